@@ -1,0 +1,18 @@
+"""`synthcl train`."""
+
+from __future__ import annotations
+
+import click
+
+from ..pipeline.configs.train import TrainConfig
+from .command import Command, config_options, json_option, print_result
+
+
+@click.command(cls=Command)
+@config_options(TrainConfig)
+@json_option
+def train(config: TrainConfig, as_json: bool) -> None:
+    """Train an encoder: on real images, with shards (offline), or with a generator jointly (--online)."""
+    from ..pipeline.training import train
+
+    print_result(train(config), as_json, "train")

@@ -1,0 +1,162 @@
+"""What a generator is, and what trains one: the contract that every kind meets and that the pipeline relies on.
+
+Shapes: N samples, S pixels a side. Images are float32 in [-1, 1], (N, 3, S, S). Latents are whatever the kind uses,
+with N first.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import torch
+from torch import Tensor, nn
+
+
+class Draws(Protocol):
+    """Random numbers for N samples, each a function of its sample and of the name it is drawn under, not of history.
+
+    The pipeline's counter-based draws meet this; generators know no more of them than this.
+    """
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, item: slice | Tensor) -> Draws: ...
+
+    def uniform(self, name: str, *shape: int) -> Tensor:
+        """(N, *shape) float32 in [0, 1)."""
+
+    def normal(self, name: str, *shape: int) -> Tensor:
+        """(N, *shape) float32, standard normal."""
+
+    def integers(self, name: str, high: int, *shape: int) -> Tensor:
+        """(N, *shape) int64 in [0, high)."""
+
+
+class Generator(nn.Module, ABC):
+    """A map from latents to images.
+
+    A sample depends on its own latent alone: not on the others of its batch, and not on any random state, so that
+    batch size and number of processes do not choose its pixels (beyond float rounding).
+    """
+
+    differentiable: ClassVar[bool]
+    """Whether `forward` carries a gradient from the images to the parameters, as joint training needs."""
+
+    @property
+    @abstractmethod
+    def image_size(self) -> int:
+        """Pixels a side, S."""
+
+    @abstractmethod
+    def sample_latents(self, n: int, *, draws: Draws | None = None, device: torch.device | str | None = None) -> Tensor:
+        """n latents, each from its own draws.
+
+        Args:
+            n: how many.
+            draws: `len(draws) == n`; without them torch's global generator is used (notebooks).
+            device: where to; the draws' device, or else the generator's, if not given.
+        """
+
+    @abstractmethod
+    def forward(self, latents: Tensor) -> Tensor:
+        """Images (N, 3, S, S) float32 in [-1, 1] of N latents."""
+
+    def forward_pair(self, latents: Tensor, strength: float, draws: Draws) -> tuple[Tensor, Tensor]:
+        """Images of N latents, and of N latents near them: similar but distinct, without a second generator.
+
+        For standard normal latents z: the partner's is sqrt(1 - s^2) z + s e with fresh normal e, which is standard
+        normal too, so that partners are samples like any other (a neighbour in latent space, as in Jahanian et al.
+        2022, arXiv 2106.05258, that stays on the prior). Other kinds have their own way.
+
+        Args:
+            latents: (N, ...).
+            strength: s in (0, 1]: near 0 the partner is the image; at 1 it is another.
+            draws: N draws, for what the partner has of its own.
+
+        Returns:
+            Images and partners, (N, 3, S, S) in [-1, 1] each.
+
+        Raises:
+            ValueError: a strength out of range.
+        """
+        if not 0 < strength <= 1:
+            raise ValueError(f"the strength of a pair must be above 0 and at most 1, not {strength}")
+        fresh = draws.normal("pair", *latents.shape[1:]).to(latents)
+        return self(latents), self((1 - strength**2) ** 0.5 * latents + strength * fresh)
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """What a sample depends on besides the weights and its latent: plain values, for a shard set's recipe."""
+        return {}
+
+    @abstractmethod
+    def save_pretrained(self, directory: str | Path) -> None:
+        """Write `config.json` and safetensors the diffusers way, for `from_pretrained`."""
+
+    @classmethod
+    @abstractmethod
+    def from_pretrained(cls, directory: str | Path, **options: Any) -> Generator:
+        """The generator that `save_pretrained` wrote."""
+
+
+Synchronise = Callable[[Iterable[nn.Parameter]], None]
+"""Averages the gradients of parameters over all processes, in place; the identity in one process."""
+
+
+def no_synchronisation(parameters: Iterable[nn.Parameter]) -> None:
+    """What `Synchronise` is in one process: gradients stay as they are."""
+
+
+class GeneratorTrainer(ABC):
+    """What trains a generator G on real images, alone (pretraining) or together with a learner (joint training).
+
+    One trainer serves both: joint training is pretraining with one more gradient on the images. `ema` is the moving
+    average of G's weights; it is what pretraining saves, and the second generator of a positive pair.
+    """
+
+    generator: Generator
+    ema: Generator
+
+    @abstractmethod
+    def step(
+        self,
+        real: Tensor,
+        draws: Draws,
+        *,
+        images: Tensor | None = None,
+        hard_gradient: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        """One update of everything that learns, and of the moving average.
+
+        Args:
+            real: (N, 3, S, S) float32 in [-1, 1], this process's real images.
+            draws: N draws, for latents, noise and augmentation.
+            images: (N, 3, S, S) what `generator` gave for latents of the caller's, with its graph. Without it the
+                trainer draws its own latents, if it needs any.
+            hard_gradient: (N, 3, S, S) the gradient *of the loss that G is to minimise* with respect to `images`, to
+                be added to the trainer's own: in joint training the reversed gradient of the learner's loss. Zeros
+                change nothing, bit for bit.
+
+        Returns:
+            Scalars to log, detached, by name.
+        """
+
+    @abstractmethod
+    def modules(self) -> dict[str, nn.Module]:
+        """Everything with weights, by name, for saving: `generator`, `ema` and the kind's own."""
+
+    @abstractmethod
+    def state_dict(self) -> dict[str, Any]:
+        """All that a step depends on: weights, moving average, optimizers. Tensors and plain values only."""
+
+    @abstractmethod
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take back what `state_dict` gave."""
+
+    @abstractmethod
+    def save_pretrained(self, directory: str | Path) -> None:
+        """Write `ema` so that `load_generator(directory)` opens it, and beside it, in subfolders, what joint training
+        takes up again (a discriminator)."""

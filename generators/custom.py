@@ -1,0 +1,160 @@
+"""A generator of the user's own: a class that is named as `package.module:Class` and meets the contract of `base`.
+
+A specification may end in the folder of its weights, `package.module:Class:weights/`; the generator is then made by
+`Class.from_pretrained(folder)`, and by `Class()` otherwise. The class is checked when loaded, with two samples, so
+that a misunderstanding shows before the first shard is written. `examples/custom_generator.py` is one to start from.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .base import Generator
+
+_SPECIFICATION = re.compile(r"(?P<module>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):(?P<name>[A-Za-z_]\w*)(?::(?P<folder>.+))?")
+
+BATCH_TOLERANCE = 1e-2
+"""How far a pixel may move, in [-1, 1], when the same latent comes in another batch: about one of 256 levels. Ours."""
+
+
+def is_custom(specification: str) -> bool:
+    """Whether a string has the form `package.module:Class` or `package.module:Class:folder`."""
+    return _SPECIFICATION.fullmatch(specification) is not None
+
+
+def load_custom(specification: str, **options: Any) -> Generator:
+    """The user's generator, in evaluation mode, checked.
+
+    Modules are found where Python finds them, and in the working directory.
+
+    Args:
+        specification: `package.module:Class`, or `package.module:Class:folder`.
+        options: keyword arguments for the class, or for its `from_pretrained`.
+
+    Raises:
+        ValueError: no such module or class, one that cannot be made so, or one that does not meet the contract.
+    """
+    match = _SPECIFICATION.fullmatch(specification)
+    if match is None:
+        raise ValueError(f"{specification!r} is not of the form package.module:Class or package.module:Class:folder")
+    cls = _find(match["module"], match["name"])
+    make = cls if match["folder"] is None else cls.from_pretrained
+    arguments = () if match["folder"] is None else (match["folder"],)
+    try:
+        generator = make(*arguments, **options)
+    except TypeError as error:
+        raise ValueError(f"{specification} could not be made: {error}") from error
+    check_contract(generator.eval())
+    return generator
+
+
+def _find(module: str, name: str) -> type[Generator]:
+    here = str(Path.cwd())
+    sys.path.insert(0, here)
+    try:
+        found = getattr(import_module(module), name, None)
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"no module {error.name!r}, for the generator {module}:{name}: install it, or run from the folder it is in"
+        ) from error
+    finally:
+        sys.path.remove(here)
+    if found is None:
+        raise ValueError(f"the module {module} has no {name}")
+    if not (isinstance(found, type) and issubclass(found, Generator)):
+        raise ValueError(f"{module}:{name} must be a subclass of synthcl.generators.Generator")
+    if missing := sorted(found.__abstractmethods__):
+        raise ValueError(f"{module}:{name} lacks {', '.join(missing)}, which every generator has")
+    return found
+
+
+def check_contract(generator: Generator) -> None:
+    """Try a generator on two samples.
+
+    Raises:
+        ValueError: which part of the contract it fails, and how.
+    """
+    name = type(generator).__name__
+    if not isinstance(getattr(generator, "differentiable", None), bool):
+        raise ValueError(f"{name}.differentiable must be True or False")
+    draws = _ProbeDraws((0, 1))
+    latents = generator.sample_latents(2, draws=draws)
+    if not isinstance(latents, Tensor) or latents.shape[:1] != (2,):
+        raise ValueError(f"{name}.sample_latents(2) must give a tensor of 2 latents, not {_describe(latents)}")
+    if not torch.equal(latents, generator.sample_latents(2, draws=draws)):
+        raise ValueError(f"{name}.sample_latents must depend on its draws alone, and gave two results for the same")
+    if not torch.equal(latents[1:], generator.sample_latents(1, draws=draws[1:])):
+        raise ValueError(f"{name}.sample_latents must make each latent from its own draws")
+    with torch.no_grad():
+        images = generator(latents)
+        _check_images(name, images, generator.image_size)
+        alone = generator(latents[1:])
+    difference = (alone - images[1:]).abs().max().item()
+    if not difference <= BATCH_TOLERANCE:
+        raise ValueError(
+            f"an image of {name} must depend on its own latent alone, but differs by {difference:.3g} in another batch "
+            "or call: draw all randomness from the latents, and use no statistics of the batch"
+        )
+    if generator.differentiable:
+        _check_gradient(name, generator, latents)
+
+
+def _check_images(name: str, images: Any, size: int) -> None:
+    if not isinstance(images, Tensor) or images.shape != (2, 3, size, size) or images.dtype != torch.float32:
+        raise ValueError(
+            f"{name} must give float32 images of shape (2, 3, {size}, {size}) for 2 latents at image_size {size}, "
+            f"not {_describe(images)}"
+        )
+    low, high = images.min().item(), images.max().item()
+    if not (low >= -1 and high <= 1):
+        raise ValueError(f"images of {name} must be in [-1, 1], not from {low:.3g} to {high:.3g}")
+
+
+def _check_gradient(name: str, generator: Generator, latents: Tensor) -> None:
+    parameters = [p for p in generator.parameters() if p.requires_grad]
+    with torch.enable_grad():
+        images = generator(latents)
+    if parameters and images.requires_grad:
+        gradients = torch.autograd.grad(images.square().sum(), parameters, allow_unused=True)
+        if any(g is not None and g.any() for g in gradients):
+            return
+    raise ValueError(f"{name} says it is differentiable, but no gradient goes from its images to its parameters")
+
+
+def _describe(value: Any) -> str:
+    if isinstance(value, Tensor):
+        return f"{str(value.dtype).removeprefix('torch.')} of shape {tuple(value.shape)}"
+    return f"a {type(value).__name__}"
+
+
+class _ProbeDraws:
+    """Draws for the check: each number a function of its sample's index and of its name."""
+
+    def __init__(self, indices: tuple[int, ...]) -> None:
+        self.indices = indices
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, item: slice) -> _ProbeDraws:
+        return _ProbeDraws(self.indices[item])
+
+    def _stack(self, name: str, draw: Any) -> Tensor:
+        salt = int.from_bytes(name.encode()[-6:], "little")
+        return torch.stack([draw(torch.Generator().manual_seed(salt * 2 + i)) for i in self.indices])
+
+    def uniform(self, name: str, *shape: int) -> Tensor:
+        return self._stack(name, lambda g: torch.rand(shape, generator=g))
+
+    def normal(self, name: str, *shape: int) -> Tensor:
+        return self._stack(name, lambda g: torch.randn(shape, generator=g))
+
+    def integers(self, name: str, high: int, *shape: int) -> Tensor:
+        return self._stack(name, lambda g: torch.randint(high, shape, generator=g))

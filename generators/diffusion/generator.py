@@ -1,0 +1,206 @@
+"""A diffusion model as a generator: the initial noise is the latent, a few steps of a solver are the map.
+
+Shapes: N samples, S pixels a side. Latents are (N, 3, S, S), standard normal; images (N, 3, S, S) in [-1, 1].
+
+On disk it is a pipeline that `diffusers.DiffusionPipeline.from_pretrained` opens as it is, a `DDIMPipeline`, with a
+`config.json` of ours beside its `model_index.json` that holds the solver to use.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from diffusers import DDIMPipeline, DDIMScheduler, UNet2DModel
+from diffusers import __version__ as diffusers_version
+from torch import Tensor
+
+from ..base import Draws, Generator
+from .objective import check_prediction, clean_image
+from .solvers import check_sampler, coefficients, solve, trailing_timesteps
+
+CONFIG_NAME = "config.json"
+SOLVER_OPTIONS = ("sampler", "sampling_steps", "gradient_steps")
+
+
+class DiffusionGenerator(Generator):
+    """Noise (N, 3, S, S) to images (N, 3, S, S), the same image for the same noise.
+
+    Args:
+        unet: predicts what `scheduler.config.prediction_type` says, `epsilon` or `v_prediction`.
+        scheduler: its noise schedule is used; steps are those of `solvers`.
+        sampler: `dpm`, DPM-Solver++(2M), or `ddim`.
+        sampling_steps: network evaluations an image. 20 is ours.
+        gradient_steps: how many of the last steps carry a gradient (DRaFT-K, arXiv 2309.17400); 1 is their cheapest.
+        bf16: run the network, and nothing else, under bf16 autocast.
+
+    Raises:
+        ValueError: a network that is no unconditional one for square RGB images, or an option out of range.
+    """
+
+    differentiable: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        unet: UNet2DModel,
+        scheduler: DDIMScheduler,
+        *,
+        sampler: str = "dpm",
+        sampling_steps: int = 20,
+        gradient_steps: int = 1,
+        bf16: bool = False,
+    ) -> None:
+        super().__init__()
+        _check_unet(unet)
+        self.unet, self.scheduler, self.bf16 = unet, scheduler, bf16
+        self.prediction = check_prediction(scheduler.config.prediction_type)
+        self.configure(sampler=sampler, sampling_steps=sampling_steps, gradient_steps=gradient_steps)
+
+    def configure(
+        self, *, sampler: str | None = None, sampling_steps: int | None = None, gradient_steps: int | None = None
+    ) -> None:
+        """Change the solver; what is None stays. Raises ValueError for a value out of range."""
+        if sampler is not None:
+            self.sampler = check_sampler(sampler)
+        if sampling_steps is not None:
+            trailing_timesteps(self.num_timesteps, sampling_steps)
+            self.sampling_steps = sampling_steps
+        if gradient_steps is not None:
+            if gradient_steps < 1:
+                raise ValueError(f"gradient_steps must be at least 1, not {gradient_steps}")
+            self.gradient_steps = gradient_steps
+
+    @property
+    def image_size(self) -> int:
+        return self.unet.config.sample_size
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device
+
+    @property
+    def num_timesteps(self) -> int:
+        """T, the timesteps of training."""
+        return self.scheduler.config.num_train_timesteps
+
+    @property
+    def alphas_cumprod(self) -> Tensor:
+        """(T,) float32, on the CPU."""
+        return self.scheduler.alphas_cumprod
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """What, beside the weights and the latent, an image depends on: for a shard set's recipe."""
+        return {
+            "sampler": self.sampler,
+            "sampling_steps": self.sampling_steps,
+            "bf16": self.bf16,
+            "versions": {"diffusers": diffusers_version, "torch": torch.__version__},
+        }
+
+    def sample_latents(self, n: int, *, draws: Draws | None = None, device: torch.device | str | None = None) -> Tensor:
+        """Initial noise (n, 3, S, S); see `Generator.sample_latents`."""
+        shape = (3, self.image_size, self.image_size)
+        if draws is None:
+            return torch.randn(n, *shape, device=device or self.device)
+        if len(draws) != n:
+            raise ValueError(f"{n} latents need {n} draws, not {len(draws)}")
+        latents = draws.normal("latents", *shape)
+        return latents if device is None else latents.to(device)
+
+    def predict(self, x: Tensor, timesteps: Tensor) -> Tensor:
+        """The network's output (N, 3, S, S) float32 for noisy images at timesteps () or (N,)."""
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16):
+            return self.unet(x, timesteps).sample.float()
+
+    def forward(self, latents: Tensor) -> Tensor:
+        timesteps = trailing_timesteps(self.num_timesteps, self.sampling_steps)
+        return self._solve(latents, timesteps)
+
+    def forward_pair(self, latents: Tensor, strength: float, draws: Draws) -> tuple[Tensor, Tensor]:
+        """Images and their partners: each image with fresh noise put in part of the way, and denoised again.
+
+        This is how SDEdit (Meng et al. 2022, arXiv 2108.01073) keeps the coarse of an image and redraws the fine. The
+        network runs `sampling_steps` times for the image and about `strength` times that for its partner.
+
+        Args:
+            latents: (N, 3, S, S).
+            strength: how far up in time the noise goes, in (0, 1]. Near 0 the partner is the image; at 1 it is another.
+            draws: N draws, for the partner's noise.
+
+        Returns:
+            Images and partners, (N, 3, S, S) in [-1, 1] each.
+
+        Raises:
+            ValueError: a strength out of range.
+        """
+        # Ours: as many steps as the whole way has in that part of it, and two at the least.
+        steps = max(round(strength * self.sampling_steps), min(2, self.sampling_steps))
+        timesteps = trailing_timesteps(self.num_timesteps, steps, strength)
+        images = self(latents)
+        alpha, sigma = coefficients(self.alphas_cumprod, timesteps[0])
+        noise = draws.normal("pair", *images.shape[1:]).to(images.device)
+        return images, self._solve(alpha * images + sigma * noise, timesteps)
+
+    def _solve(self, x: Tensor, timesteps: list[int]) -> Tensor:
+        return solve(
+            self._clean,
+            x,
+            timesteps,
+            self.alphas_cumprod,
+            sampler=self.sampler,
+            gradient_steps=self.gradient_steps,
+        )
+
+    def _clean(self, x: Tensor, t: int) -> Tensor:
+        output = self.predict(x, torch.tensor(t, device=x.device))
+        return clean_image(output, x, *coefficients(self.alphas_cumprod, t), self.prediction)
+
+    def save_pretrained(self, directory: str | Path) -> None:
+        """Write the pipeline (`model_index.json`, `unet/`, `scheduler/`), and the solver in `config.json`."""
+        DDIMPipeline(unet=self.unet, scheduler=self.scheduler).save_pretrained(str(directory), safe_serialization=True)
+        config = {"_class_name": type(self).__name__, "_diffusers_version": diffusers_version}
+        config |= {"image_size": self.image_size} | {name: getattr(self, name) for name in SOLVER_OPTIONS}
+        (Path(directory) / CONFIG_NAME).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        directory: str | Path,
+        *,
+        sampler: str | None = None,
+        sampling_steps: int | None = None,
+        gradient_steps: int | None = None,
+        bf16: bool = False,
+    ) -> DiffusionGenerator:
+        """The generator in a folder, in evaluation mode; any `DDPMPipeline` or `DDIMPipeline` for RGB images will do.
+
+        Only safetensors are read. Options that are None are as saved.
+
+        Raises:
+            ValueError: no such network in the folder, or an option out of range.
+        """
+        try:
+            unet = UNet2DModel.from_pretrained(str(directory), subfolder="unet", use_safetensors=True)
+            saved = DDIMScheduler.load_config(str(directory), subfolder="scheduler")
+        except OSError as error:
+            raise ValueError(f"no diffusion generator in {str(directory)!r}: {error}") from error
+        scheduler = DDIMScheduler.from_config(saved, timestep_spacing="trailing")
+        file = Path(directory) / CONFIG_NAME
+        config = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        generator = cls(unet, scheduler, bf16=bf16, **{k: config[k] for k in SOLVER_OPTIONS if k in config})
+        generator.configure(sampler=sampler, sampling_steps=sampling_steps, gradient_steps=gradient_steps)
+        return generator.eval()
+
+
+def _check_unet(unet: UNet2DModel) -> None:
+    config = unet.config
+    if (config.in_channels, config.out_channels) != (3, 3) or not isinstance(config.sample_size, int):
+        raise ValueError(
+            "a diffusion generator needs a network from RGB to RGB of a fixed square size, not one from "
+            f"{config.in_channels} to {config.out_channels} channels at sample_size {config.sample_size}"
+        )
+    if config.num_class_embeds is not None or config.class_embed_type is not None:
+        raise ValueError("a diffusion generator is unconditional, and this network takes class labels")

@@ -1,0 +1,214 @@
+"""One training step of the diffusion model, alone or together with a learner.
+
+Shapes: N samples, S pixels a side; images (N, 3, S, S) float32 in [-1, 1].
+"""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import DDIMScheduler, UNet2DModel
+from torch import Tensor, nn
+
+from ..base import Draws, GeneratorTrainer, Synchronise, no_synchronisation
+from ..ema import decay_at, update_average
+from .generator import DiffusionGenerator
+from .lora import add_lora, merged
+from .objective import check_prediction, denoising_loss, flip, levels, min_snr_weights, target
+from .presets import unet_config
+
+NUM_TIMESTEPS = 1000
+"""T, as in DDPM (arXiv 2006.11239, section 4)."""
+
+
+class DiffusionTrainer(GeneratorTrainer):
+    """Trains a network to denoise: DDPM's loss with min-SNR weights (arXiv 2303.09556), AdamW, EMA.
+
+    Joint training adds the learner's gradient on the images that the solver drew; the denoising loss is what keeps them
+    on the data.
+
+    Args:
+        generator: G, with the weights to start from; those that take a gradient are trained.
+        device: where it is to be.
+        learning_rate: AdamW's. 5e-4 is ours, for a network from scratch.
+        warmup_steps: the learning rate rises linearly over the first of them (ours).
+        weight_decay: AdamW's.
+        snr_gamma: of the min-SNR weights; 5 as in the paper.
+        gradient_clip: the largest norm of the denoising gradient; 1 is ours, and usual.
+        hardness_clip: the largest norm of the learner's gradient on G's weights, as a multiple of the denoising
+            gradient's (ours): it grows steeply with the number of sampling steps that carry it.
+        ema_decay: of G's moving average, a step.
+        ema_warmup: ramp the decay up from 0, for a fresh G; a G and an average that start equal need none.
+        flip: mirror half of the images, left to right. Not for digits or text.
+        bf16: run the network under bf16 autocast; weights, loss, solver and optimizer stay in fp32.
+        sampler: of G and its average; see `DiffusionGenerator`. As G has it if not given; likewise the next two.
+        sampling_steps: network evaluations an image.
+        gradient_steps: how many of the last carry the learner's gradient.
+        synchronise: averages gradients over processes.
+    """
+
+    generator: DiffusionGenerator
+    ema: DiffusionGenerator
+
+    def __init__(
+        self,
+        generator: DiffusionGenerator,
+        *,
+        device: torch.device | str | None = None,
+        learning_rate: float = 5e-4,
+        warmup_steps: int = 100,
+        weight_decay: float = 0.0,
+        snr_gamma: float = 5.0,
+        gradient_clip: float = 1.0,
+        hardness_clip: float = 1.0,
+        ema_decay: float = 0.999,
+        ema_warmup: bool = True,
+        flip: bool = False,
+        bf16: bool = False,
+        sampler: str | None = None,
+        sampling_steps: int | None = None,
+        gradient_steps: int | None = None,
+        synchronise: Synchronise = no_synchronisation,
+    ) -> None:
+        generator.configure(sampler=sampler, sampling_steps=sampling_steps, gradient_steps=gradient_steps)
+        generator.bf16 = bf16
+        self.generator = generator.to(device).train()
+        self.ema = _average_of(self.generator)
+        self.learning_rate, self.warmup_steps = learning_rate, warmup_steps
+        self.snr_gamma, self.gradient_clip, self.hardness_clip = snr_gamma, gradient_clip, hardness_clip
+        self.ema_decay, self.ema_warmup, self.flip, self.synchronise = ema_decay, ema_warmup, flip, synchronise
+        self.alphas_cumprod = generator.alphas_cumprod.to(self.generator.device)
+        names = [name for name, parameter in self.generator.named_parameters() if parameter.requires_grad]
+        self.trained = nn.ParameterDict({n.replace(".", "/"): self.generator.get_parameter(n) for n in names})
+        self.averaged = nn.ParameterDict({n.replace(".", "/"): self.ema.get_parameter(n) for n in names})
+        self.optimizer = torch.optim.AdamW(
+            self.trained.parameters(), lr=learning_rate, weight_decay=weight_decay, fused=True
+        )
+        self.num_steps = 0
+
+    @classmethod
+    def create(
+        cls, image_size: int, *, preset: str = "auto", prediction: str = "epsilon", **options: Any
+    ) -> DiffusionTrainer:
+        """A trainer of a fresh network, of the size that `preset` names, for images of `image_size` pixels.
+
+        Args:
+            image_size: S, in pixels.
+            preset: a name of `presets.PRESETS`, or auto.
+            prediction: what the network gives, `epsilon` or `v_prediction`.
+            options: as for the class.
+        """
+        scheduler = DDIMScheduler(
+            num_train_timesteps=NUM_TIMESTEPS,
+            prediction_type=check_prediction(prediction),
+            timestep_spacing="trailing",
+        )
+        return cls(DiffusionGenerator(UNet2DModel(**unet_config(image_size, preset)), scheduler), **options)
+
+    @classmethod
+    def from_pretrained(
+        cls, directory: str | Path, *, lora_rank: int | None = None, **options: Any
+    ) -> DiffusionTrainer:
+        """Take up what `save_pretrained` wrote, or anyone's RGB `DDPMPipeline`: G and its average start from it.
+
+        The learning rates for it, 2e-5 for the whole network and 1e-4 for adapters, are ours.
+
+        Args:
+            directory: the pipeline's folder.
+            lora_rank: train adapters of this rank in place of the network; needs `peft`.
+            options: as for the class.
+        """
+        generator = DiffusionGenerator.from_pretrained(directory)
+        if lora_rank is not None:
+            add_lora(generator, lora_rank)
+        defaults = {"learning_rate": 2e-5 if lora_rank is None else 1e-4, "ema_warmup": False}
+        return cls(generator, **{**defaults, **options})
+
+    def step(
+        self, real: Tensor, draws: Draws, *, images: Tensor | None = None, hard_gradient: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """One update of the network, then one of the average. See `GeneratorTrainer.step`."""
+        _check_images(real, images, hard_gradient)
+        hard = None if hard_gradient is None else self._hard_gradients(images, hard_gradient)
+        metrics = self._denoising_gradients(real, draws)
+        if hard is not None:
+            metrics |= self._add(hard, metrics["gradient_norm"].clamp(max=self.gradient_clip))
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.learning_rate * min(1.0, (self.num_steps + 1) / max(self.warmup_steps, 1))
+        self.optimizer.step()
+        update_average(self.averaged, self.trained, decay_at(self.num_steps, self.ema_decay, warmup=self.ema_warmup))
+        self.num_steps += 1
+        return metrics
+
+    def _hard_gradients(self, images: Tensor, hard_gradient: Tensor) -> list[Tensor]:
+        """The learner's gradient on each trained parameter, averaged over processes."""
+        self.optimizer.zero_grad(set_to_none=False)
+        images.backward(hard_gradient)
+        self.synchronise(self.trained.parameters())
+        return [torch.zeros_like(p) if p.grad is None else p.grad.clone() for p in self.trained.parameters()]
+
+    def _denoising_gradients(self, real: Tensor, draws: Draws) -> dict[str, Tensor]:
+        """Leave the clipped gradient of the denoising loss on the parameters."""
+        device = real.device
+        if self.flip:
+            real = flip(real, draws.uniform("flip").to(device))
+        timesteps = draws.integers("timesteps", len(self.alphas_cumprod)).to(device)
+        noise = draws.normal("noise", *real.shape[1:]).to(device)
+        alpha, sigma = levels(self.alphas_cumprod, timesteps)
+        prediction = self.generator.prediction
+        output = self.generator.predict(alpha * real + sigma * noise, timesteps)
+        weights = min_snr_weights(self.alphas_cumprod, timesteps, self.snr_gamma, prediction)
+        loss = denoising_loss(output, target(real, noise, alpha, sigma, prediction), weights)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.synchronise(self.trained.parameters())
+        norm = nn.utils.clip_grad_norm_(self.trained.parameters(), self.gradient_clip)
+        return {"loss": loss.detach(), "gradient_norm": norm}
+
+    def _add(self, hard: list[Tensor], realism_norm: Tensor) -> dict[str, Tensor]:
+        """Add the learner's gradient, shortened to at most `hardness_clip` times the denoising gradient."""
+        norm = nn.utils.get_total_norm(hard)
+        tiny = torch.finfo(norm.dtype).tiny
+        scale = (self.hardness_clip * realism_norm / norm.clamp(min=tiny)).clamp(max=1)  # NaN stays NaN, to stop at
+        for parameter, gradient in zip(self.trained.parameters(), hard, strict=True):
+            parameter.grad.add_(gradient * scale)
+        return {"hard_ratio": norm / realism_norm.clamp(min=tiny), "hard_clipped": (scale < 1).float()}
+
+    def modules(self) -> dict[str, nn.Module]:
+        return {"generator": self.generator, "ema": self.ema}
+
+    def state_dict(self) -> dict[str, Any]:
+        # What is not trained G and its average have in common, so that the average is its trained part alone.
+        return {
+            "generator": self.generator.state_dict(),
+            "average": self.averaged.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "num_steps": self.num_steps,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.generator.load_state_dict(state["generator"])
+        self.averaged.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.num_steps = state["num_steps"]
+
+    def save_pretrained(self, directory: str | Path) -> None:
+        """Write the average as a pipeline, adapters merged into the network."""
+        merged(self.ema).save_pretrained(directory)
+
+
+def _average_of(generator: DiffusionGenerator) -> DiffusionGenerator:
+    """A frozen copy, which shares with G the parameters that are not trained."""
+    shared = {id(parameter): parameter for parameter in generator.parameters() if not parameter.requires_grad}
+    return copy.deepcopy(generator, shared).requires_grad_(False).eval()
+
+
+def _check_images(real: Tensor, images: Tensor | None, hard_gradient: Tensor | None) -> None:
+    for name, other in (("images", images), ("hard_gradient", hard_gradient)):
+        if other is not None and other.shape != real.shape:
+            raise ValueError(f"{name} must have the shape of real, {tuple(real.shape)}, not {tuple(other.shape)}")
+    if hard_gradient is not None and (images is None or not images.requires_grad):
+        raise ValueError("hard_gradient needs images with their graph: call the generator outside torch.no_grad()")

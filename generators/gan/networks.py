@@ -1,0 +1,168 @@
+"""A narrow residual generator and discriminator without normalisation layers, after R3GAN (arXiv 2501.05441).
+
+Residual stages at doubling resolutions, leaky ReLU, resampling outside the residual blocks, and initialisation in place
+of normalisation: no sample's activations depend on another's, in either network. Two deviations, ours: plain 3x3 - 3x3
+blocks in place of grouped inverted bottlenecks (grouped convolutions are slow where the nets are narrow), and a dense
+first and last layer in place of learned 4x4 bases.
+
+The stages may run under autocast; what meets latents, pixels and logits runs in fp32 whatever the caller is under.
+
+Shapes: N samples, S pixels a side, B pixels a side at the base, C channels at a stage, L latent dimensions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+from diffusers import ConfigMixin, ModelMixin
+from diffusers.configuration_utils import register_to_config
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..base import Draws, Generator
+from .presets import resolutions
+
+SLOPE = 0.2
+"""Of the leaky ReLU, as in R3GAN's public configuration."""
+
+
+def _msr(layer: nn.Conv2d | nn.Linear, gain: float) -> nn.Conv2d | nn.Linear:
+    """Variance 1 / fan-in times gain squared (He et al. 2015, arXiv 1502.01852, eq. 10), bias 0."""
+    nn.init.normal_(layer.weight, std=gain / math.sqrt(layer.weight[0].numel()))
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+class ResidualBlock(nn.Module):
+    """x + conv(act(conv(act(x)))) on (N, C, H, W), the identity at first.
+
+    Fixup initialisation (Zhang et al. 2019, arXiv 1901.09321, section 3): with L blocks of m = 2 layers in the network,
+    the first layer's weights are scaled by L ** (-1 / (2 m - 2)) and the last layer's are 0.
+    """
+
+    def __init__(self, channels: int, num_blocks: int) -> None:
+        super().__init__()
+        gain = math.sqrt(2 / (1 + SLOPE**2)) * num_blocks**-0.5
+        self.conv1 = _msr(nn.Conv2d(channels, channels, 3, padding=1), gain)
+        self.conv2 = _msr(nn.Conv2d(channels, channels, 3, padding=1), 0.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.conv1(F.leaky_relu(x, SLOPE))
+        return x + self.conv2(F.leaky_relu(h, SLOPE))
+
+
+class Resample(nn.Module):
+    """To another resolution and width: bilinear up or 2x2 mean down, with a 1x1 convolution where the width changes.
+
+    The convolution stands on the side with fewer pixels; both are linear, so the order changes the cost alone.
+    """
+
+    def __init__(self, channels_in: int, channels_out: int, *, up: bool) -> None:
+        super().__init__()
+        self.up = up
+        same = channels_in == channels_out
+        self.project = nn.Identity() if same else _msr(nn.Conv2d(channels_in, channels_out, 1), 1.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.up:
+            return F.interpolate(self.project(x), scale_factor=2, mode="bilinear", align_corners=False)
+        return self.project(F.avg_pool2d(x, 2))
+
+
+def _stages(widths: Sequence[int], blocks_per_stage: int, *, up: bool) -> nn.Sequential:
+    """Residual stages at `widths` with resampling between them."""
+    num_blocks = len(widths) * blocks_per_stage
+    layers: list[nn.Module] = []
+    for i, channels in enumerate(widths):
+        if i:
+            layers.append(Resample(widths[i - 1], channels, up=up))
+        layers.extend(ResidualBlock(channels, num_blocks) for _ in range(blocks_per_stage))
+    return nn.Sequential(*layers)
+
+
+def _full_precision(like: Tensor) -> torch.autocast:
+    return torch.autocast(like.device.type, enabled=False)
+
+
+def _check_widths(image_size: int, widths: Sequence[int]) -> int:
+    """The side at the base, when there is one width a resolution."""
+    sides = resolutions(image_size)
+    if len(widths) != len(sides):
+        raise ValueError(f"{image_size} pixels take {len(sides)} widths, for resolutions {sides}, not {list(widths)}")
+    return sides[0]
+
+
+# ModelMixin stands first, to meet the contract's abstract save_pretrained and from_pretrained; ConfigMixin stands last,
+# as its __getattr__ must not hide nn.Module's.
+class GANGenerator(ModelMixin, Generator, ConfigMixin):
+    """Latents (N, L), standard normal, to images (N, 3, S, S).
+
+    The output is a tanh: smooth, so that the gradient that joint training sends back never stops at a limit, as it
+    would behind a clamp. (R3GAN's output is linear and unbounded; this is ours.)
+
+    Args:
+        image_size: S, in pixels.
+        widths: channels at each resolution, from the base up to S.
+        blocks_per_stage: residual blocks at each resolution.
+        latent_size: L; 64 as in R3GAN's public configuration.
+    """
+
+    differentiable: ClassVar[bool] = True
+
+    @register_to_config
+    def __init__(
+        self, image_size: int, widths: Sequence[int], blocks_per_stage: int = 1, latent_size: int = 64
+    ) -> None:
+        super().__init__()
+        base = _check_widths(image_size, widths)
+        self.stem = _msr(nn.Linear(latent_size, widths[0] * base * base), 1.0)
+        self.unflatten = nn.Unflatten(1, (widths[0], base, base))
+        self.stages = _stages(widths, blocks_per_stage, up=True)
+        self.to_rgb = _msr(nn.Conv2d(widths[-1], 3, 3, padding=1), 1.0)
+
+    @property
+    def image_size(self) -> int:
+        return self.config.image_size
+
+    def sample_latents(self, n: int, *, draws: Draws | None = None, device: torch.device | str | None = None) -> Tensor:
+        """Standard normal latents (n, L); see `Generator.sample_latents`."""
+        if draws is None:
+            return torch.randn(n, self.config.latent_size, device=device or self.device)
+        if len(draws) != n:
+            raise ValueError(f"{n} latents need {n} draws, not {len(draws)}")
+        latents = draws.normal("latents", self.config.latent_size)
+        return latents if device is None else latents.to(device)
+
+    def forward(self, latents: Tensor) -> Tensor:
+        with _full_precision(latents):
+            h = self.unflatten(self.stem(latents))
+        h = self.stages(h)
+        with _full_precision(latents):
+            return torch.tanh(self.to_rgb(F.leaky_relu(h.float(), SLOPE))).contiguous()
+
+
+class GANDiscriminator(ModelMixin, ConfigMixin):
+    """Images (N, 3, S, S) in [-1, 1] to logits (N,): the generator's mirror image.
+
+    Args:
+        image_size: S, in pixels.
+        widths: channels at each resolution, from the base up to S, as for the generator.
+        blocks_per_stage: residual blocks at each resolution.
+    """
+
+    @register_to_config
+    def __init__(self, image_size: int, widths: Sequence[int], blocks_per_stage: int = 1) -> None:
+        super().__init__()
+        base = _check_widths(image_size, widths)
+        self.from_rgb = _msr(nn.Conv2d(3, widths[-1], 3, padding=1), 1.0)
+        self.stages = _stages(widths[::-1], blocks_per_stage, up=False)
+        self.head = _msr(nn.Linear(widths[0] * base * base, 1), 1.0)
+
+    def forward(self, images: Tensor) -> Tensor:
+        h = self.stages(self.from_rgb(images))
+        with _full_precision(images):
+            # bf16 holds a logit to within 0.4%, and the loss is a difference of two.
+            return self.head(F.leaky_relu(h.float(), SLOPE).flatten(1)).squeeze(1)

@@ -1,0 +1,5 @@
+"""Pretrained image pipelines of diffusers, served as generators that do not learn."""
+
+from .generator import PretrainedGenerator
+
+__all__ = ["PretrainedGenerator"]

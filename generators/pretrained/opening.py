@@ -1,0 +1,76 @@
+"""Opening a pipeline from a folder or the hub without trusting it: known classes, safetensors, no code, no pickle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from diffusers import DiffusionPipeline
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+from .adapters import ADAPTERS, unsupported
+
+
+def open_pipeline(
+    source: str | Path, *, allow_pickle: bool = False, trust_remote_code: bool = False
+) -> DiffusionPipeline:
+    """The pipeline in a local folder, or with a hub id.
+
+    Its index is read first, so that nothing is loaded, or fetched, of what cannot be served.
+
+    Args:
+        source: a folder with `model_index.json`, or a hub id such as `google/ddpm-cifar10-32`.
+        allow_pickle: read weights in pickled files too, where there are no safetensors.
+        trust_remote_code: run code that comes with the pipeline.
+
+    Raises:
+        ValueError: nothing there, a hub that cannot be reached, a pipeline that is not served, or one that needs what
+            was not allowed.
+    """
+    index = _read_index(str(source))
+    if not trust_remote_code:
+        _check_index(str(source), index)
+    # None lets diffusers fall back to pickled files, True does not.
+    options = {"use_safetensors": None if allow_pickle else True, "trust_remote_code": trust_remote_code}
+    try:
+        return DiffusionPipeline.from_pretrained(str(source), **options)
+    except (OSError, HfHubHTTPError) as error:
+        hint = "" if allow_pickle else "; if its weights are pickled files and you trust them, allow_pickle reads them"
+        raise ValueError(f"the pipeline {str(source)!r} could not be loaded: {_first_line(error)}{hint}") from error
+
+
+def _read_index(source: str) -> dict[str, Any]:
+    if Path(source).is_dir() and not (Path(source) / "model_index.json").is_file():
+        raise ValueError(f"no pipeline in {source!r}: there is no model_index.json; give a folder that diffusers wrote")
+    try:
+        return DiffusionPipeline.load_config(source)
+    except (OSError, HfHubHTTPError, HFValidationError) as error:
+        raise ValueError(
+            f"no pipeline at {source!r}: there is no such folder, and as a hub id it cannot be reached "
+            f"({_first_line(error)}); check the name and the network, or give a local folder"
+        ) from error
+
+
+def _check_index(source: str, index: dict[str, Any]) -> None:
+    """Refuse classes that are not diffusers' own, and pipelines that are not served."""
+    name = index.get("_class_name")
+    if not isinstance(name, str):
+        raise ValueError(_needs_code(source, f"its class {name}"))
+    if name not in ADAPTERS:
+        raise ValueError(unsupported(name))
+    for part, value in index.items():
+        if part.startswith("_") or not isinstance(value, list) or value == [None, None]:
+            continue
+        if value[0] != "diffusers":
+            raise ValueError(_needs_code(source, f"its {part}, {value},"))
+
+
+def _needs_code(source: str, what: str) -> str:
+    return (
+        f"the pipeline {source!r} needs code of its own: {what} is not part of diffusers; "
+        "if you trust it, trust_remote_code runs it"
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0]

@@ -1,0 +1,94 @@
+"""The contrastive losses of a multi-viewed batch: every other view of a view's group is its positive.
+
+Shapes: N views in this process, W processes, M candidates that a view is compared with, D dimensions, K keys in a
+queue. All losses are per view, (N,), computed in at least float32.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .collectives import gather, gather_with_gradient, rank
+from .precision import at_least_float32, full_precision
+
+
+def contrastive_loss(logits: Tensor, positives: Tensor, candidates: Tensor) -> Tensor:
+    """The supervised-contrastive loss (Khosla et al. 2020, arXiv 2004.11362, eq. 2, the sum outside the logarithm).
+
+    `-1/|P(i)| sum_{p in P(i)} log( exp(l_ip) / sum_{a in A(i)} exp(l_ia) )`
+
+    Args:
+        logits: (N, M) similarities over temperature, l.
+        positives: (N, M) bool, P. A view without any gives NaN: there is nothing that it could learn.
+        candidates: (N, M) bool, A, which holds P.
+
+    Returns:
+        (N,) the loss of each view.
+    """
+    # The softmax's sum is taken relative to its largest term inside logsumexp: no temperature overflows it.
+    log_sum = logits.masked_fill(~candidates, -torch.inf).logsumexp(dim=1)
+    positive_sum = logits.masked_fill(~positives, 0).sum(dim=1)
+    return log_sum - positive_sum / positives.sum(dim=1)
+
+
+def ppcl(embeddings: Tensor, groups: Tensor, temperature: float) -> Tensor:
+    """The partially pseudo-labeled contrastive loss (Wu et al. 2023, arXiv 2202.06464): SimCLR's for groups of two.
+
+    `contrastive_loss` with the views of all processes as candidates, but for the view itself; views are positives when
+    their group, a real image's index or a latent's pseudo-label, is the same. The mean over processes of the mean of
+    what this returns has the gradient of one process on the whole batch.
+
+    Args:
+        embeddings: (N, D) of unit length. N is the same in every process.
+        groups: (N,) integers, unique over all processes.
+        temperature: above 0.
+
+    Returns:
+        (N,) the loss of each of this process's views.
+    """
+    with full_precision(embeddings):
+        embeddings = at_least_float32(embeddings)
+        logits = embeddings @ gather_with_gradient(embeddings).T / temperature  # (N, W * N)
+        others = ~_itself(logits)
+        positives = (groups[:, None] == gather(groups)[None]) & others
+        return contrastive_loss(logits, positives, others)
+
+
+def queue_contrast(queries: Tensor, keys: Tensor, groups: Tensor, queue: Tensor, temperature: float) -> Tensor:
+    """MoCo's loss (He et al. 2020, arXiv 1911.05722, eq. 1) in the supervised-contrastive form.
+
+    Positives of a query are the keys of its group's other views; it is compared with those and with the queue, as in
+    MoCo, and not with the keys of other groups. For groups of two views this is the loss of MoCo v2 (arXiv 2003.04297)
+    with each view once the query and once the key.
+
+    Args:
+        queries: (N, D) of unit length, with gradient.
+        keys: (N, D) of unit length, of the momentum encoder, for the same views.
+        groups: (N,) integers.
+        queue: (K, D) of unit length, keys of earlier steps.
+        temperature: above 0.
+
+    Returns:
+        (N,) the loss of each query.
+    """
+    with full_precision(queries):
+        queries, keys, queue = at_least_float32(queries), at_least_float32(keys), at_least_float32(queue)
+        logits = queries @ torch.cat((keys, queue)).T / temperature  # (N, N + K)
+        in_queue = logits.new_zeros(logits.shape, dtype=torch.bool)
+        in_queue[:, len(keys) :] = True
+        positives = torch.zeros_like(in_queue)
+        positives[:, : len(keys)] = same_group(groups).fill_diagonal_(False)
+        return contrastive_loss(logits, positives, positives | in_queue)
+
+
+def same_group(groups: Tensor) -> Tensor:
+    """(N, N) bool: whether two views of this process show the same image or latent; true on the diagonal."""
+    return groups[:, None] == groups[None]
+
+
+def _itself(logits: Tensor) -> Tensor:
+    """(N, W * N) bool: where a view of this process meets itself among the views of all."""
+    num_views, num_candidates = logits.shape
+    rows = torch.arange(num_views, device=logits.device) + rank() * num_views
+    return rows[:, None] == torch.arange(num_candidates, device=logits.device)[None]

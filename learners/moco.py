@@ -1,0 +1,106 @@
+"""MoCo v2 (Chen et al. 2020, arXiv 2003.04297; He et al. 2020, arXiv 1911.05722), on groups of any number of views."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from .base import Learner, LearnerOutput
+from .collectives import gather
+from .heads import mlp
+from .losses import queue_contrast
+from .momentum import cosine_momentum, follow, momentum_copy
+from .precision import unit_length
+from .recipe import Recipe
+from .validation import require_fraction, require_positive
+
+
+class MoCo(Learner):
+    """Each view is a query, attracted by the keys of its group's other views and repelled by a queue of earlier keys.
+
+    Keys come from the momentum encoder as it stands after the last step. `forward` changes neither the encoder nor the
+    queue: it only notes its keys, and `after_step` puts them in the queue and moves the encoder. So the queue is the
+    same throughout a step, whatever the number of its forward passes, and a checkpoint between steps holds all there
+    is. Forward passes in eval mode or under `no_grad` note nothing.
+
+    The momentum encoder normalises with the statistics of its own batch. MoCo shuffles keys over processes, so that the
+    statistics of one process's few images do not betray which key belongs to which query; here normalisation is over
+    the views of all processes (`convert_sync_batchnorm`), which serves the same end, and nothing is shuffled.
+
+    Args:
+        backbone: see `Learner`.
+        hidden_dim: width of the projection head (MoCo v2, section 2).
+        embedding_dim: D. This and the three below are those of the authors' CIFAR-10 notebook.
+        queue_size: K, keys that the queue holds. Every view of a step adds one.
+        temperature: of the softmax.
+        momentum: m of the momentum encoder.
+        final_momentum: where m goes by the end of training, along a cosine; it stays as it is if not given. solo-learn
+            goes from 0.99 to 0.999.
+    """
+
+    recipe: ClassVar[Recipe] = Recipe(
+        base_learning_rate=0.06,
+        weight_decay=5e-4,
+        source="the MoCo authors' CIFAR-10 notebook: SGD 0.06 for a batch of 512 and the sum of two directions, which "
+        "is 0.06 for 256 and their mean",
+    )
+
+    queue: Tensor  # (K, D)
+    queue_position: Tensor  # (), the row that the next key takes
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        *,
+        hidden_dim: int = 2048,
+        embedding_dim: int = 128,
+        queue_size: int = 4096,
+        temperature: float = 0.1,
+        momentum: float = 0.99,
+        final_momentum: float | None = None,
+    ) -> None:
+        super().__init__()
+        self.momentum = momentum
+        self.final_momentum = momentum if final_momentum is None else final_momentum
+        require_positive(
+            hidden_dim=hidden_dim, embedding_dim=embedding_dim, queue_size=queue_size, temperature=temperature
+        )
+        require_fraction(momentum=momentum, final_momentum=self.final_momentum)
+        self.temperature = temperature
+        self.backbone = backbone
+        self.head = mlp(backbone.num_features, hidden_dim, embedding_dim)
+        self.momentum_backbone = momentum_copy(self.backbone)
+        self.momentum_head = momentum_copy(self.head)
+        self.register_buffer("queue", unit_length(torch.randn(queue_size, embedding_dim)))
+        self.register_buffer("queue_position", torch.zeros((), dtype=torch.int64))
+        self._new_keys: list[tuple[Tensor, Tensor]] = []  # of this step: keys (N, D) and their groups (N,)
+
+    def forward(self, views: Tensor, groups: Tensor) -> LearnerOutput:
+        queries = unit_length(self.head(self.backbone(views)))
+        with torch.no_grad():
+            keys = unit_length(self.momentum_head(self.momentum_backbone(views)))
+        losses = queue_contrast(queries, keys, groups, self.queue, self.temperature)
+        if self.training and torch.is_grad_enabled():
+            self._new_keys.append((keys, groups))
+        return LearnerOutput(losses.mean(), losses.detach(), queries.detach())
+
+    @torch.no_grad()
+    def after_step(self, progress: float) -> None:
+        """Queue the step's keys, those of all processes, and move the momentum encoder."""
+        if self._new_keys:
+            keys, groups = (torch.cat(parts) for parts in zip(*self._new_keys, strict=True))
+            self._new_keys.clear()
+            self._enqueue(gather(keys), gather(groups))
+        momentum = cosine_momentum(self.momentum, self.final_momentum, progress)
+        follow(self.momentum_backbone, self.backbone, momentum)
+        follow(self.momentum_head, self.head, momentum)
+
+    def _enqueue(self, keys: Tensor, groups: Tensor) -> None:
+        """Overwrite the oldest keys. In order of group, whichever process a key came from: the queue depends neither on
+        the rank nor on the number of processes."""
+        keys = keys[groups.argsort(stable=True)][-len(self.queue) :]
+        rows = (self.queue_position + torch.arange(len(keys), device=keys.device)) % len(self.queue)
+        self.queue[rows] = keys.to(self.queue.dtype)
+        self.queue_position.copy_((self.queue_position + len(keys)) % len(self.queue))

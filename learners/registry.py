@@ -1,0 +1,123 @@
+"""Which learners and backbones there are, by name. Imports no torch: what stands behind a name is imported on use."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+import re
+from typing import TYPE_CHECKING, Any
+
+from .recipe import Recipe
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from .base import Learner
+
+LEARNERS = {
+    "simclr": ".simclr:SimCLR",
+    "moco": ".moco:MoCo",
+    "byol": ".byol:BYOL",
+    "simsiam": ".simsiam:SimSiam",
+    "barlow": ".barlow:BarlowTwins",
+    "vicreg": ".vicreg:VICReg",
+}
+"""Name -> "module:Class" of a `Learner` whose options are keyword-only arguments."""
+
+BACKBONES = {
+    "resnet10": ".backbones:resnet10",
+    "resnet18": ".backbones:resnet18",
+    "resnet34": ".backbones:resnet34",
+    "resnet50": ".backbones:resnet50",
+}
+"""Name -> "module:function" that takes `image_size` and `width`. `NAME-wN` asks for width N instead of 64."""
+
+TIMM_PREFIX = "timm:"
+
+
+def learner_names() -> list[str]:
+    """The names that `create_learner` takes."""
+    return list(LEARNERS)
+
+
+def backbone_names() -> list[str]:
+    """The names that `create_backbone` takes; besides these, `NAME-wN` (another width) and `timm:NAME`."""
+    return list(BACKBONES)
+
+
+def learner_options(name: str) -> dict[str, Any]:
+    """The options of learner `name` and their defaults."""
+    return _options(_learner_class(name))
+
+
+def learner_recipe(name: str) -> Recipe:
+    """How learner `name` is trained by default."""
+    return _learner_class(name).recipe
+
+
+def create_learner(name: str, backbone: nn.Module, **options: Any) -> Learner:
+    """A learner around `backbone`, with fresh weights drawn from torch's global generator.
+
+    Args:
+        name: one of `learner_names()`.
+        backbone: images (N, 3, H, W) to features (N, F), with `num_features` = F.
+        options: those of `learner_options(name)`.
+
+    Raises:
+        ValueError: for an unknown name or option, or a value outside its range; the message lists what there is.
+    """
+    learner_class = _learner_class(name)
+    known = _options(learner_class)
+    for option in options:
+        if option not in known:
+            raise ValueError(f"{name} has no option {option!r}{_hint(option, known)}. It has: {', '.join(known)}.")
+    return learner_class(backbone, **options)
+
+
+def create_backbone(name: str, *, image_size: int) -> nn.Module:
+    """An untrained encoder of images (N, 3, image_size, image_size) to features (N, F), with `num_features` = F.
+
+    Args:
+        name: one of `backbone_names()`, `NAME-wN` for N instead of 64 channels in the first stage, or `timm:NAME` for
+            any model of the optional package timm.
+        image_size: pixels a side. Up to 64 the residual nets take the stem for small images.
+
+    Raises:
+        ValueError: for an unknown name (the message lists the names), an image size below 1, a timm model that cannot
+            take images of this size, or timm not being installed.
+    """
+    if image_size < 1:
+        raise ValueError(f"image_size must be at least 1, not {image_size}.")
+    if name.startswith(TIMM_PREFIX):
+        create_timm_backbone = _load(".timm_backbones:create_timm_backbone")
+        return create_timm_backbone(name.removeprefix(TIMM_PREFIX), image_size=image_size)
+    base, width = re.fullmatch(r"(.*?)(?:-w([1-9]\d*))?", name, re.DOTALL).groups()
+    if base not in BACKBONES:
+        choices = ", ".join(BACKBONES)
+        raise ValueError(
+            f"Unknown backbone {name!r}{_hint(base, BACKBONES)}. There are: {choices}; NAME-wN for N instead of 64 "
+            f"channels in the first stage (resnet10-w16); {TIMM_PREFIX}NAME for any model of timm."
+        )
+    return _load(BACKBONES[base])(image_size=image_size, width=int(width or 64))
+
+
+def _learner_class(name: str) -> type[Learner]:
+    if name not in LEARNERS:
+        raise ValueError(f"Unknown learner {name!r}{_hint(name, LEARNERS)}. There are: {', '.join(LEARNERS)}.")
+    return _load(LEARNERS[name])
+
+
+def _options(learner_class: type[Learner]) -> dict[str, Any]:
+    parameters = inspect.signature(learner_class).parameters.values()
+    return {p.name: p.default for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
+
+
+def _load(target: str) -> Any:
+    module, _, attribute = target.partition(":")
+    return getattr(importlib.import_module(module, __package__), attribute)
+
+
+def _hint(name: str, names: Any) -> str:
+    near = difflib.get_close_matches(name, names, n=1)
+    return f" (did you mean {near[0]!r}?)" if near else ""

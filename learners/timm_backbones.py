@@ -1,0 +1,59 @@
+"""Encoders of the optional package timm, with fresh weights and without their classifier."""
+
+from __future__ import annotations
+
+import difflib
+
+import torch
+from torch import nn
+
+try:
+    import timm
+except ModuleNotFoundError:
+    timm = None
+
+
+def create_timm_backbone(name: str, *, image_size: int) -> nn.Module:
+    """A timm model as a backbone: images (N, 3, image_size, image_size) to features (N, F), F in `num_features`.
+
+    Args:
+        name: as timm knows it, without the name of any pretrained weights.
+        image_size: pixels a side; told to models that are built for one size, as vision transformers are.
+
+    Raises:
+        ValueError: timm is not installed, has no such model, or the model takes no images of this size.
+    """
+    if timm is None:
+        raise ValueError(f"The backbone timm:{name} needs the package timm. Install it: pip install timm")
+    if not timm.is_model(name):
+        near = difflib.get_close_matches(name, timm.list_models(), n=5) or timm.list_models(f"*{name}*")[:5]
+        hint = f" Near matches: {', '.join(near)}." if near else " timm.list_models() lists what there is."
+        raise ValueError(f"timm {timm.__version__} has no model {name!r}.{hint}")
+    try:
+        model = _build(name, image_size)
+        model.num_features = _feature_size(model, image_size)
+    except (AssertionError, RuntimeError, ValueError) as error:
+        raise ValueError(
+            f"The backbone timm:{name} cannot be used on images of {image_size} pixels: {error}. "
+            "Choose another backbone or another image size."
+        ) from error
+    return model
+
+
+def _build(name: str, image_size: int) -> nn.Module:
+    try:
+        return timm.create_model(name, pretrained=False, num_classes=0, img_size=image_size)
+    except TypeError as error:
+        if "img_size" not in str(error):
+            raise
+        return timm.create_model(name, pretrained=False, num_classes=0)  # convolutional: any size will do
+
+
+@torch.no_grad()
+def _feature_size(model: nn.Module, image_size: int) -> int:
+    """What comes out, which for some models is not what timm calls `num_features`."""
+    features = model.eval()(torch.zeros(1, 3, image_size, image_size))
+    model.train()
+    if features.dim() != 2:
+        raise ValueError(f"it gives features of shape {tuple(features.shape[1:])} an image, where a vector is needed")
+    return features.shape[1]

@@ -1,0 +1,53 @@
+"""Help and choices that several commands share."""
+
+from ..options import option
+
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+CACHES = ("auto", "device", "ram", "none")
+
+
+def data_option():
+    return option(
+        help="Images: a name (digits, cifar10, ...) or a path (folder, Parquet, WebDataset tars); :split may follow.",
+        metavar="SPEC",
+    )
+
+
+def data_root_option():
+    return option(
+        None,
+        help="Folder of the torchvision datasets, downloaded into when missing. [default: ~/.cache/synthcl/data]",
+        metavar="DIR",
+        may_change=True,
+    )
+
+
+def image_size_option():
+    return option(
+        None, help="Pixels a side; others are resized and centre-cropped. The images' own size if not given.", minimum=8
+    )
+
+
+def seed_option():
+    return option(0, help="All randomness follows from it.", minimum=0, maximum=2**63 - 1)
+
+
+def cache_option():
+    return option(
+        "auto",
+        help="Where decoded images stay: on the device, in RAM, nowhere, or wherever they fit.",
+        choices=CACHES,
+        may_change=True,
+    )
+
+
+def log_every_option():
+    return option(10, help="Steps between rows of metrics.jsonl.", minimum=1)
+
+
+def checkpoint_every_option(default: int):
+    return option(default, help="Steps between checkpoints.", minimum=1, may_change=True)
+
+
+def keep_option():
+    return option(2, help="How many checkpoints to keep, the newest ones.", minimum=1, may_change=True)

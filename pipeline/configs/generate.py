@@ -1,0 +1,38 @@
+"""Options of `synthcl generate`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..errors import UsageError
+from ..options import Config, option
+from . import common
+
+
+@dataclass(kw_only=True)
+class GenerateConfig(Config):
+    generator: str = option(help="A pretrained generator: a folder that `pretrain` wrote.", metavar="DIR")
+    num_samples: int = option(help="Latents to draw.", minimum=1)
+    out: str = option(help="Folder of the shard set.", metavar="DIR")
+    pairs: bool = option(False, help="Two similar images of each latent instead of one.")
+    pair_strength: float = option(
+        0.3,
+        help="How far the second of a pair is from the first: near 0 the same, 1 another sample. Ours.",
+        above=0,
+        maximum=1,
+    )
+    samples_per_shard: int = option(10_000, help="Samples in each tar but the last.", minimum=1)
+    format: str = option("png", help="Image format; png is lossless.", choices=("png", "jpg", "webp"))
+    quality: int | None = option(None, help="Of jpg and webp, 1 to 100.", minimum=1, maximum=100)
+    batch_size: int = option(256, help="Latents a forward pass.", minimum=1)
+    num_jobs: int = option(1, help="Separate jobs that fill the set together, on a shared disk.", minimum=1)
+    job_index: int = option(0, help="Which of them this is, from 0.", minimum=0)
+    workers: int | None = option(None, help="Processes that encode images; one a core if not given.", minimum=0)
+    seed: int = common.seed_option()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.job_index >= self.num_jobs:
+            raise UsageError(
+                f"--job-index {self.job_index} is none of --num-jobs {self.num_jobs}; they are numbered from 0"
+            )

@@ -1,0 +1,31 @@
+"""Options of `synthcl pretrain`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...generators import generator_kinds
+from ..options import Config, option
+from . import common
+
+
+@dataclass(kw_only=True)
+class PretrainConfig(Config):
+    data: str = common.data_option()
+    out: str = option(help="Folder of the run; it is also what --generator takes.", metavar="DIR", may_change=True)
+    generator: str = option("gan", help="Kind of generator.", choices=generator_kinds())
+    preset: str = option("auto", help="Size of the networks; auto goes by image size.", metavar="NAME")
+    image_size: int | None = common.image_size_option()
+    steps: int = option(20_000, help="Updates of the generator.", minimum=1, may_change=True)
+    batch_size: int = option(64, help="Real images a step, over all processes.", minimum=2)
+    learning_rate: float | None = option(None, help="Of all the networks; the kind's own if not given.", above=0)
+    ema_decay: float | None = option(
+        None, help="Of the moving average of weights; the kind's own if not given.", minimum=0, below=1
+    )
+    sample_every: int = option(1000, help="Steps between sample grids (samples/*.png).", minimum=1, may_change=True)
+    data_root: str | None = common.data_root_option()
+    cache: str = common.cache_option()
+    log_every: int = common.log_every_option()
+    checkpoint_every: int = common.checkpoint_every_option(1000)
+    keep: int = common.keep_option()
+    seed: int = common.seed_option()

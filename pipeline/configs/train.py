@@ -1,0 +1,119 @@
+"""Options of `synthcl train`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...learners import learner_names
+from ..errors import UsageError
+from ..options import Config, option
+from ..views.presets import PRESETS
+from . import common
+
+
+@dataclass(kw_only=True)
+class TrainConfig(Config):
+    data: str = common.data_option()
+    out: str = option(help="Folder of the run.", metavar="DIR", may_change=True)
+
+    shards: list[str] = option(
+        [], help="A shard set of synthetic samples to stream (offline); may be repeated.", metavar="DIR"
+    )
+    online: bool = option(False, help="Train the generator jointly and draw samples from it at each step.")
+    generator: str | None = option(
+        None, help="The generator to start --online from, as `pretrain` wrote it.", metavar="DIR"
+    )
+    synthetic_ratio: float = option(0.5, help="Latents a real image: 0.5 is one for two images.", above=0)
+
+    hard: bool = option(
+        True, help="--online: samples that are hard for the learner (its loss, reversed, reaches the generator)."
+    )
+    pairs: bool = option(True, help="--online: positive pairs from the generator and its moving average.")
+    hard_weight: float = option(1.0, help="--online: weight of the reversed gradient. Ours.", minimum=0)
+    hard_ramp: float = option(
+        0.1, help="--online: part of training over which that weight rises from 0. Ours.", minimum=0, maximum=1
+    )
+    hardness_clip: float = option(
+        1.0,
+        help="--online: bound of each image's reversed gradient, as a multiple of its realism gradient. Ours.",
+        above=0,
+    )
+    pair_ema_decay: float = option(
+        0.999, help="--online: decay of the moving average that gives the second of a pair. Ours.", minimum=0, below=1
+    )
+    pair_similarity: str | None = option(
+        None,
+        help="--online: target of the pair's cosine similarity, from A at the start to B at the end. Ours.",
+        metavar="A:B",
+    )
+    generator_learning_rate: float | None = option(
+        None, help="--online: of generator and discriminator; the kind's own if not given.", above=0
+    )
+
+    learner: str = option("simclr", help="Method of contrastive learning.", choices=learner_names())
+    backbone: str = option(
+        "resnet18", help="Encoder: resnet18, resnet34, resnet50, resnet10-w16, timm:NAME.", metavar="NAME"
+    )
+    temperature: float | None = option(None, help="Of the loss; the method's own if not given.", above=0)
+    queue_size: int | None = option(
+        None, help="Negatives in the queue (moco); the method's own if not given.", minimum=1
+    )
+    views: str | None = option(
+        None, help="Augmentation preset; the learner's published one if not given.", choices=tuple(PRESETS)
+    )
+
+    epochs: int | None = option(None, help="Passes over the real images.", minimum=1, may_change=True)
+    steps: int | None = option(None, help="Optimizer steps, instead of --epochs.", minimum=1, may_change=True)
+    batch_size: int = option(256, help="Real images a step, over all processes.", minimum=2)
+    image_size: int | None = common.image_size_option()
+    learning_rate: float | None = option(
+        None, help="For a batch of 256, scaled with --batch-size; the method's own if not given.", above=0
+    )
+    weight_decay: float | None = option(None, help="The method's own if not given.", minimum=0)
+    warmup_epochs: float = option(10.0, help="Linear warm-up, at most a tenth of the training.", minimum=0)
+
+    precision: str = option(
+        "auto", help="Of the learner: bf16 where the device has it, else fp32.", choices=common.PRECISIONS
+    )
+    compile: bool = option(False, help="Compile the learner with torch.compile.")
+    sync_batchnorm: bool = option(True, help="Batch statistics over all processes rather than each its own.")
+    cache: str = common.cache_option()
+    data_root: str | None = common.data_root_option()
+    log_every: int = common.log_every_option()
+    checkpoint_every: int = common.checkpoint_every_option(1000)
+    keep: int = common.keep_option()
+    seed: int = common.seed_option()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if (self.epochs is None) == (self.steps is None):
+            raise UsageError("give the length of the training as either --epochs or --steps")
+        if self.online and self.generator is None:
+            raise UsageError(
+                "--online needs --generator DIR, a generator to train jointly; `synthcl pretrain` makes one"
+            )
+        if self.generator is not None and not self.online:
+            raise UsageError("--generator is for --online; to use ready samples give --shards DIR")
+        if self.online and self.shards:
+            raise UsageError("--online draws its own samples; it cannot be given with --shards")
+        if self.pair_similarity is not None:
+            self.pair_similarity_range()
+
+    @property
+    def regime(self) -> str:
+        """`real`, `offline` or `online`: where a batch's synthetic samples come from."""
+        return "online" if self.online else "offline" if self.shards else "real"
+
+    def pair_similarity_range(self) -> tuple[float, float] | None:
+        """The two ends of --pair-similarity."""
+        if self.pair_similarity is None:
+            return None
+        try:
+            start, end = (float(part) for part in self.pair_similarity.split(":"))
+        except ValueError:
+            start = end = 2.0
+        if not (-1 <= start <= 1 and -1 <= end <= 1):
+            raise UsageError(
+                f"--pair-similarity takes two cosines, such as 0.95:0.7, each in [-1, 1], not {self.pair_similarity!r}"
+            )
+        return start, end

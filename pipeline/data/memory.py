@@ -1,0 +1,52 @@
+"""Images held decoded in one uint8 tensor, in RAM or on the device: small sets, and the cache of all others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .store import ImageStore, Indices, as_indices
+
+
+class MemoryStore(ImageStore):
+    """A store over a tensor.
+
+    Args:
+        images: (N, 3, S, S) uint8, on any device.
+        name: the SPEC.
+        labels: (N,) integers, or None.
+        class_names: the labels' names, or None.
+    """
+
+    def __init__(
+        self,
+        images: Tensor,
+        name: str,
+        labels: np.ndarray | None = None,
+        class_names: Sequence[str] | None = None,
+    ) -> None:
+        if images.dtype != torch.uint8 or images.dim() != 4 or images.shape[1] != 3:
+            raise ValueError(f"images must be (N, 3, S, S) uint8, not {tuple(images.shape)} {images.dtype}")
+        self.images = images
+        self.name = name
+        self.image_size = images.shape[-1]
+        self.labels = None if labels is None else np.asarray(labels, dtype=np.int64)
+        self.class_names = class_names
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def read(self, indices: Indices) -> Tensor:
+        if not isinstance(indices, Tensor) or indices.device != self.images.device:
+            checked = torch.from_numpy(as_indices(indices, len(self)))
+            indices = checked.to(self.images.device, non_blocking=True)
+        elif indices.device.type == "cpu":
+            indices = torch.from_numpy(as_indices(indices, len(self)))
+        # Indices that are on the device already are checked there, by index_select itself: no waiting for the device.
+        return self.images.index_select(0, indices)
+
+    def keys(self, indices: Indices) -> list[str]:
+        return [str(index) for index in as_indices(indices, len(self))]

@@ -1,0 +1,89 @@
+"""The image store: random access to decoded images, one interface for every source.
+
+Shapes: N images asked for, C channels (always 3, RGB), H = W = `image_size` pixels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Indices: TypeAlias = "Sequence[int] | np.ndarray | Tensor"
+
+_FINGERPRINT_IMAGES = 64  # ours: enough to tell sets apart, few enough to read at once from a slow disk
+
+
+class ImageStore(ABC):
+    """A fixed, numbered set of images.
+
+    Attributes:
+        name: how the user called it (a SPEC), for messages and records.
+        image_size: pixels a side of what `read` gives.
+        labels: (len,) int64, or None where the source has none.
+        class_names: the labels' names, or None.
+    """
+
+    name: str
+    image_size: int
+    labels: np.ndarray | None = None
+    class_names: Sequence[str] | None = None
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """How many images."""
+
+    @abstractmethod
+    def read(self, indices: Indices) -> Tensor:
+        """Images (N, 3, H, W) uint8 RGB, in the order asked for; repeats are allowed.
+
+        Raises:
+            DataError: an image that cannot be decoded, named with its position in the source.
+            IndexError: an index outside [0, len).
+        """
+
+    @abstractmethod
+    def keys(self, indices: Indices) -> list[str]:
+        """A name for each image, unique in the store (a member name, a path, a row number)."""
+
+    def release(self) -> None:  # noqa: B027  (a hook: most stores keep nothing)
+        """Let go of what is kept in memory only to read faster, because all has been read for now."""
+
+    def fingerprint(self) -> str:
+        """16 hex digits that identify the images: for recipes, and to notice on resuming that the data changed.
+
+        It is made of the number of images, the image size, all labels and 64 images spread evenly over the set, so it
+        is the same wherever the data lies and however it is called or cached. It does not notice a change to an image
+        that is not among the 64.
+        """
+        digest = hashlib.blake2b(f"{len(self)} {self.image_size}".encode(), digest_size=8)
+        if self.labels is not None:
+            digest.update(np.ascontiguousarray(self.labels, dtype="<i8").tobytes())
+        for content in self._contents(spread(len(self), _FINGERPRINT_IMAGES)):
+            digest.update(content)
+        return digest.hexdigest()
+
+    def _contents(self, indices: np.ndarray) -> Iterator[bytes]:
+        """Bytes that identify each of these images: its pixels, or its file where there is one."""
+        yield self.read(indices).cpu().numpy().tobytes()
+
+
+def as_indices(indices: Indices, length: int) -> np.ndarray:
+    """Indices of any kind as (N,) int64. Raises IndexError where one is outside [0, length)."""
+    values = np.asarray(indices.cpu() if hasattr(indices, "cpu") else indices)
+    values = values.astype(np.int64).ravel() if values.size else np.empty(0, dtype=np.int64)
+    if values.size and (values.min() < 0 or values.max() >= length):
+        wrong = values[(values < 0) | (values >= length)][0]
+        raise IndexError(f"there is no image {wrong} in a store of {length}")
+    return values
+
+
+def spread(length: int, count: int) -> np.ndarray:
+    """At most `count` indices spread evenly over [0, length), the first and the last among them."""
+    return np.unique(np.linspace(0, length - 1, min(length, count)).astype(np.int64))

@@ -1,0 +1,78 @@
+"""One process or many: the accelerator, slices of a global batch, and averages over processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+import torch.distributed as dist
+from accelerate import Accelerator, DistributedDataParallelKwargs
+from torch import Tensor, nn
+
+from .errors import UsageError
+
+
+def create_accelerator(precision: str = "fp32") -> Accelerator:
+    """The accelerator of this process, under `accelerate launch` or alone.
+
+    Args:
+        precision: `auto` (bf16 where the device computes in it, else fp32), `fp32`, `bf16` or `fp16`.
+
+    Raises:
+        UsageError: fp16 without a GPU.
+    """
+    if precision == "auto":
+        precision = "bf16" if _has_bf16() else "fp32"
+    if precision == "fp16" and not torch.cuda.is_available():
+        raise UsageError("--precision fp16 needs a GPU; use bf16 or fp32 here")
+    # Every process computes the same buffers (synchronised batch statistics, the gathered queue), so there is nothing
+    # to broadcast at each step.
+    return Accelerator(
+        mixed_precision="no" if precision == "fp32" else precision,
+        kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
+        step_scheduler_with_optimizer=False,
+    )
+
+
+def _has_bf16() -> bool:
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.ops.mkldnn._is_mkldnn_bf16_supported()
+
+
+def slice_of(total: int, rank: int, num_processes: int, what: str) -> slice:
+    """This process's contiguous part of `total` things.
+
+    Raises:
+        UsageError: they cannot be shared out evenly.
+    """
+    if total % num_processes:
+        raise UsageError(f"{what} ({total}) cannot be shared evenly by {num_processes} processes; give a multiple")
+    share = total // num_processes
+    return slice(rank * share, (rank + 1) * share)
+
+
+def is_distributed() -> bool:
+    """Whether there are other processes."""
+    return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
+
+
+def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
+    """Replace each gradient by its mean over processes; the identity in one process."""
+    if not is_distributed():
+        return
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    flat = torch.cat([g.reshape(-1) for g in gradients])
+    dist.all_reduce(flat)
+    flat /= dist.get_world_size()
+    for gradient, mean in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+        gradient.copy_(mean.view_as(gradient))
+
+
+def average(values: Tensor) -> Tensor:
+    """The mean over processes of a tensor; the identity in one process."""
+    if not is_distributed():
+        return values
+    total = values.clone()
+    dist.all_reduce(total)
+    return total / dist.get_world_size()

@@ -1,0 +1,55 @@
+"""What a classifier's scores come to: accuracies, by class, and how sure they are.
+
+Shapes: M test samples, C classes, scores (M, C), labels (M,) int64.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from scipy.stats import binom
+from torch import Tensor
+
+CONFIDENCE = 0.95
+"""Of intervals. Ours: the customary value."""
+
+
+def top_k_accuracy(scores: Tensor, labels: Tensor, k: int) -> float:
+    """Part of the samples, in [0, 1], whose class is among the k with the highest scores (all classes count if fewer).
+
+    Of equal scores the first class goes first, as with `argmax`; so an accuracy does not depend on the device.
+    """
+    own = scores.gather(1, labels[:, None])
+    classes = torch.arange(scores.shape[1], device=scores.device)
+    before = (scores > own) | ((scores == own) & (classes < labels[:, None]))
+    return (before.sum(dim=1) < k).double().mean().item()
+
+
+def summarise(scores: Tensor, labels: Tensor) -> dict[str, Any]:
+    """`top1`, `top5`, `per_class` (None for a class without test samples), all in [0, 1], and `top1_interval`."""
+    correct = scores.argmax(dim=1) == labels
+    counts = labels.bincount(minlength=scores.shape[1])
+    hits = labels[correct].bincount(minlength=scores.shape[1])
+    per_class = [h / n if n else None for h, n in zip(hits.tolist(), counts.tolist(), strict=True)]
+    return {
+        "top1": correct.double().mean().item(),
+        "top5": top_k_accuracy(scores, labels, 5),
+        "top1_interval": bootstrap_interval(int(correct.sum()), len(labels)),
+        "per_class": per_class,
+    }
+
+
+def bootstrap_interval(num_correct: int, num_samples: int, confidence: float = CONFIDENCE) -> list[float]:
+    """The percentile bootstrap interval of an accuracy (Efron 1979), over resamples of the test samples.
+
+    How many of a resample are correct is binomial, so the interval of infinitely many resamples is computed and none
+    is drawn. It says how sure an accuracy is given the size of the test set; it knows nothing of the variation between
+    trainings, nor of the sharper comparison of two encoders on the same samples.
+
+    Returns:
+        Lower and upper end, in [0, 1].
+    """
+    tail = (1 - confidence) / 2
+    ends = binom.ppf([tail, 1 - tail], num_samples, num_correct / num_samples)
+    return [float(end) / num_samples for end in ends]

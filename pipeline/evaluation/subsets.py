@@ -1,0 +1,52 @@
+"""Parts of a labeled set: the fraction whose labels a probe may see, and folds to choose its regularisation on.
+
+Shapes: N samples, labels (N,) int64.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from ..randomness import Key
+
+
+def labeled_subset(labels: Tensor, fraction: float, key: Key) -> Tensor:
+    """A class-balanced part of a set: `fraction` of each class, rounded up, as in the few-label protocols of the field.
+
+    With the same key a smaller part lies within each larger one, so a curve over fractions is one growing set.
+
+    Args:
+        labels: (N,) int64.
+        fraction: in (0, 1]; 1 is the whole set.
+        key: which part.
+
+    Returns:
+        (M,) int64 indices, ascending.
+    """
+    if fraction >= 1:
+        return torch.arange(len(labels))
+    order, rank, size = _rank_within_class(labels, key)
+    # Floating point must not make 0.07 of 100 eight samples.
+    wanted = torch.tensor([math.ceil(round(fraction * n, 6)) for n in size.tolist()])
+    return order[rank < wanted].sort().values
+
+
+def folds(labels: Tensor, num_folds: int, key: Key) -> Tensor:
+    """Each sample's fold, (N,) int64 in [0, num_folds), every class shared out evenly."""
+    order, rank, _ = _rank_within_class(labels, key)
+    fold = torch.empty_like(order)
+    fold[order] = rank % num_folds
+    return fold
+
+
+def _rank_within_class(labels: Tensor, key: Key) -> tuple[Tensor, Tensor, Tensor]:
+    """Samples shuffled and sorted by class, and of each its rank in its class and the size of its class."""
+    drawn = key.at(torch.arange(len(labels))).bits("rank", 1)[:, 0]
+    order = drawn.argsort(stable=True)
+    order = order[labels[order].argsort(stable=True)]
+    counts = labels.bincount()
+    starts = (counts.cumsum(0) - counts)[labels[order]]
+    return order, torch.arange(len(labels)) - starts, counts[labels[order]]

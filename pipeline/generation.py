@@ -1,0 +1,137 @@
+"""From a generator to a shard set: samples that are a function of (weights, recipe, index)."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..generators import Generator, load_generator
+from .configs.generate import GenerateConfig
+from .distributed import create_accelerator
+from .progress import Progress
+from .randomness import Key
+from .shards import write_shard_set
+
+
+def generate(config: GenerateConfig) -> dict[str, Any]:
+    """Write this process's part of a shard set, or find it done; see `synthcl generate`.
+
+    Sample i is drawn from (seed, i) alone, so any number of processes and jobs, and any number of interruptions, come
+    to the same set.
+
+    Returns:
+        `out`, `num_samples`, `num_published`, `num_shards`, `bytes`, `complete`, `reused`, `written`, `recipe_hash`,
+        `seconds`.
+    """
+    accelerator = create_accelerator("fp32")
+    started = time.monotonic()
+    folder = locate_generator(config.generator)
+    generator = open_generator(config.generator, accelerator.device)
+    recipe = {
+        "generator": {"class": type(generator).__name__, "weights": weights_hash(folder), **generator.recipe},
+        "seed": config.seed,
+        "image_size": generator.image_size,
+        "pair_strength": config.pair_strength if config.pairs else None,
+    }
+    with Progress("generate", config.num_samples, "samples", enabled=accelerator.is_main_process) as progress:
+        info = write_shard_set(
+            config.out,
+            recipe,
+            config.num_samples,
+            config.samples_per_shard,
+            Renderer(
+                generator, sample_key(config.seed), config.pair_strength if config.pairs else None, accelerator.device
+            ),
+            pairs=config.pairs,
+            image_format=config.format,
+            quality=config.quality,
+            batch_size=config.batch_size,
+            process_index=config.job_index * accelerator.num_processes + accelerator.process_index,
+            num_processes=config.num_jobs * accelerator.num_processes,
+            workers=config.workers,
+            progress=lambda done, total: progress.update(done, total),
+        )
+    return {
+        "out": str(info.path),
+        "num_samples": info.num_samples,
+        "num_published": info.num_published,
+        "num_shards": info.num_shards,
+        "bytes": info.size,
+        "complete": info.complete,
+        "reused": info.reused,
+        "written": info.written,
+        "recipe_hash": info.recipe_hash,
+        "seconds": round(time.monotonic() - started, 2),
+    }
+
+
+@dataclass(frozen=True)
+class Renderer:
+    """Makes the images of samples by their index, for a shard set.
+
+    Attributes:
+        generator: frozen.
+        key: what the latents are drawn from.
+        pair_strength: how far the second image of a pair is from the first; None for single images.
+        device: where the generator is.
+    """
+
+    generator: Generator
+    key: Key
+    pair_strength: float | None
+    device: torch.device
+
+    @torch.inference_mode()
+    def __call__(self, indices: np.ndarray) -> Tensor:
+        """(N, V, 3, S, S) uint8 of samples (N,)."""
+        draws = self.key.at(torch.from_numpy(indices).to(self.device))
+        latents = self.generator.sample_latents(len(indices), draws=draws)
+        if self.pair_strength is None:
+            images = self.generator(latents)[:, None]
+        else:
+            images = torch.stack(self.generator.forward_pair(latents, self.pair_strength, draws), dim=1)
+        return to_bytes(images)
+
+
+def to_bytes(images: Tensor) -> Tensor:
+    """Images in [-1, 1] as uint8, rounded as the online regime rounds what the learner sees."""
+    return (images * 0.5 + 0.5).mul(255).round_().clamp_(0, 255).to(torch.uint8)
+
+
+def locate_generator(path: str | Path) -> Path:
+    """The folder of a generator's weights: the one given, or the one inside a run of `pretrain`."""
+    inside = Path(path) / "generator"
+    return inside if inside.is_dir() else Path(path)
+
+
+def open_generator(path: str | Path, device: torch.device | str = "cpu") -> Generator:
+    """The generator in a folder or in a run of `pretrain`, frozen.
+
+    Raises:
+        ValueError: there is none.
+    """
+    return load_generator(locate_generator(path)).to(device).eval().requires_grad_(False)
+
+
+def sample_key(seed: int) -> Key:
+    """What the latents of generated samples are drawn from, by sample index."""
+    return Key.from_seed(seed).child("generate")
+
+
+def weights_hash(folder: Path) -> str:
+    """SHA-256 over the names and contents of a generator's weight and configuration files.
+
+    The discriminator beside them takes no part in a sample, and none in the hash.
+    """
+    digest = hashlib.sha256()
+    for file in sorted(folder.glob("*.json")) + sorted(folder.glob("*.safetensors")):
+        digest.update(file.name.encode())
+        digest.update(file.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,207 @@
+"""The one loop: what `train` and `pretrain` share around a step.
+
+It resumes, logs, watches for NaN, saves, and stops between steps when asked to. What a step does is the caller's.
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import FrameType
+
+import torch
+from torch import Tensor
+
+from .checkpoint import Stateful, list_checkpoints, load_newest, save_checkpoint
+from .distributed import average, is_distributed
+from .progress import Progress
+from .run import RunFolder
+
+
+class Interrupted(RuntimeError):
+    """The run was asked to stop; it has saved, and the same command continues it."""
+
+
+class Diverged(RuntimeError):
+    """A loss is no longer a number."""
+
+
+@dataclass(kw_only=True)
+class LoopOptions:
+    """How a loop is run.
+
+    Attributes:
+        label: of the progress line.
+        total_steps: how many steps in all, those of earlier runs included.
+        images_per_step: real images over all processes, for the rate.
+        log_every, checkpoint_every, keep: as the options of that name.
+        device: where processes agree on when to stop.
+        watch: metrics to show in the progress line.
+        main_process: whether this process writes.
+    """
+
+    label: str
+    total_steps: int
+    images_per_step: int
+    log_every: int
+    checkpoint_every: int
+    keep: int
+    device: torch.device
+    watch: tuple[str, ...] = ("loss",)
+    main_process: bool = True
+
+
+def run_loop(
+    run: RunFolder,
+    parts: Mapping[str, Stateful],
+    step: Callable[[int], dict[str, Tensor]],
+    options: LoopOptions,
+    *,
+    every: Mapping[int, Callable[[int], None]] | None = None,
+) -> float:
+    """Do the steps that are left, from the newest checkpoint on.
+
+    Args:
+        run: where checkpoints and metrics go.
+        parts: everything a step depends on, by name; restored first.
+        step: does step i, counted from 0, and returns scalars to log, the same names in every process.
+        options: see `LoopOptions`.
+        every: what else to do after each so many steps (main process only), with the number of steps done.
+
+    Returns:
+        Seconds that the steps took, those of earlier runs included.
+
+    Raises:
+        Diverged: a metric is not finite. Nothing is saved from that step on.
+        Interrupted: SIGINT or SIGTERM came; the last step is saved.
+    """
+    done, seconds_before = _restore(run, parts, options)
+    started = time.monotonic()
+
+    def seconds() -> float:
+        return seconds_before + time.monotonic() - started
+
+    def save(done: int) -> None:
+        if options.main_process:
+            run.metrics.sync()
+            save_checkpoint(run.checkpoints, done, parts, keep=options.keep, extra={"seconds": seconds()})
+
+    per_step = options.images_per_step
+    with (
+        _StopSignals() as stop,
+        Progress(
+            options.label, options.total_steps * per_step, "images", done=done * per_step, enabled=options.main_process
+        ) as progress,
+    ):
+        watch = _FiniteWatch(run)
+        for index in range(done, options.total_steps):
+            metrics = step(index)
+            watch.see(index, metrics)
+            done = index + 1
+            last = done == options.total_steps
+            stopping = stop.agreed(options.device)
+            saving = stopping or last or done % options.checkpoint_every == 0
+            if saving or done % options.log_every == 0:
+                watch.settle()
+            if done % options.log_every == 0 or last:
+                row = _row(done, metrics)
+                if options.main_process:
+                    run.metrics.append(row)
+                progress.numbers.update({name: row[name] for name in options.watch if name in row})
+            progress.update(done * per_step)
+            if saving:
+                save(done)
+            for period, action in (every or {}).items():
+                if options.main_process and (done % period == 0 or last):
+                    action(done)
+            if stopping and not last:
+                raise Interrupted(
+                    f"stopped by {stop.name} after step {done} of {options.total_steps}, saved in {run.path}; "
+                    "run the same command again to continue"
+                )
+    return seconds()
+
+
+def _restore(run: RunFolder, parts: Mapping[str, Stateful], options: LoopOptions) -> tuple[int, float]:
+    """Give each part its state of the newest checkpoint; the steps done and the seconds they took."""
+    checkpoint = load_newest(run.checkpoints)
+    if checkpoint is not None:
+        for name, part in parts.items():
+            part.load_state_dict(checkpoint.parts[name])
+    done = checkpoint.step if checkpoint is not None else 0
+    if options.main_process:
+        run.metrics.rewind(done)
+    return done, checkpoint.extra["seconds"] if checkpoint is not None else 0.0
+
+
+class _FiniteWatch:
+    """Stops the run when a metric is no number. It looks one step late, so that a GPU need not be waited for."""
+
+    def __init__(self, run: RunFolder) -> None:
+        self.run = run
+        self.unseen: tuple[int, list[str], Tensor] | None = None
+
+    def see(self, index: int, metrics: dict[str, Tensor]) -> None:
+        """Check the step before, and keep this one's metrics for the next call."""
+        self.settle()
+        self.unseen = (
+            index,
+            list(metrics),
+            torch.stack([value.detach().float().reshape(()) for value in metrics.values()]),
+        )
+
+    def settle(self) -> None:
+        """Check what has not been checked yet."""
+        if self.unseen is None:
+            return
+        index, names, values = self.unseen
+        self.unseen = None
+        if not torch.isfinite(values).all():
+            bad = [
+                f"{name} is {value}"
+                for name, value in zip(names, values.tolist(), strict=True)
+                if not math.isfinite(value)
+            ]
+            saved = list_checkpoints(self.run.checkpoints)
+            raise Diverged(
+                f"{', '.join(bad)} at step {index + 1}; the run stops. The last good checkpoint is "
+                f"{saved[-1] if saved else 'none: no checkpoint was saved yet'}. A smaller --learning-rate may help"
+            )
+
+
+def _row(done: int, metrics: dict[str, Tensor]) -> dict[str, float]:
+    values = average(torch.stack([value.detach().float().reshape(()) for value in metrics.values()]))
+    return {"step": done, **dict(zip(metrics, values.tolist(), strict=True))}
+
+
+class _StopSignals:
+    """Turns the first SIGINT or SIGTERM into a wish to stop between steps; a second one ends the process at once."""
+
+    def __init__(self) -> None:
+        self.name: str | None = None
+
+    def __enter__(self) -> _StopSignals:
+        self.previous = {}
+        for number in (signal.SIGINT, signal.SIGTERM):
+            try:
+                self.previous[number] = signal.signal(number, self._received)
+            except ValueError:  # not in the main thread, as in a notebook's worker: signals stay as they are
+                break
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self.previous.items():
+            signal.signal(number, handler)
+
+    def _received(self, number: int, frame: FrameType | None) -> None:
+        self.name = signal.Signals(number).name
+        signal.signal(number, signal.SIG_DFL)
+
+    def agreed(self, device: torch.device) -> bool:
+        """Whether to stop: any process's signal stops all of them, after the same step."""
+        if not is_distributed():
+            return self.name is not None
+        return average(torch.tensor(float(self.name is not None), device=device)).item() > 0

@@ -1,0 +1,185 @@
+"""An option, defined once: a field of a dataclass, from which the command-line option, the YAML key and the saved
+`config.yaml` all follow.
+
+    @dataclass(kw_only=True)
+    class ThingConfig(Config):
+        size: int = option(32, help="Pixels a side.", minimum=8)
+
+Nothing here imports torch, so that `--help` is quick.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Sequence
+from dataclasses import MISSING, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from .errors import UsageError
+
+
+@dataclass(frozen=True)
+class OptionInfo:
+    """What an option is, beyond its name, type and default."""
+
+    help: str
+    choices: Sequence[str] | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    above: float | None = None
+    below: float | None = None
+    metavar: str | None = None
+    may_change: bool = False
+    """Whether a run may be continued with another value: its length, its logging, where it computes."""
+
+
+def option(default: Any = MISSING, *, help: str, **info: Any) -> Any:
+    """A field of a `Config`; see `OptionInfo` for what else it may say. Without a default it must be given."""
+    metadata = {"option": OptionInfo(help=help, **info)}
+    if isinstance(default, list):
+        return field(default_factory=lambda: list(default), metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+def flag(name: str) -> str:
+    """`batch_size` as the user types it: `--batch-size`."""
+    return "--" + name.replace("_", "-")
+
+
+@dataclass(frozen=True)
+class OptionType:
+    """The value type of an option: `kind` is str, int, float or bool."""
+
+    kind: type
+    optional: bool
+    multiple: bool
+
+
+def option_types(config: type[Config]) -> dict[str, OptionType]:
+    """The type of each option of a config class."""
+    hints = typing.get_type_hints(config)
+    return {f.name: _option_type(hints[f.name]) for f in dataclasses.fields(config)}
+
+
+def _option_type(hint: Any) -> OptionType:
+    optional = False
+    if typing.get_origin(hint) in (types.UnionType, typing.Union):
+        members = [m for m in typing.get_args(hint) if m is not type(None)]
+        assert len(members) == 1, f"an option has one type, not {hint}"
+        optional, hint = True, members[0]
+    if typing.get_origin(hint) is list:
+        return OptionType(kind=typing.get_args(hint)[0], optional=optional, multiple=True)
+    return OptionType(kind=hint, optional=optional, multiple=False)
+
+
+@dataclass(kw_only=True)
+class Config:
+    """The options of a command, checked.
+
+    Raises:
+        UsageError: a value outside what its option takes. Checks across options belong in a subclass's
+            `__post_init__`, after `super().__post_init__()`.
+    """
+
+    def __post_init__(self) -> None:
+        option_kinds = option_types(type(self))
+        for f in dataclasses.fields(self):
+            value = getattr(self, f.name)
+            if value is None and option_kinds[f.name].optional:
+                continue
+            converted = _convert(f.name, value, option_kinds[f.name])
+            setattr(self, f.name, converted)
+            for one in converted if option_kinds[f.name].multiple else [converted]:
+                _check(f.name, one, f.metadata["option"])
+
+    @classmethod
+    def from_values(cls, values: dict[str, Any]) -> Config:
+        """A config of the given values and the defaults of the others.
+
+        Raises:
+            UsageError: a name that is no option, or an option without default that is not given.
+        """
+        fields = {f.name: f for f in dataclasses.fields(cls)}
+        unknown = sorted(set(values) - set(fields))
+        if unknown:
+            raise UsageError(f"there is no option {unknown[0]!r}; the options are {', '.join(fields)}")
+        for name, f in fields.items():
+            if f.default is MISSING and f.default_factory is MISSING and values.get(name) is None:
+                raise UsageError(f"Missing option '{flag(name)}': {f.metadata['option'].help}")
+        return cls(**values)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Names and values, as `config.yaml` has them."""
+        return dataclasses.asdict(self)
+
+
+def _convert(name: str, value: Any, wanted: OptionType) -> Any:
+    """`value` as the option's type; YAML gives `1e-3` as a string and whole floats as integers."""
+    if wanted.multiple:
+        values = value if isinstance(value, (list, tuple)) else [value]
+        return [_convert(name, v, OptionType(wanted.kind, False, False)) for v in values]
+    try:
+        if wanted.kind is bool:
+            if not isinstance(value, bool):
+                raise ValueError
+            return value
+        if isinstance(value, bool) or (wanted.kind is int and float(value) != int(float(value))):
+            raise ValueError
+        return wanted.kind(value)
+    except (TypeError, ValueError):
+        raise UsageError(f"{flag(name)} takes a value of type {wanted.kind.__name__}, not {value!r}") from None
+
+
+def _check(name: str, value: Any, info: OptionInfo) -> None:
+    if info.choices is not None and value not in info.choices:
+        raise UsageError(f"{flag(name)} {value!r} is not known; choose one of {', '.join(info.choices)}")
+    bounds = [
+        (info.minimum, lambda bound: value >= bound, "at least"),
+        (info.maximum, lambda bound: value <= bound, "at most"),
+        (info.above, lambda bound: value > bound, "above"),
+        (info.below, lambda bound: value < bound, "below"),
+    ]
+    for bound, holds, word in bounds:
+        if bound is not None and not holds(bound):
+            raise UsageError(f"{flag(name)} must be {word} {bound}, not {value}")
+
+
+def read_yaml(path: str | Path) -> dict[str, Any]:
+    """The options in a YAML file, by name.
+
+    Raises:
+        UsageError: a file that is missing or is no mapping.
+    """
+    try:
+        values = yaml.safe_load(Path(path).read_text())
+    except OSError as error:
+        raise UsageError(f"cannot read --config {path}: {error.strerror}") from None
+    except yaml.YAMLError as error:
+        raise UsageError(f"--config {path} is not YAML: {str(error).splitlines()[0]}") from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise UsageError(f"--config {path} must hold names and values, one a line, such as 'steps: 100'")
+    return {str(name).replace("-", "_"): value for name, value in values.items()}
+
+
+def write_yaml(values: dict[str, Any]) -> str:
+    """The text of a `config.yaml`, in the order of the options."""
+    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+
+
+def differences(saved: dict[str, Any], given: dict[str, Any], config: type[Config]) -> list[str]:
+    """What differs between a saved config and a given one, a line each, but for what may change in a run."""
+    lines = []
+    infos = {f.name: f.metadata["option"] for f in dataclasses.fields(config)}
+    for name in sorted(set(saved) | set(given)):
+        if name in infos and infos[name].may_change:
+            continue
+        if saved.get(name) != given.get(name):
+            lines.append(f"{flag(name)}: {saved.get(name)!r} there, {given.get(name)!r} now")
+    return lines

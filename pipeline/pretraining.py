@@ -1,0 +1,109 @@
+"""Pretraining of a generator on real images, to start joint training from or to generate shards with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..generators import GeneratorTrainer, create_trainer
+from .configs.pretrain import PretrainConfig
+from .data import GlobalOrder, cached, open_images
+from .distributed import average_gradients, create_accelerator, slice_of
+from .files import write_folder
+from .grids import save_grid
+from .loop import LoopOptions, run_loop
+from .randomness import Key
+from .run import open_run
+from .views import to_float
+
+GRID_SAMPLES = 64
+"""Samples in a grid: 8 x 8. Ours."""
+
+
+def pretrain(config: PretrainConfig) -> dict[str, Any]:
+    """Train a generator, or take up its training; see `synthcl pretrain`.
+
+    Returns:
+        The run's result: `run`, `generator`, `steps`, `seconds`, `image_size`, `num_images`.
+    """
+    accelerator = create_accelerator("fp32")
+    store = open_images(config.data, image_size=config.image_size, split="train", data_root=config.data_root)
+    order = GlobalOrder(len(store), config.batch_size, Key.from_seed(config.seed).child("order"))
+    share = slice_of(config.batch_size, accelerator.process_index, accelerator.num_processes, "--batch-size")
+    torch.manual_seed(config.seed)
+    trainer = _create_trainer(config, store.image_size, accelerator.device)
+    run = open_run(config.out, "pretrain", config, main_process=accelerator.is_main_process)
+    accelerator.wait_for_everyone()
+    if run.result is not None and run.result["steps"] == config.steps:
+        return run.result
+    store = cached(store, config.cache, accelerator.device)
+    key = Key.from_seed(config.seed).child("pretrain")
+    numbers = torch.arange(share.start, share.stop, device=accelerator.device)
+
+    def step(index: int) -> dict[str, Tensor]:
+        indices = order.indices(index, accelerator.process_index, accelerator.num_processes)
+        real = to_float(store.read(indices).to(accelerator.device)) * 2 - 1
+        return trainer.step(real, key.child(index).at(numbers))
+
+    samples = run.path / "samples"
+    if accelerator.is_main_process:
+        samples.mkdir(exist_ok=True)
+    seconds = run_loop(
+        run,
+        {"trainer": trainer},
+        step,
+        LoopOptions(
+            label="pretrain",
+            total_steps=config.steps,
+            images_per_step=config.batch_size,
+            log_every=config.log_every,
+            checkpoint_every=config.checkpoint_every,
+            keep=config.keep,
+            device=accelerator.device,
+            watch=("loss_discriminator", "loss_generator", "margin", "loss"),
+            main_process=accelerator.is_main_process,
+        ),
+        every={config.sample_every: lambda done: _sample_grid(trainer, key, samples / f"{done:08d}.png")},
+    )
+    result = {
+        "run": str(run.path),
+        "generator": config.generator,
+        "steps": config.steps,
+        "seconds": round(seconds, 2),
+        "image_size": store.image_size,
+        "num_images": len(store),
+    }
+    if accelerator.is_main_process:
+        save_generator(trainer, run.path)
+        run.finish(result)
+    accelerator.wait_for_everyone()
+    return result
+
+
+def _create_trainer(config: PretrainConfig, image_size: int, device: torch.device) -> GeneratorTrainer:
+    options = {"learning_rate": config.learning_rate, "ema_decay": config.ema_decay}
+    return create_trainer(
+        config.generator,
+        image_size,
+        preset=config.preset,
+        device=device,
+        synchronise=average_gradients,
+        **{name: value for name, value in options.items() if value is not None},
+    )
+
+
+def save_generator(trainer: GeneratorTrainer, folder: Path) -> None:
+    """Put what `load_generator` opens into a run's folder, each file whole or not at all."""
+    write_folder(folder / "generator", lambda path: trainer.save_pretrained(path))
+
+
+def _sample_grid(trainer: GeneratorTrainer, key: Key, path: Path) -> None:
+    """A grid of the same latents each time, so that grids show how samples change."""
+    device = next(trainer.ema.parameters()).device
+    draws = key.child("grid").at(torch.arange(GRID_SAMPLES, device=device))
+    with torch.no_grad():
+        images = trainer.ema(trainer.ema.sample_latents(GRID_SAMPLES, draws=draws))
+    save_grid(images, path)

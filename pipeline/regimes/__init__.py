@@ -1,0 +1,1 @@
+"""The regimes: where the images of a training batch come from."""

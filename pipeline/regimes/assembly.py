@@ -1,0 +1,90 @@
+"""From images to a multi-viewed batch: the same for every regime.
+
+Shapes: B real images and M synthetic samples a step over all processes, b and m in this process, S pixels a side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from ..data import GlobalOrder, ImageStore
+from ..randomness import Key
+from ..views import Augmentation, multi_view, normalize, to_float
+from .base import MultiViewedBatch, Share
+
+VIEWS_PER_IMAGE = 2
+"""T(x) and T'(x), of a real image, of G(z) and of G_ema(z)."""
+
+
+@dataclass(frozen=True)
+class RealImages:
+    """The real images of each step, in an order that follows from the seed alone."""
+
+    store: ImageStore
+    order: GlobalOrder
+    share: Share
+    device: torch.device
+
+    @classmethod
+    def create(cls, store: ImageStore, share: Share, key: Key, device: torch.device) -> RealImages:
+        """Real images for `share.total` a step."""
+        return cls(store, GlobalOrder(len(store), share.total, key.child("order")), share, device)
+
+    def with_store(self, store: ImageStore) -> RealImages:
+        """The same images in the same order, read from elsewhere (a cache)."""
+        return replace(self, store=store)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return self.order.steps_per_epoch
+
+    def images(self, step: int) -> Tensor:
+        """(b, 3, S, S) float32 in [0, 1]."""
+        indices = self.order.indices(step, self.share.rank, self.share.num_processes)
+        return to_float(self.store.read(indices).to(self.device, non_blocking=True))
+
+
+@dataclass(frozen=True)
+class ViewMaker:
+    """Makes the views of images: the same for real and synthetic ones."""
+
+    augmentation: Augmentation
+    key: Key
+
+    def __call__(self, images: Tensor, numbers: Tensor, step: int) -> Tensor:
+        """Views (n, VIEWS_PER_IMAGE, 3, H, W), normalised, of images (n, 3, S, S) in [0, 1].
+
+        `numbers` (n,) are the images' numbers in the step, over all processes, which their parameters are drawn from.
+        """
+        key = self.key.child("views", step)
+        views = multi_view(images, numbers, VIEWS_PER_IMAGE, self.augmentation, key)
+        return normalize(views).unflatten(0, (-1, VIEWS_PER_IMAGE))
+
+
+def assemble(
+    real: RealImages, views: ViewMaker, share: Share, step: int, real_images: Tensor, samples: Sequence[Tensor]
+) -> MultiViewedBatch:
+    """The batch of a step: views of the real images, then views of the synthetic samples.
+
+    Args:
+        real: the source of the real images, for their numbers.
+        views: makes the views.
+        share: which of the step's M samples are this process's.
+        step: counted from 0.
+        real_images: (b, 3, S, S) in [0, 1].
+        samples: none, or one or two tensors (m, 3, S, S) in [0, 1]: the images of each sample, mutual positives.
+    """
+    numbers = real.share.numbers(real_images.device)
+    real_views = views(real_images, numbers, step).flatten(0, 1)
+    parts, groups = [real_views], [numbers.repeat_interleave(VIEWS_PER_IMAGE)]
+    if samples:
+        latents = real.share.total + share.numbers(real_images.device)
+        # Each image has its own number to draw its views from: the real ones, the first of each sample, the second.
+        made = [views(images, latents + i * share.total, step) for i, images in enumerate(samples)]
+        parts.append(torch.cat(made, dim=1).flatten(0, 1))
+        groups.append(latents.repeat_interleave(VIEWS_PER_IMAGE * len(samples)))
+    return MultiViewedBatch(torch.cat(parts), torch.cat(groups), num_real=len(real_views))

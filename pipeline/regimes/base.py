@@ -1,0 +1,105 @@
+"""What a regime is: where the images of a training batch come from. Everything else is the same code for all of them.
+
+Shapes: B real images and M synthetic samples (latents) a step over all processes, b and m in this process.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...learners.base import LearnerOutput
+from ..distributed import slice_of
+from ..errors import UsageError
+
+
+@dataclass(frozen=True)
+class MultiViewedBatch:
+    """A batch as the learner takes it: real views first, then synthetic ones.
+
+    Attributes:
+        views: (N, 3, H, W) normalised; views of a group adjacent.
+        groups: (N,) int64, unique over all processes: real image i of the step is i in [0, B), latent j is B + j.
+        num_real: how many of the N views are real.
+    """
+
+    views: Tensor
+    groups: Tensor
+    num_real: int
+
+
+class Regime(ABC):
+    """Gives a batch for a step, and receives what the learner felt about it.
+
+    Attributes:
+        samples_per_step: synthetic samples a step over all processes, M.
+    """
+
+    samples_per_step: int = 0
+
+    @abstractmethod
+    def batch(self, step: int) -> MultiViewedBatch:
+        """This process's batch of step `step`, counted from 0."""
+
+    def feedback(self, step: int, batch: MultiViewedBatch, output: LearnerOutput) -> dict[str, Tensor]:
+        """Called after the learner's backward pass on the batch; returns scalars to log.
+
+        A regime that trains a generator does so here.
+        """
+        return hardness_metrics(batch, output)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a step depends on besides its number: nothing, unless something is trained."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take back what `state_dict` gave."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """This process's part of the samples of a step."""
+
+    total: int
+    rank: int = 0
+    num_processes: int = 1
+    what: str = "--batch-size"
+
+    @property
+    def slice(self) -> slice:
+        return slice_of(self.total, self.rank, self.num_processes, self.what)
+
+    def numbers(self, device: torch.device) -> Tensor:
+        """(n,) int64: the numbers in [0, total) of this process's samples."""
+        return torch.arange(self.slice.start, self.slice.stop, device=device)
+
+
+def synthetic_share(batch_size: int, ratio: float, rank: int, num_processes: int) -> Share:
+    """How many latents a step has, and which are this process's.
+
+    Raises:
+        UsageError: less than one, or no whole number for each process.
+    """
+    total = round(batch_size * ratio)
+    if total < 1:
+        raise UsageError(
+            f"--synthetic-ratio {ratio} of --batch-size {batch_size} is less than one latent a step; raise either"
+        )
+    return Share(total, rank, num_processes, "--batch-size times --synthetic-ratio")
+
+
+def hardness_metrics(batch: MultiViewedBatch, output: LearnerOutput) -> dict[str, Tensor]:
+    """Mean hardness of real and of synthetic views."""
+    metrics = {"hardness_real": output.hardness[: batch.num_real].mean()}
+    if batch.num_real < len(batch.groups):
+        metrics["hardness_synthetic"] = output.hardness[batch.num_real :].mean()
+    return metrics
+
+
+def unit_interval(images: Tensor) -> Tensor:
+    """From [-1, 1], as generators speak, to [0, 1], as views take."""
+    return images * 0.5 + 0.5

@@ -1,0 +1,134 @@
+"""Joint sample generation and contrastive learning (Wu et al., arXiv 2202.06464), the method's figure.
+
+Each step draws latents z. The learner sees two views of G(z) and two of G_ema(z), all four mutual positives, beside
+the real views, and takes one forward and one backward pass. At G(z) the gradient of its loss is reversed, so that the
+same pass tells the generator how to make its samples harder; the discriminator's fakes are the same G(z).
+
+Shapes: M latents a step over all processes, m in this process, S pixels a side.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...generators.base import GeneratorTrainer
+from ...learners.base import LearnerOutput
+from ..randomness import Key
+from .assembly import VIEWS_PER_IMAGE, RealImages, ViewMaker, assemble
+from .base import MultiViewedBatch, Regime, Share, hardness_metrics, unit_interval
+from .gradients import quantize, reverse_gradient
+from .similarity import SimilarityTarget
+
+
+@dataclass(kw_only=True)
+class OnlineOptions:
+    """The switches of the method; each is an ablation.
+
+    Attributes:
+        hard: G receives the reversed gradient of the learner's loss; without it G follows its own loss alone.
+        pairs: two views of G_ema(z) beside the two of G(z).
+        hard_weight: weight of the reversed gradient after the ramp.
+        ramp_steps: steps over which that weight rises linearly from 0.
+        similarity: a target for the similarity of pairs, or None to let it be.
+    """
+
+    hard: bool = True
+    pairs: bool = True
+    hard_weight: float = 1.0
+    ramp_steps: int = 0
+    similarity: SimilarityTarget | None = None
+
+    def weight(self, step: int) -> float:
+        """The weight of the reversed gradient at step `step`."""
+        if not self.hard:
+            return 0.0
+        return self.hard_weight * min(1.0, step / self.ramp_steps if self.ramp_steps else 1.0)
+
+
+class OnlineRegime(Regime):
+    """Real images, and samples of a generator that learns along."""
+
+    def __init__(
+        self,
+        real: RealImages,
+        views: ViewMaker,
+        trainer: GeneratorTrainer,
+        share: Share,
+        key: Key,
+        options: OnlineOptions,
+    ) -> None:
+        self.real, self.views, self.trainer, self.share, self.options = real, views, trainer, share, options
+        self.samples_per_step = share.total
+        self.key = key.child("online")
+
+    def batch(self, step: int) -> MultiViewedBatch:
+        device = self.real.device
+        numbers = self.share.numbers(device)
+        draws = self.key.child(step).at(numbers)
+        real = self.real.images(step)
+        latents = self.trainer.generator.sample_latents(len(numbers), draws=draws)
+        images = self.trainer.generator(latents)
+        # The learner's graph ends at a leaf: its gradient is handed to the generator's own step, which goes back
+        # through G once, with its realism gradient added.
+        leaf = images.detach().requires_grad_(self.options.hard)
+        samples = [quantize(unit_interval(reverse_gradient(leaf, self.options.weight(step))))]
+        if self.options.pairs:
+            with torch.no_grad():
+                samples.append(quantize(unit_interval(self.trainer.ema(latents))))
+        self.pending = _Pending(real, draws, images, leaf)
+        return assemble(self.real, self.views, self.share, step, real, samples)
+
+    def feedback(self, step: int, batch: MultiViewedBatch, output: LearnerOutput) -> dict[str, Tensor]:
+        pending = self.pending
+        del self.pending
+        metrics = hardness_metrics(batch, output) | self._similarity(batch, output)
+        if self.options.similarity is not None:
+            self.trainer.ema_decay = self.options.similarity.decay(step, metrics["pair_similarity"])
+        # The discriminator compares each sample with one real image; with more samples than images they come again.
+        count = len(pending.images)
+        real = pending.real[torch.arange(count, device=pending.real.device) % len(pending.real)]
+        metrics |= self.trainer.step(
+            real * 2 - 1,
+            pending.draws,
+            images=pending.images,
+            hard_gradient=pending.leaf.grad if self.options.hard else None,
+        )
+        return metrics | {"hard_weight": torch.tensor(self.options.weight(step))}
+
+    def _similarity(self, batch: MultiViewedBatch, output: LearnerOutput) -> dict[str, Tensor]:
+        """Mean cosine similarity of the learner's embeddings between two views of one image, and across a pair."""
+        real = output.embeddings[: batch.num_real].unflatten(0, (-1, VIEWS_PER_IMAGE)).float()
+        metrics = {"view_similarity_real": (real[:, 0] * real[:, 1]).sum(-1).mean()}
+        per_group = VIEWS_PER_IMAGE * (2 if self.options.pairs else 1)
+        fake = output.embeddings[batch.num_real :].unflatten(0, (-1, per_group)).float()
+        metrics["view_similarity_synthetic"] = (fake[:, 0] * fake[:, 1]).sum(-1).mean()
+        if self.options.pairs:
+            across = torch.einsum("mid,mjd->mij", fake[:, :VIEWS_PER_IMAGE], fake[:, VIEWS_PER_IMAGE:])
+            metrics["pair_similarity"] = across.mean()
+        return metrics
+
+    def state_dict(self) -> dict[str, Any]:
+        similarity = self.options.similarity
+        return {
+            "trainer": self.trainer.state_dict(),
+            "similarity": similarity.state_dict() if similarity is not None else None,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.trainer.load_state_dict(state["trainer"])
+        if self.options.similarity is not None:
+            self.options.similarity.load_state_dict(state["similarity"])
+
+
+@dataclass(frozen=True)
+class _Pending:
+    """What a step keeps between its batch and its feedback."""
+
+    real: Tensor  # (b, 3, S, S) in [0, 1]
+    draws: Any
+    images: Tensor  # (m, 3, S, S) in [-1, 1], with G's graph
+    leaf: Tensor  # the same, detached; its .grad is the learner's reversed gradient

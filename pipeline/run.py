@@ -1,0 +1,153 @@
+"""The run folder: what a long command leaves behind, and what the same command takes up again.
+
+RUN/
+    config.yaml      the resolved options; `--config RUN/config.yaml` repeats the run
+    run.json         the command, versions and hardware
+    metrics.jsonl    a row a logged step
+    checkpoints/     see checkpoint.py
+    result.json      written last: a run with a result is finished
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from .errors import DataError, UsageError
+from .files import remove_temporary, write_file, write_json
+from .options import Config, differences, write_yaml
+
+PACKAGES = ("synthcl", "torch", "torchvision", "accelerate", "diffusers", "webdataset", "pyarrow")
+
+
+class RunFolder:
+    """A folder of one run. `open_run` makes or takes up one."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.checkpoints = path / "checkpoints"
+        self.metrics = MetricsLog(path / "metrics.jsonl")
+
+    @property
+    def result(self) -> dict[str, Any] | None:
+        """What a finished run came to; None while it is not finished."""
+        file = self.path / "result.json"
+        return json.loads(file.read_text()) if file.exists() else None
+
+    def finish(self, result: dict[str, Any]) -> None:
+        """Write the result, which marks the run as finished."""
+        write_json(self.path / "result.json", result)
+
+
+def open_run(out: str | Path, command: str, config: Config, *, main_process: bool = True) -> RunFolder:
+    """Make the run folder of a command, or take up the one that the same command left.
+
+    Args:
+        out: the folder.
+        command: which command's run it is, such as `train`.
+        config: the options.
+        main_process: whether this process writes; the others only check.
+
+    Raises:
+        UsageError: the folder holds a run with other options; the message lists the differences.
+        DataError: the folder holds something else, or cannot be made.
+    """
+    path = Path(out)
+    if path.exists() and not path.is_dir():
+        raise DataError(f"--out {path} is a file; give a folder")
+    if (path / "run.json").exists():
+        _check_same(path, command, config)
+    elif path.exists() and any(not name.startswith(".tmp-") for name in os.listdir(path)):
+        raise DataError(f"--out {path} is not empty and holds no run of synthcl; give a new or empty folder")
+    if main_process:
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            remove_temporary(path)
+            write_file(path / "config.yaml", write_yaml(config.to_dict()))
+            write_json(path / "run.json", {"command": command, **environment()})
+        except OSError as error:
+            raise DataError(f"cannot write to --out {path}: {error.strerror}") from None
+    return RunFolder(path)
+
+
+def _check_same(path: Path, command: str, config: Config) -> None:
+    there = json.loads((path / "run.json").read_text())["command"]
+    if there != command:
+        raise UsageError(f"--out {path} holds a run of `synthcl {there}`; give another folder for `synthcl {command}`")
+    lines = differences(read_config(path), config.to_dict(), type(config))
+    if lines:
+        raise UsageError(
+            f"--out {path} holds another run; give another folder, or the options it began with. They differ in\n  "
+            + "\n  ".join(lines)
+        )
+
+
+def read_config(path: str | Path) -> dict[str, Any]:
+    """The options a run was started with.
+
+    Raises:
+        DataError: the folder holds no run.
+    """
+    file = Path(path) / "config.yaml"
+    if not file.exists():
+        raise DataError(f"{path} is no run of synthcl: it has no config.yaml")
+    return yaml.safe_load(file.read_text())
+
+
+def environment() -> dict[str, Any]:
+    """Versions and hardware, for the record."""
+    versions = {}
+    for name in PACKAGES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            versions[name] = None
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or platform.machine()
+    return {
+        "versions": {"python": platform.python_version(), **versions},
+        "hardware": {"device": device, "cpu_threads": torch.get_num_threads(), "system": platform.system()},
+    }
+
+
+class MetricsLog:
+    """`metrics.jsonl`: one row a logged step, without gaps or doubles over any number of resumes."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def append(self, row: dict[str, Any]) -> None:
+        """Add a row, which has a `step`."""
+        with open(self.path, "a") as file:
+            file.write(json.dumps(row, allow_nan=False) + "\n")
+
+    def rewind(self, step: int) -> None:
+        """Drop the rows of steps after `step`, which a resumed run will write again, and a row cut short."""
+        if not self.path.exists():
+            return
+        kept = [json.dumps(row, allow_nan=False) for row in self.read() if row["step"] <= step]
+        write_file(self.path, "".join(line + "\n" for line in kept))
+
+    def sync(self) -> None:
+        """Have the rows on disk, before a checkpoint that counts on them."""
+        if self.path.exists():
+            with open(self.path, "rb") as file:
+                os.fsync(file.fileno())
+
+    def read(self) -> list[dict[str, Any]]:
+        """The rows, oldest first; a last row cut short by a crash is left out."""
+        if not self.path.exists():
+            return []
+        rows = []
+        for line in self.path.read_text().splitlines():
+            try:
+                rows.append(json.loads(line))
+            except json.JSONDecodeError:
+                break
+        return rows

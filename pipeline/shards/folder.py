@@ -1,0 +1,104 @@
+"""Where a set's files are: a folder here. (A remote one is in remote.py and has the same two methods.)"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import Protocol
+
+from ..errors import DataError
+from .layout import HIDDEN, sidecar_path
+from .setfile import SetFile, ShardEntry, read_set_file
+
+
+class SetFolder(Protocol):
+    """Gives the files of a set as files of this machine."""
+
+    name: str
+    content: SetFile
+
+    def tar(self, shard: ShardEntry) -> Path:
+        """The tar of a shard."""
+
+    def sidecar(self, shard: ShardEntry) -> Path:
+        """The sidecar of a shard."""
+
+    def table(self, name: str) -> Path | None:
+        """The side table of that file name, if there is one."""
+
+
+class LocalFolder:
+    """A set in a folder of this machine.
+
+    Raises:
+        DataError: no set, an index that is damaged, or tars or sidecars that are missing, of another size, links, or
+            not in the index.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.name = str(directory)
+        self.content = read_set_file(directory)
+        self._check_files()
+
+    def tar(self, shard: ShardEntry) -> Path:
+        return self.directory / shard.name
+
+    def sidecar(self, shard: ShardEntry) -> Path:
+        return sidecar_path(self.directory, shard.name)
+
+    def _check_files(self) -> None:
+        """Every file of the index, by one look at each folder."""
+        tars = _sizes(self.directory, ".tar")
+        sidecars = _sizes(self.directory / HIDDEN, ".parquet")
+        for shard in self.content.shards:
+            _check_size(self.tar(shard), tars.pop(shard.name, None), shard.size)
+            sidecar = self.sidecar(shard)
+            _check_size(sidecar, sidecars.pop(sidecar.name, None), shard.sidecar_size)
+        if self.content.complete and tars:
+            raise DataError(
+                f"{self.directory / min(tars)} is not in the set's index: move it away, or run `synthcl shards index "
+                f"{self.directory}` to take it in"
+            )
+
+
+def open_plain(path: Path, size: int) -> int:
+    """A descriptor of a plain file of that size, to read from.
+
+    Raises:
+        DataError: it is missing, a link, unreadable or of another size.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}") from None
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode) or found.st_size != size:
+        os.close(descriptor)
+        _check_size(path, found.st_size if stat.S_ISREG(found.st_mode) else None, size)
+    return descriptor
+
+
+def _sizes(directory: Path, suffix: str) -> dict[str, int]:
+    """Sizes of the plain files in a folder with that suffix; -1 for links and whatever else is called so."""
+    sizes = {}
+    try:
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                if entry.name.endswith(suffix):
+                    plain = entry.is_file(follow_symlinks=False)
+                    sizes[entry.name] = entry.stat(follow_symlinks=False).st_size if plain else -1
+    except OSError as error:
+        raise DataError(f"cannot read {directory}: {error.strerror}") from None
+    return sizes
+
+
+def _check_size(path: Path, found: int | None, expected: int) -> None:
+    if found is None:
+        raise DataError(f"{path} is missing, though it is in the set's index")
+    if found < 0:
+        raise DataError(f"{path} is a link or no file; a shard set keeps everything in its own folder")
+    if found != expected:
+        word = "cut short" if found < expected else "damaged"
+        raise DataError(f"{path} is {word}: it has {found:,} bytes, and {expected:,} by the set's index")

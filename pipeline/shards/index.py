@@ -1,0 +1,130 @@
+"""A set's samples by number: in which shard each lies, and what its sidecar says. Nothing here imports torch.
+
+Sidecars are read when they are needed and their places are kept, so that opening costs no more for ten million samples
+than for ten thousand.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from ..errors import DataError
+from .folder import SetFolder, open_plain
+from .places import Places, read_places
+from .sidecar import read_table
+
+_OPEN_FILES = 128  # ours: far below the usual limit of 1024 for a process
+
+
+class SetIndex:
+    """Finds the samples of a complete set, numbered from 0 over all shards.
+
+    Attributes:
+        folder: where the files are.
+        starts: (shards + 1,) int64, the number of each shard's first sample, and of all samples.
+    """
+
+    def __init__(self, folder: SetFolder) -> None:
+        self.folder = folder
+        self.content = folder.content
+        self.shards = folder.content.shards
+        self.starts = np.concatenate(([0], np.cumsum([s.num_samples for s in self.shards], dtype=np.int64)))
+        self._places: dict[int, Places] = {}
+        self._forget_process()
+
+    def __len__(self) -> int:
+        return int(self.starts[-1])
+
+    def __getstate__(self) -> dict[str, object]:
+        state = dict(self.__dict__)
+        for name in ("_lock", "_files", "_process"):
+            del state[name]
+        return state
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        self.__dict__.update(state)
+        self._forget_process()
+
+    def _forget_process(self) -> None:
+        self._process = os.getpid()
+        self._lock = threading.RLock()
+        self._files: OrderedDict[int, int] = OrderedDict()
+
+    def __del__(self) -> None:
+        for descriptor in getattr(self, "_files", {}).values():
+            os.close(descriptor)
+
+    @property
+    def lock(self) -> threading.RLock:
+        """Held by whoever reads, since a file may be closed to open another."""
+        if self._process != os.getpid():  # forked: another thread of the parent may have held it
+            self._forget_process()
+        return self._lock
+
+    def locate(self, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The shard of each sample, and its row there."""
+        shards = np.searchsorted(self.starts, samples, side="right") - 1
+        return shards, samples - self.starts[shards]
+
+    def places(self, shard: int) -> Places:
+        """Where the images of a shard lie.
+
+        Raises:
+            DataError: its sidecar is damaged.
+        """
+        places = self._places.get(shard)
+        if places is None:
+            entry = self.shards[shard]
+            places = self._places[shard] = read_places(self.folder.sidecar(entry), entry, self.content)
+        return places
+
+    def descriptor(self, shard: int) -> int:
+        """A file descriptor of a shard's tar; to be used while `lock` is held.
+
+        Raises:
+            DataError: the tar is missing, or not of the size in the index.
+        """
+        if shard in self._files:
+            self._files.move_to_end(shard)
+        else:
+            entry = self.shards[shard]
+            self._files[shard] = open_plain(self.folder.tar(entry), entry.size)
+            if len(self._files) > _OPEN_FILES:
+                os.close(self._files.popitem(last=False)[1])
+        return self._files[shard]
+
+    def rows(self, shard: int, columns: Sequence[str] | None = None) -> pa.Table:
+        """Columns of a shard's sidecar; all by default."""
+        entry = self.shards[shard]
+        return read_table(self.folder.sidecar(entry), columns, num_rows=entry.num_samples, sha256=entry.sidecar_sha256)
+
+    def column_names(self) -> list[str]:
+        """The columns of the sidecars."""
+        return self.rows(0).column_names if self.shards else []
+
+    def tables(self, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+        """The columns of all sidecars, shard by shard."""
+        for shard in range(len(self.shards)):
+            yield self.rows(shard, columns)
+
+    def describe(self, sample: int) -> str:
+        """What to call a sample in an error: its key, shard and place."""
+        shard, row = (int(a[0]) for a in self.locate(np.array([sample])))
+        key = self.rows(shard, ["key"])["key"][row].as_py()
+        return f"sample {key!r} (row {row} of {self.shards[shard].name}) of {self.folder.name}"
+
+
+def check_complete(folder: SetFolder) -> None:
+    """Raises DataError for a set that is not complete: training on it would be a shorter epoch."""
+    content = folder.content
+    if not content.complete:
+        raise DataError(
+            f"{folder.name} is not complete: run the command that writes it ({content.num_samples:,} samples) again "
+            f"to finish it"
+        )

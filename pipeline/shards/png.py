@@ -1,0 +1,100 @@
+"""PNG as shards hold it: each row filtered by Sub or Up only, which undoes for a whole batch at once.
+
+The files are ordinary PNG (W3C PNG, third edition): 8-bit RGB, one IDAT chunk. The other two filters of PNG, Average
+and Paeth, depend on the pixel before *and* the row above, so that a reader must go from pixel to pixel; Sub and Up are
+running sums. Leaving them out costs about 2% in size on 32-pixel photographs, and reading takes less than half of the
+time. Any other PNG is not decoded here.
+
+Shapes: N images, H x W pixels; a row is 1 filter byte and 3 W colour bytes.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Sequence
+
+import numpy as np
+
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_SUB, _UP = 1, 2
+_LEVEL = 6  # zlib's default; 9 gains 0.1% on 32-pixel photographs
+_IDAT_DATA = 41  # signature 8, IHDR 25, length and kind of IDAT 8
+
+
+def encode_pngs(images: np.ndarray) -> list[bytes]:
+    """PNG files of images (N, 3, H, W) uint8."""
+    n, _, height, width = images.shape
+    pixels = np.ascontiguousarray(images.transpose(0, 2, 3, 1)).reshape(n, height, 3 * width)
+    head = _SIGNATURE + _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    end = _chunk(b"IEND", b"")
+    return [head + _chunk(b"IDAT", zlib.compress(rows, _LEVEL)) + end for rows in _filter(pixels)]
+
+
+def decode_pngs(files: Sequence[bytes | memoryview], height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Decode those of N files that are of the kind that `encode_pngs` writes and of this size.
+
+    Returns:
+        Images (N, 3, H, W) uint8, and which of them are decoded (N,) bool. The others, which may be PNG of another
+        kind, of another size, or damaged, hold nothing; it is for a general decoder to say which.
+    """
+    rows = np.empty((len(files), height, 1 + 3 * width), dtype=np.uint8)
+    start = _SIGNATURE + _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    decoded = np.array([_inflate(file, start, row) for file, row in zip(files, rows, strict=True)], dtype=bool)
+    filters = rows[:, :, 0]
+    decoded &= ((filters == _SUB) | (filters == _UP)).all(axis=1)
+    return _unfilter(rows), decoded
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    body = kind + data
+    return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
+
+
+def _filter(pixels: np.ndarray) -> np.ndarray:
+    """(N, H, 3W) -> (N, H, 1 + 3W): each row by the filter that leaves the smaller numbers (PNG, section 12.7)."""
+    left, above = np.zeros_like(pixels), np.zeros_like(pixels)
+    left[:, :, 3:] = pixels[:, :, :-3]
+    above[:, 1:] = pixels[:, :-1]
+    by_sub, by_up = pixels - left, pixels - above
+    up = _magnitude(by_up) < _magnitude(by_sub)  # (N, H)
+    rows = np.empty((*pixels.shape[:2], 1 + pixels.shape[2]), dtype=np.uint8)
+    rows[:, :, 0] = np.where(up, _UP, _SUB)
+    rows[:, :, 1:] = np.where(up[..., None], by_up, by_sub)
+    return rows
+
+
+def _magnitude(rows: np.ndarray) -> np.ndarray:
+    """Sum of the bytes' distances from 0, modulo 256."""
+    return np.minimum(rows, -rows).sum(axis=-1, dtype=np.int64)
+
+
+def _inflate(file: bytes | memoryview, start: bytes, row: np.ndarray) -> bool:
+    """Unpack a file's one IDAT chunk into `row` (H, 1 + 3W); False if anything about it is unusual."""
+    if file[: len(start)] != start or file[37:_IDAT_DATA] != b"IDAT":
+        return False
+    end = _IDAT_DATA + int.from_bytes(file[33:37], "big")
+    if end + 16 != len(file) or file[end + 8 : end + 12] != b"IEND":
+        return False
+    unpacker = zlib.decompressobj()
+    try:
+        data = unpacker.decompress(file[_IDAT_DATA:end], row.size + 1)  # never more than that, whatever is packed
+    except zlib.error:
+        return False
+    if len(data) != row.size or not unpacker.eof:  # at its end zlib has checked the sum over all pixels
+        return False
+    row[...] = np.frombuffer(data, dtype=np.uint8).reshape(row.shape)
+    return True
+
+
+def _unfilter(rows: np.ndarray) -> np.ndarray:
+    """(N, H, 1 + 3W) -> (N, 3, H, W), where every row is filtered by Sub or Up."""
+    n, height, length = rows.shape
+    width = length // 3
+    pixels = rows[:, :, 1:].reshape(n, height, width, 3).cumsum(axis=2, dtype=np.uint8)
+    is_up = rows[:, :, 0] == _UP
+    for y in np.flatnonzero(is_up.any(axis=0)):
+        these = is_up[:, y]
+        differences = rows[these, y, 1:].reshape(-1, width, 3)
+        pixels[these, y] = differences + pixels[these, y - 1] if y else differences
+    return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))

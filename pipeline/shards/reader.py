@@ -1,0 +1,194 @@
+"""Reading a shard set: images by number, by offset, every checksum verified, decoded in bulk.
+
+Shapes: N samples of V = 1 or 2 images, S pixels a side.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from ..data.decode import SAFE_FORMATS, decode_images, image_dimensions
+from ..data.store import Indices
+from ..errors import DataError
+from .finish import ShardSetInfo, describe
+from .folder import LocalFolder
+from .index import SetIndex, check_complete
+from .layout import BLOCK
+from .places import Places
+from .png import decode_pngs
+from .recipe import Recipe
+
+
+def open_shard_set(path: str | Path, *, where: str | None = None, image_size: int | None = None) -> ShardSet:
+    """Open a complete shard set.
+
+    Args:
+        path: its folder.
+        where: an SQL condition on the columns of its sidecars and side tables, such as `hardness > 2`; only samples
+            that meet it are in the set that is returned, numbered anew in the same order.
+        image_size: pixels a side that the images are brought to; their own by default.
+
+    Raises:
+        DataError: no set, an incomplete or damaged one, or one whose images differ in size and none is asked for.
+        UsageError: a condition that cannot be evaluated, or that no sample meets.
+    """
+    folder = LocalFolder(Path(path))
+    check_complete(folder)
+    return ShardSet(SetIndex(folder), image_size=image_size)
+
+
+class ShardSet:
+    """The samples of a shard set, numbered from 0. It can be pickled, and used after a fork.
+
+    Attributes:
+        path: its folder or URL.
+        image_size: pixels a side of what is read.
+        views_per_sample: V.
+    """
+
+    def __init__(self, index: SetIndex, *, rows: np.ndarray | None = None, image_size: int | None = None) -> None:
+        self.index = index
+        self.selected = rows
+        self.path = index.folder.name
+        self.views_per_sample = index.content.views_per_sample
+        native = index.content.image_size
+        if image_size is None and native is None:
+            raise DataError(f"the images of {self.path} differ in size: pass --image-size to bring them to one size")
+        self.image_size: int = image_size or native
+        self._resizes = native != self.image_size
+
+    def __len__(self) -> int:
+        return len(self.index) if self.selected is None else len(self.selected)
+
+    @property
+    def info(self) -> ShardSetInfo:
+        """What the set is; its numbers are those of the whole set, also where only some samples are selected."""
+        return describe(Path(self.path), self.index.content)
+
+    @property
+    def recipe(self) -> Recipe:
+        return self.index.content.recipe
+
+    def sample_indices(self, indices: Indices) -> np.ndarray:
+        """The sample indices (N,) int64 in the whole set.
+
+        Raises:
+            IndexError: an index outside [0, len).
+        """
+        numbers = np.asarray(indices, dtype=np.int64).reshape(-1)
+        if len(numbers) and not (numbers.min() >= 0 and numbers.max() < len(self)):
+            raise IndexError(f"{self.path} has samples 0 to {len(self) - 1}, not {numbers.min()} to {numbers.max()}")
+        return numbers if self.selected is None else self.selected[numbers]
+
+    def read_views(self, indices: Indices, views: int | None = None) -> Tensor:
+        """Images (N, V, 3, S, S) uint8, in the order asked for; repeats are allowed.
+
+        Args:
+            indices: numbers of samples.
+            views: how many images of each sample, from the first on; all by default.
+
+        Raises:
+            DataError: an image that is damaged, or whose tar or sidecar is, named with its key and shard.
+            IndexError: an index outside [0, len).
+        """
+        samples = self.sample_indices(indices)
+        views = self.views_per_sample if views is None else views
+        files = self._read_files(samples, views)
+        images = self._decode(files, np.repeat(samples, views))
+        return images.unflatten(0, (len(samples), views))
+
+    def read_encoded(self, indices: Indices) -> list[list[bytes]]:
+        """The image files of samples, V for each, checked but not decoded."""
+        files = self._read_files(self.sample_indices(indices), self.views_per_sample)
+        step = self.views_per_sample
+        return [[bytes(file) for file in files[i : i + step]] for i in range(0, len(files), step)]
+
+    def keys(self, indices: Indices) -> list[str]:
+        """The samples' keys."""
+        return self.table(indices, ["key"])["key"].to_pylist()
+
+    def table(self, indices: Indices | None = None, columns: Sequence[str] | None = None) -> pa.Table:
+        """Rows of the sidecars, in the order asked for; all rows and columns by default."""
+        if indices is None and self.selected is None:
+            return pa.concat_tables(self.index.tables(columns))
+        samples = self.sample_indices(np.arange(len(self)) if indices is None else indices)
+        shards, rows = self.index.locate(samples)
+        order = np.argsort(shards, kind="stable")
+        parts = []
+        for shard in np.unique(shards):
+            parts.append(self.index.rows(int(shard), columns).take(rows[order][shards[order] == shard]))
+        if not parts:
+            return self.index.rows(0, columns).slice(0, 0)
+        return pa.concat_tables(parts).take(np.argsort(order, kind="stable"))
+
+    def column(self, name: str) -> np.ndarray:
+        """A column of the sidecars, a value a sample."""
+        return self.table(columns=[name])[name].to_numpy()
+
+    def _read_files(self, samples: np.ndarray, views: int) -> list[memoryview]:
+        """The checked image files of samples, `views` for each."""
+        shards, rows = self.index.locate(samples)
+        files: list[memoryview] = [memoryview(b"")] * (len(samples) * views)
+        with self.index.lock:
+            for i in np.lexsort((rows, shards)).tolist():  # in the order of the disk
+                shard, row = int(shards[i]), int(rows[i])
+                places, descriptor = self.index.places(shard), self.index.descriptor(shard)
+                for view in range(views):
+                    file = _read_checked(descriptor, places, row, view)
+                    if isinstance(file, str):
+                        raise DataError(f"{self.index.describe(int(samples[i]))} {file}")
+                    files[i * views + view] = file
+        return files
+
+    def _decode(self, files: list[memoryview], samples: np.ndarray) -> Tensor:
+        """Images (N, 3, S, S) of files that belong to samples (N,)."""
+        size = self.image_size
+        if self._resizes:
+            return decode_images(
+                files, image_size=size, describe=lambda i: self.index.describe(int(samples[i])), formats=SAFE_FORMATS
+            )
+        images, decoded = decode_pngs(files, size, size)
+        left = np.flatnonzero(~decoded)
+        if len(left):
+            for i in left:
+                self._check_dimensions(files[i], int(samples[i]))
+            images[left] = decode_images(
+                [files[i] for i in left],
+                image_size=size,
+                describe=lambda i: self.index.describe(int(samples[left[i]])),
+                formats=SAFE_FORMATS,
+            ).numpy()
+        return torch.from_numpy(images)
+
+    def _check_dimensions(self, file: memoryview, sample: int) -> None:
+        """Before it is unpacked: a small file can hold a huge image."""
+        try:
+            width, height = image_dimensions(file, SAFE_FORMATS)
+        except ValueError as error:
+            raise DataError(f"cannot read {self.index.describe(sample)}: {error}") from error
+        if (width, height) != (self.image_size, self.image_size):
+            raise DataError(
+                f"{self.index.describe(sample)} is {width} x {height} pixels, and the set's images are "
+                f"{self.image_size} x {self.image_size}"
+            )
+
+
+def _read_checked(descriptor: int, places: Places, row: int, view: int) -> memoryview | str:
+    """An image file whose checksum is right, or what is wrong with it."""
+    offset, size = int(places.offsets[row, view]), int(places.sizes[row, view])
+    data = memoryview(os.pread(descriptor, BLOCK + size, offset - BLOCK))
+    if len(data) != BLOCK + size:
+        return "is cut short: the tar has shrunk since it was opened"
+    if zlib.crc32(data[:BLOCK]) != places.header_crc32[row, view]:
+        return f"is damaged: the tar header before it is not what was written (byte {offset - BLOCK:,})"
+    if zlib.crc32(data[BLOCK:]) != places.crc32[row, view]:
+        return f"is damaged: its checksum is not that of its bytes (at byte {offset:,})"
+    return data[BLOCK:]

@@ -1,0 +1,182 @@
+"""Recording what an online run draws, beside the training.
+
+Shapes: N samples of a step, V = 1 or 2 images each, S pixels a side.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from .encode import Encoding
+from .finish import ShardSetInfo
+from .pool import EncoderPool
+from .recipe import Recipe
+from .recording import Recording, plan_recording
+from .sidecar import RECORDED
+from .writer import plan_set
+
+_PENDING_STEPS = 32  # ours: how far training may run ahead of the recording
+_CHUNK = 64  # ours: samples that one encoder process takes at once
+
+
+class ShardRecorder:
+    """Writes samples of an online run to a shard set, in the order in which they were drawn.
+
+        with ShardRecorder("runs/a/recording", recipe, pairs=True) as recorder:
+            recorder.rewind(steps)               # of the checkpoint the run continues from; 0 for a new run
+            for step in range(steps, total):
+                ...
+                recorder.append(step, images, hardness=..., pair_similarity=..., generator=...)
+                if at_checkpoint:
+                    recorder.commit(step + 1)    # before the checkpoint is written
+            recorder.finish()
+
+    `append` returns at once; a thread and `workers` processes do the work. In a distributed run one process records.
+
+    Args:
+        directory: the set's folder.
+        recipe: what the run is: its options, its generator's weights. `seed` goes into the sidecars.
+        samples_per_shard: in each shard but the last.
+        pairs: two images a sample.
+        image_format: png replays exactly; jpg and webp as in `write_shard_set`.
+        quality: of jpg and webp.
+        workers: encoder processes; 0 encodes in the thread.
+
+    Raises:
+        UsageError: the folder holds another recording.
+        DataError: the folder holds something else, or another process records into it.
+    """
+
+    def __init__(
+        self,
+        directory: str | Path,
+        recipe: Recipe | Mapping[str, Any],
+        *,
+        samples_per_shard: int = 10_000,
+        pairs: bool = False,
+        image_format: str = "png",
+        quality: int | None = None,
+        workers: int = 1,
+    ) -> None:
+        plan = plan_recording(plan_set(recipe, 1, samples_per_shard, pairs, image_format, quality))
+        self._recording = Recording(Path(directory), plan)
+        self._pool = EncoderPool(workers, Encoding(image_format, plan.recipe.values["quality"]))
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="record")
+        self._pending: deque[Future[None]] = deque()
+        self._views = plan.views_per_sample
+
+    def __enter__(self) -> ShardRecorder:
+        self._recording.__enter__()
+        self._pool.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._thread.shutdown(cancel_futures=True)
+        self._pool.__exit__(None, None, None)
+        self._recording.__exit__(None, None, None)
+
+    def append(
+        self,
+        step: int,
+        images: Any,
+        *,
+        hardness: Any,
+        pair_similarity: Any | None = None,
+        latent_index: Any | None = None,
+        generator: str = "",
+    ) -> None:
+        """Add the samples of a step, in the order of their numbers in the step.
+
+        Args:
+            step: counted from 0; each is appended once, in order.
+            images: (N, V, 3, S, S) uint8, a tensor on any device or an array; not to be written to afterwards.
+            hardness: (N,) floats.
+            pair_similarity: (N,) floats, for pairs.
+            latent_index: (N,) integers by which, with the step and the seed, the latents were drawn; 0, 1, ... if None.
+            generator: what drew them, such as a name and the number of its updates.
+
+        Raises:
+            DataError: an earlier step could not be written, since the disk is full or fails.
+        """
+        while self._pending and (self._pending[0].done() or len(self._pending) >= _PENDING_STEPS):
+            self._pending.popleft().result()
+        values = {"hardness": hardness, "pair_similarity": pair_similarity, "latent_index": latent_index}
+        self._pending.append(self._thread.submit(self._append, step, images, values, generator))
+
+    def commit(self, steps: int) -> None:
+        """Wait until the samples of the first `steps` steps are on disk for good. Call it before the checkpoint."""
+        self._wait()
+        self._thread.submit(self._recording.commit, steps).result()
+
+    def rewind(self, steps: int) -> None:
+        """Drop what was recorded after the first `steps` steps. Call it once, before the first `append`.
+
+        Raises:
+            DataError: less was recorded, or it is damaged.
+        """
+        self._wait()
+        self._recording.rewind(steps)
+
+    def finish(self) -> ShardSetInfo:
+        """Complete the set; nothing can be appended afterwards."""
+        self._wait()
+        return self._recording.finish()
+
+    def _wait(self) -> None:
+        while self._pending:
+            self._pending.popleft().result()
+
+    def _append(self, step: int, images: Any, values: Mapping[str, Any], generator: str) -> None:
+        """Encode and write a step's samples; runs in the thread, as do the copies from the device."""
+        array = _as_numpy(images)
+        n = len(array)
+        if array.dtype != np.uint8 or array.shape != (n, self._views, 3, array.shape[-1], array.shape[-1]):
+            raise ValueError(
+                f"samples to record are uint8 (N, {self._views}, 3, S, S), not {array.dtype} {array.shape}"
+            )
+        columns = _columns(step, n, values, generator)
+        first, bounds = self._recording.num_samples, self._bounds(n)
+        chunks = [self._pool.submit(first + start, np.ascontiguousarray(array[start:end])) for start, end in bounds]
+        for (start, end), chunk in zip(bounds, chunks, strict=True):
+            part = {name: column[start:end] for name, column in columns.items()}
+            self._recording.append(chunk.result(), part, array.shape[-1])
+
+    def _bounds(self, n: int) -> Sequence[tuple[int, int]]:
+        """n samples in pieces, none over the end of a shard."""
+        full = self._recording.plan.samples_per_shard
+        assert full is not None, "recordings have shards of one size"
+        bounds, start, space = [], 0, self._recording.space
+        while start < n:
+            end = min(n, start + _CHUNK, start + space)
+            bounds.append((start, end))
+            space = space - (end - start) or full
+            start = end
+        return bounds
+
+
+def _columns(step: int, n: int, values: Mapping[str, Any], generator: str) -> dict[str, pa.Array]:
+    found: dict[str, Any] = {name: None if value is None else _as_numpy(value) for name, value in values.items()}
+    found |= {"step": np.full(n, step), "generator": [generator] * n}
+    if found["latent_index"] is None:
+        found["latent_index"] = np.arange(n)
+    columns = {}
+    for name, kind in RECORDED.items():
+        value = found[name]
+        if value is not None and len(value) != n:
+            raise ValueError(f"{name} of step {step} has {len(value)} values for {n} samples")
+        columns[name] = pa.nulls(n, kind) if value is None else pa.array(value).cast(kind)
+    return columns
+
+
+def _as_numpy(values: Any) -> np.ndarray:
+    if hasattr(values, "detach"):
+        values = values.detach().cpu()
+        values = values.float().numpy() if values.is_floating_point() else values.numpy()
+    return np.asarray(values)

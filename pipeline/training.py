@@ -1,0 +1,191 @@
+"""Contrastive training: one step and its construction, the same for every regime.
+
+Shapes: B real images and M synthetic samples a step over all processes, N views in this process.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from ..learners import Learner, convert_sync_batchnorm, create_backbone, create_learner
+from .configs.train import TrainConfig
+from .data import ImageStore, cached, open_images
+from .distributed import create_accelerator
+from .encoder import Encoder
+from .errors import UsageError
+from .loop import LoopOptions, run_loop
+from .randomness import Key
+from .regimes.assembly import RealImages, ViewMaker
+from .regimes.base import Regime, Share
+from .regimes.factory import create_regime
+from .run import RunFolder, open_run
+from .views import Augmentation
+from .views.presets import default_preset
+
+WARMUP_PART = 0.1
+"""The most of a training that warm-up takes, so that short runs learn too. Ours."""
+WATCH = ("loss", "hardness_synthetic", "pair_similarity", "margin")
+
+
+@dataclass
+class Schedule:
+    """Learning rate by step: linear warm-up, then a half cosine to zero (Loshchilov & Hutter 2017, 1608.03983, eq. 5).
+
+    Attributes:
+        peak: the learning rate after warm-up.
+        warmup_steps, total_steps: lengths.
+    """
+
+    peak: float
+    warmup_steps: int
+    total_steps: int
+
+    def at(self, step: int) -> float:
+        """The learning rate of step `step`, counted from 0."""
+        if step < self.warmup_steps:
+            return self.peak * (step + 1) / self.warmup_steps
+        over = (step - self.warmup_steps) / max(1, self.total_steps - self.warmup_steps)
+        return self.peak * 0.5 * (1 + math.cos(math.pi * over))
+
+
+class TrainingStep:
+    """One step: batch, loss, backward, update, and what the regime makes of it."""
+
+    def __init__(
+        self,
+        accelerator: Accelerator,
+        learner: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        schedule: Schedule,
+        regime: Regime,
+    ) -> None:
+        self.accelerator, self.learner, self.optimizer = accelerator, learner, optimizer
+        self.schedule, self.regime = schedule, regime
+        self.inner: Learner = accelerator.unwrap_model(learner, keep_torch_compile=False)
+
+    def __call__(self, step: int) -> dict[str, Tensor]:
+        learning_rate = self.schedule.at(step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate
+        batch = self.regime.batch(step)
+        views = batch.views.contiguous(memory_format=torch.channels_last)
+        with self.accelerator.autocast():
+            output = self.learner(views, batch.groups)
+        self.accelerator.backward(output.loss)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.inner.after_step((step + 1) / self.schedule.total_steps)
+        metrics = self.regime.feedback(step, batch, output)
+        return {"loss": output.loss.detach(), "learning_rate": torch.tensor(learning_rate), **metrics}
+
+
+def train(config: TrainConfig) -> dict[str, Any]:
+    """Train an encoder in the regime that the options name, or take up its training; see `synthcl train`.
+
+    Returns:
+        The run's result: `run`, `regime`, `learner`, `backbone`, `steps`, `epochs`, `loss`, `seconds`,
+        `images_per_second`, `num_images`, and for synthetic regimes `num_synthetic`, how many samples were drawn.
+    """
+    accelerator = create_accelerator(config.precision)
+    key = Key.from_seed(config.seed)
+    store = open_images(config.data, image_size=config.image_size, split="train", data_root=config.data_root)
+    share = Share(config.batch_size, accelerator.process_index, accelerator.num_processes)
+    real = RealImages.create(store, share, key, accelerator.device)
+    steps = config.steps or config.epochs * real.steps_per_epoch
+    torch.manual_seed(config.seed)
+    learner = build_learner(config, store.image_size)
+    regime = create_regime(config, real, view_maker(config, store, key), key, accelerator, steps)
+    run = open_run(config.out, "train", config, main_process=accelerator.is_main_process)
+    accelerator.wait_for_everyone()
+    if run.result is not None and run.result["steps"] == steps:
+        return run.result
+    # Only now, when everything has been checked, the images are decoded.
+    regime.real = real.with_store(cached(store, config.cache, accelerator.device))
+    step = _prepare(config, accelerator, learner, regime, real.steps_per_epoch, steps)
+    seconds = run_loop(
+        run,
+        {"learner": step.inner, "optimizer": step.optimizer, "regime": regime},
+        step,
+        LoopOptions(
+            label=f"train {config.regime}",
+            total_steps=steps,
+            images_per_step=config.batch_size,
+            log_every=config.log_every,
+            checkpoint_every=config.checkpoint_every,
+            keep=config.keep,
+            device=accelerator.device,
+            watch=WATCH,
+            main_process=accelerator.is_main_process,
+        ),
+    )
+    result = _result(config, run, regime, real, steps, seconds)
+    if accelerator.is_main_process:
+        Encoder(step.inner.backbone, config.backbone, store.image_size).save(run.path / "encoder")
+        run.finish(result)
+    accelerator.wait_for_everyone()
+    return result
+
+
+def build_learner(config: TrainConfig, image_size: int) -> Learner:
+    """The backbone and the learner that the options name, with fresh weights from torch's global generator.
+
+    Raises:
+        UsageError: an unknown backbone, or an option that the learner does not have.
+    """
+    options = {"temperature": config.temperature, "queue_size": config.queue_size}
+    try:
+        backbone = create_backbone(config.backbone, image_size=image_size)
+        return create_learner(config.learner, backbone, **{n: v for n, v in options.items() if v is not None})
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+def view_maker(config: TrainConfig, store: ImageStore, key: Key) -> ViewMaker:
+    """The views that the options name."""
+    preset = config.views or default_preset(config.learner, store.image_size)
+    return ViewMaker(Augmentation(preset, store.image_size), key)
+
+
+def _prepare(
+    config: TrainConfig, accelerator: Accelerator, learner: Learner, regime: Regime, steps_per_epoch: int, steps: int
+) -> TrainingStep:
+    if accelerator.num_processes > 1 and config.sync_batchnorm:
+        learner = convert_sync_batchnorm(learner, accelerator.device)
+    learner = learner.to(accelerator.device, memory_format=torch.channels_last)
+    recipe = learner.recipe
+    base = config.learning_rate if config.learning_rate is not None else recipe.base_learning_rate
+    weight_decay = config.weight_decay if config.weight_decay is not None else recipe.weight_decay
+    trainable = [p for p in learner.parameters() if p.requires_grad]
+    optimizer = torch.optim.SGD(trainable, lr=base, momentum=recipe.momentum, weight_decay=weight_decay)
+    warmup = int(min(config.warmup_epochs * steps_per_epoch, WARMUP_PART * steps))
+    # Linear scaling with the batch: Goyal et al. 2017, arXiv 1706.02677.
+    schedule = Schedule(base * config.batch_size / 256, warmup, steps)
+    if config.compile:
+        learner = torch.compile(learner)
+    prepared, optimizer = accelerator.prepare(learner, optimizer)
+    return TrainingStep(accelerator, prepared, optimizer, schedule, regime)
+
+
+def _result(
+    config: TrainConfig, run: RunFolder, regime: Regime, real: RealImages, steps: int, seconds: float
+) -> dict[str, Any]:
+    result = {
+        "run": str(run.path),
+        "regime": config.regime,
+        "learner": config.learner,
+        "backbone": config.backbone,
+        "steps": steps,
+        "epochs": round(steps / real.steps_per_epoch, 3),
+        "loss": run.metrics.read()[-1]["loss"],
+        "seconds": round(seconds, 2),
+        "images_per_second": round(steps * config.batch_size / seconds, 1),
+        "num_images": len(real.store),
+        "num_synthetic": steps * regime.samples_per_step,
+    }
+    return result

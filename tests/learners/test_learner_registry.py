@@ -1,0 +1,67 @@
+"""Names, options and recipes of learners; and that asking for them does not import torch."""
+
+import subprocess
+import sys
+
+import pytest
+from torch import nn
+
+from synthcl.learners import Recipe, create_learner, learner_names, learner_options, learner_recipe
+
+
+class Backbone(nn.Flatten):
+    num_features = 12
+
+
+def test_names_are_there_without_torch():
+    code = (
+        "import sys, synthcl.learners as learners\n"
+        "print(learners.learner_names(), learners.backbone_names(), learners.Recipe)\n"
+        "assert 'torch' not in sys.modules\n"
+        "assert learners.Learner.__name__ == 'Learner' and 'torch' in sys.modules\n"
+    )
+    output = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert "moco" in output
+    assert "resnet18" in output
+
+
+def test_an_unknown_attribute_of_the_package_is_an_attribute_error():
+    import synthcl.learners as learners
+
+    with pytest.raises(AttributeError, match="no attribute 'Lerner'"):
+        _ = learners.Lerner
+
+
+def test_an_unknown_learner_lists_those_there_are():
+    with pytest.raises(
+        ValueError, match=r"Unknown learner 'simclrr' \(did you mean 'simclr'\?\). There are: simclr, moco"
+    ):
+        create_learner("simclrr", Backbone())
+
+
+@pytest.mark.parametrize("name", learner_names())
+def test_an_unknown_option_lists_those_there_are(name):
+    with pytest.raises(
+        ValueError, match=rf"{name} has no option 'hiden_dim' \(did you mean 'hidden_dim'\?\)\. It has: "
+    ):
+        create_learner(name, Backbone(), hiden_dim=3)
+
+
+@pytest.mark.parametrize("name", learner_names())
+def test_every_option_has_a_default_and_is_checked(name):
+    options = learner_options(name)
+    assert options["hidden_dim"] > 0
+    assert options["embedding_dim"] > 0
+    for option in options:
+        with pytest.raises(ValueError, match=rf"{option} must be (above|between) .*, not -1"):
+            create_learner(name, Backbone(), **{"hidden_dim": 4, "embedding_dim": 4, option: -1})
+
+
+@pytest.mark.parametrize("name", learner_names())
+def test_every_learner_has_a_recipe(name):
+    recipe = learner_recipe(name)
+    assert isinstance(recipe, Recipe)
+    assert recipe.optimizer == "sgd"
+    assert 0 < recipe.base_learning_rate < 1
+    assert recipe.learning_rate(512) == 2 * recipe.base_learning_rate
+    assert recipe.source

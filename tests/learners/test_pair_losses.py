@@ -1,0 +1,131 @@
+"""Pairs of a group's views, and the losses over them: the published ones for two views, and what larger groups add."""
+
+import pytest
+import torch
+from lightly.loss import BarlowTwinsLoss, NegativeCosineSimilarity, VICRegLoss
+from torch.nn import functional as F
+
+from synthcl.learners.barlow import barlow_twins_loss
+from synthcl.learners.cosine import cosine_similarity
+from synthcl.learners.pairs import pair_views
+from synthcl.learners.vicreg import Weights, vicreg_loss
+
+TWO_VIEWS = torch.arange(8).repeat(2)
+MIXED_GROUPS = torch.tensor([5, 6, 8, 5, 6, 8, 8, 8, 9, 9, 9])  # two views, two, four and three
+
+
+def projections(n: int, *, dim: int = 5, seed: int = 0) -> torch.Tensor:
+    return torch.randn(n, dim, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def barlow(z, pairs):
+    return barlow_twins_loss(z, pairs, 0.02)
+
+
+def vicreg(z, pairs):
+    return vicreg_loss(z, pairs, Weights(25.0, 20.0, 2.0))
+
+
+LOSSES = pytest.mark.parametrize("loss_of", [barlow, vicreg])
+
+
+def test_partners_of_a_group_of_two_are_its_two_views():
+    pairs = pair_views(TWO_VIEWS)
+    assert pairs.partner.tolist() == [*range(8, 16), *range(8)]
+    assert pairs.weight.tolist() == [1.0] * 8 + [0.0] * 8
+
+
+def test_partners_of_a_group_of_four_cross_its_halves():
+    pairs = pair_views(torch.tensor([4, 4, 4, 4]))
+    assert pairs.partner.tolist() == [2, 3, 0, 1]
+    assert pairs.weight.tolist() == [1, 1, 0, 0]
+
+
+def test_pairs_of_groups_of_different_sizes():
+    partner, weight = pair_views(MIXED_GROUPS)
+    assert partner.tolist() == [3, 4, 6, 0, 1, 7, 2, 5, 9, 10, 8]
+    assert weight.tolist() == [1, 1, 1, 0, 0, 1, 0, 0, 0.5, 0.5, 0.5]
+    assert weight.sum() == len(MIXED_GROUPS) / 2
+
+
+def test_cosine_similarity_of_two_views_is_the_published_one():
+    p, z = projections(16), projections(16, seed=1)
+    published = NegativeCosineSimilarity()
+    expected = (published(p[:8], z[8:]) + published(p[8:], z[:8])) / 2
+    torch.testing.assert_close(-cosine_similarity(p, z[pair_views(TWO_VIEWS).partner]).mean(), expected)
+
+
+def test_barlow_twins_of_two_views_is_the_published_one():
+    z = projections(16)
+    loss, _ = barlow_twins_loss(z, pair_views(TWO_VIEWS), 5e-3)
+    torch.testing.assert_close(loss, BarlowTwinsLoss(lambda_param=5e-3)(z[:8], z[8:]))
+
+
+def test_vicreg_of_two_views_is_the_published_one():
+    z = projections(16) * 0.7
+    loss, _ = vicreg_loss(z, pair_views(TWO_VIEWS), Weights(25.0, 20.0, 2.0))
+    torch.testing.assert_close(loss, VICRegLoss(lambda_param=25, mu_param=20, nu_param=2)(z[:8], z[8:]))
+
+
+@pytest.mark.parametrize(
+    ("loss_of", "published"),
+    [(barlow, BarlowTwinsLoss(lambda_param=0.02)), (vicreg, VICRegLoss(25.0, 20.0, 2.0))],
+    ids=["barlow", "vicreg"],
+)
+def test_larger_groups_are_the_published_loss_of_their_pairs(loss_of, published):
+    # A group of four is two pairs; one of three is the cycle of its three pairs, each counting half.
+    z = projections(8)
+    loss, _ = loss_of(z, pair_views(torch.tensor([0, 0, 1, 1, 0, 0, 1, 1])))
+    torch.testing.assert_close(loss, published(z[:4], z[4:]))
+    z = projections(9)
+    loss, _ = loss_of(z, pair_views(torch.arange(3).repeat(3)))
+    if loss_of is barlow:  # VICReg's unbiased variance counts the pairs, 9 / 2
+        torch.testing.assert_close(loss, published(z, z.roll(-3, 0)))
+
+
+@LOSSES
+@pytest.mark.parametrize("groups", [TWO_VIEWS, MIXED_GROUPS], ids=["two views", "mixed"])
+def test_the_loss_is_the_mean_of_its_shares(loss_of, groups):
+    loss, shares = loss_of(projections(len(groups)), pair_views(groups))
+    torch.testing.assert_close(shares.mean(), loss)
+    assert not shares.requires_grad
+
+
+@LOSSES
+def test_the_pair_that_differs_most_has_the_largest_share(loss_of):
+    first = projections(32)
+    z = torch.cat((first, first + 0.1 * projections(32, seed=1)))
+    z[35] = -3 * z[3]
+    _, shares = loss_of(z, pair_views(torch.arange(32).repeat(2)))
+    assert shares.argmax() in (3, 35)
+    torch.testing.assert_close(shares[:32], shares[32:])
+
+
+@LOSSES
+def test_losses_do_not_change_with_the_order_of_the_groups(loss_of):
+    order = MIXED_GROUPS.argsort(descending=True, stable=True)
+    z = projections(len(MIXED_GROUPS))
+    loss, shares = loss_of(z, pair_views(MIXED_GROUPS))
+    permuted, permuted_shares = loss_of(z[order], pair_views(MIXED_GROUPS[order]))
+    torch.testing.assert_close(permuted, loss)
+    torch.testing.assert_close(permuted_shares, shares[order])
+
+
+@LOSSES
+def test_gradients_agree_with_finite_differences(loss_of):
+    z = projections(len(MIXED_GROUPS)).requires_grad_()
+    assert torch.autograd.gradcheck(lambda x: loss_of(x, pair_views(MIXED_GROUPS))[0], z)
+
+
+@LOSSES
+def test_losses_are_computed_in_float32_under_autocast(loss_of):
+    z = projections(16).float()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        inside, _ = loss_of(z, pair_views(TWO_VIEWS))
+    assert torch.equal(inside, loss_of(z, pair_views(TWO_VIEWS))[0])
+
+
+def test_barlow_twins_of_perfectly_correlated_and_whitened_views_is_zero():
+    z = torch.linalg.qr(F.pad(projections(32, dim=4), (1, 0), value=1.0)).Q[:, 1:]  # centred, orthogonal columns
+    loss, _ = barlow_twins_loss(z.repeat(2, 1) * 100, pair_views(torch.arange(32).repeat(2)), 1.0)
+    assert loss < 1e-6

@@ -1,0 +1,70 @@
+"""Images and containers of images, made on the spot."""
+
+import io
+import tarfile
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+
+@pytest.fixture
+def picture():
+    """(seed, width, height, mode) to a smooth random picture, as JPEG likes them."""
+
+    def make(seed=0, width=16, height=None, mode="RGB"):
+        coarse = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), dtype=np.uint8)
+        image = Image.fromarray(coarse).resize((width, height or width), Image.Resampling.BICUBIC)
+        return image.convert(mode)
+
+    return make
+
+
+@pytest.fixture
+def encode():
+    """A picture to its file's bytes."""
+
+    def make(image, kind="PNG", **options):
+        file = io.BytesIO()
+        image.save(file, kind, **options)
+        return file.getvalue()
+
+    return make
+
+
+@pytest.fixture
+def write_tar():
+    """(path, {member name: bytes}) to a tar."""
+
+    def make(path, members, kind=tarfile.USTAR_FORMAT):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tarfile.open(path, "w", format=kind) as tar:
+            for name, data in members.items():
+                info = tarfile.TarInfo(name)
+                info.size = len(data)
+                tar.addfile(info, io.BytesIO(data))
+        return path
+
+    return make
+
+
+@pytest.fixture
+def write_parquet():
+    """(path, list of image bytes, labels, column name, rows a row group, metadata) to a Parquet file."""
+
+    def make(path, images, labels=None, column="img", row_group_size=3, metadata=None):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        table = {column: [None if data is None else {"bytes": data, "path": None} for data in images]}
+        if labels is not None:
+            table["label"] = labels
+        kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+        fields = [pa.field(column, kind)]
+        if labels is not None:
+            fields.append(pa.field("label", pa.infer_type(labels)))
+        schema = pa.schema(fields, metadata=metadata)
+        pq.write_table(pa.table(table, schema=schema), path, row_group_size=row_group_size)
+        return path
+
+    return make

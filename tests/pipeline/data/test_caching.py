@@ -1,0 +1,115 @@
+"""The cache and what all stores share: indices, fingerprints."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+from synthcl.pipeline.data import ImageStore, cached, caching, open_images
+from synthcl.pipeline.data.memory import MemoryStore
+from synthcl.pipeline.errors import UsageError
+
+
+class CountingStore(ImageStore):
+    """Images whose reads are counted."""
+
+    def __init__(self, length=50, size=4):
+        random = np.random.default_rng(0)
+        self.pixels = torch.from_numpy(random.integers(0, 256, (length, 3, size, size), dtype=np.uint8))
+        self.name, self.image_size = "counting", size
+        self.labels, self.class_names = np.arange(length) % 3, ["a", "b", "c"]
+        self.reads = Counter()
+
+    def __len__(self):
+        return len(self.pixels)
+
+    def read(self, indices):
+        self.reads.update(np.asarray(indices).tolist())
+        return self.pixels[torch.as_tensor(np.asarray(indices))]
+
+    def keys(self, indices):
+        return [f"key{i}" for i in indices]
+
+
+@pytest.mark.parametrize("mode", ["auto", "ram", "device"])
+def test_each_image_is_decoded_once(monkeypatch, mode):
+    monkeypatch.setattr(caching, "_CHUNK", 16)
+    store, calls = CountingStore(), []
+    fast = cached(store, mode, "cpu", progress=lambda done, total: calls.append((done, total)))
+    for _ in range(3):
+        assert torch.equal(fast.read([49, 0, 0, 7]), store.pixels[[49, 0, 0, 7]])
+    assert set(store.reads.values()) == {1}
+    assert len(store.reads) == 50
+    assert calls == [(16, 50), (32, 50), (48, 50), (50, 50)]
+    assert fast.fingerprint() == store.fingerprint()
+    assert fast.keys([3]) == ["key3"]
+    assert (fast.name, fast.image_size, fast.class_names) == ("counting", 4, ["a", "b", "c"])
+    np.testing.assert_array_equal(fast.labels, store.labels)
+
+
+def test_none_and_what_does_not_fit_stay_as_they_are(monkeypatch):
+    store = CountingStore()
+    assert cached(store, "none", "cpu") is store
+    need = 50 * 3 * 4 * 4
+    monkeypatch.setattr(caching, "available_ram", lambda: need / caching.RAM_FRACTION - 1)
+    assert cached(store, "auto", "cpu") is store
+    monkeypatch.setattr(caching, "available_ram", lambda: need / caching.RAM_FRACTION)
+    assert cached(store, "auto", "cpu") is not store
+
+
+def test_auto_prefers_the_device_while_it_fits(monkeypatch):
+    free = {"bytes": 1000}
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free["bytes"], 2**40))
+    cuda = torch.device("cuda", 0)
+    assert caching._target("auto", cuda, 250) == cuda
+    assert caching._target("auto", cuda, 251) == torch.device("cpu")
+    assert caching._target("device", cuda, 10**9) == cuda
+    assert caching._target("ram", cuda, 10) == torch.device("cpu")
+
+
+def test_decoded_images_are_not_cached_again():
+    store = open_images("digits")
+    assert cached(store, "auto", "cpu") is store
+    assert cached(store, "ram", "cpu") is store
+
+
+def test_unknown_modes_and_too_large_sets():
+    with pytest.raises(UsageError, match="'disk' is unknown: choose one of auto, device, ram, none"):
+        cached(CountingStore(), "disk", "cpu")
+    store = CountingStore()
+    store.image_size = 2**26
+    with pytest.raises(UsageError, match=r"--cache ram: the 50 images of counting take .* GiB"):
+        cached(store, "ram", "cpu")
+
+
+@pytest.mark.parametrize("indices", [[2, 0], (2, 0), np.array([2, 0], dtype=np.int32), torch.tensor([2, 0]), range(0)])
+def test_indices_of_any_kind(indices):
+    images = CountingStore(5).pixels
+    store = MemoryStore(images, "x", np.array([1, 2, 3, 4, 5]))
+    assert torch.equal(store.read(indices), images[[int(i) for i in indices]])
+    assert store.keys(indices) == [str(int(i)) for i in indices]
+
+
+@pytest.mark.parametrize("wrong", [-1, 5])
+def test_indices_outside(wrong, tmp_path, picture):
+    picture().save(tmp_path / "a.png")
+    for store, number in ((MemoryStore(CountingStore(5).pixels, "x"), 5), (open_images(str(tmp_path)), 1)):
+        for read in (store.read, store.keys):
+            with pytest.raises(IndexError, match=f"no image {wrong} in a store of {number}"):
+                read([0, wrong])
+
+
+def test_fingerprints_follow_the_images_not_the_place(tmp_path, picture, encode, write_tar):
+    files = {f"{i}.png": encode(picture(i)) for i in range(3)}
+    here = open_images(str(write_tar(tmp_path / "a.tar", files)))
+    there = open_images(str(write_tar(tmp_path / "there" / "b.tar", files)))
+    assert here.fingerprint() == there.fingerprint()
+    assert len(here.fingerprint()) == 16
+    others = [
+        write_tar(tmp_path / "c.tar", {**files, "1.png": encode(picture(9))}),
+        write_tar(tmp_path / "d.tar", {**files, "3.png": encode(picture(3))}),
+        write_tar(tmp_path / "e.tar", {**files, **{f"{i}.cls": b"1" for i in range(3)}}),
+    ]
+    prints = {open_images(str(path)).fingerprint() for path in others}
+    prints |= {here.fingerprint(), open_images(str(tmp_path / "a.tar"), image_size=8).fingerprint()}
+    assert len(prints) == 5

@@ -1,0 +1,127 @@
+"""Image folders: flat, classes, splits."""
+
+import numpy as np
+import pytest
+import torch
+from synthcl.pipeline.data import open_images, splits_of
+from synthcl.pipeline.data.decode import decode_images
+from synthcl.pipeline.errors import DataError, UsageError
+
+
+@pytest.fixture
+def save(picture):
+    def make(path, seed=0, size=16):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        picture(seed, size).save(path)
+        return path
+
+    return make
+
+
+def test_flat(tmp_path, save):
+    files = [save(tmp_path / name, seed) for seed, name in enumerate(["a.png", "b.JPG", "c.webp", "sub/d.bmp"])]
+    (tmp_path / "notes.txt").write_text("not an image")
+    save(tmp_path / ".hidden.png")
+    store = open_images(str(tmp_path))
+    assert len(store) == 4
+    assert store.labels is None
+    assert store.keys(range(4)) == ["a.png", "b.JPG", "c.webp", "sub/d.bmp"]
+    assert torch.equal(store.read([3, 1]), decode_images([files[i].read_bytes() for i in (3, 1)]))
+
+
+def test_classes(tmp_path, save):
+    for name in ("owl/1.png", "owl/x/2.png", "ant/3.png", "10/4.png"):
+        save(tmp_path / name)
+    store = open_images(str(tmp_path))
+    assert store.class_names == ["10", "ant", "owl"]
+    np.testing.assert_array_equal(store.labels, [0, 1, 2, 2])
+    assert splits_of(str(tmp_path)) == []
+    with pytest.raises(UsageError, match="no split 'test': it has no splits"):
+        open_images(f"{tmp_path}:test")
+    assert len(open_images(str(tmp_path), split="test")) == 4  # a default, not a demand
+
+
+def test_splits_share_their_classes(tmp_path, save):
+    for name in ("train/ant/1.png", "train/owl/2.png", "val/owl/3.png", "test/4.png"):
+        save(tmp_path / name)
+    assert splits_of(str(tmp_path)) == ["train", "val", "test"]
+    np.testing.assert_array_equal(open_images(str(tmp_path)).labels, [0, 1])
+    assert open_images(str(tmp_path)).name == f"{tmp_path}:train"
+
+
+def test_a_class_may_be_called_train(tmp_path, save):
+    for name in ("car/1.png", "train/2.png"):
+        save(tmp_path / name)
+    assert open_images(str(tmp_path)).class_names == ["car", "train"]
+
+
+def test_split_classes_are_numbered_over_all_splits(tmp_path, save):
+    for name in ("train/ant/1.png", "train/owl/2.png", "test/owl/3.png"):
+        save(tmp_path / name)
+    np.testing.assert_array_equal(open_images(f"{tmp_path}:test").labels, [1])
+
+
+def test_patterns_of_images(tmp_path, save):
+    for i in range(3):
+        save(tmp_path / f"{i}.png", i)
+    assert open_images(f"{tmp_path}/*.png").keys([2]) == ["2.png"]
+    assert len(open_images(f"{tmp_path}/{{0,2}}.png")) == 2
+
+
+def test_sizes_that_differ(tmp_path, save):
+    save(tmp_path / "a.png", size=16)
+    save(tmp_path / "b.png", size=20)
+    words = r"differ in size \(.*a.png is 16 x 16 pixels, .*b.png is 20 x 20\): pass --image-size"
+    with pytest.raises(DataError, match=words):
+        open_images(str(tmp_path))
+    assert open_images(str(tmp_path), image_size=8).read([0, 1]).shape == (2, 3, 8, 8)
+
+
+def test_a_size_that_differs_beyond_the_first_look(tmp_path, save):
+    for i in range(100):
+        save(tmp_path / f"{i:03d}.png", size=17 if i == 50 else 16)
+    store = open_images(str(tmp_path))
+    with pytest.raises(DataError, match=r"050.png is 17 x 17 .* --image-size"):
+        store.read([50])
+    with pytest.raises(DataError, match=r"050.png is 17 x 17 .* --image-size"):
+        store.read([49, 50])
+
+
+def test_images_that_are_not_square(tmp_path, picture):
+    picture(0, 20, 10).save(tmp_path / "a.png")
+    with pytest.raises(DataError, match=r"not square \(20 x 10 pixels\): pass --image-size"):
+        open_images(str(tmp_path))
+    assert open_images(str(tmp_path), image_size=10).read([0]).shape == (1, 3, 10, 10)
+
+
+def test_bad_files_are_named(tmp_path, save):
+    for i in range(3):
+        save(tmp_path / f"{i}.jpg", i)
+    whole = (tmp_path / "1.jpg").read_bytes()
+    (tmp_path / "1.jpg").write_bytes(whole[:-40])
+    with pytest.raises(DataError, match=r"cannot read .*1.jpg: it is truncated or damaged"):
+        open_images(str(tmp_path)).read([0, 1, 2])
+    (tmp_path / "1.jpg").write_text("hello")
+    with pytest.raises(DataError, match=r"cannot read .*1.jpg: it is no image"):
+        open_images(str(tmp_path))
+    (tmp_path / "1.jpg").write_bytes(b"")
+    with pytest.raises(DataError, match=r"cannot read .*1.jpg"):
+        open_images(str(tmp_path))
+
+
+def test_nothing_to_read(tmp_path):
+    with pytest.raises(DataError, match=r"holds no images .* it is empty"):
+        open_images(str(tmp_path))
+    (tmp_path / "notes.txt").write_text("x")
+    with pytest.raises(DataError, match=r"holds no images .* it holds notes.txt"):
+        open_images(str(tmp_path))
+    with pytest.raises(DataError, match=r"notes.txt is no image file, Parquet file or uncompressed tar"):
+        open_images(str(tmp_path / "notes.txt"))
+
+
+def test_a_file_that_goes_away(tmp_path, save):
+    path = save(tmp_path / "a.png")
+    store = open_images(str(tmp_path))
+    path.unlink()
+    with pytest.raises(DataError, match=r"cannot read .*a.png: No such file"):
+        store.read([0])

@@ -1,0 +1,195 @@
+"""The online regime: the gradient that reaches G is right, weight 0 is a plain GAN step, and hardness rises."""
+
+import copy
+
+import pytest
+import torch
+from synthcl.generators import create_trainer
+from synthcl.learners import create_backbone, create_learner
+from synthcl.pipeline.data import open_images
+from synthcl.pipeline.randomness import Key
+from synthcl.pipeline.regimes import online as online_module
+from synthcl.pipeline.regimes.assembly import RealImages, ViewMaker
+from synthcl.pipeline.regimes.base import Share, synthetic_share, unit_interval
+from synthcl.pipeline.regimes.gradients import quantize, reverse_gradient
+from synthcl.pipeline.regimes.online import OnlineOptions, OnlineRegime
+from synthcl.pipeline.views import Augmentation
+from torch import nn
+
+CPU = torch.device("cpu")
+SIZE = 8
+
+
+class SmoothBackbone(nn.Module):
+    """A smooth encoder without batch statistics, so that finite differences are exact enough."""
+
+    num_features = 16
+
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Sequential(
+            nn.Conv2d(3, 8, 3, 2, 1), nn.Softplus(), nn.Flatten(), nn.Linear(8 * 16, 16), nn.Tanh()
+        )
+
+    def forward(self, images):
+        return self.net(images)
+
+
+def regime(batch_size=8, ratio=0.5, rank=0, num_processes=1, seed=0, views="simclr-cifar", **options) -> OnlineRegime:
+    key = Key.from_seed(seed)
+    torch.manual_seed(seed)
+    trainer = create_trainer("gan", SIZE, preset="tiny", ema_decay=0.9)
+    real = RealImages.create(open_images("digits", image_size=SIZE), Share(batch_size, rank, num_processes), key, CPU)
+    maker = ViewMaker(Augmentation(views, SIZE), key)
+    share = synthetic_share(batch_size, ratio, rank, num_processes)
+    return OnlineRegime(real, maker, trainer, share, key, OnlineOptions(**options))
+
+
+def a_learner(seed=1):
+    torch.manual_seed(seed)
+    return create_learner("simclr", SmoothBackbone(), hidden_dim=16, embedding_dim=8, temperature=0.5)
+
+
+def test_groups_are_two_views_of_a_real_image_and_four_of_a_latent():
+    batch = regime().batch(0)
+    assert batch.num_real == 16 and len(batch.views) == 16 + 4 * 4
+    assert batch.groups.tolist() == [i // 2 for i in range(16)] + [8 + j // 4 for j in range(16)]
+    single = regime(pairs=False).batch(0)
+    assert single.groups.tolist() == [i // 2 for i in range(24)]
+    # The views of a group differ from each other: each has its own parameters.
+    assert len({view.sum().item() for view in batch.views[16:20]}) == 4
+
+
+def test_processes_together_see_the_batch_of_one():
+    whole = regime().batch(3)
+    parts = [regime(rank=rank, num_processes=2).batch(3) for rank in range(2)]
+    groups = torch.cat([part.groups for part in parts])
+    views = torch.cat([part.views for part in parts])
+    order = torch.argsort(groups, stable=True)
+    assert torch.equal(groups[order], whole.groups)
+    torch.testing.assert_close(views[order], whole.views, rtol=1e-4, atol=1e-4)
+
+
+def test_the_gradient_at_the_generator_equals_finite_differences():
+    """From the learner's loss through its networks, the normalisation and the views to G's weights, in float64."""
+    one = regime(hard_weight=0.7)
+    learner = a_learner().double()
+    generator = copy.deepcopy(one.trainer.generator).double()
+    latents = generator.sample_latents(4, draws=one.key.child(0).at(torch.arange(4))).double()
+    real = one.real.images(0).double()
+
+    def loss(reverse: bool) -> torch.Tensor:
+        images = generator(latents)
+        images = reverse_gradient(images, 0.7) if reverse else images
+        batch = online_module.assemble(one.real, one.views, one.share, 0, real, [unit_interval(images)])
+        return learner(batch.views, batch.groups).loss
+
+    parameters = [p for p in generator.parameters() if p.requires_grad]
+    gradients = torch.autograd.grad(loss(reverse=True), parameters)
+    torch.manual_seed(2)
+    direction = [torch.randn_like(p) * p.abs().mean().clamp(min=1e-2) for p in parameters]
+    step = 1e-6
+
+    def moved(by: float) -> float:
+        with torch.no_grad():
+            for p, d in zip(parameters, direction, strict=True):
+                p.add_(by * d)
+            value = loss(reverse=False).item()
+            for p, d in zip(parameters, direction, strict=True):
+                p.sub_(by * d)
+        return value
+
+    numeric = (moved(step) - moved(-step)) / (2 * step)
+    analytic = sum((g * d).sum() for g, d in zip(gradients, direction, strict=True)).item()
+    assert abs(numeric) > 1e-6
+    assert analytic == pytest.approx(-0.7 * numeric, rel=1e-4)
+
+
+def run_steps(one: OnlineRegime, learner, steps: int, learning_rate=0.0):
+    optimizer = torch.optim.SGD(learner.parameters(), lr=learning_rate)
+    rows = []
+    for step in range(steps):
+        batch = one.batch(step)
+        output = learner(batch.views, batch.groups)
+        output.loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        rows.append({name: float(value) for name, value in one.feedback(step, batch, output).items()})
+    return rows
+
+
+def test_the_leaf_gets_the_reversed_gradient_of_the_learner():
+    one, learner = regime(hard_weight=0.5, pairs=False), a_learner()
+    batch = one.batch(0)
+    learner(batch.views, batch.groups).loss.backward()
+    images = one.pending.images.detach().requires_grad_()
+    again = online_module.assemble(
+        one.real, one.views, one.share, 0, one.real.images(0), [quantize(unit_interval(images))]
+    )
+    learner(again.views, again.groups).loss.backward()
+    torch.testing.assert_close(one.pending.leaf.grad, -0.5 * images.grad)
+    assert one.pending.leaf.grad.abs().max() > 0
+
+
+@pytest.mark.parametrize("options", [{"hard_weight": 0.0}, {"hard": False}, {"hard": False, "pairs": False}])
+def test_weight_zero_is_a_plain_gan_step_exactly(options):
+    one = regime(**options)
+    plain = copy.deepcopy(one.trainer)
+    run_steps(one, a_learner(), 3)
+    other = regime(**options)
+    for step in range(3):
+        draws = other.key.child(step).at(torch.arange(4))
+        latents = plain.generator.sample_latents(4, draws=draws)
+        plain.step(other.real.images(step)[:4] * 2 - 1, draws, images=plain.generator(latents))
+    for name, module in plain.modules().items():
+        for mine, theirs in zip(one.trainer.modules()[name].parameters(), module.parameters(), strict=True):
+            assert torch.equal(mine, theirs), name
+
+
+def test_the_switches_change_what_they_say_and_nothing_else():
+    weights = {}
+    for name, options in {"both": {}, "hard only": {"pairs": False}, "pairs only": {"hard": False}}.items():
+        one = regime(**options)
+        rows = run_steps(one, a_learner(), 2)
+        weights[name] = torch.cat([p.flatten() for p in one.trainer.generator.parameters()])
+        assert ("pair_similarity" in rows[0]) == options.get("pairs", True)
+        assert ("hard_ratio" in rows[0]) == options.get("hard", True)
+    assert not torch.equal(weights["both"], weights["pairs only"])
+    assert not torch.equal(weights["both"], weights["hard only"])
+
+
+def test_hardness_of_samples_rises_against_a_frozen_generator():
+    """Against the same learner, the joint G's samples are harder after the same steps than those of the G it was, and
+    than those of a G that followed its own loss alone."""
+    torch.manual_seed(1)
+    backbone = create_backbone("resnet10-w8", image_size=SIZE)
+    learner = create_learner("simclr", backbone, hidden_dim=32, embedding_dim=16, temperature=0.2)
+    # A fresh learner finds everything equally hard; a little training gives the generator something to go against.
+    run_steps(regime(batch_size=32, hard=False, pairs=False, views="digits"), learner, 30, learning_rate=0.1)
+    rise = {}
+    for weight in (0.0, 3.0):
+        one = regime(batch_size=32, hard_weight=weight, pairs=False, views="digits")
+        one.trainer.hardness_clip = 10.0
+        frozen = copy.deepcopy(one.trainer)
+        run_steps(one, learner, 15)
+        rise[weight] = mean_hardness(one.trainer, learner) - mean_hardness(frozen, learner)
+    assert rise[3.0] > 0.05
+    assert rise[3.0] > rise[0.0] + 0.03
+
+
+def mean_hardness(trainer, learner) -> float:
+    """Of the trainer's samples, over batches that no training has seen."""
+    test = regime(batch_size=32, pairs=False, seed=5, views="digits")
+    test.trainer = trainer
+    values = []
+    for step in range(4):
+        with torch.no_grad():
+            batch = test.batch(step)
+            values.append(learner(batch.views, batch.groups).hardness[batch.num_real :].mean().item())
+    return sum(values) / len(values)
+
+
+def test_the_ramp_rises_linearly_from_zero():
+    options = OnlineOptions(hard_weight=2.0, ramp_steps=4)
+    assert [options.weight(step) for step in range(6)] == [0.0, 0.5, 1.0, 1.5, 2.0, 2.0]
+    assert OnlineOptions(hard=False).weight(10) == 0.0

@@ -1,0 +1,62 @@
+"""Options: values are checked and converted, files and flags resolve, differences are told."""
+
+from dataclasses import dataclass
+
+import pytest
+from synthcl.pipeline.errors import UsageError
+from synthcl.pipeline.options import Config, differences, option, read_yaml, write_yaml
+
+
+@dataclass(kw_only=True)
+class Thing(Config):
+    name: str = option(help="A name.")
+    size: int = option(32, help="Pixels.", minimum=8, maximum=128)
+    rate: float | None = option(None, help="A rate.", above=0, below=1)
+    kind: str = option("a", help="A kind.", choices=("a", "b"))
+    parts: list[str] = option([], help="Parts.")
+    fast: bool = option(False, help="Fast.")
+    steps: int = option(10, help="Steps.", may_change=True)
+
+
+def test_values_are_converted_to_their_types():
+    thing = Thing.from_values({"name": "x", "rate": "1e-3", "size": 32.0, "parts": "one"})
+    assert (thing.rate, thing.size, thing.parts) == (1e-3, 32, ["one"])
+    assert isinstance(thing.size, int)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"size": 7}, "--size must be at least 8, not 7"),
+        ({"size": 129}, "--size must be at most 128, not 129"),
+        ({"rate": 0}, "--rate must be above 0, not 0"),
+        ({"rate": 1}, "--rate must be below 1, not 1"),
+        ({"kind": "c"}, "--kind 'c' is not known; choose one of a, b"),
+        ({"size": 8.5}, "--size takes a value of type int, not 8.5"),
+        ({"size": "many"}, "--size takes a value of type int, not 'many'"),
+        ({"fast": 1}, "--fast takes a value of type bool, not 1"),
+        ({"name": None}, "Missing option '--name'"),
+        ({"speed": 1}, "there is no option 'speed'; the options are name, size"),
+    ],
+)
+def test_wrong_values_are_refused_with_option_value_and_fix(values, message):
+    with pytest.raises(UsageError, match="^" + message.replace("(", r"\(")):
+        Thing.from_values({"name": "x", **values})
+
+
+def test_a_saved_config_reads_back(tmp_path):
+    thing = Thing(name="x", rate=0.5, parts=["p", "q"], fast=True)
+    (tmp_path / "config.yaml").write_text(write_yaml(thing.to_dict()))
+    assert Thing.from_values(read_yaml(tmp_path / "config.yaml")) == thing
+
+
+@pytest.mark.parametrize("text", ["- a\n- b\n", "just words", "a: [1,\n"])
+def test_a_file_that_is_no_config_is_refused(tmp_path, text):
+    (tmp_path / "c.yaml").write_text(text)
+    with pytest.raises(UsageError, match=r"c\.yaml"):
+        read_yaml(tmp_path / "c.yaml")
+
+
+def test_differences_name_the_options_but_not_those_that_may_change():
+    saved, given = Thing(name="x", steps=1).to_dict(), Thing(name="y", size=64, steps=2).to_dict()
+    assert differences(saved, given, Thing) == ["--name: 'x' there, 'y' now", "--size: 32 there, 64 now"]
