@@ -132,3 +132,16 @@ def print_result(result: dict[str, Any], as_json: bool, title: str) -> None:
             continue
         table.add_row(name.replace("_", " "), f"{value:.4g}" if isinstance(value, float) else str(value))
     Console().print(table)
+
+
+def print_rows(rows: list[dict[str, Any]], title: str) -> None:
+    """Rows with the same names as a table on stdout."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left")
+    for name in rows[0]:
+        table.add_column(name, justify="left" if isinstance(rows[0][name], str) else "right")
+    for row in rows:
+        table.add_row(*("-" if v is None else f"{v:.3f}" if isinstance(v, float) else str(v) for v in row.values()))
+    Console().print(table)

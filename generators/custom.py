@@ -120,9 +120,9 @@ def _check_images(name: str, images: Any, size: int) -> None:
 def _check_gradient(name: str, generator: Generator, latents: Tensor) -> None:
     parameters = [p for p in generator.parameters() if p.requires_grad]
     with torch.enable_grad():
-        images = generator(latents)
-    if parameters and images.requires_grad:
-        gradients = torch.autograd.grad(images.square().sum(), parameters, allow_unused=True)
+        total = generator(latents).square().sum()
+    if parameters and total.requires_grad:
+        gradients = torch.autograd.grad(total, parameters, allow_unused=True)
         if any(g is not None and g.any() for g in gradients):
             return
     raise ValueError(f"{name} says it is differentiable, but no gradient goes from its images to its parameters")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -28,7 +29,15 @@ class Kind(NamedTuple):
 
 GENERATORS: dict[str, Kind] = {
     "gan": Kind(trainer=".gan:GANTrainer", generator=".gan:GANGenerator"),
+    "diffusion": Kind(trainer=".diffusion:DiffusionTrainer", generator=".diffusion:DiffusionGenerator"),
 }
+
+FROZEN = {"pretrained": ".pretrained:open_generator", "custom": ".custom:load_custom"}
+"""What opens the kinds that do not learn: pipelines of diffusers, and classes of the user's."""
+
+_TRAINABLE_PIPELINES = ("DDPMPipeline", "DDIMPipeline")
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+_CUSTOM = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*(:.+)?")
 
 
 def generator_kinds() -> list[str]:
@@ -51,57 +60,92 @@ def create_trainer(kind: str, image_size: int, *, preset: str = "auto", **option
     if kind not in GENERATORS:
         raise ValueError(f"unknown kind of generator {kind!r}: choose from {', '.join(GENERATORS)}")
     trainer = _load(GENERATORS[kind].trainer)
-    _check_options(kind, trainer.create, options)
+    _check_options(f"{kind} trainer", trainer.create, options, trainer.__init__)
     return trainer.create(image_size, preset=preset, **options)
 
 
-def load_generator(directory: str | Path, **options: Any) -> Generator:
-    """The generator that `save_pretrained` wrote, in evaluation mode.
+def load_generator(source: str | Path, **options: Any) -> Generator:
+    """The generator that `save_pretrained` wrote, a pipeline of diffusers, or one of the user's, in evaluation mode.
 
     Args:
-        directory: the folder, with `config.json` or `model_index.json`.
+        source: a folder with `config.json` or `model_index.json`, a hub id, or `package.module:Class` (see `custom`).
         options: what the kind's `from_pretrained` takes.
 
     Raises:
-        ValueError: a path that does not exist, or a folder that holds no generator.
+        ValueError: a path that does not exist, a folder that holds no generator, or an option that the kind lacks.
     """
-    return _load(GENERATORS[kind_of(directory)].generator).from_pretrained(str(directory), **options)
+    kind = kind_of(source)
+    if kind in FROZEN:
+        return _load(FROZEN[kind])(str(source), **options)
+    generator = _load(GENERATORS[kind].generator)
+    _check_options(f"{kind} generator", generator.from_pretrained, options)
+    return _open(generator, source, options)
 
 
-def load_trainer(directory: str | Path, **options: Any) -> GeneratorTrainer:
-    """A trainer that takes up the generator in `directory` and what was saved beside it, for joint training.
+def load_trainer(source: str | Path, **options: Any) -> GeneratorTrainer:
+    """A trainer that takes up the generator in a folder and what was saved beside it, for joint training.
 
     Args:
-        directory: a folder that a trainer's `save_pretrained` wrote.
+        source: a folder that a trainer's `save_pretrained` wrote, or a DDPM or DDIM pipeline for RGB images.
         options: keyword arguments of the kind's trainer.
 
     Raises:
-        ValueError: a path that does not exist, a folder that holds no generator, or an unknown option.
+        ValueError: a path that does not exist, a folder that holds no generator, an unknown option, or a generator that
+            does not learn.
     """
-    kind = kind_of(directory)
+    kind = kind_of(source)
+    if kind in FROZEN:
+        if _class_name(Path(source) / "model_index.json") not in _TRAINABLE_PIPELINES:
+            raise ValueError(_does_not_learn(source, kind))
+        kind = "diffusion"
     trainer = _load(GENERATORS[kind].trainer)
-    _check_options(kind, trainer.from_pretrained, options)
-    return trainer.from_pretrained(directory, **options)
+    _check_options(f"{kind} trainer", trainer.from_pretrained, options, trainer.__init__)
+    return _open(trainer, source, options)
 
 
-def kind_of(directory: str | Path) -> str:
-    """The kind of the generator saved in `directory`, from the class that its configuration names.
+def kind_of(source: str | Path) -> str:
+    """The kind of a generator: a name of `GENERATORS`, `pretrained` or `custom`.
+
+    A folder's is that of the class its configuration names. What is no folder, but has the form of a class or of a hub
+    id, is taken for one.
 
     Raises:
         ValueError: a path that does not exist, or a folder that holds no generator.
     """
-    directory = Path(directory)
+    directory = Path(source)
     classes = {kind.generator.partition(":")[2]: name for name, kind in GENERATORS.items()}
     expected = f"expected a config.json or model_index.json whose _class_name is one of {', '.join(classes)}"
     if not directory.is_dir():
-        state = "is a file" if directory.exists() else "does not exist"
-        raise ValueError(f"no generator at {str(directory)!r}: the path {state}; give a folder, as pretraining writes")
+        if directory.exists():
+            raise ValueError(f"no generator at {str(source)!r}: it is a file; give a folder, as pretraining writes")
+        if _CUSTOM.fullmatch(str(source)):
+            return "custom"
+        if _HUB_ID.fullmatch(str(source)):
+            return "pretrained"
+        raise ValueError(
+            f"no generator at {str(source)!r}: the path does not exist; give a folder, as pretraining writes, a hub id "
+            "(owner/name) or a class (package.module:Class)"
+        )
     found = [_class_name(directory / name) for name in ("model_index.json", "config.json")]
     for name in found:
-        if name in classes:
+        if isinstance(name, str) and name in classes:
             return classes[name]
+    if found[0]:
+        return "pretrained"
     states = " and ".join(repr(name) for name in found if name) or "nothing of the kind"
     raise ValueError(f"no generator in {str(directory)!r}: {expected}, found {states}")
+
+
+def _does_not_learn(source: str | Path, kind: str) -> str:
+    """Why there is no trainer for a generator, and what there is one for."""
+    if kind == "pretrained" and not Path(source).is_dir():
+        state = f"there is no folder {str(source)!r}, and a pipeline on the hub does not learn"
+    else:
+        state = f"{str(source)!r} is a {kind} generator, which does not learn: it serves for shards"
+    return (
+        f"{state}. Joint training takes a folder that pretraining wrote ({' or '.join(GENERATORS)}), or a local folder "
+        f"with a {' or '.join(_TRAINABLE_PIPELINES)} for RGB images"
+    )
 
 
 def _class_name(path: Path) -> str | None:
@@ -115,19 +159,26 @@ def _class_name(path: Path) -> str | None:
     return content.get("_class_name") if isinstance(content, dict) else None
 
 
+def _open(cls: Any, source: str | Path, options: dict[str, Any]) -> Any:
+    """`cls.from_pretrained`, with the errors of missing or damaged files as a `ValueError` that names the folder."""
+    try:
+        return cls.from_pretrained(str(source), **options)
+    except (OSError, TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"the generator in {str(source)!r} cannot be opened: {error}") from error
+
+
 def _load(target: str) -> Any:
     module, _, name = target.partition(":")
     return getattr(import_module(module, __package__), name)
 
 
-def _check_options(kind: str, factory: Any, options: dict[str, Any]) -> None:
-    """Refuse options that the kind's trainer lacks, naming those it has."""
-    trainer = factory.__self__
+def _check_options(what: str, factory: Any, options: dict[str, Any], *others: Any) -> None:
+    """Refuse options that none of these functions has among its keyword-only arguments, naming those they have."""
     known = [
         name
-        for function in (factory, trainer.__init__)
+        for function in (factory, *others)
         for name, parameter in inspect.signature(function).parameters.items()
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY and name != "preset"
     ]
     if unknown := sorted(set(options) - set(known)):
-        raise ValueError(f"the {kind} trainer takes no {', '.join(unknown)}: choose from {', '.join(known)}")
+        raise ValueError(f"the {what} takes no {', '.join(unknown)}: choose from {', '.join(known) or 'none'}")

@@ -17,8 +17,6 @@ class Recipe:
     """On all parameters."""
     momentum: float = 0.9
     """Of SGD."""
-    warmup_epochs: float = 0.0
-    """Linear, from zero."""
     source: str
     """Where the numbers come from, and what of them is ours."""
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import torch
 import torch.distributed as dist
 from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate.state import AcceleratorState
 from torch import Tensor, nn
 
 from .errors import UsageError
@@ -25,6 +26,9 @@ def create_accelerator(precision: str = "fp32") -> Accelerator:
         precision = "bf16" if _has_bf16() else "fp32"
     if precision == "fp16" and not torch.cuda.is_available():
         raise UsageError("--precision fp16 needs a GPU; use bf16 or fp32 here")
+    # Accelerate keeps one precision for the life of a process. A comparison trains in bf16 after a generator in fp32:
+    # that state is forgotten here; the process group stays.
+    AcceleratorState._reset_state()
     # Every process computes the same buffers (synchronised batch statistics, the gathered queue), so there is nothing
     # to broadcast at each step.
     return Accelerator(

@@ -12,9 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..generators import Generator, load_generator
+from ..generators import Generator, GeneratorTrainer, load_generator
 from .configs.generate import GenerateConfig
 from .distributed import create_accelerator
+from .files import write_folder
 from .progress import Progress
 from .randomness import Key
 from .shards import write_shard_set
@@ -109,6 +110,11 @@ def locate_generator(path: str | Path) -> Path:
     """The folder of a generator's weights: the one given, or the one inside a run of `pretrain`."""
     inside = Path(path) / "generator"
     return inside if inside.is_dir() else Path(path)
+
+
+def save_generator(trainer: GeneratorTrainer, run: Path) -> None:
+    """Put what `load_generator` opens into a run's folder, whole or not at all."""
+    write_folder(run / "generator", lambda folder: trainer.save_pretrained(folder))
 
 
 def open_generator(path: str | Path, device: torch.device | str = "cpu") -> Generator:

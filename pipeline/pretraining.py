@@ -12,7 +12,7 @@ from ..generators import GeneratorTrainer, create_trainer
 from .configs.pretrain import PretrainConfig
 from .data import GlobalOrder, cached, open_images
 from .distributed import average_gradients, create_accelerator, slice_of
-from .files import write_folder
+from .generation import save_generator
 from .grids import save_grid
 from .loop import LoopOptions, run_loop
 from .randomness import Key
@@ -93,11 +93,6 @@ def _create_trainer(config: PretrainConfig, image_size: int, device: torch.devic
         synchronise=average_gradients,
         **{name: value for name, value in options.items() if value is not None},
     )
-
-
-def save_generator(trainer: GeneratorTrainer, folder: Path) -> None:
-    """Put what `load_generator` opens into a run's folder, each file whole or not at all."""
-    write_folder(folder / "generator", lambda path: trainer.save_pretrained(path))
 
 
 def _sample_grid(trainer: GeneratorTrainer, key: Key, path: Path) -> None:

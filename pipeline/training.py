@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,6 +20,7 @@ from .data import ImageStore, cached, open_images
 from .distributed import create_accelerator
 from .encoder import Encoder
 from .errors import UsageError
+from .grids import save_grid
 from .loop import LoopOptions, run_loop
 from .randomness import Key
 from .regimes.assembly import RealImages, ViewMaker
@@ -123,13 +125,25 @@ def train(config: TrainConfig) -> dict[str, Any]:
             watch=WATCH,
             main_process=accelerator.is_main_process,
         ),
+        every={config.sample_every: lambda done: save_snapshot(regime, run.path / "samples" / f"{done:08d}.png")},
     )
     result = _result(config, run, regime, real, steps, seconds)
     if accelerator.is_main_process:
         Encoder(step.inner.backbone, config.backbone, store.image_size).save(run.path / "encoder")
+        regime.save(run.path)
         run.finish(result)
     accelerator.wait_for_everyone()
     return result
+
+
+def save_snapshot(regime: Regime, path: Path) -> None:
+    """A picture of pairs as the generator makes them now: each image of G above the one of G_ema of the same latent."""
+    samples = regime.snapshot()
+    if samples is not None:
+        path.parent.mkdir(exist_ok=True)
+        columns = 8
+        rows = torch.stack([part.unflatten(0, (-1, columns)) for part in samples], dim=1)
+        save_grid(rows.flatten(0, 2), path, columns=columns)
 
 
 def build_learner(config: TrainConfig, image_size: int) -> Learner:
@@ -148,7 +162,7 @@ def build_learner(config: TrainConfig, image_size: int) -> Learner:
 
 def view_maker(config: TrainConfig, store: ImageStore, key: Key) -> ViewMaker:
     """The views that the options name."""
-    preset = config.views or default_preset(config.learner, store.image_size)
+    preset = config.views or default_preset(config.learner, store.image_size, source=config.data)
     return ViewMaker(Augmentation(preset, store.image_size), key)
 
 

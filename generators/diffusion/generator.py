@@ -18,6 +18,7 @@ from diffusers import __version__ as diffusers_version
 from torch import Tensor
 
 from ..base import Draws, Generator
+from ..fingerprint import config_hash
 from .objective import check_prediction, clean_image
 from .solvers import check_sampler, coefficients, solve, trailing_timesteps
 
@@ -97,6 +98,7 @@ class DiffusionGenerator(Generator):
             "sampler": self.sampler,
             "sampling_steps": self.sampling_steps,
             "bf16": self.bf16,
+            "config": config_hash(self.unet.config, self.scheduler.config),
             "versions": {"diffusers": diffusers_version, "torch": torch.__version__},
         }
 

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import ClassVar
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from diffusers import ConfigMixin, ModelMixin
@@ -25,6 +26,8 @@ from torch.nn import functional as F
 from ..base import Draws, Generator
 from .presets import resolutions
 
+_Model = TypeVar("_Model", bound="StrictModel")
+
 SLOPE = 0.2
 """Of the leaky ReLU, as in R3GAN's public configuration."""
 
@@ -32,7 +35,8 @@ SLOPE = 0.2
 def _msr(layer: nn.Conv2d | nn.Linear, gain: float) -> nn.Conv2d | nn.Linear:
     """Variance 1 / fan-in times gain squared (He et al. 2015, arXiv 1502.01852, eq. 10), bias 0."""
     nn.init.normal_(layer.weight, std=gain / math.sqrt(layer.weight[0].numel()))
-    nn.init.zeros_(layer.bias)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
     return layer
 
 
@@ -95,9 +99,29 @@ def _check_widths(image_size: int, widths: Sequence[int]) -> int:
     return sides[0]
 
 
-# ModelMixin stands first, to meet the contract's abstract save_pretrained and from_pretrained; ConfigMixin stands last,
-# as its __getattr__ must not hide nn.Module's.
-class GANGenerator(ModelMixin, Generator, ConfigMixin):
+class StrictModel(ModelMixin):
+    """A `ModelMixin` that loads all of its weights or none: diffusers draws missing ones at random, with a warning."""
+
+    @classmethod
+    def from_pretrained(cls: type[_Model], directory: str | Path, **options: Any) -> _Model:
+        """The network that `save_pretrained` wrote.
+
+        Raises:
+            ValueError: a configuration that the class does not take, or weights that are not the configuration's.
+            OSError: a folder without configuration or weights, or damaged weights.
+        """
+        model, found = super().from_pretrained(str(directory), output_loading_info=True, **options)
+        if wrong := [*found["missing_keys"], *found["unexpected_keys"]]:
+            raise ValueError(
+                f"the weights in {str(directory)!r} are not those of its config.json: {len(wrong)} of them are missing "
+                f"or in excess, {wrong[0]} first"
+            )
+        return model
+
+
+# StrictModel stands first, to meet the contract's abstract save_pretrained and from_pretrained; ConfigMixin stands
+# last, as its __getattr__ must not hide nn.Module's.
+class GANGenerator(StrictModel, Generator, ConfigMixin):
     """Latents (N, L), standard normal, to images (N, 3, S, S).
 
     The output is a tanh: smooth, so that the gradient that joint training sends back never stops at a limit, as it
@@ -141,10 +165,11 @@ class GANGenerator(ModelMixin, Generator, ConfigMixin):
             h = self.unflatten(self.stem(latents))
         h = self.stages(h)
         with _full_precision(latents):
-            return torch.tanh(self.to_rgb(F.leaky_relu(h.float(), SLOPE))).contiguous()
+            h = h.to(self.to_rgb.weight.dtype)
+            return torch.tanh(self.to_rgb(F.leaky_relu(h, SLOPE))).contiguous()
 
 
-class GANDiscriminator(ModelMixin, ConfigMixin):
+class GANDiscriminator(StrictModel, ConfigMixin):
     """Images (N, 3, S, S) in [-1, 1] to logits (N,): the generator's mirror image.
 
     Args:
@@ -159,10 +184,12 @@ class GANDiscriminator(ModelMixin, ConfigMixin):
         base = _check_widths(image_size, widths)
         self.from_rgb = _msr(nn.Conv2d(3, widths[-1], 3, padding=1), 1.0)
         self.stages = _stages(widths[::-1], blocks_per_stage, up=False)
-        self.head = _msr(nn.Linear(widths[0] * base * base, 1), 1.0)
+        # No bias: the loss sees differences of logits, so its gradient would be rounding noise, which Adam blows up.
+        self.head = _msr(nn.Linear(widths[0] * base * base, 1, bias=False), 1.0)
 
     def forward(self, images: Tensor) -> Tensor:
         h = self.stages(self.from_rgb(images))
         with _full_precision(images):
             # bf16 holds a logit to within 0.4%, and the loss is a difference of two.
-            return self.head(F.leaky_relu(h.float(), SLOPE).flatten(1)).squeeze(1)
+            h = h.to(self.head.weight.dtype)
+            return self.head(F.leaky_relu(h, SLOPE).flatten(1)).squeeze(1)

@@ -27,8 +27,8 @@ class Preset:
 
 
 PRESETS = {
-    "tiny": Preset(area=512, narrowest=32, widest=64, blocks_per_stage=1),
-    "small": Preset(area=1536, narrowest=32, widest=128, blocks_per_stage=1),
+    "tiny": Preset(area=256, narrowest=16, widest=32, blocks_per_stage=1),
+    "small": Preset(area=1024, narrowest=24, widest=96, blocks_per_stage=1),
     "base": Preset(area=4096, narrowest=64, widest=256, blocks_per_stage=2),
     "large": Preset(area=8192, narrowest=96, widest=512, blocks_per_stage=2),
 }

@@ -2,4 +2,6 @@
 
 from .generator import PretrainedGenerator
 
-__all__ = ["PretrainedGenerator"]
+open_generator = PretrainedGenerator.from_pretrained
+
+__all__ = ["PretrainedGenerator", "open_generator"]

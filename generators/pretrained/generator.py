@@ -6,22 +6,22 @@ where the pipeline takes none). Images are (N, 3, S, S) in [-1, 1].
 
 from __future__ import annotations
 
-import inspect
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
 from diffusers import __version__ as diffusers_version
 from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..base import Draws, Generator
+from ..fingerprint import config_hash
 from .adapters import create_adapter
 from .opening import open_pipeline
+from .schedulers import check_steps, choose_scheduler, first_step_of, step
 
 CONFIG_NAME = "config.json"
 _SAVED_OPTIONS = ("image_size", "sampler", "sampling_steps", "classes", "guidance_scale")
@@ -68,14 +68,20 @@ class PretrainedGenerator(Generator):
             "classes": None if classes is None else list(classes),
             "guidance_scale": guidance_scale,
         }
-        self._image_size = _check_size(image_size or self.adapter.image_size)
-        self.scheduler = _choose_scheduler(self.adapter, sampler)
-        self.sampling_steps = _check_steps(sampling_steps or self.adapter.default_steps, self.scheduler)
+        self._image_size = _check_size(self.adapter.image_size if image_size is None else image_size)
+        self.scheduler = choose_scheduler(self.adapter, sampler)
+        steps = self.adapter.default_steps if sampling_steps is None else sampling_steps
+        self.sampling_steps = check_steps(steps, self.scheduler)
         self.classes = _choose_classes(self.adapter.num_classes, classes)
         if guidance_scale is not None:
             if not hasattr(self.adapter, "guidance_scale"):
                 raise ValueError(f"a {type(pipeline).__name__} takes no guidance_scale")
             self.adapter.guidance_scale = guidance_scale
+        self.eval()
+
+    def train(self, mode: bool = True) -> PretrainedGenerator:
+        """Stay in evaluation mode: in training mode some networks drop class labels at random."""
+        return super().train(False)
 
     @property
     def image_size(self) -> int:
@@ -94,6 +100,7 @@ class PretrainedGenerator(Generator):
             **self.options,
             "image_size": self.image_size,
             "sampling_steps": self.sampling_steps,
+            "config": config_hash(self.scheduler.config, *(part.config for part in self.parts.values())),
             "versions": {"diffusers": diffusers_version, "torch": torch.__version__},
         }
 
@@ -113,25 +120,44 @@ class PretrainedGenerator(Generator):
 
     @torch.no_grad()
     def forward(self, latents: Tensor) -> Tensor:
+        return self._finish(self._solve(latents))
+
+    @torch.no_grad()
+    def forward_pair(self, latents: Tensor, strength: float, draws: Draws) -> tuple[Tensor, Tensor]:
+        """Images and partners of the same class: each image with noise put in part of the way, and denoised again.
+
+        It is done where the diffusion is, so in the latent space of a pipeline that has one. The strength is rounded to
+        a number of sampling steps. See `Generator.forward_pair`.
+        """
+        self.scheduler.set_timesteps(self.sampling_steps, device=self.device)
+        first = first_step_of(self.scheduler, strength)
+        clean = self._solve(latents)
+        words = draws.integers("pair", _HALF, 2).to(latents.device)
+        partners = torch.stack((words[:, 0] * _HALF + words[:, 1], latents[:, 1]), dim=1)
+        return self._finish(clean), self._finish(self._solve(partners, clean, first))
+
+    def _solve(self, latents: Tensor, clean: Tensor | None = None, first: int = 0) -> Tensor:
+        """What the last step gives: from noise, or from `clean` with noise put in, from step number `first` on."""
         generators = [torch.Generator().manual_seed(seed) for seed in latents[:, 0].tolist()]
         labels = latents[:, 1].to(self.device) if self.classes else None
-        x = self._noise(generators)
-        takes_generator = "generator" in inspect.signature(self.scheduler.step).parameters
-        extra = {"generator": generators} if takes_generator else {}
-        self.scheduler.set_timesteps(self.sampling_steps, device=self.device)
-        x = x * self.scheduler.init_noise_sigma
-        for t in self.scheduler.timesteps:
-            output = self.adapter.denoise(self.scheduler.scale_model_input(x, t), t, labels)
-            x = self.scheduler.step(output, t, x, **extra).prev_sample
-        return self._finish(self.adapter.decode(x))
-
-    def _noise(self, generators: list[torch.Generator]) -> Tensor:
         shape = (len(generators), *self.adapter.noise_shape)
-        return randn_tensor(shape, generator=generators, device=self.device, dtype=self.adapter.network.dtype)
+        x = randn_tensor(shape, generator=generators, device=self.device, dtype=self.adapter.network.dtype)
+        self.scheduler.set_timesteps(self.sampling_steps, device=self.device)
+        timesteps = self.scheduler.timesteps[first:]
+        if clean is None:
+            x = x * self.scheduler.init_noise_sigma
+        else:
+            if hasattr(self.scheduler, "set_begin_index"):
+                self.scheduler.set_begin_index(first)
+            x = self.scheduler.add_noise(clean, x, timesteps[:1].expand(len(x)))
+        for t in timesteps:
+            output = self.adapter.denoise(self.scheduler.scale_model_input(x, t), t, labels)
+            x = step(self.scheduler, output, t, x, generators)
+        return x
 
-    def _finish(self, images: Tensor) -> Tensor:
+    def _finish(self, x: Tensor) -> Tensor:
         """RGB float32 in [-1, 1] at the size asked for."""
-        images = images.float().clamp(-1, 1)
+        images = self.adapter.decode(x).float().clamp(-1, 1)
         if images.shape[1] not in (1, 3):
             raise ValueError(f"the pipeline gives {images.shape[1]} channels; a generator needs 1 or 3")
         images = images.expand(-1, 3, -1, -1)
@@ -181,36 +207,6 @@ def _check_size(image_size: int) -> int:
     if image_size < 1:
         raise ValueError(f"image_size must be at least 1 pixel, not {image_size}")
     return image_size
-
-
-def _choose_scheduler(adapter: Any, sampler: str | None) -> Any:
-    """A scheduler of this generator's own, so that no one else's use of the pipeline's disturbs it."""
-    own = adapter.pipeline.scheduler
-    if sampler is None:
-        if type(own).__name__ == "DPMSolverSDEScheduler":
-            raise ValueError(
-                "DPMSolverSDEScheduler draws one noise for a whole batch, so that a sample would depend on its batch: "
-                "choose sampler dpm or ddim"
-            )
-        return type(own).from_config(own.config)
-    if not adapter.samplers:
-        raise ValueError(
-            f"a {type(adapter.pipeline).__name__} has a sampler of its own: leave sampler {sampler!r} out, and choose "
-            "sampling_steps"
-        )
-    if sampler == "ddim":
-        return DDIMScheduler.from_config(own.config)
-    if sampler == "dpm":
-        # The adapters have taken a learned variance off; the solver must not do so again.
-        return DPMSolverMultistepScheduler.from_config(own.config, variance_type=None)
-    raise ValueError(f"unknown sampler {sampler!r}: choose from ddim, dpm, or none for the pipeline's own")
-
-
-def _check_steps(steps: int, scheduler: Any) -> int:
-    most = scheduler.config.num_train_timesteps
-    if not 1 <= steps <= most:
-        raise ValueError(f"the number of sampling steps must be from 1 to {most}, not {steps}")
-    return steps
 
 
 def _choose_classes(num_classes: int | None, classes: Sequence[int] | None) -> list[int]:

@@ -36,7 +36,7 @@ def open_pipeline(
         return DiffusionPipeline.from_pretrained(str(source), **options)
     except (OSError, HfHubHTTPError) as error:
         hint = "" if allow_pickle else "; if its weights are pickled files and you trust them, allow_pickle reads them"
-        raise ValueError(f"the pipeline {str(source)!r} could not be loaded: {_first_line(error)}{hint}") from error
+        raise ValueError(f"the pipeline {str(source)!r} could not be loaded: {_reason(error)}{hint}") from error
 
 
 def _read_index(source: str) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def _read_index(source: str) -> dict[str, Any]:
     except (OSError, HfHubHTTPError, HFValidationError) as error:
         raise ValueError(
             f"no pipeline at {source!r}: there is no such folder, and as a hub id it cannot be reached "
-            f"({_first_line(error)}); check the name and the network, or give a local folder"
+            f"({_reason(error)}); check the name and the network, or give a local folder"
         ) from error
 
 
@@ -72,5 +72,8 @@ def _needs_code(source: str, what: str) -> str:
     )
 
 
-def _first_line(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
+    """The first line of what started it: diffusers wraps it in advice for other uses."""
+    while error.__context__ is not None:
+        error = error.__context__
     return str(error).strip().split("\n")[0]

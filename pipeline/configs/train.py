@@ -70,7 +70,9 @@ class TrainConfig(Config):
         None, help="For a batch of 256, scaled with --batch-size; the method's own if not given.", above=0
     )
     weight_decay: float | None = option(None, help="The method's own if not given.", minimum=0)
-    warmup_epochs: float = option(10.0, help="Linear warm-up, at most a tenth of the training.", minimum=0)
+    warmup_epochs: float = option(
+        10.0, help="Linear warm-up, at most a tenth of the training (10: solo-learn's).", minimum=0
+    )
 
     precision: str = option(
         "auto", help="Of the learner: bf16 where the device has it, else fp32.", choices=common.PRECISIONS
@@ -79,6 +81,9 @@ class TrainConfig(Config):
     sync_batchnorm: bool = option(True, help="Batch statistics over all processes rather than each its own.")
     cache: str = common.cache_option()
     data_root: str | None = common.data_root_option()
+    sample_every: int = option(
+        1000, help="--online: steps between pictures of its pairs (samples/*.png).", minimum=1, may_change=True
+    )
     log_every: int = common.log_every_option()
     checkpoint_every: int = common.checkpoint_every_option(1000)
     keep: int = common.keep_option()

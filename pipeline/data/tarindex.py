@@ -17,6 +17,8 @@ from ..errors import DataError
 BLOCK = 512
 _FILES = (b"0", b"\0", b"7")
 _WITHOUT_DATA = (b"1", b"2", b"3", b"4", b"5", b"6")  # links, devices, folders, pipes
+_FOLDER = b"5"
+_MAX_NOTE_BYTES = 1 << 20  # ours: an extended header holds a name or a few numbers
 _PAX, _PAX_GLOBAL, _GNU_NAME, _GNU_LINK = b"x", b"g", b"L", b"K"
 
 
@@ -29,15 +31,19 @@ class Member(NamedTuple):
     size: int
 
 
-def index_tar(path: Path) -> list[Member]:
+def index_tar(path: Path, *, strict: bool = False) -> list[Member]:
     """The regular files of an uncompressed tar, in order.
+
+    Args:
+        path: of the tar.
+        strict: refuse tars that hold links or devices, which are otherwise passed over.
 
     Raises:
         DataError: no tar, a damaged header, a tar that is cut short (also where it lacks the mark of its end).
     """
     try:
         with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            return list(_members(data, path))
+            return list(_members(data, path, strict))
     except DataError:
         raise
     except ValueError as error:  # mmap of nothing
@@ -46,7 +52,7 @@ def index_tar(path: Path) -> list[Member]:
         raise DataError(f"cannot read {path}: {error.strerror}") from error
 
 
-def _members(data: mmap.mmap, path: Path) -> Iterator[Member]:
+def _members(data: mmap.mmap, path: Path, strict: bool) -> Iterator[Member]:
     position, number = 0, 0
     pax: dict[str, str] = {}  # for the next member
     common: dict[str, str] = {}  # for all that follow
@@ -67,6 +73,8 @@ def _members(data: mmap.mmap, path: Path) -> Iterator[Member]:
         if content + size > len(data):
             raise DataError(f"{path} is cut short: {where} should have {size} bytes, {len(data) - content} are there")
         position = content + -(-size // BLOCK) * BLOCK
+        if kind in (_PAX, _PAX_GLOBAL, _GNU_NAME) and size > _MAX_NOTE_BYTES:
+            raise DataError(f"the extended header of {where} is damaged ({size:,} bytes)")
         if kind == _PAX:
             pax = _records(data[content : content + size], where)
         elif kind == _PAX_GLOBAL:
@@ -77,6 +85,8 @@ def _members(data: mmap.mmap, path: Path) -> Iterator[Member]:
             yield Member((common | pax).get("path") or _name(header), content, size)
             number, pax = number + 1, {}
         elif kind in _WITHOUT_DATA:
+            if strict and kind != _FOLDER:
+                raise DataError(f"{where} is a link or a device ({_name(header)!r}): repack the tar with plain files")
             number, pax = number + 1, {}
         elif kind != _GNU_LINK:
             raise DataError(f"{where} is of a kind that is not read here ({kind!r}): repack the tar with plain files")

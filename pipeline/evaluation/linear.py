@@ -8,9 +8,10 @@ size: minimise
 over W (C, F) and b (C,), where x are features standardised with the mean and standard deviation of the training set (so
 that one grid of penalties suits every encoder; features without variance are left out).
 
-L-BFGS runs on an equivalent problem that is far better conditioned: in the eigenbasis of the features' covariance,
-each coordinate scaled by (e / 2 + l2)^(-1/2), e its variance: e / 2 bounds the curvature of the loss (Böhning 1992,
-"Multinomial logistic regression algorithm"). The rotation is computed once for all penalties.
+L-BFGS runs on an equivalent problem that is far better conditioned: in the eigenbasis of the features' covariance, each
+weight scaled by the inverse root of its own curvature, which is estimated anew from round to round (near a small
+penalty's optimum most samples are sure, and the curvature is orders of magnitude below its bound). The rotation is
+computed once for all penalties.
 
 Shapes: N training samples, F features, C classes.
 """
@@ -22,25 +23,26 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from ..randomness import Key
 from .subsets import folds
 
 log = logging.getLogger(__name__)
 
-L2_GRID = tuple(10.0 ** (-power / 2) for power in range(0, 13))
-"""Penalties to choose from: 1 to 1e-6, two a decade. Ours."""
+L2_GRID = tuple(10.0**-power for power in range(7))
+"""Penalties to choose from: 1 to 1e-6, one a decade. Ours."""
 
 NUM_FOLDS = 5
 FEW_SAMPLES = 5000
 """The penalty is chosen on a fifth of the training set; up to this many samples on each fifth in turn. Ours."""
 
 TOLERANCE = 1e-5
-"""Of the gradient, largest entry, in the scaled coordinates. Ours: predictions then agree with scikit-learn's."""
+"""Of the gradient, largest entry, in the scaled coordinates; an entry's square is twice the loss that it may still
+gain. Ours: accuracies then agree with those of scikit-learn's optimum to a sample or two in ten thousand."""
 CHOICE_TOLERANCE = 1e-4
 """While choosing the penalty."""
-MAX_ITERATIONS = 1000
+ROUND_ITERATIONS, MAX_ROUNDS = 40, 50
+"""Iterations between estimates of the curvature, and how many rounds there are at most. Ours, measured."""
 
 
 @dataclass
@@ -48,7 +50,8 @@ class Standardised:
     """Training features in the coordinates that the solver works in.
 
     Attributes:
-        features: (N, F) standardised and rotated to the eigenbasis of their covariance.
+        features: (F, N) standardised and rotated to the eigenbasis of their covariance; transposed, since a product
+            with few classes is several times quicker on a CPU that way.
         variances: (F,) of the coordinates.
         mean, projection: features x come here as (x - mean) @ projection; (F,) and (F, F).
     """
@@ -68,7 +71,8 @@ class Standardised:
         covariance = (standard.T @ standard).double() / len(features)
         variances, basis = torch.linalg.eigh(covariance)
         basis = basis.to(features.dtype)
-        return cls(standard @ basis, variances.clamp(min=0).to(features.dtype), mean, scale[:, None] * basis)
+        rotated = (standard @ basis).T.contiguous()
+        return cls(rotated, variances.clamp(min=0).to(features.dtype), mean, scale[:, None] * basis)
 
 
 @dataclass
@@ -133,14 +137,24 @@ def _solve(
     data: Standardised, labels: Tensor, l2: float, num_classes: int, tolerance: float, start: Tensor | None = None
 ) -> Tensor:
     """Weights and, last, bias, (C, F + 1), in the coordinates of `data`."""
-    ones = data.variances.new_ones(1)
-    scale = torch.cat(((data.variances / 2 + l2).rsqrt(), ones))
-    parameters = data.features.new_zeros(num_classes, len(scale)) if start is None else start / scale
-    parameters.requires_grad_(True)
+    parameters = data.features.new_zeros(num_classes, len(data.features) + 1) if start is None else start
+    for _ in range(MAX_ROUNDS):
+        scale = _curvature(data.features, parameters, l2).rsqrt()
+        scaled = parameters / scale
+        num_iterations = _minimise(scaled, scale, data.features, labels, l2, tolerance)
+        parameters = scaled * scale
+        if num_iterations == 0:  # converged by the measure of the newest scale, not only of an old one
+            return parameters
+    log.warning("the logistic regression with l2 = %g stopped after %d rounds, not converged", l2, MAX_ROUNDS)
+    return parameters
+
+
+def _minimise(scaled: Tensor, scale: Tensor, features: Tensor, labels: Tensor, l2: float, tolerance: float) -> int:
+    """Iterations of L-BFGS, in place on the scaled parameters; how many."""
     optimizer = torch.optim.LBFGS(
-        [parameters],
-        max_iter=MAX_ITERATIONS,
-        max_eval=2 * MAX_ITERATIONS,
+        [scaled],
+        max_iter=ROUND_ITERATIONS,
+        max_eval=2 * ROUND_ITERATIONS,
         history_size=20,
         tolerance_grad=tolerance,
         tolerance_change=0,
@@ -148,20 +162,35 @@ def _solve(
     )
 
     def loss() -> Tensor:
-        optimizer.zero_grad()
-        weight = parameters * scale
-        scores = torch.addmm(weight[:, -1], data.features, weight[:, :-1].T)
-        value = F.cross_entropy(scores, labels) + l2 / 2 * weight[:, :-1].square().sum()
-        value.backward()
+        value, gradient = _loss_and_gradient(features, labels, scaled * scale, l2)
+        scaled.grad = gradient * scale
         return value
 
-    with torch.enable_grad():
-        optimizer.step(loss)
-    if not torch.isfinite(parameters).all():
-        raise FloatingPointError("the logistic regression diverged; the features may hold values that are not finite")
-    if optimizer.state[parameters]["n_iter"] >= MAX_ITERATIONS:
-        log.warning("the logistic regression with l2 = %g stopped after %d iterations", l2, MAX_ITERATIONS)
-    return (parameters * scale).detach()
+    optimizer.step(loss)
+    return optimizer.state[scaled]["n_iter"]
+
+
+def _curvature(features: Tensor, parameters: Tensor, l2: float) -> Tensor:
+    """The diagonal of the Hessian, (C, F + 1), at weights and bias (C, F + 1) for features (F, N)."""
+    probabilities = torch.addmm(parameters[:, -1:], parameters[:, :-1], features).softmax(dim=0)
+    variance = probabilities.mul_(1 - probabilities) / features.shape[1]  # (C, N)
+    weights = variance @ features.square().T + l2
+    # Where every sample is sure, float32 leaves a bias no curvature at all; ours, so that its step stays finite.
+    biases = variance.sum(dim=1, keepdim=True) + 1e-7
+    return torch.cat((weights, biases), dim=1)
+
+
+def _loss_and_gradient(features: Tensor, labels: Tensor, parameters: Tensor, l2: float) -> tuple[Tensor, Tensor]:
+    """The value to minimise, and its gradient (C, F + 1), at weights and bias (C, F + 1) for features (F, N)."""
+    weight, bias = parameters[:, :-1], parameters[:, -1:]
+    log_probabilities = torch.addmm(bias, weight, features).log_softmax(dim=0)  # (C, N)
+    samples = torch.arange(len(labels), device=labels.device)
+    value = -log_probabilities[labels, samples].mean() + l2 / 2 * weight.square().sum()
+    residual = log_probabilities.exp_()
+    residual[labels, samples] -= 1
+    residual /= len(labels)
+    gradient = torch.cat((torch.addmm(weight, residual, features.T, beta=l2), residual.sum(dim=1, keepdim=True)), dim=1)
+    return value, gradient
 
 
 def _classifier(data: Standardised, solution: Tensor) -> LinearClassifier:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -51,6 +52,14 @@ class Regime(ABC):
         A regime that trains a generator does so here.
         """
         return hardness_metrics(batch, output)
+
+    def snapshot(self) -> tuple[Tensor, Tensor] | None:
+        """What the regime's generator makes now, to look at: samples of G and of its moving average for the same
+        latents, (n, 3, S, S) in [-1, 1] each, the same latents each time; None where nothing is trained."""
+        return None
+
+    def save(self, folder: Path) -> None:
+        """Leave what the regime has trained in the run's folder: nothing, unless something is trained."""
 
     def state_dict(self) -> dict[str, Any]:
         """What a step depends on besides its number: nothing, unless something is trained."""

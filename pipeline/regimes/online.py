@@ -10,6 +10,7 @@ Shapes: M latents a step over all processes, m in this process, S pixels a side.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,11 +18,15 @@ from torch import Tensor
 
 from ...generators.base import GeneratorTrainer
 from ...learners.base import LearnerOutput
+from ..generation import save_generator
 from ..randomness import Key
 from .assembly import VIEWS_PER_IMAGE, RealImages, ViewMaker, assemble
 from .base import MultiViewedBatch, Regime, Share, hardness_metrics, unit_interval
 from .gradients import quantize, reverse_gradient
 from .similarity import SimilarityTarget
+
+SNAPSHOT_SAMPLES = 32
+"""Latents in a snapshot. Ours."""
 
 
 @dataclass(kw_only=True)
@@ -110,6 +115,15 @@ class OnlineRegime(Regime):
             across = torch.einsum("mid,mjd->mij", fake[:, :VIEWS_PER_IMAGE], fake[:, VIEWS_PER_IMAGE:])
             metrics["pair_similarity"] = across.mean()
         return metrics
+
+    @torch.no_grad()
+    def snapshot(self) -> tuple[Tensor, Tensor]:
+        draws = self.key.child("snapshot").at(torch.arange(SNAPSHOT_SAMPLES, device=self.real.device))
+        latents = self.trainer.generator.sample_latents(SNAPSHOT_SAMPLES, draws=draws)
+        return self.trainer.generator(latents), self.trainer.ema(latents)
+
+    def save(self, folder: Path) -> None:
+        save_generator(self.trainer, folder)
 
     def state_dict(self) -> dict[str, Any]:
         similarity = self.options.similarity

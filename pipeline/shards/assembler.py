@@ -58,6 +58,7 @@ class ShardAssembler:
     ) -> None:
         self.directory, self.plan, self.lock, self.pool, self.jobs = directory, plan, lock, pool, jobs
         self.progress = progress
+        self._done = 0
         self._chunks: queue.SimpleQueue[tuple[Future[Chunk], int] | None] = queue.SimpleQueue()
         self._image_size: int | None = None
         self._pending = _Budget(PENDING_BYTES)
@@ -91,14 +92,10 @@ class ShardAssembler:
 
     def _run(self) -> None:
         try:
-            done, total = 0, sum(job.num_samples for job in self.jobs)
             for job in self.jobs:
                 with disk_errors(self.directory):
                     if not self._write(job):
                         return
-                done += job.num_samples
-                if self.progress is not None:
-                    self.progress(done, total)
         except BaseException as error:
             self._error = error
         finally:
@@ -120,11 +117,17 @@ class ShardAssembler:
                 chunks.append(chunk)
                 self._pending.give(item[1])
                 missing -= len(chunk.sizes)
+                self._report(len(chunk.sizes))
             tar.write(end_marker(tar.size))
             tar.finish()
             sidecar = self._sidecar(job, tar, gather_places(chunks, starts))
             publish_shard(self.directory, self.lock, job, tar, sidecar)
         return True
+
+    def _report(self, count: int) -> None:
+        self._done += count
+        if self.progress is not None:
+            self.progress(self._done, sum(job.num_samples for job in self.jobs))
 
     def _sidecar(self, job: ShardJob, tar: TemporaryFile, places: dict[str, np.ndarray]) -> bytes:
         recipe = self.plan.recipe

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
 from ..errors import DataError
-from .layout import HIDDEN, sidecar_path
+from .layout import HIDDEN, SIDECAR_SUFFIX, TABLES, sidecar_path
 from .setfile import SetFile, ShardEntry, read_set_file
 
 
@@ -17,6 +18,7 @@ class SetFolder(Protocol):
 
     name: str
     content: SetFile
+    max_open_files: int
 
     def tar(self, shard: ShardEntry) -> Path:
         """The tar of a shard."""
@@ -24,8 +26,11 @@ class SetFolder(Protocol):
     def sidecar(self, shard: ShardEntry) -> Path:
         """The sidecar of a shard."""
 
-    def table(self, name: str) -> Path | None:
-        """The side table of that file name, if there is one."""
+    def tables(self) -> dict[str, Path]:
+        """The side tables, by name."""
+
+    def prefetch(self, shards: Iterable[ShardEntry]) -> None:
+        """Begin to bring the tars of these shards here, if they are elsewhere."""
 
 
 class LocalFolder:
@@ -35,6 +40,8 @@ class LocalFolder:
         DataError: no set, an index that is damaged, or tars or sidecars that are missing, of another size, links, or
             not in the index.
     """
+
+    max_open_files = 128  # ours: far below the usual limit of 1024 for a process
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -48,10 +55,17 @@ class LocalFolder:
     def sidecar(self, shard: ShardEntry) -> Path:
         return sidecar_path(self.directory, shard.name)
 
+    def tables(self) -> dict[str, Path]:
+        folder = self.directory / HIDDEN / TABLES
+        return {path.stem: path for path in folder.glob("*" + SIDECAR_SUFFIX)} if folder.is_dir() else {}
+
+    def prefetch(self, shards: Iterable[ShardEntry]) -> None:
+        """Nothing: everything is here."""
+
     def _check_files(self) -> None:
         """Every file of the index, by one look at each folder."""
         tars = _sizes(self.directory, ".tar")
-        sidecars = _sizes(self.directory / HIDDEN, ".parquet")
+        sidecars = _sizes(self.directory / HIDDEN, SIDECAR_SUFFIX)
         for shard in self.content.shards:
             _check_size(self.tar(shard), tars.pop(shard.name, None), shard.size)
             sidecar = self.sidecar(shard)

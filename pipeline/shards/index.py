@@ -10,16 +10,16 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
 
-from ..errors import DataError
+from ..errors import DataError, UsageError
 from .folder import SetFolder, open_plain
 from .places import Places, read_places
-from .sidecar import read_table
-
-_OPEN_FILES = 128  # ours: far below the usual limit of 1024 for a process
+from .sidecar import read_schema, read_table
+from .tables import SideTables
 
 
 class SetIndex:
@@ -95,21 +95,46 @@ class SetIndex:
         else:
             entry = self.shards[shard]
             self._files[shard] = open_plain(self.folder.tar(entry), entry.size)
-            if len(self._files) > _OPEN_FILES:
+            if len(self._files) > self.folder.max_open_files:
                 os.close(self._files.popitem(last=False)[1])
         return self._files[shard]
 
     def rows(self, shard: int, columns: Sequence[str] | None = None) -> pa.Table:
-        """Columns of a shard's sidecar; all by default."""
-        entry = self.shards[shard]
-        return read_table(self.folder.sidecar(entry), columns, num_rows=entry.num_samples, sha256=entry.sidecar_sha256)
+        """Columns of sidecars and side tables for the samples of a shard; all of them by default.
+
+        Raises:
+            DataError: a file is damaged.
+            UsageError: there is no such column.
+        """
+        entry, path = self.shards[shard], self.folder.sidecar(self.shards[shard])
+        wanted = self.column_names() if columns is None else list(columns)
+        beside = [name for name in wanted if name not in self._sidecar_columns]
+        inside = [name for name in wanted if name in self._sidecar_columns]
+        table = read_table(path, inside, num_rows=entry.num_samples, sha256=entry.sidecar_sha256)
+        start, end = int(self.starts[shard]), int(self.starts[shard + 1])
+        for name in beside:
+            if name not in self._side_tables.names:
+                raise UsageError(f"{self.folder.name} has no column {name!r}; it has {', '.join(self.column_names())}")
+            table = table.append_column(name, self._side_tables.column(name).slice(start, end - start))
+        return table.select(wanted)
 
     def column_names(self) -> list[str]:
-        """The columns of the sidecars."""
-        return self.rows(0).column_names if self.shards else []
+        """The columns of the sidecars and of the side tables."""
+        return [*self._sidecar_columns, *self._side_tables.names]
+
+    @cached_property
+    def _sidecar_columns(self) -> list[str]:
+        if not self.shards:
+            return []
+        entry = self.shards[0]
+        return read_schema(self.folder.sidecar(entry), sha256=entry.sidecar_sha256).names
+
+    @cached_property
+    def _side_tables(self) -> SideTables:
+        return SideTables(self.folder.tables(), self._sidecar_columns, self.content.recipe.hash, len(self))
 
     def tables(self, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
-        """The columns of all sidecars, shard by shard."""
+        """The columns of all samples, shard by shard."""
         for shard in range(len(self.shards)):
             yield self.rows(shard, columns)
 

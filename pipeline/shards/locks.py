@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import re
@@ -76,6 +77,14 @@ class PartLock:
     def _remove_temporary(self, part: str) -> None:
         for entry in self.hidden.glob(f"{_TEMPORARY}{part}-*"):
             entry.unlink(missing_ok=True)
+
+
+def remove_leftovers(directory: Path) -> None:
+    """Remove what dead writers left in a set that is complete. What cannot be removed does no harm."""
+    if any(_OWNED.fullmatch(name) for name in os.listdir(directory / HIDDEN)):
+        # A writer that is alive is about to remove its own; a folder may be read-only.
+        with contextlib.suppress(DataError, OSError), PartLock(directory):
+            pass
 
 
 def _acquire(path: Path) -> int | None:

@@ -76,6 +76,8 @@ def _inflate(file: bytes | memoryview, start: bytes, row: np.ndarray) -> bool:
     end = _IDAT_DATA + int.from_bytes(file[33:37], "big")
     if end + 16 != len(file) or file[end + 8 : end + 12] != b"IEND":
         return False
+    if zlib.crc32(file[37:end]) != int.from_bytes(file[end : end + 4], "big"):
+        return False
     unpacker = zlib.decompressobj()
     try:
         data = unpacker.decompress(file[_IDAT_DATA:end], row.size + 1)  # never more than that, whatever is packed

@@ -21,17 +21,19 @@ from ..errors import DataError
 from .finish import ShardSetInfo, describe
 from .folder import LocalFolder
 from .index import SetIndex, check_complete
-from .layout import BLOCK
+from .layout import BLOCK, sample_key
 from .places import Places
 from .png import decode_pngs
 from .recipe import Recipe
+from .remote import RemoteFolder, is_url
+from .select import select_rows
 
 
 def open_shard_set(path: str | Path, *, where: str | None = None, image_size: int | None = None) -> ShardSet:
     """Open a complete shard set.
 
     Args:
-        path: its folder.
+        path: its folder, or a URL that fsspec opens (then through a cache, see remote.py).
         where: an SQL condition on the columns of its sidecars and side tables, such as `hardness > 2`; only samples
             that meet it are in the set that is returned, numbered anew in the same order.
         image_size: pixels a side that the images are brought to; their own by default.
@@ -40,9 +42,11 @@ def open_shard_set(path: str | Path, *, where: str | None = None, image_size: in
         DataError: no set, an incomplete or damaged one, or one whose images differ in size and none is asked for.
         UsageError: a condition that cannot be evaluated, or that no sample meets.
     """
-    folder = LocalFolder(Path(path))
+    folder = RemoteFolder(str(path)) if is_url(path) else LocalFolder(Path(path))
     check_complete(folder)
-    return ShardSet(SetIndex(folder), image_size=image_size)
+    index = SetIndex(folder)
+    rows = None if where is None else select_rows(index, where)
+    return ShardSet(index, rows=rows, image_size=image_size)
 
 
 class ShardSet:
@@ -111,12 +115,19 @@ class ShardSet:
         step = self.views_per_sample
         return [[bytes(file) for file in files[i : i + step]] for i in range(0, len(files), step)]
 
+    def prefetch(self, indices: Indices) -> None:
+        """Begin to fetch the shards of samples that will be read soon, if the set is elsewhere. Returns at once."""
+        shards, _ = self.index.locate(self.sample_indices(indices))
+        self.index.folder.prefetch([self.index.shards[shard] for shard in np.unique(shards)])
+
     def keys(self, indices: Indices) -> list[str]:
         """The samples' keys."""
+        if self.index.content.kind != "adopted":
+            return [sample_key(int(sample)) for sample in self.sample_indices(indices)]
         return self.table(indices, ["key"])["key"].to_pylist()
 
     def table(self, indices: Indices | None = None, columns: Sequence[str] | None = None) -> pa.Table:
-        """Rows of the sidecars, in the order asked for; all rows and columns by default."""
+        """Rows of sidecars and side tables, in the order asked for; all rows and columns by default."""
         if indices is None and self.selected is None:
             return pa.concat_tables(self.index.tables(columns))
         samples = self.sample_indices(np.arange(len(self)) if indices is None else indices)
@@ -130,7 +141,7 @@ class ShardSet:
         return pa.concat_tables(parts).take(np.argsort(order, kind="stable"))
 
     def column(self, name: str) -> np.ndarray:
-        """A column of the sidecars, a value a sample."""
+        """A column of sidecars or side tables, a value a sample."""
         return self.table(columns=[name])[name].to_numpy()
 
     def _read_files(self, samples: np.ndarray, views: int) -> list[memoryview]:
@@ -142,7 +153,7 @@ class ShardSet:
                 shard, row = int(shards[i]), int(rows[i])
                 places, descriptor = self.index.places(shard), self.index.descriptor(shard)
                 for view in range(views):
-                    file = _read_checked(descriptor, places, row, view)
+                    file = read_checked(descriptor, places, row, view)
                     if isinstance(file, str):
                         raise DataError(f"{self.index.describe(int(samples[i]))} {file}")
                     files[i * views + view] = file
@@ -181,7 +192,7 @@ class ShardSet:
             )
 
 
-def _read_checked(descriptor: int, places: Places, row: int, view: int) -> memoryview | str:
+def read_checked(descriptor: int, places: Places, row: int, view: int) -> memoryview | str:
     """An image file whose checksum is right, or what is wrong with it."""
     offset, size = int(places.offsets[row, view]), int(places.sizes[row, view])
     data = memoryview(os.pread(descriptor, BLOCK + size, offset - BLOCK))

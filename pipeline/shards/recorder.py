@@ -70,6 +70,7 @@ class ShardRecorder:
         self._pool = EncoderPool(workers, Encoding(image_format, plan.recipe.values["quality"]))
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="record")
         self._pending: deque[Future[None]] = deque()
+        self._failed = False
         self._views = plan.views_per_sample
 
     def __enter__(self) -> ShardRecorder:
@@ -135,12 +136,17 @@ class ShardRecorder:
 
     def _append(self, step: int, images: Any, values: Mapping[str, Any], generator: str) -> None:
         """Encode and write a step's samples; runs in the thread, as do the copies from the device."""
+        if self._failed:
+            return  # a recording with a gap would be worse than one that ends early; the error is already on its way
+        self._failed = True
+        self._write(step, images, values, generator)
+        self._failed = False
+
+    def _write(self, step: int, images: Any, values: Mapping[str, Any], generator: str) -> None:
         array = _as_numpy(images)
         n = len(array)
         if array.dtype != np.uint8 or array.shape != (n, self._views, 3, array.shape[-1], array.shape[-1]):
-            raise ValueError(
-                f"samples to record are uint8 (N, {self._views}, 3, S, S), not {array.dtype} {array.shape}"
-            )
+            raise ValueError(f"samples are uint8 (N, {self._views}, 3, S, S), not {array.dtype} {array.shape}")
         columns = _columns(step, n, values, generator)
         first, bounds = self._recording.num_samples, self._bounds(n)
         chunks = [self._pool.submit(first + start, np.ascontiguousarray(array[start:end])) for start, end in bounds]

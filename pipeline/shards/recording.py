@@ -138,6 +138,10 @@ class Recording:
         with disk_errors(self.directory):
             self._close_tar()
             published = self._published()
+            if published and not steps and read_set_file(self.directory).complete:
+                raise DataError(
+                    f"--record {self.directory} holds a finished recording, and this run is new; give another folder"
+                )
             number, table = self._find_cut(published, steps)
             last = table["step"][-1].as_py() if len(table) else self._last_step(number - 1)
             if last != steps - 1:
@@ -186,11 +190,14 @@ class Recording:
         self.image_size = found.image_size
 
     def _published(self) -> int:
-        """How many full shards there are. Removes what a kill left of one that was being published or removed."""
+        """How many shards there are. Takes back what a kill left of one that was being published or removed."""
         count = 0
         while sidecar_path(self.directory, shard_name(count)).exists():
             count += 1
-        (self.directory / shard_name(count)).unlink(missing_ok=True)
+        uncounted, part = self.directory / shard_name(count), self.hidden / _TAR
+        if uncounted.exists() and not part.exists():
+            os.rename(uncounted, part)
+        uncounted.unlink(missing_ok=True)
         sync_folder(self.directory)
         return count
 
@@ -222,7 +229,7 @@ class Recording:
         return read_table(sidecar_path(self.directory, shard_name(number)), ["step"])["step"][-1].as_py()
 
     def _take_up(self, number: int, table: pa.Table, *, from_shard: bool) -> None:
-        """Go on with the shard `number` after the rows of `table`, from the published shard or the one in the making."""
+        """Go on with shard `number` after the rows of `table`, from the published shard or the one in the making."""
         size = _end_of(table, self.plan.views_per_sample)
         target, temporary = self.hidden / _TAR, self._lock.temporary(_TAR)
         source = self.directory / shard_name(number) if from_shard else target
@@ -286,7 +293,7 @@ class Recording:
         facts = TarFacts(name, self.plan.recipe.hash, shard.size, sha256, self.image_size, self.plan.views_per_sample)
         sidecar = sidecar_path(self.directory, name)
         with TemporaryFile(self._lock.temporary(sidecar.name)) as file:
-            file.write(write_sidecar(pa.concat_tables(shard.tables).combine_chunks(), facts))
+            file.write(write_sidecar(pa.concat_tables(shard.tables), facts))
             file.finish()
             os.rename(part, self.directory / name)
             sync_folder(self.directory)

@@ -98,7 +98,8 @@ def build_table(
 
 def write_table(table: pa.Table, metadata: Mapping[str, Any]) -> bytes:
     """A table as the bytes of a Parquet file; the same rows give the same bytes."""
-    table = table.replace_schema_metadata({_METADATA: json.dumps(dict(metadata), sort_keys=True)})
+    columns = {name: table[name].combine_chunks() for name in table.column_names}  # also rids fields of notes
+    table = pa.table(columns, metadata={_METADATA: json.dumps(dict(metadata), sort_keys=True).encode()})
     delta = {"key": "DELTA_BYTE_ARRAY", "sample_index": "DELTA_BINARY_PACKED"}
     delta |= {name: "DELTA_BINARY_PACKED" for name in table.column_names if name.startswith(("offset", "size"))}
     plain = {name for name in table.column_names if name.startswith(("crc32", "header_crc32"))}
@@ -127,17 +128,32 @@ def read_table(
     Raises:
         DataError: it is missing, damaged or not what the set's index says.
     """
-    data = read_bytes(path)
-    if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
-        raise DataError(f"{path} is damaged: its checksum is not the one in the set's index")
+    file = _open(path, sha256)
     try:
-        file = pq.ParquetFile(io.BytesIO(data))
         if num_rows is not None and file.metadata.num_rows != num_rows:
             raise DataError(f"{path} has {file.metadata.num_rows:,} rows where the shard has {num_rows:,} samples")
         missing = sorted(set(columns or ()) - set(file.schema_arrow.names))
         if missing:
             raise DataError(f"{path} has no column {missing[0]!r}; it has {', '.join(file.schema_arrow.names)}")
-        return file.read(columns=None if columns is None else list(columns))
+        table = file.read(columns=None if columns is None else list(columns))
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{path} is damaged: {str(error).splitlines()[0]}") from None
+    if num_rows is not None and len(table) != num_rows:
+        raise DataError(f"{path} is damaged: it holds {len(table):,} rows and says {num_rows:,}")
+    return table
+
+
+def read_schema(path: Path, *, sha256: str | None = None) -> pa.Schema:
+    """The columns of a sidecar or side table; see `read_table`."""
+    return _open(path, sha256).schema_arrow
+
+
+def _open(path: Path, sha256: str | None) -> pq.ParquetFile:
+    data = read_bytes(path)
+    if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
+        raise DataError(f"{path} is damaged: its checksum is not the one in the set's index")
+    try:
+        return pq.ParquetFile(io.BytesIO(data))
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{path} is damaged: {str(error).splitlines()[0]}") from None
 

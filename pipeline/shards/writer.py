@@ -23,7 +23,7 @@ from .assembler import ShardAssembler, ShardJob
 from .encode import Encoding
 from .finish import ShardSetInfo, describe, finish, is_finished, is_published
 from .layout import HIDDEN, num_shards, set_file, shard_name, shard_samples, sidecar_path
-from .locks import PartLock
+from .locks import PartLock, remove_leftovers
 from .pool import EncoderPool, default_workers
 from .publish import disk_errors
 from .recipe import Recipe
@@ -36,7 +36,7 @@ Render: TypeAlias = Callable[[np.ndarray], Any]
 """Gives the images of samples (N,) int64: uint8 (N, V, 3, S, S), a NumPy array or a tensor on any device."""
 
 Report: TypeAlias = Callable[[int, int], None]
-"""Called with the samples of this process that are published, and those that it has to publish in all."""
+"""Called with the samples that this process has written so far, and those that it has to write in all."""
 
 
 def write_shard_set(
@@ -87,6 +87,7 @@ def write_shard_set(
         raise UsageError(f"process {process_index} of {num_processes} cannot be; they are numbered from 0")
     directory = Path(directory)
     if found := _finished(directory, plan):
+        remove_leftovers(directory)
         return replace(describe(directory, found), reused=True)
     with disk_errors(directory):
         (directory / HIDDEN).mkdir(parents=True, exist_ok=True)
@@ -132,8 +133,13 @@ def plan_set(
         image_size=None,
         image_format=encoding.image_format,
         complete=False,
-        made_with={name: importlib.metadata.version(name) for name in ("synthcl", "pyarrow", "pillow", "numpy")},
+        made_with=made_with(),
     )
+
+
+def made_with() -> dict[str, str]:
+    """Versions of what writes a set, for the record."""
+    return {name: importlib.metadata.version(name) for name in ("synthcl", "pyarrow", "pillow", "numpy")}
 
 
 def _finished(directory: Path, plan: SetFile) -> SetFile | None:

@@ -61,14 +61,14 @@ class Augmentation:
             return self._apply(images.repeat_interleave(len(draws) // len(images), dim=0), parameters)
 
     def _in_chunks(self, images: Tensor, parameters: ViewParameters, num_views: int) -> Tensor:
-        """What `_apply` gives, a few views at a time, those with the same order of operations together."""
-        jitter = parameters.jitter
-        order = torch.arange(num_views) if jitter is None else jitter.group.argsort(stable=True)
+        """What `_apply` gives, a few views at a time, those that go through the same operations together."""
         chunk = max(1, _CHUNK_VALUES // (3 * self.size**2))
         views_per_image = num_views // len(images)
+        order, counts = _grouped(parameters, num_views)
         chunks = [
             self._apply(images.index_select(0, index // views_per_image), parameters[index])
-            for index in order.split(chunk)
+            for group in order.split(counts)
+            for index in group.tensor_split(-(-len(group) // chunk))
         ]
         return torch.cat(chunks).index_select(0, order.argsort())
 
@@ -110,9 +110,19 @@ class Augmentation:
         return min(max(int(reach), 1), self.size - 1)
 
 
+def _grouped(parameters: ViewParameters, num_views: int) -> tuple[Tensor, list[int]]:
+    """The views in an order in which those with the same colour operations stand together, and how many those are."""
+    kind = torch.zeros(num_views, dtype=torch.int64)
+    if parameters.jitter is not None:
+        kind = 2 * parameters.jitter.group
+    if parameters.grayscale is not None:
+        kind = kind + parameters.grayscale
+    return kind.argsort(stable=True), kind.unique(return_counts=True)[1].tolist()
+
+
 def _weighted(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     # The weights of a pixel sum to 1 up to rounding, which must not take a white one beyond 1.
-    return separable(images, rows.to(images.dtype), columns.to(images.dtype)).clamp(0, 1)
+    return separable(images, rows.to(images.dtype), columns.to(images.dtype)).clamp_(0, 1)
 
 
 def _check(images: Tensor, draws: Draws) -> None:
@@ -121,5 +131,7 @@ def _check(images: Tensor, draws: Draws) -> None:
             f"expected float images (N, 3, H, W) in [0, 1], not {images.dtype} {tuple(images.shape)}; "
             "to_float converts stored bytes"
         )
+    if draws.indices.device != images.device:
+        raise ValueError(f"the draws are on {draws.indices.device} and the images on {images.device}")
     if len(draws) % max(len(images), 1):
         raise ValueError(f"{len(images)} images need as many draws, or a multiple for several views, not {len(draws)}")

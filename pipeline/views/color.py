@@ -38,7 +38,7 @@ def blend(images: Tensor, factors: Tensor, to_pixel: Tensor, to_mean: Tensor) ->
     gray = luminance(images)
     mean = gray.mean((1, 2, 3)) * to_mean
     offset = torch.addcmul(per_sample(mean), gray, per_sample(to_pixel))
-    return torch.addcmul(offset, images, per_sample(factors)).clamp(0, 1)
+    return torch.addcmul(offset, images, per_sample(factors)).clamp_(0, 1)
 
 
 def shift_hue(images: Tensor, shifts: Tensor) -> Tensor:
@@ -48,14 +48,14 @@ def shift_hue(images: Tensor, shifts: Tensor) -> Tensor:
     channel lies. The gradient is finite everywhere: a grey pixel's is that of leaving its colour alone.
     """
     red, green, blue = images.split(1, dim=1)
-    high = torch.maximum(torch.maximum(red, green), blue)
-    low = torch.minimum(torch.minimum(red, green), blue)
+    high = torch.maximum(red, green).maximum(blue)
+    low = torch.minimum(red, green).minimum(blue)
     chroma = high - low
     # Hue in sixths of a turn, 0 to 3 from red to cyan, negative on the side of blue. With r, g, b the channels scaled
     # to the range from low to high, it is 1 + g + b - r on all the three sectors of a side, so nothing is branched on.
-    angle = 1 + (green + blue - red - low) / chroma.clamp(min=_SMALLEST_CHROMA)
-    hue = torch.copysign(angle, green - blue) + per_sample(6 * shifts)
-    hue = hue - 6 * torch.floor(hue / 6)
+    hue = (green + blue).sub_(red).sub_(low).div_(chroma.clamp(min=_SMALLEST_CHROMA)).add_(1)
+    hue = hue.copysign_(green - blue) + per_sample(6 * shifts)
+    hue = torch.sub(hue, torch.floor(hue / 6), alpha=6)
     peaks = ((hue - 3).abs_().sub_(1), (hue - 2).abs_().neg_().add_(2), (hue - 4).abs_().neg_().add_(2))
     return torch.cat([torch.addcmul(low, chroma, peak.clamp_(0, 1)) for peak in peaks], dim=1)
 

@@ -36,7 +36,7 @@ def resize_weights(start: Tensor, length: Tensor, flip: Tensor | None, in_size: 
         outputs = torch.where(flip[:, None], out_size - 1 - outputs, outputs)
     centers = start[:, None] + scale * (outputs + 0.5)  # (N, S)
     inputs = torch.arange(in_size, device=start.device, dtype=start.dtype)
-    inside = (inputs >= start[:, None]) & (inputs < (start + length)[:, None])  # (N, in_size)
+    inside = ((inputs >= start[:, None]) & (inputs < (start + length)[:, None])).to(start.dtype)  # (N, in_size)
     # A triangle one input pixel wide to each side, or one output pixel where those are larger.
     slopes = scale.clamp(min=1).reciprocal()
     distances = ((inputs + 0.5)[None, None] - centers[:, :, None]).abs_()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from diffusers import DDPMScheduler
+
 from synthcl.generators.diffusion import objective
 
 SCHEDULER = DDPMScheduler(num_train_timesteps=1000)

@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 
 from synthcl.learners import convert_sync_batchnorm, create_backbone, create_learner, learner_names
 from synthcl.learners.barlow import barlow_twins_loss
@@ -81,17 +82,17 @@ def run_learner(name: str) -> dict[str, torch.Tensor]:
     options = {"hidden_dim": 24, "embedding_dim": 12} | ({"queue_size": QUEUE_SIZE} if name == "moco" else {})
     learner = create_learner(name, create_backbone("resnet10-w8", image_size=8), **options).double()
     learner = convert_sync_batchnorm(learner)
+    model = DistributedDataParallel(learner) if world_size() > 1 else learner
     results = {}
     for i in range(STEPS):
         views = random(i, len(GROUPS), 3, 8, 8)[mine()].requires_grad_()
         learner.zero_grad()
-        loss, hardness, embeddings = learner(views, GROUPS[mine()])
+        loss, hardness, embeddings = model(views, GROUPS[mine()])
         loss.backward()
         results |= {f"loss {i}": mean_over_processes(loss.detach()), f"hardness {i}": hardness}
         results |= {f"embeddings {i}": embeddings, f"gradient of views {i}": views.grad / world_size()}
         for key, parameter in learner.named_parameters():
             if parameter.requires_grad:
-                parameter.grad.copy_(mean_over_processes(parameter.grad))
                 results[f"gradient {i} of {key}"] = parameter.grad.clone()
                 parameter.data -= 0.05 * parameter.grad
         learner.after_step((i + 1) / STEPS)
@@ -105,18 +106,19 @@ def run_all() -> dict[str, dict[str, torch.Tensor]]:
 
 
 def run_collectives() -> dict[str, float]:
-    """Values and gradients that are known without a reference."""
+    """Values and gradients that are known without a reference: process r has 1 + r, and weighs its loss by 1 + r."""
+    everyone = torch.arange(world_size())[:, None] + 1.0  # (W, 1)
     x = torch.tensor([[1.0 + rank()]], requires_grad=True)
     gathered, total = gather_with_gradient(x), sum_with_gradient(x)
-    (gathered * torch.tensor([[2.0], [3.0]]) * (rank() + 1)).sum().backward()
+    ((1 + rank()) * everyone.square() * gathered).sum().backward()
     gather_gradient, x.grad = x.grad, None
-    (total * (rank() + 1)).sum().backward()
+    ((1 + rank()) * total).sum().backward()
     return {
-        "gather": difference(gather(x), torch.tensor([[1.0], [2.0]])),
-        "gather with gradient": difference(gathered, torch.tensor([[1.0], [2.0]])),
-        "gather's gradient": difference(gather_gradient, torch.tensor([[6.0 + 3.0 * rank()]])),
-        "sum": difference(total, torch.tensor([[3.0]])),
-        "sum's gradient": difference(x.grad, torch.tensor([[3.0]])),
+        "gather": difference(gather(x), everyone),
+        "gather with gradient": difference(gathered, everyone),
+        "gather's gradient": difference(gather_gradient, everyone.sum() * everyone[[rank()]].square()),
+        "sum": difference(total, everyone.sum(dim=0, keepdim=True)),
+        "sum's gradient": difference(x.grad, everyone.sum(dim=0, keepdim=True)),
     }
 
 
@@ -136,7 +138,7 @@ def difference(value: torch.Tensor, expected: torch.Tensor) -> float:
     """The largest, relative to the largest value expected; infinite where shapes differ or something is not finite."""
     if value.shape != expected.shape or not (value.isfinite().all() and expected.isfinite().all()):
         return float("inf")
-    return float((value - expected).abs().max() / expected.abs().max().clamp(min=1e-3))
+    return float(((value - expected).abs().max() / expected.abs().max().clamp(min=1e-3)).detach())
 
 
 def compare(results: dict[str, torch.Tensor], reference: dict[str, torch.Tensor]) -> dict[str, float]:

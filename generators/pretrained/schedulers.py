@@ -1,0 +1,74 @@
+"""Which scheduler steps a pipeline's samples down from noise: its own, or a few-step solver on its noise schedule."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import torch
+from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
+from torch import Tensor
+
+from .adapters import PipelineAdapter
+
+
+def choose_scheduler(adapter: PipelineAdapter, sampler: str | None) -> Any:
+    """A new scheduler, so that no other use of the pipeline's disturbs it.
+
+    Args:
+        adapter: the pipeline.
+        sampler: `ddim`, `dpm`, or None for the pipeline's own.
+
+    Raises:
+        ValueError: an unknown sampler, or one that cannot serve here.
+    """
+    own = adapter.pipeline.scheduler
+    if sampler is None:
+        if type(own).__name__ == "DPMSolverSDEScheduler":
+            raise ValueError(
+                "DPMSolverSDEScheduler draws one noise for a whole batch, so that a sample would depend on its batch: "
+                "choose sampler dpm or ddim"
+            )
+        return type(own).from_config(own.config)
+    if not adapter.samplers:
+        raise ValueError(
+            f"a {type(adapter.pipeline).__name__} has a sampler of its own: leave sampler {sampler!r} out, and choose "
+            "sampling_steps"
+        )
+    if sampler == "ddim":
+        return DDIMScheduler.from_config(own.config)
+    if sampler == "dpm":
+        # The adapters take a learned variance off; the solver must not do so again.
+        return DPMSolverMultistepScheduler.from_config(own.config, variance_type=None)
+    raise ValueError(f"unknown sampler {sampler!r}: choose from ddim, dpm, or none for the pipeline's own")
+
+
+def check_steps(steps: int, scheduler: Any) -> int:
+    """The number itself. Raises ValueError if it is none that the scheduler takes."""
+    most = scheduler.config.num_train_timesteps
+    if not 1 <= steps <= most:
+        raise ValueError(f"the number of sampling steps must be from 1 to {most}, not {steps}")
+    return steps
+
+
+def step(scheduler: Any, output: Tensor, t: Tensor, x: Tensor, generators: list[torch.Generator]) -> Tensor:
+    """One step down; its noise, if the scheduler adds any, is each sample's own."""
+    extra = {"generator": generators} if "generator" in inspect.signature(scheduler.step).parameters else {}
+    return scheduler.step(output, t, x, **extra).prev_sample
+
+
+def first_step_of(scheduler: Any, strength: float) -> int:
+    """The index of the timestep at which re-noising part of the way enters, for steps that are set.
+
+    Raises:
+        ValueError: a strength out of range, or a scheduler whose steps cannot be entered in the middle.
+    """
+    if not 0 < strength <= 1:
+        raise ValueError(f"the strength of a pair must be above 0 and at most 1, not {strength}")
+    timesteps = scheduler.timesteps.tolist()
+    if len(timesteps) < 2 or len(set(timesteps)) < len(timesteps):
+        raise ValueError(
+            f"pairs need two sampling steps or more, each at a timestep of its own: {type(scheduler).__name__} takes "
+            f"{len(timesteps)} at {len(set(timesteps))} timesteps; choose sampling_steps, or sampler dpm or ddim"
+        )
+    return len(timesteps) - max(round(strength * len(timesteps)), 1)

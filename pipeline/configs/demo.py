@@ -1,0 +1,19 @@
+"""Options of `synthcl demo`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..options import Config, option
+from . import common
+
+
+@dataclass(kw_only=True)
+class DemoConfig(Config):
+    out: str = option("demo", help="Folder for all that the demo makes.", metavar="DIR")
+    data: str = option("digits", help="Images, with labels for the probe.", metavar="SPEC")
+    image_size: int = option(16, help="Pixels a side.", minimum=8)
+    pretrain_steps: int = option(400, help="Steps of the generator.", minimum=1)
+    train_steps: int = option(200, help="Steps of each encoder.", minimum=1)
+    batch_size: int = option(64, help="Real images a step.", minimum=2)
+    seed: int = common.seed_option()

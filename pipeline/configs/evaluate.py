@@ -1,0 +1,112 @@
+"""Options of `synthcl eval linear|knn|finetune|transfer`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..errors import UsageError
+from ..options import Config, option
+from ..views.presets import PRESETS
+from . import common
+
+PROBES = ("lbfgs", "sgd")
+PRECISIONS = ("fp32", "bf16")
+KNN_PRESETS = {"moco": (200, 0.1), "dino": (20, 0.07)}
+"""Neighbours and temperature: the MoCo authors' CIFAR notebook has the first; DINO (arXiv 2104.14294) uses 20 neighbours,
+its published code with 0.07."""
+
+
+def fraction_option():
+    return option(1.0, help="Part of each class whose labels may be used, drawn by --seed.", above=0, maximum=1)
+
+
+@dataclass(kw_only=True)
+class EvaluationConfig(Config):
+    """What all of them share."""
+
+    data: str = option(help="Images to fit on, with labels (as for train).", metavar="SPEC")
+    test_data: str | None = option(
+        None, help="Images to score on; the test or validation split of --data if not given.", metavar="SPEC"
+    )
+    label_fraction: float = fraction_option()
+    untrained: bool = option(False, help="Evaluate fresh weights instead: the baseline.")
+    precision: str = option("fp32", help="Of the frozen encoder; bf16 is quicker and less exact.", choices=PRECISIONS)
+    batch_size: int = option(256, help="Images a forward pass, or a step where there is training.", minimum=1)
+    data_root: str = common.data_root_option()
+    seed: int = common.seed_option()
+
+
+@dataclass(kw_only=True)
+class KnnConfig(EvaluationConfig):
+    preset: str = option(
+        "moco", help="Neighbours and temperature: moco is 200 and 0.1, dino is 20 and 0.07.", choices=tuple(KNN_PRESETS)
+    )
+    k: int | None = option(None, help="Neighbours, instead of the preset's.", minimum=1)
+    temperature: float | None = option(None, help="Of the votes' weights, instead of the preset's.", above=0)
+
+    @property
+    def neighbours(self) -> int:
+        """k, from the option or the preset."""
+        return self.k if self.k is not None else KNN_PRESETS[self.preset][0]
+
+    @property
+    def vote_temperature(self) -> float:
+        """t, from the option or the preset."""
+        return self.temperature if self.temperature is not None else KNN_PRESETS[self.preset][1]
+
+
+@dataclass(kw_only=True)
+class LinearConfig(EvaluationConfig):
+    probe: str = option(
+        "lbfgs", help="lbfgs: exact, on fixed features. sgd: the field's, with augmentation, through the encoder.",
+        choices=PROBES,
+    )  # fmt: skip
+    l2: float | None = option(
+        None, help="lbfgs: penalty, 1/(C N) of scikit-learn's C; chosen on a part of the training images if not given.",
+        above=0,
+    )  # fmt: skip
+    epochs: int = option(100, help="sgd: passes over the labeled images.", minimum=1)
+    learning_rate: float = option(
+        30.0, help="sgd: for a batch of 256, scaled with --batch-size; 30 is MoCo's, .1 is usual for normalised features.",
+        above=0,
+    )  # fmt: skip
+    weight_decay: float = option(0.0, help="sgd: of the classifier.", minimum=0)
+    views: str | None = option(
+        None,
+        help="sgd: augmentation preset; random crops and flips if not given (digits: crops).",
+        choices=tuple(PRESETS),
+    )
+
+
+@dataclass(kw_only=True)
+class FinetuneConfig(EvaluationConfig):
+    epochs: int = option(30, help="Passes over the labeled images. Ours.", minimum=1)
+    learning_rate: float = option(
+        0.02, help="Of the encoder, for a batch of 256, scaled with --batch-size. Ours.", above=0
+    )
+    head_learning_rate: float = option(0.2, help="Of the classifier, likewise. Ours.", above=0)
+    weight_decay: float = option(1e-4, help="Of all weights. Ours.", minimum=0)
+    views: str | None = option(
+        None, help="Augmentation preset; random crops and flips if not given (digits: crops).", choices=tuple(PRESETS)
+    )
+
+
+@dataclass(kw_only=True)
+class TransferConfig(EvaluationConfig):
+    data: list[str] = option(
+        [], help="Images to fit on, with labels; may be repeated, for several sets.", metavar="SPEC"
+    )
+    test_data: list[str] = option(
+        [],
+        help="Images to score on, one for each --data in the same order; their test splits if not given.",
+        metavar="SPEC",
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.data:
+            raise UsageError("Missing option '--data': give one image set or more")
+        if self.test_data and len(self.test_data) != len(self.data):
+            raise UsageError(
+                f"--test-data is given {len(self.test_data)} times and --data {len(self.data)} times; give one for each"
+            )

@@ -1,0 +1,101 @@
+"""Features of a store's images under a frozen encoder: extracted once, kept in a file.
+
+Shapes: N images, F features.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from ..data import ImageStore
+from ..encoder import Encoder
+from ..errors import DataError
+from ..files import write_file
+from ..progress import Progress
+
+log = logging.getLogger(__name__)
+
+
+def choose_device() -> torch.device:
+    """Where to compute: a CUDA GPU if there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@torch.inference_mode()
+def extract_features(
+    encoder: Encoder, store: ImageStore, *, batch_size: int = 256, precision: str = "fp32", device: torch.device
+) -> Tensor:
+    """Features (N, F) float32, on the CPU, of all images in their order.
+
+    Args:
+        encoder: is moved to `device`.
+        store: N images.
+        batch_size: images a forward pass; it changes features by float rounding at most.
+        precision: `fp32`, or `bf16` for autocast, which is quicker and moves features by about 1%.
+        device: where to compute.
+
+    Raises:
+        DataError: features that are no numbers, as of an encoder whose training diverged.
+    """
+    encoder = encoder.to(device, memory_format=torch.channels_last)
+    features = torch.empty(len(store), encoder.num_features)
+    with Progress(f"features of {store.name}", len(store), "images") as progress:
+        for start in range(0, len(store), batch_size):
+            stop = min(start + batch_size, len(store))
+            images = store.read(np.arange(start, stop)).to(device).contiguous(memory_format=torch.channels_last)
+            with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+                features[start:stop] = encoder(images)
+            progress.update(stop)
+    if not torch.isfinite(features).all():
+        raise DataError(f"the encoder gives features that are not finite for images of {store.name}: it has diverged")
+    return features
+
+
+def cached_features(
+    encoder: Encoder,
+    store: ImageStore,
+    cache: Path | None,
+    *,
+    batch_size: int = 256,
+    precision: str = "fp32",
+    device: torch.device,
+) -> Tensor:
+    """`extract_features`, or what an earlier call left in the folder `cache` for this encoder and these images.
+
+    A file there counts only if it names the same encoder, images and precision; a damaged one is written anew. Without
+    a folder, or where it cannot be written, nothing is kept.
+    """
+    identity = {"encoder": encoder.weights_hash(), "images": store.fingerprint(), "precision": precision}
+    shape = (len(store), encoder.num_features)
+    file = cache and cache / f"{identity['encoder'][:16]}-{identity['images']}-{precision}.safetensors"
+    if file and (kept := _read(file, identity, shape)) is not None:
+        return kept
+    features = extract_features(encoder, store, batch_size=batch_size, precision=precision, device=device)
+    if file:
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            write_file(file, save({"features": features}, metadata=identity))
+        except OSError as error:
+            log.warning("the features are not kept in %s: %s", file, error.strerror)
+    return features
+
+
+def _read(file: Path, identity: dict[str, str], shape: tuple[int, int]) -> Tensor | None:
+    """The features in a file, if it is whole and holds just these."""
+    if not file.exists():
+        return None
+    try:
+        with safe_open(file, framework="pt") as content:
+            features = content.get_tensor("features")
+            if content.metadata() == identity and features.shape == shape and bool(torch.isfinite(features).all()):
+                return features
+    except (OSError, SafetensorError) as error:
+        log.warning("the features in %s cannot be read (%s); they are extracted again", file, error)
+    return None

@@ -1,0 +1,186 @@
+"""Training a classifier with labels by SGD, on a frozen encoder or together with it: the SGD probe and fine-tuning.
+
+It runs in the one loop of the pipeline, in a run folder of its own, so an interrupted one continues.
+
+Shapes: B images a step, S pixels a side, F features, C classes, M images to score.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..configs.evaluate import FinetuneConfig, LinearConfig
+from ..data import GlobalOrder, ImageStore, cached
+from ..encoder import prepare
+from ..loop import LoopOptions, run_loop
+from ..options import Config
+from ..randomness import Key
+from ..run import open_run
+from ..views import Augmentation, AugmentationParameters, find_preset, normalize, to_float
+from .features import choose_device
+from .results import hash_of
+from .task import Task
+
+PROBE_VIEWS = AugmentationParameters(crop_scale=(0.08, 1.0), flip=0.5)
+"""What the field's linear probes train with: torchvision's random resized crop and flip (MoCo, arXiv 1911.05722)."""
+MILESTONES = (0.6, 0.8)
+"""Parts of the training after which the learning rate falls to a tenth: epochs 60 and 80 of 100 (MoCo's later code)."""
+MOMENTUM = 0.9
+
+
+class Classifier(nn.Module):
+    """A backbone and a linear layer on its features.
+
+    Args:
+        backbone: normalised images to features, with `num_features`.
+        num_classes: C.
+        frozen: whether the backbone stays as it is, batch statistics included.
+        key: of the layer's initialisation, normal with standard deviation .01 (as MoCo's probe), bias 0.
+    """
+
+    def __init__(self, backbone: nn.Module, num_classes: int, *, frozen: bool, key: Key) -> None:
+        super().__init__()
+        self.backbone = copy.deepcopy(backbone).requires_grad_(not frozen)
+        self.frozen = frozen
+        self.head = nn.utils.skip_init(nn.Linear, backbone.num_features, num_classes)
+        with torch.no_grad():
+            draws = key.at(torch.arange(num_classes))
+            self.head.weight.copy_(0.01 * draws.normal("weight", int(backbone.num_features)))
+            self.head.bias.zero_()
+
+    def train(self, mode: bool = True) -> Classifier:
+        """A frozen backbone stays in evaluation mode."""
+        super().train(mode)
+        if self.frozen:
+            self.backbone.eval()
+        return self
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Scores (B, C) float32 of normalised images (B, 3, S, S)."""
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+            features = self.backbone(images)
+        with torch.autocast(images.device.type, enabled=False):  # the layer computes in float32
+            return self.head(features.float())
+
+
+@dataclass
+class SupervisedStep:
+    """One step of SGD on labeled images, each augmented anew."""
+
+    model: Classifier
+    optimizer: torch.optim.Optimizer
+    task: Task
+    order: GlobalOrder
+    augmentation: Augmentation
+    total_steps: int
+    key: Key
+    device: torch.device
+    autocast: bool
+
+    def __post_init__(self) -> None:
+        self.peaks = [group["lr"] for group in self.optimizer.param_groups]
+
+    def __call__(self, step: int) -> dict[str, Tensor]:
+        factor = 0.1 ** sum(step >= part * self.total_steps for part in MILESTONES)
+        for group, peak in zip(self.optimizer.param_groups, self.peaks, strict=True):
+            group["lr"] = factor * peak
+        chosen = self.task.subset[torch.from_numpy(self.order.indices(step))]
+        views = self._views(chosen.numpy(), step)
+        labels = self.task.train_labels[chosen].to(self.device)
+        self.model.train()
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast):
+            scores = self.model(views.contiguous(memory_format=torch.channels_last))
+        loss = F.cross_entropy(scores, labels)
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        accuracy = (scores.detach().argmax(dim=1) == labels).float().mean()
+        return {"loss": loss.detach(), "train_accuracy": accuracy}
+
+    def _views(self, images: np.ndarray, step: int) -> Tensor:
+        pixels = to_float(self.task.train.read(images).to(self.device))
+        draws = self.key.child("views", step).at(torch.from_numpy(images).to(self.device))
+        return normalize(self.augmentation(pixels, draws))
+
+
+def train_classifier(task: Task, config: LinearConfig | FinetuneConfig, name: str) -> Tensor:
+    """Train on the task's labeled images, for as long as the options say, and score its test images, (M, C).
+
+    There is no choice of the best epoch: the last one counts.
+
+    Args:
+        task: encoder and images.
+        config: the options; those of fine-tuning train the backbone along.
+        name: of the folder in RUN/evaluations/ that keeps the state while this is under way.
+    """
+    device = choose_device()
+    key = Key.from_seed(config.seed).child("evaluation", name)
+    frozen = not isinstance(config, FinetuneConfig)
+    model = Classifier(task.encoder.backbone, task.num_classes, frozen=frozen, key=key)
+    model = model.to(device, memory_format=torch.channels_last)
+    batch_size = min(config.batch_size, len(task.subset))
+    order = GlobalOrder(len(task.subset), batch_size, key.child("order"))
+    steps = config.epochs * order.steps_per_epoch
+    run = open_run(_state_folder(task, config, name), f"eval {name}", config)
+    task.train = cached(task.train, "auto", device)
+    optimizer = _optimizer(model, config, batch_size)
+    augmentation = _augmentation(config, task.encoder.image_size)
+    autocast = config.precision == "bf16"
+    step = SupervisedStep(model, optimizer, task, order, augmentation, steps, key, device, autocast)
+    options = LoopOptions(
+        label=name,
+        total_steps=steps,
+        images_per_step=batch_size,
+        log_every=max(1, order.steps_per_epoch // 2),
+        checkpoint_every=max(100, steps // 20),
+        keep=1,
+        device=device,
+        watch=("loss", "train_accuracy"),
+    )
+    parts = {"model": model.head if frozen else model, "optimizer": optimizer}
+    run_loop(run, parts, step, options)
+    return _score(model, task.test, config.batch_size, device, autocast)
+
+
+def _optimizer(model: Classifier, config: LinearConfig | FinetuneConfig, batch_size: int) -> torch.optim.Optimizer:
+    """SGD with momentum; learning rates scale with the batch (Goyal et al. 2017, arXiv 1706.02677)."""
+    scale = batch_size / 256
+    if isinstance(config, FinetuneConfig):
+        groups = [
+            {"params": model.backbone.parameters(), "lr": config.learning_rate * scale},
+            {"params": model.head.parameters(), "lr": config.head_learning_rate * scale},
+        ]
+    else:
+        groups = [{"params": model.head.parameters(), "lr": config.learning_rate * scale}]
+    return torch.optim.SGD(groups, momentum=MOMENTUM, weight_decay=config.weight_decay)
+
+
+def _augmentation(config: LinearConfig | FinetuneConfig, image_size: int) -> Augmentation:
+    if config.views is None and config.data.split(":")[0] == "digits":
+        return Augmentation("digits", image_size)  # a mirrored digit is another sign
+    return Augmentation(PROBE_VIEWS if config.views is None else find_preset(config.views), image_size)
+
+
+def _state_folder(task: Task, config: Config, name: str) -> Path:
+    """Where the state of this very training is: same options, encoder and images."""
+    encoder, images = task.encoder.weights_hash(), task.train.fingerprint()
+    values = {n: v for n, v in config.to_dict().items() if n not in ("data_root", "test_data", "data")}
+    return task.home / "evaluations" / f"{name}-{hash_of({**values, 'encoder': encoder, 'images': images})}"
+
+
+@torch.inference_mode()
+def _score(model: Classifier, images: ImageStore, batch_size: int, device: torch.device, autocast: bool) -> Tensor:
+    model.eval()
+    scores = []
+    for start in range(0, len(images), batch_size):
+        pixels = images.read(np.arange(start, min(start + batch_size, len(images)))).to(device)
+        with torch.autocast(device.type, torch.bfloat16, enabled=autocast):
+            scores.append(model(prepare(pixels, images.image_size)).float())
+    return torch.cat(scores).cpu()

@@ -1,0 +1,62 @@
+"""A look at a set: a grid of its samples."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import DataError, UsageError
+from ..grids import save_grid
+from .reader import ShardSet, open_shard_set
+
+
+def preview_shards(
+    path: str | Path,
+    out: str | Path,
+    *,
+    num_samples: int = 64,
+    columns: int = 8,
+    sort: str | None = None,
+    descending: bool = True,
+    where: str | None = None,
+) -> dict[str, Any]:
+    """Write a PNG grid of a set's samples; the images of a pair stand side by side.
+
+    Args:
+        path: the set.
+        out: the PNG.
+        num_samples: how many to show at most.
+        columns: samples a row.
+        sort: a column to sort by; without it the samples are spread evenly over the set.
+        descending: whether the largest values come first.
+        where: a condition that samples must meet.
+
+    Raises:
+        UsageError: a column that is not there or has no order.
+        DataError: no complete set, or no folder for the picture.
+    """
+    out = Path(out)
+    if not out.parent.is_dir():
+        raise DataError(f"--out {out}: there is no folder {out.parent}; make it first")
+    shards = open_shard_set(path, where=where)
+    chosen = _choose(shards, num_samples, sort, descending)
+    images = shards.read_views(chosen).flatten(0, 1)
+    # Half a step up, since the grid rounds down.
+    save_grid((images.float() + 0.5) / 127.5 - 1, out, columns=columns * shards.views_per_sample)
+    return {"picture": str(out), "num_samples": len(chosen), "image_size": shards.image_size}
+
+
+def _choose(shards: ShardSet, num_samples: int, sort: str | None, descending: bool) -> np.ndarray:
+    if sort is None:
+        return np.unique(np.linspace(0, len(shards) - 1, min(num_samples, len(shards))).astype(np.int64))
+    names = shards.index.column_names()
+    if sort not in names:
+        raise UsageError(f"--sort {sort!r} is no column of {shards.path}; it has {', '.join(names)}")
+    values = shards.column(sort)
+    if values.dtype.kind not in "iuf":
+        raise UsageError(f"--sort {sort!r} is not a column of numbers")
+    known = np.flatnonzero(~np.isnan(values)) if values.dtype.kind == "f" else np.arange(len(values))
+    order = known[np.argsort(-values[known].astype(np.float64) if descending else values[known], kind="stable")]
+    return order[:num_samples]

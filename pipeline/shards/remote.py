@@ -1,0 +1,183 @@
+"""Sets elsewhere (`s3://`, `https://`, any URL that fsspec opens), through a bounded cache of whole files here.
+
+A cached file is called by the checksum that the set's index gives for it and is checked against it when it arrives, so
+sets share what they have in common, names from elsewhere never become names here, and a file in the cache is whole.
+What was used longest ago makes room for what comes.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+import fsspec
+
+from ..errors import DataError, UsageError
+from .layout import HIDDEN, SIDECAR_SUFFIX
+from .publish import disk_errors
+from .setfile import MAX_BYTES, ShardEntry, parse_set_file
+
+CACHE_BYTES = 32 << 30
+"""Bound of the cache, if SYNTHCL_CACHE_BYTES does not say otherwise. Ours."""
+
+_ATTEMPTS = 3  # ours
+_BLOCK = 1 << 20
+_DOWNLOADS = 4  # ours: files that arrive at once
+_OPEN_FILES = 8  # ours: a removed file that is still open takes disk, so there are few
+
+T = TypeVar("T")
+
+
+def is_url(path: str | Path) -> bool:
+    """Whether a set lies elsewhere."""
+    return "://" in str(path)
+
+
+def default_cache() -> Path:
+    """Where cached files are: SYNTHCL_CACHE, or `synthcl` in the user's cache folder."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(os.environ.get("SYNTHCL_CACHE") or Path(base) / "synthcl")
+
+
+class RemoteFolder:
+    """A set at a URL.
+
+    Args:
+        url: of its folder.
+        cache: folder of cached files.
+        cache_bytes: bound of the cached tars; at least one is kept, however large.
+
+    Raises:
+        UsageError: a URL that fsspec does not know.
+        DataError: no set there, or it cannot be reached.
+    """
+
+    max_open_files = _OPEN_FILES
+
+    def __init__(self, url: str, cache: Path | None = None, cache_bytes: int | None = None) -> None:
+        self.name = url
+        self.cache = (cache or default_cache()) / "shards"
+        self.cache_bytes = (
+            int(os.environ.get("SYNTHCL_CACHE_BYTES", CACHE_BYTES)) if cache_bytes is None else cache_bytes
+        )
+        self._connect()
+        self.content = parse_set_file(self._read(f"{HIDDEN}/shardset.json", MAX_BYTES), f"{url}/{HIDDEN}/shardset.json")
+        with disk_errors(self.cache):
+            self.cache.mkdir(parents=True, exist_ok=True)
+
+    def __getstate__(self) -> dict[str, object]:
+        return {k: v for k, v in self.__dict__.items() if k not in ("_files", "_root", "_threads")}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        self.__dict__.update(state)
+        self._connect()
+
+    def _connect(self) -> None:
+        try:
+            self._files, self._root = fsspec.core.url_to_fs(self.name.rstrip("/"))
+        except (ValueError, ImportError) as error:
+            raise UsageError(f"cannot open {self.name}: {error}") from None
+        self._threads: ThreadPoolExecutor | None = None
+
+    def tar(self, shard: ShardEntry) -> Path:
+        return self._cached(shard.name, shard.size, shard.sha256, ".tar")
+
+    def sidecar(self, shard: ShardEntry) -> Path:
+        name = f"{HIDDEN}/{shard.name.removesuffix('.tar')}{SIDECAR_SUFFIX}"
+        return self._cached(name, shard.sidecar_size, shard.sidecar_sha256, SIDECAR_SUFFIX)
+
+    def tables(self) -> dict[str, Path]:
+        """None: a side table is not in the set's index, so there is nothing to check it against."""
+        return {}
+
+    def prefetch(self, shards: Iterable[ShardEntry]) -> None:
+        """Begin to fetch tars that will be needed, beside whatever goes on."""
+        self._threads = self._threads or ThreadPoolExecutor(_DOWNLOADS, thread_name_prefix="fetch")
+        for shard in shards:
+            if not self._path(shard.sha256, ".tar").exists():
+                self._threads.submit(self.tar, shard)  # what goes wrong comes again when the tar is read
+
+    def _path(self, sha256: str, suffix: str) -> Path:
+        return self.cache / (sha256 + suffix)
+
+    def _cached(self, name: str, size: int, sha256: str, suffix: str) -> Path:
+        path = self._path(sha256, suffix)
+        if _touch(path):
+            return path
+        with disk_errors(self.cache), open(self.cache / f".tmp-{sha256}{suffix}", "ab") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)  # others who want the same file wait for it to arrive
+            if not _touch(path):
+                if suffix == ".tar":
+                    _make_room(self.cache, self.cache_bytes - size)
+                self._try(lambda: self._download(name, size, sha256, file), name)
+                os.replace(file.name, path)
+        return path
+
+    def _download(self, name: str, size: int, sha256: str, file: BinaryIO) -> None:
+        digest, received = hashlib.sha256(), 0
+        file.truncate(0)
+        with self._files.open(f"{self._root}/{name}", "rb") as source:
+            while received <= size and (block := source.read(_BLOCK)):
+                file.write(block)
+                digest.update(block)
+                received += len(block)
+        file.flush()
+        if received != size or digest.hexdigest() != sha256:
+            raise DataError(f"{self.name}/{name} is damaged: it is not what the set's index says")
+
+    def _read(self, name: str, limit: int) -> bytes:
+        def read() -> bytes:
+            with self._files.open(f"{self._root}/{name}", "rb") as source:
+                return source.read(limit + 1)
+
+        data = self._try(read, name)
+        if len(data) > limit:
+            raise DataError(f"{self.name}/{name} is larger than the {limit:,} bytes that are read")
+        return data
+
+    def _try(self, work: Callable[[], T], name: str) -> T:
+        """Do it, again after a pause where the network fails."""
+        for attempt in range(_ATTEMPTS):
+            try:
+                return work()
+            except DataError:
+                raise
+            except FileNotFoundError:
+                raise DataError(f"{self.name}/{name} is missing, or cannot be reached") from None
+            except Exception as error:  # each of fsspec's file systems has its own
+                if attempt == _ATTEMPTS - 1:
+                    raise DataError(f"cannot read {self.name}/{name}: {type(error).__name__} {error}") from error
+                time.sleep(0.2 * 4**attempt)
+        raise AssertionError("the last attempt returns or raises")
+
+
+def _touch(path: Path) -> bool:
+    """Whether the file is there; if so it counts as just used."""
+    try:
+        os.utime(path)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _make_room(cache: Path, allowed: int) -> None:
+    """Remove the tars used longest ago, until the others take at most `allowed` bytes."""
+    found = []
+    for path in cache.glob("*.tar"):
+        try:
+            facts = path.stat()
+        except FileNotFoundError:
+            continue  # another process made room
+        found.append((facts.st_mtime_ns, facts.st_size, path))
+    total = sum(size for _, size, _ in found)
+    for _, size, path in sorted(found):
+        if total <= allowed:
+            return
+        path.unlink(missing_ok=True)
+        total -= size

@@ -1,0 +1,117 @@
+"""The samples in a tar of unknown origin: names, places and checksums, without trusting any of it.
+
+A tar may hold `KEY.png` (or jpg, jpeg, webp), or `KEY.view0.png` and `KEY.view1.png`, and beside them `KEY.cls`,
+`KEY.json` and `KEY.txt`. Anything else is refused: WebDataset's own decoders would unpickle some of it.
+"""
+
+from __future__ import annotations
+
+import mmap
+import re
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..data.decode import SAFE_FORMATS, image_dimensions
+from ..data.tarindex import Member, index_tar
+from ..data.tars import IMAGE_EXTENSIONS, split_member_name
+from ..errors import DataError
+from .layout import BLOCK
+from .places import MAX_IMAGE_BYTES
+
+_BESIDE = ("cls", "json", "txt")
+_VIEW = re.compile(r"view(?P<number>[01])\.(?P<format>[a-z]+)")
+_MAX_NAME = 255
+_MAX_CLASS_BYTES = 256  # ours: a class is a number or a name
+
+
+@dataclass(frozen=True)
+class ScannedImage:
+    """An image in a tar: where it is, its checksums, and what its header says."""
+
+    offset: int
+    size: int
+    crc32: int
+    header_crc32: int
+    extension: str
+    dimensions: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class ScannedSample:
+    """A sample in a tar: its images in the order of their views, and its class if it has one."""
+
+    key: str
+    images: tuple[ScannedImage, ...]
+    label: str | None
+
+
+def scan_tar(path: Path) -> list[ScannedSample]:
+    """The samples of a tar, in order.
+
+    Raises:
+        DataError: a tar that is damaged, cut short, compressed or no tar; members that are links, lead out of the
+            folder, or are of a kind that shard sets do not hold; images that are too large; two of one name.
+    """
+    if path.is_symlink():
+        raise DataError(f"{path} is a link; a shard set keeps everything in its own folder")
+    images: dict[str, dict[int, tuple[Member, str]]] = {}
+    labels: dict[str, Member] = {}
+    for member in index_tar(path, strict=True):
+        key, extension = _split(member, path)
+        if extension in _BESIDE:
+            if extension == "cls":
+                labels[key] = member
+            continue
+        view, extension = _view(extension, member, path)
+        if view in images.setdefault(key, {}):
+            raise DataError(f"{path} holds two images of the key {key!r}: {member.name} comes again")
+        images[key][view] = member, extension
+    if not images:
+        raise DataError(f"{path} holds no images (KEY.{', KEY.'.join(IMAGE_EXTENSIONS)})")
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        return [_sample(data, path, key, views, labels.get(key)) for key, views in images.items()]
+
+
+def _split(member: Member, path: Path) -> tuple[str, str]:
+    name = member.name
+    if name.startswith("/") or ".." in name.split("/") or len(name) > _MAX_NAME or not name.isprintable():
+        raise DataError(f"{path} holds a member {name[:80]!r}: a name must stay in its folder and be printable")
+    return split_member_name(name.removeprefix("./"))
+
+
+def _view(extension: str, member: Member, path: Path) -> tuple[int, str]:
+    """Which view of its sample an image is, and its format."""
+    match = _VIEW.fullmatch(extension)
+    view, kind = (int(match["number"]), match["format"]) if match else (0, extension)
+    if kind not in IMAGE_EXTENSIONS:
+        raise DataError(
+            f"{path} holds {member.name!r}; shard sets hold images ({', '.join(IMAGE_EXTENSIONS)}) and beside them "
+            f"{', '.join(_BESIDE)}: repack it without the rest"
+        )
+    if not 0 < member.size <= MAX_IMAGE_BYTES:
+        raise DataError(f"{member.name} of {path} has {member.size:,} bytes; an image has 1 to {MAX_IMAGE_BYTES:,}")
+    return view, kind
+
+
+def _sample(
+    data: mmap.mmap, path: Path, key: str, views: dict[int, tuple[Member, str]], label: Member | None
+) -> ScannedSample:
+    if sorted(views) != list(range(len(views))):
+        raise DataError(f"sample {key!r} of {path} has a second view and no first")
+    images = []
+    for member, extension in (views[view] for view in sorted(views)):
+        content = data[member.offset : member.offset + member.size]
+        try:
+            dimensions = image_dimensions(content, SAFE_FORMATS)
+        except ValueError as error:
+            raise DataError(f"cannot read {member.name} of {path}: {error}") from error
+        header = zlib.crc32(data[member.offset - BLOCK : member.offset])
+        images.append(ScannedImage(member.offset, member.size, zlib.crc32(content), header, extension, dimensions))
+    return ScannedSample(key, tuple(images), None if label is None else _class(data, path, label))
+
+
+def _class(data: mmap.mmap, path: Path, member: Member) -> str:
+    if member.size > _MAX_CLASS_BYTES:
+        raise DataError(f"{member.name} of {path} has {member.size:,} bytes: a class is a number or a name")
+    return data[member.offset : member.offset + member.size].decode("utf-8", "replace").strip()

@@ -1,0 +1,103 @@
+"""Side tables: what became known of a set's samples after they were written, such as their hardness for an encoder.
+
+A side table is a Parquet file with one row a sample of the set, in their order. The set itself is not touched. Its
+columns are read like those of the sidecars; one whose name is taken there is read as TABLE_COLUMN.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from ..errors import DataError, UsageError
+from .folder import LocalFolder
+from .layout import HIDDEN, SIDECAR_SUFFIX, TABLES
+from .locks import PartLock
+from .publish import TemporaryFile, disk_errors
+from .sidecar import read_metadata, read_schema, read_table, write_table
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,50}")
+
+
+def table_path(directory: Path, name: str) -> Path:
+    """Where the side table of that name lies.
+
+    Raises:
+        UsageError: a name that would not do as part of a column's name.
+    """
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"a side table is named in letters, digits and underscores, not {name!r}")
+    return directory / HIDDEN / TABLES / (name + SIDECAR_SUFFIX)
+
+
+def write_side_table(directory: str | Path, name: str, columns: Mapping[str, np.ndarray]) -> Path:
+    """Add a side table to a set.
+
+    Args:
+        directory: the set's folder.
+        name: of the table.
+        columns: a value a sample each.
+
+    Raises:
+        UsageError: there is a table of that name.
+        DataError: no complete set, or another process writes it.
+    """
+    directory = Path(directory)
+    content = LocalFolder(directory).content
+    path = table_path(directory, name)
+    if path.exists():
+        raise UsageError(f"{path} is there already; give the new table another name, or remove it")
+    for column, values in columns.items():
+        if not _NAME.fullmatch(column) or len(values) != content.num_samples:
+            raise ValueError(f"column {column!r} has {len(values)} values for {content.num_samples} samples")
+    table = pa.table({"sample_index": np.arange(content.num_samples), **columns})
+    with disk_errors(directory), PartLock(directory) as lock:
+        path.parent.mkdir(exist_ok=True)
+        with TemporaryFile(lock.temporary(path.name)) as file:
+            file.write(write_table(table, {"recipe_hash": content.recipe.hash}))
+            file.finish()
+            file.publish(path)
+    return path
+
+
+class SideTables:
+    """The side tables of a set, found by column; columns are read when they are asked for and kept.
+
+    Args:
+        files: the tables, by name.
+        taken: the columns of the sidecars.
+        recipe_hash: of the set.
+        num_samples: of the set.
+
+    Raises:
+        DataError: a table that is damaged, or another set's.
+    """
+
+    def __init__(self, files: Mapping[str, Path], taken: Sequence[str], recipe_hash: str, num_samples: int) -> None:
+        self._num_samples = num_samples
+        self._homes: dict[str, tuple[Path, str]] = {}
+        self._columns: dict[str, pa.ChunkedArray] = {}
+        for name, path in sorted(files.items()):
+            metadata, rows = read_metadata(path)
+            if metadata.get("recipe_hash") != recipe_hash or rows != num_samples:
+                raise DataError(f"{path} belongs to another set: remove it")
+            for column in read_schema(path).names:
+                if column != "sample_index":
+                    free = column not in taken and column not in self._homes
+                    self._homes[column if free else f"{name}_{column}"] = (path, column)
+
+    @property
+    def names(self) -> list[str]:
+        """The columns."""
+        return list(self._homes)
+
+    def column(self, name: str) -> pa.ChunkedArray:
+        """A column, a value a sample of the set."""
+        if name not in self._columns:
+            path, column = self._homes[name]
+            self._columns[name] = read_table(path, [column], num_rows=self._num_samples)[column]
+        return self._columns[name]

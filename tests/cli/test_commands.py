@@ -1,0 +1,167 @@
+"""The commands as users call them: the main job end to end, and wrong input in a sentence."""
+
+import io
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+TINY = ["--image-size", "8", "--batch-size", "16", "--backbone", "resnet10-w8", "--precision", "fp32"]
+
+
+def train(synthcl, out, *options, code=0, steps=4):
+    return synthcl("train", "--data", "digits", "--out", out, "--steps", steps, *TINY, *options, "--json", code=code)
+
+
+def test_help_is_quick_to_load_and_needs_no_torch():
+    script = "import sys; from synthcl.cli import main; main(['train', '--help'], standalone_mode=False); " + (
+        "print('torch' in sys.modules, 'diffusers' in sys.modules, file=sys.stderr)"
+    )
+    for arguments in ("['--help']", "['train', '--help']", "['generate', '--help']"):
+        code = script.replace("['train', '--help']", arguments, 1)
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert done.stderr.split() == ["False", "False"]
+        assert "Usage:" in done.stdout
+
+
+def test_pretraining_leaves_a_generator_and_pictures(synthcl, generator, tmp_path):
+    assert (generator / "generator" / "config.json").exists()
+    assert sorted(p.name for p in (generator / "samples").iterdir()) == ["00000002.png", "00000003.png"]
+    synthcl("preview", "--generator", generator, "--out", tmp_path / "grid.png", "--num-samples", 4)
+    with Image.open(tmp_path / "grid.png") as picture:
+        assert picture.size == (4 * 66 + 2, 68)
+
+
+@pytest.mark.parametrize("learner", ["simclr", "moco"])
+def test_every_regime_trains_from_the_command_line(synthcl, generator, tmp_path, learner):
+    shards = tmp_path / "shards"
+    made = synthcl(
+        "generate", "--generator", generator, "--num-samples", 40, "--samples-per-shard", 16, "--pairs",
+        "--out", shards, "--workers", 0, "--json",
+    ).json  # fmt: skip
+    assert made["complete"] and not made["reused"] and made["num_shards"] == 3
+    options = ["--learner", learner] + (["--queue-size", 64] if learner == "moco" else [])
+    regimes = {
+        "real": [],
+        "offline": ["--shards", shards],
+        "online": ["--online", "--generator", generator],
+    }
+    for regime, sources in regimes.items():
+        result = train(synthcl, tmp_path / regime, *options, *sources).json
+        assert result["regime"] == regime and result["steps"] == 4
+        assert result["num_synthetic"] == (0 if regime == "real" else 4 * 8)
+        assert (tmp_path / regime / "encoder" / "model.safetensors").exists()
+        again = train(synthcl, tmp_path / regime, *options, *sources).json
+        assert again == result
+    assert (tmp_path / "online" / "generator" / "config.json").exists()
+    rows = [json.loads(line) for line in (tmp_path / "online" / "metrics.jsonl").read_text().splitlines()]
+    assert rows[-1]["step"] == 4 and {"pair_similarity", "margin", "hard_ratio"} <= set(rows[-1])
+
+
+def test_a_finished_shard_set_is_reused_and_another_recipe_refused(synthcl, generator, tmp_path):
+    base = ["generate", "--generator", generator, "--num-samples", 10, "--out", tmp_path / "s", "--workers", 0]
+    synthcl(*base)
+    before = {p.name: p.read_bytes() for p in (tmp_path / "s").glob("*.tar")}
+    assert synthcl(*base, "--json").json["reused"]
+    refused = synthcl(*base, "--seed", 1, code=2)
+    assert "seed: 0 there, 1 now" in refused.stderr
+    assert {p.name: p.read_bytes() for p in (tmp_path / "s").glob("*.tar")} == before
+
+
+def test_options_from_a_file_yield_to_those_given(synthcl, tmp_path):
+    (tmp_path / "c.yaml").write_text("data: digits\nout: x\nsteps: 7\nbatch-size: 32\n")
+    printed = synthcl("train", "--config", tmp_path / "c.yaml", "--steps", 9, "--dry-run").stdout
+    assert "steps: 9" in printed and "batch_size: 32" in printed and "out: x" in printed
+
+
+def damaged_parquet(path):
+    def jpeg(value):
+        buffer = io.BytesIO()
+        Image.fromarray(np.full((8, 8, 3), value, np.uint8)).save(buffer, "JPEG")
+        return buffer.getvalue()
+
+    images = [{"bytes": jpeg(i), "path": f"{i}.jpg"} for i in range(40)]
+    images[17]["bytes"] = images[17]["bytes"][:-40]
+    pq.write_table(pa.table({"img": images, "label": list(range(40))}), path)
+    return path
+
+
+WRONG = {
+    "missing path": (["--data", "nowhere/"], 2, "nowhere"),
+    "unknown split": (["--data", "digits:half"], 2, "train, test"),
+    "unknown learner": (["--learner", "simlcr"], 2, "'simclr', 'moco'"),
+    "unknown backbone": (["--backbone", "resnet81"], 2, "resnet18"),
+    "online without generator": (["--online"], 2, "--online needs --generator"),
+    "generator without online": (["--generator", "x"], 2, "--generator is for --online"),
+    "batch larger than the set": (["--batch-size", 5000], 2, "5000"),
+    "no length": (["--steps", "none"], 2, "not a valid integer"),
+    "both lengths": (["--epochs", 1], 2, "either --epochs or --steps"),
+    "ratio too small": (
+        ["--online", "--generator", "GENERATOR", "--synthetic-ratio", 0.01],
+        2,
+        "--synthetic-ratio 0.01",
+    ),
+    "no such generator": (["--online", "--generator", "nowhere"], 1, "nowhere"),
+    "no such shards": (["--shards", "nowhere"], 1, "nowhere"),
+    "shards and online": (["--shards", "x", "--online", "--generator", "x"], 2, "cannot be given with --shards"),
+    "an option of another learner": (["--queue-size", 64], 2, "queue_size"),
+    "fp16 without a GPU": (["--precision", "fp16"], 2, "needs a GPU"),
+    "similarity out of range": (["--pair-similarity", "1:2"], 2, "'1:2'"),
+}
+
+
+@pytest.mark.parametrize(("options", "code", "message"), WRONG.values(), ids=WRONG.keys())
+def test_wrong_input_gets_a_sentence_and_leaves_nothing(synthcl, generator, tmp_path, options, code, message):
+    import torch
+
+    if "fp16" in options and torch.cuda.is_available():
+        pytest.skip("there is a GPU, where fp16 is right")
+    options = [generator if option == "GENERATOR" else option for option in options]
+    result = train(synthcl, tmp_path / "run", *options, code=code)
+    assert message in " ".join(result.stderr.split())
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_truncated_image_is_named_with_its_position_before_training(synthcl, tmp_path):
+    data = damaged_parquet(tmp_path / "train.parquet")
+    result = synthcl("train", "--data", data, "--out", tmp_path / "run", "--steps", 2, *TINY, code=1)
+    assert "17" in result.stderr and "train.parquet" in result.stderr
+    assert not (tmp_path / "run" / "result.json").exists()
+    assert not (tmp_path / "run" / "encoder").exists()
+
+
+def test_shards_of_another_size_are_refused(synthcl, generator, tmp_path):
+    synthcl("generate", "--generator", generator, "--num-samples", 10, "--out", tmp_path / "s", "--workers", 0)
+    result = train(synthcl, tmp_path / "run", "--shards", tmp_path / "s", "--image-size", 16, code=2)
+    assert "8 pixels" in result.stderr and "16" in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_that_holds_another_run_is_refused(synthcl, tmp_path):
+    train(synthcl, tmp_path / "run")
+    result = train(synthcl, tmp_path / "run", "--seed", 1, code=2)
+    assert "--seed: 0 there, 1 now" in result.stderr
+
+
+def test_debug_shows_the_traceback(tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "synthcl.cli",
+        "train",
+        "--data",
+        "nowhere/",
+        "--steps",
+        "1",
+        "--out",
+        tmp_path / "r",
+    ]
+    plain = subprocess.run(command, capture_output=True, text=True)
+    debug = subprocess.run([*command, "--debug"], capture_output=True, text=True)
+    assert plain.returncode == 2 and "Traceback" not in plain.stderr
+    assert "Traceback" in debug.stderr and "nowhere" in debug.stderr

@@ -1,0 +1,130 @@
+"""Generators of the user's: the documented example, and what a check at loading says of others."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from synthcl.generators import Generator, kind_of, load_generator
+from synthcl.generators.custom import check_contract, load_custom
+from synthcl.pipeline.randomness import Key
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+@pytest.fixture
+def example(monkeypatch):
+    """Run as if from the examples' folder; leave no module behind."""
+    monkeypatch.chdir(EXAMPLES)
+    yield "custom_generator:Gratings"
+    sys.modules.pop("custom_generator", None)
+
+
+def test_the_documented_example_loads_saves_and_draws(example, tmp_path):
+    assert kind_of(example) == "custom"
+    path = list(sys.path)
+    generator = load_generator(example, image_size=16)
+    assert sys.path == path and generator.image_size == 16 and not generator.training
+    draws = Key.from_seed(0).at(torch.arange(6))
+    latents = generator.sample_latents(6, draws=draws)
+    images = generator(latents)
+    assert images.shape == (6, 3, 16, 16) and images.abs().max() <= 1 and images.requires_grad
+    torch.testing.assert_close(generator(latents[4:]), images[4:])
+    assert all((images[0] - other).abs().max() > 0.1 for other in images[1:])
+
+    with torch.no_grad():
+        generator.contrast.fill_(0.3)
+    generator.save_pretrained(tmp_path / "weights")
+    loaded = load_generator(f"{example}:{tmp_path / 'weights'}")
+    assert torch.equal(loaded(latents), generator(latents)) and not torch.equal(loaded(latents), images)
+
+
+def test_an_option_that_the_class_lacks_is_an_error_for_users(example):
+    with pytest.raises(ValueError, match=r"custom_generator:Gratings could not be made.*colour"):
+        load_generator(example, colour="red")
+
+
+@pytest.mark.parametrize(
+    ("specification", "message"),
+    [
+        ("no_such_module:Thing", "no module 'no_such_module'"),
+        ("collections:NoSuch", "module collections has no NoSuch"),
+        ("collections:OrderedDict", "subclass of synthcl.generators.Generator"),
+        ("json:loads", "subclass of synthcl.generators.Generator"),
+        ("synthcl.generators.base:Generator", "lacks forward, from_pretrained, image_size, sample_latents"),
+        ("nonsense", "not of the form package.module:Class"),
+    ],
+)
+def test_what_cannot_be_a_generator_is_refused(specification, message):
+    with pytest.raises(ValueError, match=message):
+        load_custom(specification)
+
+
+class Plain(Generator):
+    """A generator that is right; the cases below each break one thing."""
+
+    differentiable = True
+    image_size = 4
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = torch.nn.Parameter(torch.tensor(0.5))
+
+    def sample_latents(self, n, *, draws=None, device=None):
+        return torch.randn(n, 3, 4, 4) if draws is None else draws.normal("latents", 3, 4, 4)
+
+    def forward(self, latents):
+        return torch.tanh(self.scale * latents)
+
+    def save_pretrained(self, directory):
+        torch.save(self.state_dict(), directory)
+
+    @classmethod
+    def from_pretrained(cls, directory, **options):
+        return cls()
+
+
+def broken(**members) -> Generator:
+    return type("Broken", (Plain,), members)()
+
+
+CASES = {
+    "no claim": ({"differentiable": None}, "differentiable must be True or False"),
+    "too few": (
+        {"sample_latents": lambda self, n, **_: torch.zeros(1, 3)},
+        r"2 latents, not float32 of shape \(1, 3\)",
+    ),
+    "no tensor": ({"sample_latents": lambda self, n, **_: [1, 2]}, "2 latents, not a list"),
+    "global randomness": ({"sample_latents": lambda self, n, **_: torch.randn(n, 3, 4, 4)}, "on its draws alone"),
+    "neighbours' draws": (
+        {"sample_latents": lambda self, n, draws: draws.normal("z", 3, 4, 4) - draws.normal("z", 3, 4, 4).mean()},
+        "each latent from its own draws",
+    ),
+    "shape": (
+        {"forward": lambda self, z: torch.tanh(z)[:, :1]},
+        r"\(2, 3, 4, 4\).*not float32 of shape \(2, 1, 4, 4\)",
+    ),
+    "type": ({"forward": lambda self, z: torch.tanh(z).double()}, "not float64"),
+    "range": ({"forward": lambda self, z: z * 9}, r"in \[-1, 1\], not from -"),
+    "nan": ({"forward": lambda self, z: z * float("nan")}, r"in \[-1, 1\], not from nan"),
+    "batch": ({"forward": lambda self, z: torch.tanh(z - z.mean(0))}, "its own latent alone, but differs by"),
+    "noise": ({"forward": lambda self, z: torch.tanh(torch.randn_like(z))}, "its own latent alone, but differs by"),
+    "no gradient": ({"forward": lambda self, z: torch.tanh(z)}, "no gradient goes from its images"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_generator_that_breaks_the_contract_is_refused_with_the_reason(case):
+    members, message = CASES[case]
+    with pytest.raises(ValueError, match=f"Broken.*{message}|{message}"):
+        check_contract(broken(**members))
+
+
+def test_a_generator_that_keeps_the_contract_passes():
+    check_contract(Plain())
+    check_contract(broken(differentiable=False, forward=lambda self, z: torch.tanh(z)))
+    with torch.no_grad():
+        check_contract(Plain())

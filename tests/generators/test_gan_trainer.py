@@ -1,0 +1,301 @@
+"""One step of the GAN's trainer: what it updates, what a hard gradient may do, and averaging over processes."""
+
+import copy
+import logging
+import math
+import threading
+
+import pytest
+import torch
+from synthcl.generators.ema import decay_at, frozen_copy, update_average
+from synthcl.generators.gan import GANDiscriminator, GANGenerator, GANTrainer
+from synthcl.generators.gan.diffaugment import NUM_PARAMETERS, diffaugment
+from synthcl.generators.gan.hard_gradient import join_gradients
+from synthcl.generators.gan.trainer import default_learning_rate
+from synthcl.pipeline.randomness import Key
+from torch import nn
+
+SIZE, N = 8, 6
+
+
+def build(**options) -> GANTrainer:
+    torch.manual_seed(0)
+    shape = {"image_size": SIZE, "widths": [8, 8]}
+    return GANTrainer(GANGenerator(**shape), GANDiscriminator(**shape), **{"learning_rate": 1e-3, **options})
+
+
+def draws(step: int = 0, n: int = N):
+    return Key.from_seed(3).child("step", step).at(torch.arange(n))
+
+
+def real_images(n: int = N) -> torch.Tensor:
+    return Key.from_seed(4).at(torch.arange(n)).uniform("real", 3, SIZE, SIZE) * 2 - 1
+
+
+def weights(trainer: GANTrainer) -> dict[str, torch.Tensor]:
+    return {
+        f"{name}.{key}": value.clone()
+        for name, model in trainer.modules().items()
+        for key, value in model.state_dict().items()
+    }
+
+
+def joint_step(trainer: GANTrainer, hard: torch.Tensor | None, step: int = 0) -> dict[str, torch.Tensor]:
+    latents = trainer.generator.sample_latents(N, draws=draws(step))
+    images = trainer.generator(latents)
+    return trainer.step(real_images(), draws(step), images=images, hard_gradient=hard)
+
+
+def test_a_step_equals_one_written_out_plainly():
+    trainer = build(gamma=0.7, ema_decay=0.9, augment="colour,translation,cutout")
+    g, d, ema = (copy.deepcopy(trainer.modules()[name]) for name in ("generator", "discriminator", "ema"))
+    adam_g, adam_d = (torch.optim.Adam(m.parameters(), lr=1e-3, betas=(0.0, 0.99)) for m in (g, d))
+    for step in range(3):
+        uniform = draws(step).uniform("diffaugment", 4, NUM_PARAMETERS)
+        fake = g(draws(step).normal("latents", 64))
+        x = diffaugment(real_images(), uniform[:, 0]).requires_grad_()
+        y = diffaugment(fake.detach(), uniform[:, 1]).requires_grad_()
+        penalty = sum(
+            torch.autograd.grad(d(seen).sum(), seen, create_graph=True)[0].square().sum() / N for seen in (x, y)
+        )
+        adam_d.zero_grad()
+        (nn.functional.softplus(d(y) - d(x)).mean() + 0.7 / 2 * penalty).backward()
+        adam_d.step()
+        adam_g.zero_grad()
+        logits = d(diffaugment(fake, uniform[:, 3])) - d(diffaugment(real_images(), uniform[:, 2])).detach()
+        nn.functional.softplus(-logits).mean().backward()
+        adam_g.step()
+        decay = min(0.9, (1 + step) / (10 + step))
+        for average, weight in zip(ema.parameters(), g.parameters(), strict=True):
+            average.data = decay * average + (1 - decay) * weight.data
+        trainer.step(real_images(), draws(step))
+    for name, plain in (("generator", g), ("discriminator", d), ("ema", ema)):
+        for key, value in plain.state_dict().items():
+            torch.testing.assert_close(trainer.modules()[name].state_dict()[key], value, rtol=1e-3, atol=1e-4)
+
+
+def test_metrics_are_detached_finite_scalars():
+    metrics = joint_step(build(), torch.randn(N, 3, SIZE, SIZE))
+    names = {"loss_discriminator", "loss_generator", "penalty_real", "penalty_fake", "margin", "hard_ratio"}
+    assert names <= set(metrics)
+    for name, value in metrics.items():
+        assert value.shape == () and not value.requires_grad and math.isfinite(value), name
+
+
+def test_images_of_the_caller_equal_those_the_trainer_draws():
+    alone, joint = build(), build()
+    for step in range(2):
+        alone.step(real_images(), draws(step))
+        joint_step(joint, None, step)
+    assert all(torch.equal(value, weights(joint)[name]) for name, value in weights(alone).items())
+
+
+def test_a_hard_gradient_of_zeros_changes_nothing_bit_for_bit():
+    plain, joint = build(), build()
+    for step in range(3):
+        joint_step(plain, None, step)
+        metrics = joint_step(joint, torch.zeros(N, 3, SIZE, SIZE), step)
+    assert all(torch.equal(value, weights(joint)[name]) for name, value in weights(plain).items())
+    assert metrics["hard_ratio"] == 0 and metrics["hard_clipped"] == 0
+
+
+def test_a_hardness_clip_of_zero_is_a_plain_step():
+    plain, joint = build(), build(hardness_clip=0.0)
+    joint_step(plain, None)
+    joint_step(joint, torch.randn(N, 3, SIZE, SIZE))
+    assert all(torch.equal(value, weights(joint)[name]) for name, value in weights(plain).items())
+
+
+def test_images_move_against_the_hard_gradient():
+    hard = torch.tensor([1e3, -1e3, 5e2])[None, :, None, None].expand(N, -1, SIZE, SIZE)  # less red, more green
+    plain, joint = build(hardness_clip=100.0), build(hardness_clip=100.0)
+    latents = plain.generator.sample_latents(N, draws=draws())
+    for step in range(5):
+        joint_step(plain, None, step)
+        joint_step(joint, hard, step)
+    with torch.no_grad():
+        moved = joint.generator(latents) - plain.generator(latents)
+    assert torch.cosine_similarity(moved.flatten(), -hard.flatten(), dim=0) > 0.5
+
+
+def test_the_hard_gradient_leaves_the_discriminator_as_a_plain_step_would():
+    plain, joint = build(), build()
+    joint_step(plain, None)
+    joint_step(joint, torch.randn(N, 3, SIZE, SIZE))
+    before, after = weights(plain), weights(joint)
+    assert all(torch.equal(before[name], after[name]) for name in before if name.startswith("discriminator"))
+    assert any(not torch.equal(before[name], after[name]) for name in before if name.startswith("generator"))
+
+
+class TestJoinGradients:
+    def test_a_short_hard_gradient_is_added_as_it_is(self):
+        realism, hard = torch.randn(N, 3, 4, 4), torch.randn(N, 3, 4, 4) * 1e-3
+        joined, metrics = join_gradients(realism, hard, 1.0)
+        assert torch.equal(joined, realism + hard) and metrics["hard_clipped"] == 0
+
+    @pytest.mark.parametrize("bound", [0.1, 1.0, 3.0])
+    def test_each_sample_is_bounded_by_its_own_realism(self, bound):
+        torch.manual_seed(0)
+        realism = torch.randn(N, 3, 4, 4) * torch.logspace(-6, 2, N)[:, None, None, None]
+        hard = torch.randn(N, 3, 4, 4)
+        joined, metrics = join_gradients(realism, hard, bound)
+        for r, h, j in zip(realism, hard, joined, strict=True):
+            added = j - r
+            assert added.norm() <= bound * r.norm() * (1 + 1e-4) + 1e-7
+            if bound * r.norm() < h.norm():
+                assert added.norm().item() == pytest.approx(bound * r.norm().item(), rel=1e-3)
+                assert torch.cosine_similarity(added.flatten(), h.flatten(), dim=0) > 0.999
+        expected = sum(bound * r.norm() < h.norm() for r, h in zip(realism, hard, strict=True)) / N
+        assert metrics["hard_clipped"].item() == pytest.approx(expected.item())
+
+    def test_the_bound_does_not_depend_on_the_scale_of_the_batch(self):
+        realism, hard = torch.randn(N, 3, 4, 4), torch.randn(N, 3, 4, 4) * 5
+        whole, _ = join_gradients(realism, hard, 1.0)
+        part, _ = join_gradients(realism[:2] * 3, hard[:2] * 3, 1.0)
+        torch.testing.assert_close(part, whole[:2] * 3)
+
+    def test_no_realism_gradient_lets_no_hard_gradient_through(self):
+        joined, metrics = join_gradients(torch.zeros(1, 3, 4, 4), torch.ones(1, 3, 4, 4), 1.0)
+        assert torch.equal(joined, torch.zeros(1, 3, 4, 4)) and metrics["hard_clipped"] == 1
+
+    def test_a_nan_is_not_hidden(self):
+        hard = torch.zeros(2, 3, 4, 4)
+        hard[0, 0, 0, 0] = math.nan
+        joined, metrics = join_gradients(torch.ones(2, 3, 4, 4), hard, 1.0)
+        assert joined[0].isnan().any() and not joined[1].isnan().any() and metrics["hard_ratio"].isnan()
+
+
+class Processes:
+    """Two trainers in two threads whose gradients are averaged, as two processes would."""
+
+    def __init__(self) -> None:
+        self.barrier, self.slots = threading.Barrier(2, timeout=30), [None, None]
+
+    def synchronise(self, rank: int):
+        def average(parameters) -> None:
+            parameters = list(parameters)
+            self.slots[rank] = [p.grad.clone() for p in parameters]
+            self.barrier.wait()
+            for parameter, *gradients in zip(parameters, *self.slots, strict=True):
+                parameter.grad.copy_((gradients[0] + gradients[1]) / 2)
+            self.barrier.wait()
+
+        return average
+
+
+def test_two_processes_step_like_one_on_the_whole_batch():
+    group, whole = Processes(), build()
+    ranks = [build(synchronise=group.synchronise(rank)) for rank in range(2)]
+    hard = torch.randn(N, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(1)) * 1e-2
+
+    def step(trainer: GANTrainer, part: slice, hard_scale: float, number: int) -> None:
+        mine = draws(number)[part]
+        images = trainer.generator(trainer.generator.sample_latents(len(mine), draws=mine))
+        # A mean over the samples of this process weighs each of them by the number of processes more.
+        trainer.step(real_images()[part], mine, images=images, hard_gradient=hard[part] * hard_scale)
+
+    halves = [slice(0, N // 2), slice(N // 2, N)]
+    for number in range(2):
+        threads = [threading.Thread(target=step, args=(ranks[i], halves[i], 2.0, number)) for i in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        step(whole, slice(0, N), 1.0, number)
+    first, second, one = weights(ranks[0]), weights(ranks[1]), weights(whole)
+    for name, value in one.items():
+        assert torch.equal(first[name], second[name]), name
+        torch.testing.assert_close(first[name], value, rtol=1e-3, atol=2e-4, msg=name)
+
+
+def test_the_callers_autocast_does_not_reach_a_step():
+    plain, inside = build(), build()
+    plain.step(real_images(), draws())
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        inside.step(real_images(), draws())
+    assert all(torch.equal(value, weights(inside)[name]) for name, value in weights(plain).items())
+
+
+def test_bf16_is_near_fp32_and_sees_the_discriminators_new_weights():
+    full, half = build(), build(precision="bf16")
+    for step in range(2):
+        metrics = [trainer.step(real_images(), draws(step)) for trainer in (full, half)]
+    for name in ("loss_discriminator", "loss_generator", "penalty_real"):
+        assert metrics[1][name].item() == pytest.approx(metrics[0][name].item(), rel=0.1), name
+    assert all(value.dtype == torch.float32 for value in weights(half).values())
+
+
+def test_saved_and_taken_up_again(tmp_path):
+    trainer = build()
+    for step in range(2):
+        trainer.step(real_images(), draws(step))
+    trainer.save_pretrained(tmp_path)
+    taken = GANTrainer.from_pretrained(tmp_path, gamma=0.5)
+    before, after = weights(trainer), weights(taken)
+    for name in (n for n in before if n.startswith(("ema", "discriminator"))):
+        assert torch.equal(before[name], after[name]), name
+    for name in (n for n in before if n.startswith("ema")):
+        assert torch.equal(before[name], after[name.replace("ema", "generator", 1)]), name
+    assert taken.gamma == 0.5 and not taken.ema_warmup and taken.num_steps == 0
+    assert taken.discriminator.training and taken.generator.training and not taken.ema.training
+
+
+def test_without_a_saved_discriminator_a_fresh_one_and_a_warning(tmp_path, caplog):
+    trainer = build()
+    trainer.ema.save_pretrained(tmp_path)
+    with caplog.at_level(logging.WARNING, logger="synthcl.generators.gan.trainer"):
+        taken = GANTrainer.from_pretrained(tmp_path)
+    assert str(tmp_path) in caplog.text and "afresh" in caplog.text
+    assert dict(taken.discriminator.config)["widths"] == [8, 8]
+
+
+@pytest.mark.parametrize(
+    ("images", "hard", "message"),
+    [
+        (torch.zeros(N, 3, SIZE, SIZE), None, "graph"),
+        (torch.zeros(N - 1, 3, SIZE, SIZE, requires_grad=True), None, r"images.*\(5, 3, 8, 8\)"),
+        (torch.zeros(N, 3, SIZE, SIZE, requires_grad=True), torch.zeros(N, 1, 1, 1), r"hard_gradient.*\(6, 1, 1, 1\)"),
+    ],
+)
+def test_images_that_do_not_fit_are_refused(images, hard, message):
+    with pytest.raises(ValueError, match=message):
+        build().step(real_images(), draws(), images=images, hard_gradient=hard)
+
+
+def test_an_unknown_precision_lists_the_choices():
+    with pytest.raises(ValueError, match=r"'fp8'.*fp32, bf16"):
+        build(precision="fp8")
+
+
+def test_the_default_learning_rate_falls_with_width():
+    assert default_learning_rate([32, 16]) == pytest.approx(2e-3)
+    assert default_learning_rate([256, 64]) == pytest.approx(2.5e-4)
+
+
+class TestMovingAverage:
+    def test_the_ramp_is_a_function_of_the_step(self):
+        assert decay_at(0, 0.999) == pytest.approx(0.1)
+        assert decay_at(90, 0.999) == pytest.approx(0.91)
+        assert decay_at(10**6, 0.999) == 0.999
+        assert decay_at(0, 0.999, warmup=False) == 0.999
+
+    def test_weights_are_averaged_and_buffers_copied(self):
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
+        average = frozen_copy(model)
+        with torch.no_grad():
+            model[0].weight.add_(1.0)
+            model[1].running_mean.fill_(5.0)
+        expected = 0.75 * average[0].weight + 0.25 * model[0].weight
+        update_average(average, model, 0.75)
+        torch.testing.assert_close(average[0].weight, expected)
+        assert torch.equal(average[1].running_mean, model[1].running_mean)
+        assert not any(p.requires_grad for p in average.parameters()) and not average.training
+
+    def test_a_decay_of_one_stands_still_and_of_zero_follows(self):
+        model, average = nn.Linear(2, 2), nn.Linear(2, 2)
+        before = average.weight.clone()
+        update_average(average, model, 1.0)
+        assert torch.equal(average.weight, before)
+        update_average(average, model, 0.0)
+        assert torch.equal(average.weight, model.weight)

@@ -1,0 +1,187 @@
+"""What is opened, and what is refused, of folders and hub ids that nobody vouches for."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import huggingface_hub.constants
+import pytest
+import torch
+from diffusers import DDIMScheduler, DDPMPipeline, DDPMScheduler, UNet2DModel
+
+from synthcl.generators import kind_of, load_generator, load_trainer
+from synthcl.generators.diffusion import DiffusionTrainer
+from synthcl.generators.pretrained import PretrainedGenerator
+from synthcl.generators.pretrained.opening import open_pipeline
+
+BLOCKS = {
+    "sample_size": 8,
+    "block_out_channels": (8, 8),
+    "layers_per_block": 1,
+    "norm_num_groups": 4,
+    "down_block_types": ("DownBlock2D", "DownBlock2D"),
+    "up_block_types": ("UpBlock2D", "UpBlock2D"),
+}
+
+
+# diffusers passes the hub an option that it has given up.
+HUB_WARNING = pytest.mark.filterwarnings("ignore:The `local_dir_use_symlinks` argument")
+
+
+def save(folder: Path, **changes) -> Path:
+    torch.manual_seed(0)
+    DDPMPipeline(unet=UNet2DModel(**{**BLOCKS, **changes}), scheduler=DDPMScheduler()).save_pretrained(str(folder))
+    return folder
+
+
+def edit_index(folder: Path, **changes) -> None:
+    index = json.loads((folder / "model_index.json").read_text())
+    (folder / "model_index.json").write_text(json.dumps(index | changes))
+
+
+def test_a_folder_that_diffusers_wrote_opens(tmp_path):
+    save(tmp_path)
+    assert kind_of(tmp_path) == "pretrained"
+    generator = load_generator(tmp_path, sampler="ddim", sampling_steps=2, image_size=12)
+    assert isinstance(generator, PretrainedGenerator) and generator.image_size == 12
+    assert generator.recipe["sampler"] == "ddim" and generator.recipe["pipeline"] == "DDPMPipeline"
+
+
+def test_options_given_take_the_place_of_those_saved(tmp_path):
+    load_generator(save(tmp_path / "a"), sampler="dpm", sampling_steps=7).save_pretrained(tmp_path / "b")
+    assert load_generator(tmp_path / "b").recipe["sampling_steps"] == 7
+    loaded = load_generator(tmp_path / "b", sampling_steps=3)
+    assert (loaded.recipe["sampler"], loaded.recipe["sampling_steps"]) == ("dpm", 3)
+
+
+def pickle_weights(folder: Path) -> None:
+    weights = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    torch.save(UNet2DModel.from_pretrained(folder, subfolder="unet").state_dict(), weights.with_suffix(".bin"))
+    weights.unlink()
+
+
+def test_pickled_weights_are_read_only_when_allowed(tmp_path):
+    before = load_generator(save(tmp_path), sampling_steps=2)
+    pickle_weights(tmp_path)
+    with pytest.raises(ValueError, match="allow_pickle"):
+        load_generator(tmp_path)
+    after = load_generator(tmp_path, sampling_steps=2, allow_pickle=True)
+    latents = torch.tensor([[1, -1]])
+    torch.testing.assert_close(after(latents), before(latents), rtol=0, atol=1e-3)
+
+
+class Bomb:
+    """Unpickled, it makes a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return (Path.touch, (self.path,))
+
+
+def test_a_malicious_pickle_does_not_run_even_when_pickles_are_allowed(tmp_path):
+    save(tmp_path)
+    pickle_weights(tmp_path)
+    exploded = tmp_path / "exploded"
+    torch.save({"bomb": Bomb(exploded)}, tmp_path / "unet" / "diffusion_pytorch_model.bin")
+    for options in ({}, {"allow_pickle": True}):
+        with pytest.raises(ValueError, match=str(tmp_path)):
+            load_generator(tmp_path, **options)
+    assert not exploded.exists()
+
+
+@pytest.mark.parametrize("name", ["StableDiffusionPipeline", "KandinskyPipeline", "NoSuchPipeline"])
+def test_pipelines_that_are_not_served_are_refused_with_those_that_are(tmp_path, name):
+    edit_index(save(tmp_path), _class_name=name)
+    with pytest.raises(ValueError, match=f"{name} cannot serve .*DDPMPipeline.*DiTPipeline"):
+        load_generator(tmp_path)
+
+
+CODE = """
+from pathlib import Path
+Path({path!r}).touch()
+from diffusers import DDPMPipeline, UNet2DModel
+class MyUNet(UNet2DModel): pass
+class MyPipeline(DDPMPipeline): pass
+"""
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"unet": ["my_unet", "MyUNet"]},
+        {"_class_name": ["my_pipeline", "MyPipeline"]},
+        {"unet": ["os", "system"]},
+    ],
+)
+def test_code_in_the_folder_does_not_run_unless_trusted(tmp_path, changes):
+    folder, ran = save(tmp_path / "p"), tmp_path / "ran"
+    for name in ("unet/my_unet.py", "my_unet.py", "my_pipeline.py"):
+        (folder / name).write_text(CODE.format(path=str(ran)))
+    edit_index(folder, **changes)
+    with pytest.raises(ValueError, match=r"needs code of its own.*trust_remote_code"):
+        load_generator(folder)
+    assert not ran.exists()
+
+
+def test_trusted_code_runs_and_serves_what_extends_a_served_pipeline(tmp_path, monkeypatch):
+    monkeypatch.setattr("diffusers.utils.dynamic_modules_utils.HF_MODULES_CACHE", str(tmp_path / "cache"))
+    folder, ran = save(tmp_path / "p"), tmp_path / "ran"
+    (folder / "my_pipeline.py").write_text(CODE.format(path=str(ran)))
+    edit_index(folder, _class_name=["my_pipeline", "MyPipeline"])
+    generator = load_generator(folder, trust_remote_code=True, sampling_steps=2)
+    assert ran.exists() and generator.recipe["pipeline"] == "MyPipeline"
+    assert generator(torch.tensor([[1, -1]])).shape == (1, 3, 8, 8)
+
+
+@HUB_WARNING
+def test_a_hub_that_cannot_be_reached_is_named(monkeypatch):
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    assert kind_of("somebody/no-such-pipeline") == "pretrained"
+    with pytest.raises(ValueError, match=r"'somebody/no-such-pipeline'.*no such folder.*hub id.*cannot be reached"):
+        load_generator("somebody/no-such-pipeline")
+
+
+def test_a_hub_id_without_a_connection_is_the_same_error(monkeypatch):
+    def refuse(*args, **options):
+        raise ConnectionError("no route to host")
+
+    monkeypatch.setattr("diffusers.configuration_utils.hf_hub_download", refuse)
+    with pytest.raises(ValueError, match=r"cannot be reached.*no route to host"):
+        open_pipeline("somebody/no-such-pipeline")
+
+
+def test_a_folder_without_an_index_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"no model_index\.json"):
+        open_pipeline(tmp_path)
+
+
+def test_a_damaged_pipeline_is_named(tmp_path):
+    save(tmp_path)
+    weights = tmp_path / "unet" / "diffusion_pytorch_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:200])
+    with pytest.raises(ValueError, match=str(tmp_path)):
+        load_generator(tmp_path)
+    (tmp_path / "model_index.json").write_text("{")
+    with pytest.raises(ValueError, match=r"model_index\.json"):
+        load_generator(tmp_path)
+
+
+def test_joint_training_from_a_frozen_generator_is_refused_with_what_can_serve(tmp_path):
+    edit_index(save(tmp_path), _class_name="DiTPipeline")
+    for source in (str(tmp_path), "somebody/pipeline", "package.module:Class"):
+        with pytest.raises(ValueError, match=r"does not learn.*Joint training takes.*gan or diffusion.*DDPMPipeline"):
+            load_trainer(source)
+
+
+def test_joint_training_starts_from_anyones_rgb_ddpm(tmp_path):
+    trainer = load_trainer(save(tmp_path / "rgb"), sampling_steps=2)
+    assert isinstance(trainer, DiffusionTrainer) and trainer.generator.image_size == 8
+    with pytest.raises(ValueError, match="from 1 to 1 channels"):
+        load_trainer(save(tmp_path / "gray", in_channels=1, out_channels=1))
+    scheduler = DDIMScheduler(prediction_type="sample")
+    DDPMPipeline(unet=UNet2DModel(**BLOCKS), scheduler=scheduler).save_pretrained(str(tmp_path / "sample"))
+    with pytest.raises(ValueError, match="'sample': choose from epsilon, v_prediction"):
+        load_trainer(tmp_path / "sample")

@@ -1,0 +1,80 @@
+import logging
+
+import pytest
+import torch
+from synthcl.pipeline.encoder import Encoder
+from synthcl.pipeline.errors import DataError
+from synthcl.pipeline.evaluation import features as module
+from synthcl.pipeline.evaluation.features import cached_features, choose_device, extract_features
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def no_extraction(monkeypatch):
+    def refuse(*_, **__):
+        raise AssertionError("extracted again")
+
+    return lambda: monkeypatch.setattr(module, "extract_features", refuse)
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 100])
+def test_all_images_in_their_order(encoder, make_store, batch_size):
+    store = make_store()
+    expected = encoder(store.read(range(len(store))))
+    features = extract_features(encoder, store, batch_size=batch_size, device=CPU)
+    torch.testing.assert_close(features, expected, rtol=1e-4, atol=1e-5)
+    assert features.dtype == torch.float32 and not features.requires_grad
+
+
+def test_bf16_is_near(encoder, make_store):
+    exact = extract_features(encoder, make_store(), device=CPU)
+    near = extract_features(encoder, make_store(), precision="bf16", device=CPU)
+    assert 0 < (near - exact).norm() < 0.03 * exact.norm()
+
+
+def test_kept_features_are_reused(encoder, make_store, tmp_path, no_extraction):
+    first = cached_features(encoder, make_store(), tmp_path, device=CPU)
+    no_extraction()
+    again = cached_features(encoder, make_store("other name"), tmp_path, device=CPU)
+    torch.testing.assert_close(again, first, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("change", ["images", "encoder", "precision"])
+def test_other_questions_are_not_answered_from_the_cache(encoder, make_store, tmp_path, no_extraction, change):
+    cached_features(encoder, make_store(), tmp_path, device=CPU)
+    no_extraction()
+    other = encoder.untrained(5) if change == "encoder" else encoder
+    with pytest.raises(AssertionError, match="extracted again"):
+        cached_features(
+            other, make_store(seed=change == "images"), tmp_path,
+            precision="bf16" if change == "precision" else "fp32", device=CPU,
+        )  # fmt: skip
+
+
+def test_damaged_files_are_written_anew(encoder, make_store, tmp_path, caplog):
+    first = cached_features(encoder, make_store(), tmp_path, device=CPU)
+    (file,) = tmp_path.iterdir()
+    whole = file.read_bytes()
+    file.write_bytes(whole[: len(whole) // 2])
+    torch.testing.assert_close(cached_features(encoder, make_store(), tmp_path, device=CPU), first, rtol=0, atol=0)
+    assert len(file.read_bytes()) == len(whole) and "extracted again" in caplog.text
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_folder_that_cannot_be_written_is_said(encoder, make_store, tmp_path, caplog):
+    (tmp_path / "file").write_text("")
+    with caplog.at_level(logging.WARNING):
+        features = cached_features(encoder, make_store(), tmp_path / "file" / "cache", device=CPU)
+    assert len(features) == 60 and "not kept" in caplog.text
+
+
+def test_diverged_encoders_are_refused(encoder, make_store):
+    broken = Encoder(encoder.backbone, encoder.name, encoder.image_size)
+    next(broken.backbone.parameters()).fill_(float("nan"))
+    with pytest.raises(DataError, match="not finite"):
+        extract_features(broken, make_store(), device=CPU)
+
+
+def test_device_is_what_there_is():
+    assert choose_device().type == ("cuda" if torch.cuda.is_available() else "cpu")

@@ -1,0 +1,51 @@
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import top_k_accuracy_score
+from synthcl.pipeline.evaluation.scores import bootstrap_interval, summarise, top_k_accuracy
+
+
+@pytest.fixture
+def scores():
+    return torch.randn(200, 8, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture
+def labels():
+    return torch.arange(200) % 7  # class 7 has no samples
+
+
+@pytest.mark.parametrize("k", [1, 5, 8, 20])
+def test_top_k(scores, labels, k):
+    expected = top_k_accuracy_score(labels, scores, k=min(k, 7), labels=range(8)) if k < 8 else 1.0
+    assert top_k_accuracy(scores, labels, k) == pytest.approx(expected)
+
+
+def test_of_equal_scores_the_first_class_wins_as_in_argmax():
+    equal = torch.zeros(1, 4)
+    ranks = [sum(top_k_accuracy(equal, torch.tensor([label]), k) == 0 for k in range(1, 5)) for label in range(4)]
+    assert ranks == [0, 1, 2, 3] and equal.argmax(1).item() == 0
+
+
+def test_summary_by_class(scores, labels):
+    summary = summarise(scores, labels)
+    correct = scores.argmax(1) == labels
+    assert summary["top1"] == pytest.approx(correct.double().mean().item())
+    assert summary["per_class"][7] is None
+    assert summary["per_class"][2] == pytest.approx(correct[labels == 2].double().mean().item())
+    low, high = summary["top1_interval"]
+    assert low < summary["top1"] < high
+
+
+@pytest.mark.parametrize(("correct", "total"), [(80, 100), (37, 400), (999, 1000)])
+def test_interval_is_that_of_drawn_resamples(correct, total):
+    values = np.arange(total) < correct
+    draws = np.random.default_rng(0).choice(values, (20_000, total)).mean(1)
+    assert bootstrap_interval(correct, total) == pytest.approx(
+        np.quantile(draws, [0.025, 0.975]).tolist(), abs=1.1 / total
+    )
+
+
+@pytest.mark.parametrize("correct", [0, 10])
+def test_interval_at_the_ends(correct):
+    assert bootstrap_interval(correct, 10) == [correct / 10] * 2

@@ -1,0 +1,114 @@
+"""A light `render` and small sets, so that no test here needs a generator."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from synthcl.pipeline.shards import write_shard_set
+
+SIZE = 16
+
+
+def _render(indices: np.ndarray, views: int = 1, size: int = SIZE) -> np.ndarray:
+    i = np.asarray(indices)[:, None, None, None, None]
+    v, c, y, x = np.ogrid[0:views, 0:3, 0:size, 0:size]
+    return ((i * 7 + v * 101 + c * 31 + y * 3 + x * (5 + i % 4)) ^ (i * 13)).astype(np.uint8)
+
+
+@pytest.fixture(scope="session")
+def render() -> Callable[..., np.ndarray]:
+    """Images (N, V, 3, S, S) of samples by their index."""
+    return _render
+
+
+@pytest.fixture
+def make_set(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a set of small images in one go: `make_set("name", num_samples=50, samples_per_shard=20, ...)`."""
+
+    def make(name: str = "set", num_samples: int = 50, samples_per_shard: int = 20, **options: object) -> Path:
+        views = 2 if options.get("pairs") else 1
+        write_shard_set(
+            tmp_path / name,
+            {"seed": 3, "weights": "abc"},
+            num_samples,
+            samples_per_shard,
+            lambda indices: _render(indices, views),
+            **{"workers": 0, **options},
+        )
+        return tmp_path / name
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def digest() -> Callable[[Path], dict[str, str]]:
+    """Every file below a folder, by its SHA-256."""
+
+    def of(folder: Path) -> dict[str, str]:
+        files = sorted(path for path in folder.rglob("*") if not path.is_dir())
+        return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+    return of
+
+
+@pytest.fixture(scope="session")
+def flip() -> Callable[[Path, int], None]:
+    """Flips one bit of a file, at an offset that may count from the end."""
+
+    def at(path: Path, offset: int) -> None:
+        data = bytearray(path.read_bytes())
+        data[offset] ^= 4
+        path.write_bytes(bytes(data))
+
+    return at
+
+
+_STEPS = ("fsync", "link", "unlink", "replace", "rename", "ftruncate")
+
+
+def _killed_at(call: int, work: Callable[[], object]) -> bool:
+    child = os.fork()
+    if child == 0:
+        try:
+            for name in _STEPS:
+                setattr(os, name, _counted(getattr(os, name), call))
+            work()
+            os._exit(0)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+    _, status = os.waitpid(child, 0)
+    assert status in (0, signal.SIGKILL), "the work failed; see the traceback above"
+    return status == signal.SIGKILL
+
+
+_calls = 0
+
+
+def _counted(real: Callable[..., object], kill_at: int) -> Callable[..., object]:
+    def step(*arguments: object, **options: object) -> object:
+        global _calls
+        _calls += 1
+        if _calls == kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(*arguments, **options)
+
+    return step
+
+
+@pytest.fixture(scope="session")
+def killed_at() -> Callable[[int, Callable[[], object]], bool]:
+    """Does some work in a forked process that is killed at its n-th call of what publication is made of (0: never).
+
+    Returns whether it was killed, rather than done before. The kill comes before the call takes effect, in whichever
+    thread that is.
+    """
+    return _killed_at

@@ -1,0 +1,64 @@
+"""The structure holds: imports flow one way, every package is installed, every option is used."""
+
+import ast
+import dataclasses
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FOLDERS = ("cli", "pipeline", "generators", "learners")
+ALLOWED = {
+    "cli": {"cli", "pipeline"},
+    "pipeline": {"pipeline", "generators", "learners"},
+    "generators": {"generators"},
+    "learners": {"learners"},
+}
+CONFIGS = ("pretrain", "preview", "generate", "train", "demo")
+
+
+def modules():
+    return [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))]
+
+
+def imported_folders(path: Path) -> set[str]:
+    """The top-level folders that a module imports from, by its relative imports."""
+    place = path.relative_to(ROOT).with_suffix("").parts
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = place[: len(place) - node.level]
+            names = [node.module] if node.module else [alias.name for alias in node.names]
+            found |= {(*base, *name.split("."))[0] for name in names}
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.module.startswith("synthcl"), f"{path}: imports inside the package are relative"
+    return found
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_flow_one_way(path):
+    folder = path.relative_to(ROOT).parts[0]
+    assert imported_folders(path) <= ALLOWED[folder]
+
+
+def test_every_package_is_installed():
+    # Read by hand: Python 3.10 has no tomllib.
+    listed = re.search(r"^packages = \[(.*?)\]", (ROOT / "pyproject.toml").read_text(), re.DOTALL | re.MULTILINE)[1]
+    folders = {path.parent.relative_to(ROOT) for path in modules()}
+    assert set(re.findall(r'"(.*?)"', listed)) == {"synthcl." + ".".join(folder.parts) for folder in folders}
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_no_option_is_parsed_and_ignored(name):
+    module = importlib.import_module(f"synthcl.pipeline.configs.{name}")
+    (config,) = [c for c in vars(module).values() if dataclasses.is_dataclass(c) and c.__module__ == module.__name__]
+    code = (
+        "\n".join(path.read_text() for path in (ROOT / "pipeline").rglob("*.py") if path.parent.name != "configs")
+        + (ROOT / f"pipeline/configs/{name}.py").read_text().partition("def __post_init__")[2]
+    )
+    unused = [
+        f.name for f in dataclasses.fields(config) if not re.search(rf"config\.{f.name}\b|self\.{f.name}\b", code)
+    ]
+    assert not unused
