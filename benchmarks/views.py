@@ -23,10 +23,11 @@ from functools import partial
 
 import torch
 import torchvision
-from synthcl.pipeline.randomness import Key
-from synthcl.pipeline.views import PRESETS, Augmentation, multi_view
 from torch import Tensor
 from torch.nn import functional
+
+from synthcl.pipeline.randomness import Key
+from synthcl.pipeline.views import PRESETS, Augmentation, multi_view
 
 PRESET = "mocov2-cifar"
 VIEWS = 2

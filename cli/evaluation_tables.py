@@ -7,6 +7,9 @@ from typing import Any
 
 import click
 
+MANY_CLASSES = 12
+"""Of more classes than this only the worst and the best are shown."""
+
 
 def print_evaluation(result: dict[str, Any], as_json: bool) -> None:
     """A result on stdout: one JSON object, or a table."""
@@ -14,36 +17,65 @@ def print_evaluation(result: dict[str, Any], as_json: bool) -> None:
         click.echo(json.dumps(result, allow_nan=False, default=str))
         return
     from rich.console import Console
-    from rich.table import Table
 
-    table = Table(title=f"{result['task']} of {result['run']}", title_justify="left")
-    for column in ("fit on", "images", "scored on", "images", "top-1 %", "95% interval", "top-5 %"):
-        table.add_column(column, justify="left" if column.endswith("on") else "right")
-    for row in result.get("results", [result]):
+    Console().print(_several(result) if "results" in result else _single(result))
+
+
+def _single(result: dict[str, Any]) -> Any:
+    """A row for each thing to know."""
+    table = _table(f"{result['task']} of {result['run']}", show_header=False)
+    low, high = result["top1_interval"]
+    table.add_row("top-1 %", f"[bold]{_percent(result['top1'])}[/bold]  ({_percent(low)} to {_percent(high)})")
+    table.add_row("top-5 %", _percent(result["top5"]))
+    table.add_row("by class", _classes(result))
+    table.add_row("fitted on", f"{result['num_train']:,} of {result['data']}")
+    table.add_row("scored on", f"{result['num_test']:,} of {result['test_data']}")
+    settings = [f"{name} {result[name]:g}" for name in ("l2", "k", "temperature", "epochs") if result.get(name)]
+    table.add_row("settings", ", ".join(_settings_that_matter(result, settings)))
+    for warning in result["warnings"]:
+        table.add_row("warning", warning)
+    return table
+
+
+def _several(result: dict[str, Any]) -> Any:
+    """A row for each image set."""
+    table = _table(f"{result['task']} of {result['run']}")
+    table.add_column("fitted on")
+    table.add_column("scored on")
+    table.add_column("top-1 %", justify="right")
+    table.add_column("95% interval", justify="right")
+    for row in result["results"]:
         low, high = row["top1_interval"]
-        table.add_row(
-            row["data"],
-            f"{row['num_train']:,}",
-            row["test_data"] + (" (not held out!)" if row["scored_on_training_split"] else ""),
-            f"{row['num_test']:,}",
-            f"{100 * row['top1']:.2f}",
-            f"{100 * low:.2f} to {100 * high:.2f}",
-            f"{100 * row['top5']:.2f}",
-        )
-    console = Console()
-    console.print(table)
-    if "results" not in result:
-        _print_classes(console, result)
+        scored = row["test_data"] + (" (not held out!)" if row["scored_on_training_split"] else "")
+        table.add_row(row["data"], scored, _percent(row["top1"]), f"{_percent(low)} to {_percent(high)}")
+    table.add_row("mean", "", _percent(result["top1"]), "")
+    return table
 
 
-def _print_classes(console: Any, result: dict[str, Any]) -> None:
-    """The classes from the worst to the best; only the ends of a long list."""
-    known = [
-        (accuracy, name)
-        for name, accuracy in zip(result["classes"], result["per_class"], strict=True)
-        if accuracy is not None
-    ]
-    parts = [f"{name} {100 * accuracy:.1f}" for accuracy, name in sorted(known)]
-    if len(parts) > 12:
-        parts = [*parts[:6], "...", *parts[-6:]]
-    console.print(f"by class, worst first: {', '.join(parts)}")
+def _settings_that_matter(result: dict[str, Any], settings: list[str]) -> list[str]:
+    if result["task"] == "linear" and result["probe"] == "lbfgs":
+        settings = [setting for setting in settings if not setting.startswith("epochs")]
+    if result["untrained"]:
+        settings.append("fresh weights")
+    return settings
+
+
+def _classes(result: dict[str, Any]) -> str:
+    """The classes with their accuracies, worst first."""
+    scored = zip(result["per_class"], result["classes"], strict=True)
+    known = sorted((accuracy, name) for accuracy, name in scored if accuracy is not None)
+    parts = [f"{name} {100 * accuracy:.1f}" for accuracy, name in known]
+    if len(parts) > MANY_CLASSES:
+        parts = [*parts[: MANY_CLASSES // 2], "...", *parts[-MANY_CLASSES // 2 :]]
+    return ", ".join(parts)
+
+
+def _table(title: str, **options: Any) -> Any:
+    from rich.table import Table
+    from rich.text import Text
+
+    return Table(title=Text(title), title_justify="left", **options)
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.2f}"

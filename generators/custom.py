@@ -24,11 +24,6 @@ BATCH_TOLERANCE = 1e-2
 """How far a pixel may move, in [-1, 1], when the same latent comes in another batch: about one of 256 levels. Ours."""
 
 
-def is_custom(specification: str) -> bool:
-    """Whether a string has the form `package.module:Class` or `package.module:Class:folder`."""
-    return _SPECIFICATION.fullmatch(specification) is not None
-
-
 def load_custom(specification: str, **options: Any) -> Generator:
     """The user's generator, in evaluation mode, checked.
 

@@ -126,7 +126,9 @@ def _pack(value: Any, place: tuple[str, ...], tensors: dict[str, torch.Tensor]) 
         name = "/".join(place)
         assert name not in tensors, f"two tensors at {name}"
         tensors[name] = value.detach().cpu().contiguous().clone()
-        return {"tensor": name}
+        # safetensors holds contiguous tensors alone. The layout comes back too: fused optimizers walk the memory of
+        # weights and of their own state in step, whatever the strides say.
+        return {"tensor": [name, value.stride()]}
     if isinstance(value, Mapping):
         # Optimizer states have integer names, which JSON objects have not: pairs keep both.
         return {"items": [[key, _pack(item, (*place, str(key)), tensors)] for key, item in value.items()]}
@@ -140,7 +142,8 @@ def _pack(value: Any, place: tuple[str, ...], tensors: dict[str, torch.Tensor]) 
 def _unpack(tree: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Any:
     ((kind, content),) = tree.items()
     if kind == "tensor":
-        return tensors[content]
+        name, stride = content
+        return _with_stride(tensors[name], tuple(stride))
     if kind == "items":
         return {key: _unpack(item, tensors) for key, item in content}
     if kind == "list":
@@ -148,6 +151,16 @@ def _unpack(tree: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Any:
     if kind == "tuple":
         return tuple(_unpack(item, tensors) for item in content)
     return content
+
+
+def _with_stride(tensor: torch.Tensor, stride: tuple[int, ...]) -> torch.Tensor:
+    """The same values laid out with `stride`, where that is a layout without gaps; else contiguous."""
+    if tensor.stride() == stride or tensor.numel() == 0:
+        return tensor
+    laid_out = torch.empty_strided(tensor.shape, stride, dtype=tensor.dtype)
+    if laid_out.untyped_storage().nbytes() != tensor.untyped_storage().nbytes():
+        return tensor
+    return laid_out.copy_(tensor)
 
 
 def _digest(file: Path) -> str:

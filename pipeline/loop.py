@@ -8,9 +8,10 @@ from __future__ import annotations
 import math
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import FrameType
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -19,6 +20,16 @@ from .checkpoint import Stateful, list_checkpoints, load_newest, save_checkpoint
 from .distributed import average, is_distributed
 from .progress import Progress
 from .run import RunFolder
+
+
+class Journal(Protocol):
+    """Something that grows with the steps, beside the checkpoints: metrics, a recording."""
+
+    def rewind(self, steps: int) -> None:
+        """Drop what came after the first `steps` steps; called once, before the first step of this process."""
+
+    def commit(self, steps: int) -> None:
+        """Have all of the first `steps` steps on disk; called before the checkpoint that counts on it."""
 
 
 class Interrupted(RuntimeError):
@@ -61,6 +72,7 @@ def run_loop(
     options: LoopOptions,
     *,
     every: Mapping[int, Callable[[int], None]] | None = None,
+    journals: Sequence[Journal] = (),
 ) -> float:
     """Do the steps that are left, from the newest checkpoint on.
 
@@ -69,6 +81,7 @@ def run_loop(
         parts: everything a step depends on, by name; restored first.
         step: does step i, counted from 0, and returns scalars to log, the same names in every process.
         options: see `LoopOptions`.
+        journals: what else grows with the steps in this process, to be cut and made durable with the checkpoints.
         every: what else to do after each so many steps (main process only), with the number of steps done.
 
     Returns:
@@ -78,15 +91,17 @@ def run_loop(
         Diverged: a metric is not finite. Nothing is saved from that step on.
         Interrupted: SIGINT or SIGTERM came; the last step is saved.
     """
-    done, seconds_before = _restore(run, parts, options)
+    journals = [*journals, *([run.metrics] if options.main_process else [])]
+    done, seconds_before = _restore(run, parts, journals)
     started = time.monotonic()
 
     def seconds() -> float:
         return seconds_before + time.monotonic() - started
 
     def save(done: int) -> None:
+        for journal in journals:
+            journal.commit(done)
         if options.main_process:
-            run.metrics.sync()
             save_checkpoint(run.checkpoints, done, parts, keep=options.keep, extra={"seconds": seconds()})
 
     per_step = options.images_per_step
@@ -125,15 +140,15 @@ def run_loop(
     return seconds()
 
 
-def _restore(run: RunFolder, parts: Mapping[str, Stateful], options: LoopOptions) -> tuple[int, float]:
+def _restore(run: RunFolder, parts: Mapping[str, Stateful], journals: Sequence[Journal]) -> tuple[int, float]:
     """Give each part its state of the newest checkpoint; the steps done and the seconds they took."""
     checkpoint = load_newest(run.checkpoints)
     if checkpoint is not None:
         for name, part in parts.items():
             part.load_state_dict(checkpoint.parts[name])
     done = checkpoint.step if checkpoint is not None else 0
-    if options.main_process:
-        run.metrics.rewind(done)
+    for journal in journals:
+        journal.rewind(done)
     return done, checkpoint.extra["seconds"] if checkpoint is not None else 0.0
 
 

@@ -127,15 +127,15 @@ class MetricsLog:
         with open(self.path, "a") as file:
             file.write(json.dumps(row, allow_nan=False) + "\n")
 
-    def rewind(self, step: int) -> None:
-        """Drop the rows of steps after `step`, which a resumed run will write again, and a row cut short."""
+    def rewind(self, steps: int) -> None:
+        """Drop the rows of steps after `steps`, which a resumed run will write again, and a row cut short."""
         if not self.path.exists():
             return
-        kept = [json.dumps(row, allow_nan=False) for row in self.read() if row["step"] <= step]
+        kept = [json.dumps(row, allow_nan=False) for row in self.read() if row["step"] <= steps]
         write_file(self.path, "".join(line + "\n" for line in kept))
 
-    def sync(self) -> None:
-        """Have the rows on disk, before a checkpoint that counts on them."""
+    def commit(self, steps: int) -> None:
+        """Have the rows of the first `steps` steps on disk, before a checkpoint that counts on them."""
         if self.path.exists():
             with open(self.path, "rb") as file:
                 os.fsync(file.fileno())

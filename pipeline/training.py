@@ -25,7 +25,7 @@ from .loop import LoopOptions, run_loop
 from .randomness import Key
 from .regimes.assembly import RealImages, ViewMaker
 from .regimes.base import Regime, Share
-from .regimes.factory import create_regime
+from .regimes.factory import create_regime, recording
 from .run import RunFolder, open_run
 from .views import Augmentation
 from .views.presets import default_preset
@@ -80,10 +80,12 @@ class TrainingStep:
         with self.accelerator.autocast():
             output = self.learner(views, batch.groups)
         self.accelerator.backward(output.loss)
+        scaler = self.accelerator.scaler
+        loss_scale = scaler.get_scale() if scaler is not None else 1.0
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.inner.after_step((step + 1) / self.schedule.total_steps)
-        metrics = self.regime.feedback(step, batch, output)
+        metrics = self.regime.feedback(step, batch, output, loss_scale=loss_scale)
         return {"loss": output.loss.detach(), "learning_rate": torch.tensor(learning_rate), **metrics}
 
 
@@ -110,30 +112,36 @@ def train(config: TrainConfig) -> dict[str, Any]:
     # Only now, when everything has been checked, the images are decoded.
     regime.real = real.with_store(cached(store, config.cache, accelerator.device))
     step = _prepare(config, accelerator, learner, regime, real.steps_per_epoch, steps)
-    seconds = run_loop(
-        run,
-        {"learner": step.inner, "optimizer": step.optimizer, "regime": regime},
-        step,
-        LoopOptions(
-            label=f"train {config.regime}",
-            total_steps=steps,
-            images_per_step=config.batch_size,
-            log_every=config.log_every,
-            checkpoint_every=config.checkpoint_every,
-            keep=config.keep,
-            device=accelerator.device,
-            watch=WATCH,
-            main_process=accelerator.is_main_process,
-        ),
-        every={config.sample_every: lambda done: save_snapshot(regime, run.path / "samples" / f"{done:08d}.png")},
-    )
-    result = _result(config, run, regime, real, steps, seconds)
-    if accelerator.is_main_process:
-        Encoder(step.inner.backbone, config.backbone, store.image_size).save(run.path / "encoder")
-        regime.save(run.path)
-        run.finish(result)
+    with recording(config, regime, accelerator.is_main_process):
+        seconds = run_loop(
+            run,
+            {"learner": step.inner, "optimizer": step.optimizer, "regime": regime},
+            step,
+            _loop_options(config, accelerator, steps),
+            journals=regime.journals,
+            every={config.sample_every: lambda done: save_snapshot(regime, run.path / "samples" / f"{done:08d}.png")},
+        )
+        result = _result(config, run, regime, real, steps, seconds)
+        if accelerator.is_main_process:
+            Encoder(step.inner.backbone, config.backbone, store.image_size).save(run.path / "encoder")
+            regime.save(run.path)
+            run.finish(result)
     accelerator.wait_for_everyone()
     return result
+
+
+def _loop_options(config: TrainConfig, accelerator: Accelerator, steps: int) -> LoopOptions:
+    return LoopOptions(
+        label=f"train {config.regime}",
+        total_steps=steps,
+        images_per_step=config.batch_size,
+        log_every=config.log_every,
+        checkpoint_every=config.checkpoint_every,
+        keep=config.keep,
+        device=accelerator.device,
+        watch=WATCH,
+        main_process=accelerator.is_main_process,
+    )
 
 
 def save_snapshot(regime: Regime, path: Path) -> None:

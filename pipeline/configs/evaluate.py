@@ -12,8 +12,8 @@ from . import common
 PROBES = ("lbfgs", "sgd")
 PRECISIONS = ("fp32", "bf16")
 KNN_PRESETS = {"moco": (200, 0.1), "dino": (20, 0.07)}
-"""Neighbours and temperature: the MoCo authors' CIFAR notebook has the first; DINO (arXiv 2104.14294) uses 20 neighbours,
-its published code with 0.07."""
+"""Neighbours and temperature: of the MoCo authors' CIFAR notebook, and of DINO (arXiv 2104.14294) with its published
+code."""
 
 
 def fraction_option():
@@ -67,7 +67,7 @@ class LinearConfig(EvaluationConfig):
     )  # fmt: skip
     epochs: int = option(100, help="sgd: passes over the labeled images.", minimum=1)
     learning_rate: float = option(
-        30.0, help="sgd: for a batch of 256, scaled with --batch-size; 30 is MoCo's, .1 is usual for normalised features.",
+        30.0, help="sgd: for a batch of 256, scaled with --batch-size; 30 is MoCo's, 0.1 is usual for SimCLR.",
         above=0,
     )  # fmt: skip
     weight_decay: float = option(0.0, help="sgd: of the classifier.", minimum=0)

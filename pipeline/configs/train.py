@@ -23,6 +23,13 @@ class TrainConfig(Config):
     generator: str | None = option(
         None, help="The generator to start --online from, as `pretrain` wrote it.", metavar="DIR"
     )
+    replay: str | None = option(None, help="A recording of an online run, fed back in its order.", metavar="DIR")
+    record: str | None = option(
+        None, help="--online: write every synthetic sample that the learner sees to a shard set.", metavar="DIR"
+    )
+    where: str | None = option(
+        None, help="--shards: only samples that meet an SQL condition on their columns.", metavar="EXPR"
+    )
     synthetic_ratio: float = option(0.5, help="Latents a real image: 0.5 is one for two images.", above=0)
 
     hard: bool = option(
@@ -101,13 +108,25 @@ class TrainConfig(Config):
             raise UsageError("--generator is for --online; to use ready samples give --shards DIR")
         if self.online and self.shards:
             raise UsageError("--online draws its own samples; it cannot be given with --shards")
+        if self.replay is not None and (self.online or self.shards):
+            raise UsageError("--replay feeds back recorded samples; it cannot be given with --online or --shards")
+        if self.record is not None and not self.online:
+            raise UsageError("--record writes what an online run draws; give it with --online")
+        if self.where is not None and not self.shards:
+            raise UsageError("--where chooses samples of --shards; give it with a set")
+        if self.pair_similarity is not None and not self.pairs:
+            raise UsageError("--pair-similarity is about pairs; it cannot be given with --no-pairs")
         if self.pair_similarity is not None:
             self.pair_similarity_range()
 
     @property
     def regime(self) -> str:
-        """`real`, `offline` or `online`: where a batch's synthetic samples come from."""
-        return "online" if self.online else "offline" if self.shards else "real"
+        """`real`, `offline`, `online` or `replay`: where a batch's synthetic samples come from."""
+        if self.online:
+            return "online"
+        if self.replay is not None:
+            return "replay"
+        return "offline" if self.shards else "real"
 
     def pair_similarity_range(self) -> tuple[float, float] | None:
         """The two ends of --pair-similarity."""

@@ -52,7 +52,7 @@ class ImageStore(ABC):
     def keys(self, indices: Indices) -> list[str]:
         """A name for each image, unique in the store (a member name, a path, a row number)."""
 
-    def release(self) -> None:  # noqa: B027  (a hook: most stores keep nothing)
+    def release(self) -> None:
         """Let go of what is kept in memory only to read faster, because all has been read for now."""
 
     def fingerprint(self) -> str:

@@ -65,7 +65,7 @@ def record_result(home: Path, result: dict[str, Any]) -> dict[str, Any]:
     return {**result, "recorded": str(file)}
 
 
-ANSWERS = ("top1", "top5", "top1_interval", "per_class", "seconds", "versions", "l2", "warnings", "run", "results")
+ANSWERS = ("top1", "top5", "top1_interval", "per_class", "seconds", "versions", "warnings", "run", "results")
 """What is not part of a question. `run` is how the user called the folder that this lies in."""
 
 

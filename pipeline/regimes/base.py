@@ -16,6 +16,7 @@ from torch import Tensor
 from ...learners.base import LearnerOutput
 from ..distributed import slice_of
 from ..errors import UsageError
+from ..loop import Journal
 
 
 @dataclass(frozen=True)
@@ -46,12 +47,20 @@ class Regime(ABC):
     def batch(self, step: int) -> MultiViewedBatch:
         """This process's batch of step `step`, counted from 0."""
 
-    def feedback(self, step: int, batch: MultiViewedBatch, output: LearnerOutput) -> dict[str, Tensor]:
+    def feedback(
+        self, step: int, batch: MultiViewedBatch, output: LearnerOutput, *, loss_scale: float = 1.0
+    ) -> dict[str, Tensor]:
         """Called after the learner's backward pass on the batch; returns scalars to log.
 
-        A regime that trains a generator does so here.
+        A regime that trains a generator does so here. `loss_scale` is what the loss was multiplied by before that pass
+        (fp16), and so what gradients at the images are to be divided by.
         """
         return hardness_metrics(batch, output)
+
+    @property
+    def journals(self) -> list[Journal]:
+        """What this process writes along with the run."""
+        return []
 
     def snapshot(self) -> tuple[Tensor, Tensor] | None:
         """What the regime's generator makes now, to look at: samples of G and of its moving average for the same

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from accelerate import Accelerator
 
 from ...generators import GeneratorTrainer, load_trainer
@@ -9,14 +13,16 @@ from ..configs.train import TrainConfig
 from ..data import cached
 from ..distributed import average_gradients
 from ..errors import UsageError
-from ..generation import locate_generator
+from ..generation import locate_generator, weights_hash
 from ..randomness import Key
-from ..shards import open_shard_set
+from ..shards import ShardRecorder, open_shard_set
 from .assembly import RealImages, ViewMaker
 from .base import Regime, Share, synthetic_share
-from .offline import OfflineRegime, ShardImages
+from .offline import OfflineRegime, ShardImages, check_image_size
 from .online import OnlineOptions, OnlineRegime
 from .real import RealRegime
+from .recording import RunRecording
+from .replay import ReplayRegime
 from .similarity import SimilarityTarget
 
 
@@ -33,12 +39,16 @@ def create_regime(
     share = synthetic_share(config.batch_size, config.synthetic_ratio, real.share.rank, real.share.num_processes)
     if config.regime == "offline":
         return _offline(config, real, views, share, key)
+    if config.regime == "replay":
+        recording = open_shard_set(config.replay)
+        check_image_size("--replay", recording, real.store.image_size)
+        return ReplayRegime(real, views, recording, share, total_steps)
     trainer = _trainer(config, real.store.image_size, accelerator)
     return OnlineRegime(real, views, trainer, share, key, _online_options(config, total_steps))
 
 
 def _offline(config: TrainConfig, real: RealImages, views: ViewMaker, share: Share, key: Key) -> OfflineRegime:
-    images = ShardImages([open_shard_set(path) for path in config.shards], real.store.image_size)
+    images = ShardImages([open_shard_set(path, where=config.where) for path in config.shards], real.store.image_size)
     store = cached(images, config.cache, real.device)
     return OfflineRegime(real, views, store, images.views_per_sample, share, key)
 
@@ -56,6 +66,31 @@ def _trainer(config: TrainConfig, image_size: int, accelerator: Accelerator) -> 
             f"give --image-size {size}, or a generator of {image_size} pixels"
         )
     return trainer
+
+
+@contextmanager
+def recording(config: TrainConfig, regime: Regime, main_process: bool) -> Iterator[None]:
+    """Have the regime record what it draws, if the options say so, until the block ends.
+
+    Raises:
+        UsageError: the folder holds another recording.
+        DataError: the folder holds something else, or another process records into it.
+    """
+    if config.record is None:
+        yield
+        return
+    assert isinstance(regime, OnlineRegime), "the options allow --record with --online alone"
+    generator = weights_hash(locate_generator(config.generator))
+    if not main_process:
+        regime.recording = RunRecording(None, generator[:12])
+        yield
+        return
+    unchanging = {f.name for f in dataclasses.fields(config) if not f.metadata["option"].may_change}
+    options = {name: value for name, value in config.to_dict().items() if name in unchanging - {"generator", "record"}}
+    recipe = {"recorded": options, "generator": {"weights": generator}, "seed": config.seed}
+    with ShardRecorder(config.record, recipe, pairs=config.pairs) as recorder:
+        regime.recording = RunRecording(recorder, generator[:12])
+        yield
 
 
 def _online_options(config: TrainConfig, total_steps: int) -> OnlineOptions:

@@ -32,11 +32,7 @@ class ShardImages(ImageStore):
         self.name = " + ".join(str(s.path) for s in self.sets)
         self.image_size = image_size
         for each in self.sets:
-            if each.image_size != image_size:
-                raise UsageError(
-                    f"--shards {each.path} holds images of {each.image_size} pixels, and training is at {image_size}; "
-                    f"give --image-size {each.image_size}, or a set of {image_size} pixels"
-                )
+            check_image_size("--shards", each, image_size)
         self.views_per_sample = self.sets[0].views_per_sample
         for each in self.sets:
             if each.views_per_sample != self.views_per_sample:
@@ -75,6 +71,15 @@ class ShardImages(ImageStore):
             self.sets[w].keys([int(s - (self.ends[w] - len(self.sets[w])))])[0]
             for w, s in zip(which, samples, strict=True)
         ]
+
+
+def check_image_size(option: str, shards: ShardSet, image_size: int) -> None:
+    """Raises UsageError if the set's images are not of the size that the training is at."""
+    if shards.image_size != image_size:
+        raise UsageError(
+            f"{option} {shards.path} holds images of {shards.image_size} pixels, and training is at {image_size}; "
+            f"give --image-size {shards.image_size}, or a set of {image_size} pixels"
+        )
 
 
 class OfflineRegime(Regime):

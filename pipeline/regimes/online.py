@@ -19,10 +19,12 @@ from torch import Tensor
 from ...generators.base import GeneratorTrainer
 from ...learners.base import LearnerOutput
 from ..generation import save_generator
+from ..loop import Journal
 from ..randomness import Key
 from .assembly import VIEWS_PER_IMAGE, RealImages, ViewMaker, assemble
 from .base import MultiViewedBatch, Regime, Share, hardness_metrics, unit_interval
 from .gradients import quantize, reverse_gradient
+from .recording import RunRecording, record, sample_hardness, sample_similarity
 from .similarity import SimilarityTarget
 
 SNAPSHOT_SAMPLES = 32
@@ -65,7 +67,9 @@ class OnlineRegime(Regime):
         share: Share,
         key: Key,
         options: OnlineOptions,
+        recording: RunRecording | None = None,
     ) -> None:
+        self.recording = recording
         self.real, self.views, self.trainer, self.share, self.options = real, views, trainer, share, options
         self.samples_per_step = share.total
         self.key = key.child("online")
@@ -84,37 +88,58 @@ class OnlineRegime(Regime):
         if self.options.pairs:
             with torch.no_grad():
                 samples.append(quantize(unit_interval(self.trainer.ema(latents))))
-        self.pending = _Pending(real, draws, images, leaf)
+        self.pending = _Pending(real, draws, images, leaf, samples)
         return assemble(self.real, self.views, self.share, step, real, samples)
 
-    def feedback(self, step: int, batch: MultiViewedBatch, output: LearnerOutput) -> dict[str, Tensor]:
+    def feedback(
+        self, step: int, batch: MultiViewedBatch, output: LearnerOutput, *, loss_scale: float = 1.0
+    ) -> dict[str, Tensor]:
         pending = self.pending
         del self.pending
         metrics = hardness_metrics(batch, output) | self._similarity(batch, output)
+        self._record(step, batch, output, pending.samples)
         if self.options.similarity is not None:
             self.trainer.ema_decay = self.options.similarity.decay(step, metrics["pair_similarity"])
-        # The discriminator compares each sample with one real image; with more samples than images they come again.
-        count = len(pending.images)
-        real = pending.real[torch.arange(count, device=pending.real.device) % len(pending.real)]
+        # The discriminator compares each sample with one real image, spread evenly over the step's, so that each
+        # process finds its samples' among its own; with more samples than images they come again.
+        count, available = len(pending.images), len(pending.real)
+        partners = torch.arange(count, device=pending.real.device) * available // count
         metrics |= self.trainer.step(
-            real * 2 - 1,
+            pending.real[partners] * 2 - 1,
             pending.draws,
             images=pending.images,
-            hard_gradient=pending.leaf.grad if self.options.hard else None,
+            hard_gradient=_unscaled(pending.leaf.grad, loss_scale) if self.options.hard else None,
         )
         return metrics | {"hard_weight": torch.tensor(self.options.weight(step))}
 
     def _similarity(self, batch: MultiViewedBatch, output: LearnerOutput) -> dict[str, Tensor]:
         """Mean cosine similarity of the learner's embeddings between two views of one image, and across a pair."""
         real = output.embeddings[: batch.num_real].unflatten(0, (-1, VIEWS_PER_IMAGE)).float()
-        metrics = {"view_similarity_real": (real[:, 0] * real[:, 1]).sum(-1).mean()}
-        per_group = VIEWS_PER_IMAGE * (2 if self.options.pairs else 1)
-        fake = output.embeddings[batch.num_real :].unflatten(0, (-1, per_group)).float()
-        metrics["view_similarity_synthetic"] = (fake[:, 0] * fake[:, 1]).sum(-1).mean()
+        fake = output.embeddings[batch.num_real :].unflatten(0, (-1, self.views_per_sample)).float()
+        metrics = {
+            "view_similarity_real": (real[:, 0] * real[:, 1]).sum(-1).mean(),
+            "view_similarity_synthetic": (fake[:, 0] * fake[:, 1]).sum(-1).mean(),
+        }
         if self.options.pairs:
-            across = torch.einsum("mid,mjd->mij", fake[:, :VIEWS_PER_IMAGE], fake[:, VIEWS_PER_IMAGE:])
-            metrics["pair_similarity"] = across.mean()
+            metrics["pair_similarity"] = sample_similarity(batch, output).mean()
         return metrics
+
+    def _record(self, step: int, batch: MultiViewedBatch, output: LearnerOutput, samples: list[Tensor]) -> None:
+        if self.recording is None:
+            return
+        hardness = sample_hardness(batch, output, self.views_per_sample)
+        similarity = sample_similarity(batch, output) if self.options.pairs else None
+        record(self.recording.recorder, step, samples, hardness, similarity, f"{self.recording.generator}+{step}")
+
+    @property
+    def views_per_sample(self) -> int:
+        """Views of a latent: two of each of its images."""
+        return VIEWS_PER_IMAGE * (2 if self.options.pairs else 1)
+
+    @property
+    def journals(self) -> list[Journal]:
+        recorder = self.recording.recorder if self.recording is not None else None
+        return [recorder] if recorder is not None else []
 
     @torch.no_grad()
     def snapshot(self) -> tuple[Tensor, Tensor]:
@@ -124,6 +149,8 @@ class OnlineRegime(Regime):
 
     def save(self, folder: Path) -> None:
         save_generator(self.trainer, folder)
+        for recorder in self.journals:
+            recorder.finish()
 
     def state_dict(self) -> dict[str, Any]:
         similarity = self.options.similarity
@@ -146,3 +173,12 @@ class _Pending:
     draws: Any
     images: Tensor  # (m, 3, S, S) in [-1, 1], with G's graph
     leaf: Tensor  # the same, detached; its .grad is the learner's reversed gradient
+    samples: list[Tensor]  # V times (m, 3, S, S) in [0, 1], quantised: what the learner sees
+
+
+def _unscaled(gradient: Tensor, loss_scale: float) -> Tensor:
+    """The gradient of the loss itself. Where the scaled one has overflowed, in fp16, the learner's update is skipped,
+    and so is the generator's part of it."""
+    if loss_scale == 1.0:
+        return gradient
+    return torch.where(torch.isfinite(gradient).all(), gradient / loss_scale, torch.zeros_like(gradient))

@@ -63,6 +63,8 @@ def _adopt(directory: Path, tars: Sequence[Path], lock: PartLock, progress: Repo
     for number, (tar, (_, sha256)) in enumerate(zip(tars, sums, strict=True)):
         samples = scan_tar(tar)
         facts.append(_facts(samples, tar))
+        if facts[-1][0] != facts[0][0]:
+            raise DataError(f"{directory} mixes single images and pairs; a set holds one kind")
         seen.append(np.fromiter((hash(sample.key) for sample in samples), dtype=np.int64, count=len(samples)))
         size = _common_size(facts) or 0
         place = TarFacts(tar.name, recipe.hash, tar.stat().st_size, sha256, size, facts[0][0])

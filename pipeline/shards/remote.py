@@ -110,12 +110,16 @@ class RemoteFolder:
         path = self._path(sha256, suffix)
         if _touch(path):
             return path
-        with disk_errors(self.cache), open(self.cache / f".tmp-{sha256}{suffix}", "ab") as file:
+        with disk_errors(self.cache), open(self.cache / f".tmp-{sha256}", "ab") as file:
             fcntl.flock(file, fcntl.LOCK_EX)  # others who want the same file wait for it to arrive
             if not _touch(path):
                 if suffix == ".tar":
                     _make_room(self.cache, self.cache_bytes - size)
-                self._try(lambda: self._download(name, size, sha256, file), name)
+                try:
+                    self._try(lambda: self._download(name, size, sha256, file), name)
+                except BaseException:
+                    file.truncate(0)  # empty and not removed: others may be waiting for it
+                    raise
                 os.replace(file.name, path)
         return path
 

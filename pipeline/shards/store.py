@@ -6,6 +6,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from ..data.labels import encode_labels
 from ..data.store import ImageStore, Indices
 from .reader import ShardSet, open_shard_set
 
@@ -17,6 +18,10 @@ class ShardStore(ImageStore):
         self.shards = shards
         self.name = shards.path
         self.image_size = shards.image_size
+        if "label" in shards.index.column_names():
+            words = shards.table(columns=["label"])["label"].to_pylist()
+            if None not in words:
+                self.labels, self.class_names = encode_labels(words, lambda: ())
 
     def __len__(self) -> int:
         return len(self.shards)

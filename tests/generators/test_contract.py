@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from synthcl.generators import GENERATORS, create_trainer, kind_of, load_generator, load_trainer
 from synthcl.generators.base import Generator, GeneratorTrainer
 from synthcl.pipeline.randomness import Key

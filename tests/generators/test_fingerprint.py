@@ -6,6 +6,7 @@ import sys
 
 import pytest
 import torch
+
 from synthcl.generators import GENERATORS, create_trainer, load_generator
 from synthcl.generators.fingerprint import config_hash, fingerprint
 

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from synthcl.generators.gan.diffaugment import (
     NUM_PARAMETERS,
     POLICIES,

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+
 from synthcl.generators.gan import GANDiscriminator
 from synthcl.generators.gan.losses import discriminator_loss, generator_loss, gradient_penalties
 

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from synthcl.generators.gan import GANDiscriminator, GANGenerator
 from synthcl.generators.gan.networks import ResidualBlock
 from synthcl.generators.gan.presets import PRESETS, choose_preset, resolutions

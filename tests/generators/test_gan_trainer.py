@@ -7,13 +7,14 @@ import threading
 
 import pytest
 import torch
+from torch import nn
+
 from synthcl.generators.ema import decay_at, frozen_copy, update_average
 from synthcl.generators.gan import GANDiscriminator, GANGenerator, GANTrainer
 from synthcl.generators.gan.diffaugment import NUM_PARAMETERS, diffaugment
 from synthcl.generators.gan.hard_gradient import join_gradients
 from synthcl.generators.gan.trainer import default_learning_rate
 from synthcl.pipeline.randomness import Key
-from torch import nn
 
 SIZE, N = 8, 6
 
@@ -72,6 +73,19 @@ def test_a_step_equals_one_written_out_plainly():
     for name, plain in (("generator", g), ("discriminator", d), ("ema", ema)):
         for key, value in plain.state_dict().items():
             torch.testing.assert_close(trainer.modules()[name].state_dict()[key], value, rtol=1e-3, atol=1e-4)
+
+
+def test_penalties_may_be_computed_now_and_then_with_as_much_more_weight():
+    always, sometimes = build(gamma=0.8), build(gamma=0.2, penalty_every=4)
+    state = sometimes.state_dict() | {"num_steps": 3}  # the fourth step is the one that penalises
+    sometimes.load_state_dict(state)
+    assert "penalty_real" in sometimes.step(real_images(), draws())
+    always.step(real_images(), draws())
+    names = [name for name in weights(always) if name.startswith("discriminator")]
+    assert all(torch.equal(weights(always)[name], weights(sometimes)[name]) for name in names)
+    assert "penalty_real" not in sometimes.step(real_images(), draws(1))
+    with pytest.raises(ValueError, match="not 0"):
+        build(penalty_every=0)
 
 
 def test_metrics_are_detached_finite_scalars():

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+
 from synthcl.generators import create_trainer, generator_kinds, kind_of, load_generator, load_trainer
 
 

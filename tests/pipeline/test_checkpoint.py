@@ -4,6 +4,7 @@ import logging
 
 import pytest
 import torch
+
 from synthcl.pipeline.checkpoint import list_checkpoints, load_checkpoint, load_newest, save_checkpoint
 from synthcl.pipeline.errors import DataError
 
@@ -28,6 +29,8 @@ def a_state():
         "nest": [torch.tensor(7, dtype=torch.int64), (1, torch.ones(2, dtype=torch.bfloat16))],
         "empty": torch.zeros(0, 4),
         "strided": torch.arange(6.0).reshape(2, 3).t(),
+        "channels last": torch.rand(2, 3, 4, 4).contiguous(memory_format=torch.channels_last),
+        "a part": torch.arange(10.0)[::2],
     }
 
 
@@ -48,6 +51,9 @@ def test_a_state_comes_back_bit_for_bit(tmp_path):
     assert (back.step, back.extra) == (5, {"seconds": 1.5})
     assert same(dict(state), back.parts["all"])
     assert back.parts["none"] == {}
+    assert back.parts["all"]["channels last"].is_contiguous(memory_format=torch.channels_last)
+    assert back.parts["all"]["strided"].stride() == (1, 3)
+    assert back.parts["all"]["a part"].is_contiguous()
 
 
 def test_the_last_ones_are_kept_and_nothing_temporary(tmp_path):

@@ -2,6 +2,7 @@ import json
 
 import pytest
 import torch
+
 from synthcl.learners import create_backbone
 from synthcl.pipeline.encoder import Encoder, find_encoder, load_encoder
 from synthcl.pipeline.errors import DataError

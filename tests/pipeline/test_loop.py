@@ -5,6 +5,7 @@ import signal
 
 import pytest
 import torch
+
 from synthcl.pipeline.checkpoint import list_checkpoints
 from synthcl.pipeline.loop import Diverged, Interrupted, LoopOptions, run_loop
 from synthcl.pipeline.run import RunFolder

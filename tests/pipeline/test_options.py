@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import pytest
+
 from synthcl.pipeline.errors import UsageError
 from synthcl.pipeline.options import Config, differences, option, read_yaml, write_yaml
 

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from synthcl.pipeline.randomness import Key, philox
 
 MASK = 0xFFFFFFFF

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from synthcl.pipeline.configs.train import TrainConfig
 from synthcl.pipeline.errors import DataError, UsageError
 from synthcl.pipeline.run import MetricsLog, open_run, read_config

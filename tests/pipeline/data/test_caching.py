@@ -5,6 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
+
 from synthcl.pipeline.data import ImageStore, cached, caching, open_images
 from synthcl.pipeline.data.memory import MemoryStore
 from synthcl.pipeline.errors import UsageError

@@ -1,6 +1,7 @@
 """How much RAM there is: the least of what the machine and the container allow, shared by local processes."""
 
 import pytest
+
 from synthcl.pipeline.data import capacity
 
 

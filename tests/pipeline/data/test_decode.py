@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageOps
+
 from synthcl.pipeline.data import decode
 from synthcl.pipeline.data.decode import SAFE_FORMATS, decode_image, decode_images, image_dimensions, resize_images
 from synthcl.pipeline.data.headers import read_header

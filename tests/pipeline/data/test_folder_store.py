@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+
 from synthcl.pipeline.data import open_images, splits_of
 from synthcl.pipeline.data.decode import decode_images
 from synthcl.pipeline.errors import DataError, UsageError

@@ -6,6 +6,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+
 from synthcl.pipeline.data.order import GlobalOrder, Permutation
 from synthcl.pipeline.errors import UsageError
 from synthcl.pipeline.randomness import Key

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+
 from synthcl.pipeline.data import open_images, parquet
 from synthcl.pipeline.data.decode import decode_images
 from synthcl.pipeline.errors import DataError

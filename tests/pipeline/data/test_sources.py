@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 import torchvision.datasets
+
 from synthcl.pipeline import data
 from synthcl.pipeline.data import downloads, open_images, splits_of
 from synthcl.pipeline.errors import DataError, UsageError

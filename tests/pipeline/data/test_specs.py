@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from synthcl.pipeline.data.specs import (
     Spec,
     choose_split,

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 import webdataset
+
 from synthcl.pipeline.data import open_images
 from synthcl.pipeline.data.decode import decode_images
 from synthcl.pipeline.data.tarindex import BLOCK, index_tar

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
+
 from synthcl.learners import create_backbone
 from synthcl.pipeline.data.memory import MemoryStore
 from synthcl.pipeline.encoder import Encoder

@@ -2,6 +2,7 @@ import logging
 
 import pytest
 import torch
+
 from synthcl.pipeline.encoder import Encoder
 from synthcl.pipeline.errors import DataError
 from synthcl.pipeline.evaluation import features as module

@@ -2,6 +2,7 @@ import math
 
 import pytest
 import torch
+
 from synthcl.pipeline.evaluation import knn
 from synthcl.pipeline.evaluation.knn import knn_scores
 
@@ -10,11 +11,9 @@ def naive_scores(train, labels, test, k, temperature, num_classes):
     """Wu et al. 2018, section 3.4, one sample at a time in float64."""
     rows = []
     for x in test.double():
-        similarities = [
-            (float(x @ y / (x.norm() * y.norm())), int(c)) for y, c in zip(train.double(), labels, strict=True)
-        ]
+        cosines = [float(x @ y / (x.norm() * y.norm())) for y in train.double()]
         votes = [0.0] * num_classes
-        for similarity, label in sorted(similarities, reverse=True)[:k]:
+        for similarity, label in sorted(zip(cosines, labels.tolist(), strict=True), reverse=True)[:k]:
             votes[label] += math.exp(similarity / temperature)
         rows.append([vote / sum(votes) for vote in votes])
     return torch.tensor(rows)

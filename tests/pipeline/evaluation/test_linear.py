@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
+
 from synthcl.pipeline.evaluation.linear import L2_GRID, choose_l2, fit_logistic
 from synthcl.pipeline.randomness import Key
 

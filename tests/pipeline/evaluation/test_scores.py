@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.metrics import top_k_accuracy_score
+
 from synthcl.pipeline.evaluation.scores import bootstrap_interval, summarise, top_k_accuracy
 
 
@@ -41,6 +42,7 @@ def test_summary_by_class(scores, labels):
 def test_interval_is_that_of_drawn_resamples(correct, total):
     values = np.arange(total) < correct
     draws = np.random.default_rng(0).choice(values, (20_000, total)).mean(1)
+    np.quantile(draws, [0.025, 0.975]).tolist()
     assert bootstrap_interval(correct, total) == pytest.approx(
         np.quantile(draws, [0.025, 0.975]).tolist(), abs=1.1 / total
     )

@@ -1,5 +1,8 @@
+import itertools
+
 import pytest
 import torch
+
 from synthcl.pipeline.evaluation.subsets import folds, labeled_subset
 from synthcl.pipeline.randomness import Key
 
@@ -18,7 +21,7 @@ def test_each_class_gives_its_part(fraction, counts):
 
 def test_smaller_parts_lie_within_larger_ones_and_depend_on_the_key():
     parts = [set(labeled_subset(LABELS, fraction, KEY).tolist()) for fraction in (0.01, 0.1, 0.5, 1)]
-    assert all(small < large for small, large in zip(parts, parts[1:], strict=False))
+    assert all(small < large for small, large in itertools.pairwise(parts))
     assert set(labeled_subset(LABELS, 0.1, Key.from_seed(4)).tolist()) != parts[1]
     assert set(labeled_subset(LABELS, 0.1, KEY).tolist()) == parts[1]
 

@@ -1,6 +1,7 @@
 """Functions whose backward pass differs from their forward pass."""
 
 import torch
+
 from synthcl.pipeline.regimes.gradients import quantize, reverse_gradient
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from synthcl.pipeline.regimes.similarity import PACE_RANGE, SimilarityTarget
 
 

@@ -2,6 +2,8 @@
 
 import pytest
 import torch
+from torchvision.transforms.v2 import functional as tv
+
 from synthcl.pipeline.randomness import Key
 from synthcl.pipeline.views import Augmentation, AugmentationParameters
 from synthcl.pipeline.views import augmentation as augmentation_module
@@ -9,7 +11,6 @@ from synthcl.pipeline.views import jitter as jitter_module
 from synthcl.pipeline.views import selection as selection_module
 from synthcl.pipeline.views.presets import PRESETS
 from synthcl.pipeline.views.sampling import sample_views
-from torchvision.transforms.v2 import functional as tv
 
 KEY = Key.from_seed(7)
 EVERYTHING = AugmentationParameters(

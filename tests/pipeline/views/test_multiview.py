@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from synthcl.pipeline.randomness import Key
 from synthcl.pipeline.views import MAX_VIEWS, Augmentation, multi_view
 

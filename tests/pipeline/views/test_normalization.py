@@ -2,9 +2,10 @@
 
 import pytest
 import torch
+from torchvision.transforms.v2 import functional as tv
+
 from synthcl.pipeline import views
 from synthcl.pipeline.views import IMAGENET_MEAN, IMAGENET_STD, denormalize, normalize, to_float
-from torchvision.transforms.v2 import functional as tv
 
 
 def test_normalize_is_torchvisions_with_imagenets_statistics():

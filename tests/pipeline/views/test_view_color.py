@@ -2,8 +2,9 @@
 
 import pytest
 import torch
-from synthcl.pipeline.views.color import blend, grayscale, luminance, shift_hue, solarize
 from torchvision.transforms.v2 import functional as tv
+
+from synthcl.pipeline.views.color import blend, grayscale, luminance, shift_hue, solarize
 
 N = 12
 FACTORS = torch.linspace(0.0, 2.0, N)

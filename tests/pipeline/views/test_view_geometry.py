@@ -2,8 +2,9 @@
 
 import pytest
 import torch
-from synthcl.pipeline.views.geometry import blur_weights, resize_weights, separable
 from torchvision.transforms.v2 import functional as tv
+
+from synthcl.pipeline.views.geometry import blur_weights, resize_weights, separable
 
 # top, left, height, width in an image of 23 by 30: enlarged, reduced, the whole, one pixel, a row.
 CROPS = torch.tensor(

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+
 from synthcl.pipeline.errors import UsageError
 from synthcl.pipeline.views.presets import PRESETS, AugmentationParameters, default_preset, find_preset
 

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torchvision.transforms import v2
+
 from synthcl.pipeline.randomness import Key
 from synthcl.pipeline.views.presets import PRESETS, AugmentationParameters
 from synthcl.pipeline.views.sampling import ViewParameters, sample_views
-from torchvision.transforms import v2
 
 N = 12_000
 FIVE_ERRORS = 5 / math.sqrt(N)

@@ -1,0 +1,71 @@
+"""Recording what the learner sees in the online regime, so that it can be replayed or reused.
+
+Shapes: m samples in this process, V = 1 or 2 images a sample, S pixels a side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ...learners.base import LearnerOutput
+from ...learners.collectives import gather
+from ..shards import ShardRecorder
+from .assembly import VIEWS_PER_IMAGE
+from .base import MultiViewedBatch
+
+
+@dataclass(frozen=True)
+class RunRecording:
+    """What a run records into.
+
+    Attributes:
+        recorder: the main process's, open; None in the others, which send it their samples.
+        generator: the name of the generator that the run began with.
+    """
+
+    recorder: ShardRecorder | None
+    generator: str
+
+
+def sample_images(samples: Sequence[Tensor]) -> Tensor:
+    """(m, V, 3, S, S) uint8 of V quantised tensors (m, 3, S, S) in [0, 1]: exactly what the learner's views show."""
+    return torch.stack([images.detach().mul(255).round().to(torch.uint8) for images in samples], dim=1)
+
+
+def sample_hardness(batch: MultiViewedBatch, output: LearnerOutput, views_per_sample: int) -> Tensor:
+    """(m,) each sample's hardness, the mean over its views."""
+    return output.hardness[batch.num_real :].unflatten(0, (-1, views_per_sample)).mean(dim=1)
+
+
+def sample_similarity(batch: MultiViewedBatch, output: LearnerOutput) -> Tensor:
+    """(m,) mean cosine similarity of the learner's embeddings across each pair."""
+    embeddings = output.embeddings[batch.num_real :].float().unflatten(0, (-1, 2, VIEWS_PER_IMAGE))
+    return torch.einsum("mid,mjd->mij", embeddings[:, 0], embeddings[:, 1]).mean(dim=(1, 2))
+
+
+def record(
+    recorder: ShardRecorder | None,
+    step: int,
+    samples: Sequence[Tensor],
+    hardness: Tensor,
+    similarity: Tensor | None,
+    generator: str,
+) -> None:
+    """Append a step's samples of all processes; those without a recorder only send theirs.
+
+    Args:
+        recorder: the main process's; None in the others.
+        step: counted from 0.
+        samples: V quantised tensors (m, 3, S, S) in [0, 1].
+        hardness: (m,).
+        similarity: (m,), for pairs.
+        generator: what drew them.
+    """
+    images, hardness = gather(sample_images(samples)), gather(hardness)
+    similarity = gather(similarity) if similarity is not None else None
+    if recorder is not None:
+        recorder.append(step, images, hardness=hardness, pair_similarity=similarity, generator=generator)

@@ -1,0 +1,53 @@
+"""What an online run drew, fed back in the recorded order: its samples without its joint training.
+
+Shapes: m samples in this process, V = 1 or 2 images a sample, S pixels a side.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from torch import Tensor
+
+from ..errors import UsageError
+from ..shards import ShardSet
+from ..views import to_float
+from .assembly import RealImages, ViewMaker, assemble
+from .base import MultiViewedBatch, Regime, Share
+
+
+class ReplayRegime(Regime):
+    """Real images, and the samples that a recording holds for each step, with the views that they had.
+
+    With the options of the recorded run, the learner takes the very steps that it took there.
+
+    Raises:
+        UsageError: the recording has another number of samples a step, or fewer steps than the training.
+    """
+
+    def __init__(self, real: RealImages, views: ViewMaker, recording: ShardSet, share: Share, total_steps: int) -> None:
+        self.real, self.views, self.recording, self.share = real, views, recording, share
+        self.samples_per_step = share.total
+        _check_steps(recording, share.total, total_steps)
+
+    def batch(self, step: int) -> MultiViewedBatch:
+        first = step * self.share.total
+        rows = np.arange(first + self.share.slice.start, first + self.share.slice.stop)
+        samples: Tensor = to_float(self.recording.read_views(rows).to(self.real.device, non_blocking=True))
+        return assemble(self.real, self.views, self.share, step, self.real.images(step), list(samples.unbind(1)))
+
+
+def _check_steps(recording: ShardSet, samples_per_step: int, total_steps: int) -> None:
+    first = recording.table([0])
+    if "step" not in first.column_names or first["step"][0].as_py() is None:
+        raise UsageError(f"--replay {recording.path} is no recording of an online run; use it with --shards")
+    counts = np.bincount(recording.column("step"))
+    if not (counts == samples_per_step).all():
+        raise UsageError(
+            f"--replay {recording.path} was recorded with {int(counts[0])} samples a step, not {samples_per_step}; "
+            "give the recorded run's --batch-size and --synthetic-ratio"
+        )
+    if len(counts) < total_steps:
+        raise UsageError(
+            f"--replay {recording.path} holds {len(counts)} steps, fewer than the {total_steps} to train; "
+            f"give --steps {len(counts)}"
+        )

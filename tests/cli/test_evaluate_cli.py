@@ -1,0 +1,67 @@
+"""`synthcl eval ...` as users call it."""
+
+import json
+
+import pytest
+import torch
+
+from synthcl.learners import create_backbone
+from synthcl.pipeline.encoder import Encoder
+
+SIZE = 8
+
+
+@pytest.fixture(scope="module")
+def encoder_run(tmp_path_factory):
+    path = tmp_path_factory.mktemp("runs") / "run"
+    path.mkdir()
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        Encoder(create_backbone("resnet10-w8", image_size=SIZE), "resnet10-w8", SIZE).save(path / "encoder")
+    (path / "run.json").write_text(json.dumps({"command": "train"}))
+    (path / "config.yaml").write_text("data: digits\n")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [
+        ("linear", ["--label-fraction", 0.05]),
+        ("linear", ["--probe", "sgd", "--epochs", 2]),
+        ("knn", ["--preset", "dino", "--untrained"]),
+        ("finetune", ["--epochs", 1]),
+        ("transfer", ["--data", "digits:train", "--label-fraction", 0.05]),
+    ],
+)
+def test_json_is_one_object_with_what_scripts_need(synthcl, encoder_run, command, options):
+    result = synthcl("eval", command, encoder_run, "--data", "digits", *options, "--json").json
+    assert {"task", "top1", "num_train", "num_test", "run", "seconds"} <= set(result)
+    assert result["task"] == command and result["run"] == str(encoder_run) and 0 <= result["top1"] <= 1
+
+
+@pytest.mark.parametrize("command", ["knn", "transfer"])
+def test_people_get_a_table(synthcl, encoder_run, command):
+    out = synthcl("eval", command, encoder_run, "--data", "digits", "--label-fraction", 0.05).stdout
+    assert "digits:test" in out and "top-1 %" in out and max(map(len, out.splitlines())) <= 80
+
+
+def test_scoring_on_the_training_split_is_said(synthcl, encoder_run):
+    result = synthcl(
+        "eval", "knn", encoder_run, "--data", "digits", "--test-data", "digits:train", "--json"
+    ).json  # fmt: skip
+    assert result["scored_on_training_split"] and "no test accuracy" in result["warnings"][0]
+
+
+WRONG = {
+    "no run": (["nowhere", "--data", "digits"], 1, "there is no run nowhere"),
+    "no data": (["RUN"], 2, "--data"),
+    "no such data": (["RUN", "--data", "nowhere/"], 2, "nowhere"),
+    "fraction": (["RUN", "--data", "digits", "--label-fraction", 2], 2, "--label-fraction must be at most 1"),
+    "no such split": (["RUN", "--data", "digits", "--test-data", "digits:half"], 2, "half"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "code", "message"), WRONG.values(), ids=WRONG.keys())
+def test_wrong_use_gets_a_sentence(synthcl, encoder_run, arguments, code, message):
+    arguments = [encoder_run if argument == "RUN" else argument for argument in arguments]
+    assert message in " ".join(synthcl("eval", "linear", *arguments, code=code).stderr.split())

@@ -1,0 +1,79 @@
+import copy
+
+import pytest
+import torch
+
+from synthcl.pipeline import loop
+from synthcl.pipeline.configs.evaluate import FinetuneConfig, LinearConfig
+from synthcl.pipeline.evaluation import supervised
+from synthcl.pipeline.evaluation.supervised import Classifier, train_classifier
+from synthcl.pipeline.evaluation.task import Task
+from synthcl.pipeline.randomness import Key
+
+CONFIGS = {
+    "linear-sgd": LinearConfig(data="made", probe="sgd", epochs=8, batch_size=16, learning_rate=50.0),
+    "finetune": FinetuneConfig(data="made", epochs=8, batch_size=16, learning_rate=0.5, head_learning_rate=5.0),
+}
+
+
+@pytest.fixture
+def task(encoder, make_store):
+    train, test = make_store(), make_store(seed=1)
+    labels = [torch.from_numpy(store.labels) for store in (train, test)]
+    return lambda home: Task(home, encoder, train, test, *labels, torch.arange(2, 60), ["a", "b", "c"])
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_it_learns_the_classes(task, tmp_path, name):
+    opened = task(tmp_path)
+    before = opened.encoder.weights_hash()
+    scores = train_classifier(opened, CONFIGS[name], name)
+    assert scores.shape == (60, 3)
+    assert (scores.argmax(1) == opened.test_labels).float().mean() > 0.75  # chance is 0.33
+    assert opened.encoder.weights_hash() == before
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_interrupted_and_continued_is_the_same(task, tmp_path, name, monkeypatch):
+    whole = train_classifier(task(tmp_path / "whole"), CONFIGS[name], name)
+    step = supervised.SupervisedStep.__call__
+
+    def stop_in_the_middle(self, index):
+        if index == 12:
+            raise loop.Interrupted("test")
+        return step(self, index)
+
+    save = supervised.LoopOptions
+    monkeypatch.setattr(supervised, "LoopOptions", lambda **options: save(**{**options, "checkpoint_every": 5}))
+    monkeypatch.setattr(supervised.SupervisedStep, "__call__", stop_in_the_middle)
+    with pytest.raises(loop.Interrupted):
+        train_classifier(task(tmp_path / "parts"), CONFIGS[name], name)
+    monkeypatch.setattr(supervised.SupervisedStep, "__call__", step)
+    continued = train_classifier(task(tmp_path / "parts"), CONFIGS[name], name)
+    torch.testing.assert_close(continued, whole, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_a_frozen_backbone_gets_no_gradient_and_keeps_its_statistics(encoder, frozen):
+    model = Classifier(encoder.backbone, 3, frozen=frozen, key=Key.from_seed(0)).train()
+    before = copy.deepcopy(model.backbone.state_dict())
+    model(torch.randn(8, 3, 8, 8, generator=torch.Generator().manual_seed(0))).sum().backward()
+    assert model.head.weight.grad is not None
+    assert all((p.grad is None) == frozen for p in model.backbone.parameters())
+    same = all(torch.equal(before[n], t) for n, t in model.backbone.state_dict().items())
+    assert same == frozen
+
+
+def test_the_learning_rate_falls_at_the_milestones(task, tmp_path, monkeypatch):
+    rates = []
+    step = supervised.SupervisedStep.__call__
+
+    def watch(self, index):
+        metrics = step(self, index)
+        rates.append(self.optimizer.param_groups[0]["lr"])
+        return metrics
+
+    monkeypatch.setattr(supervised.SupervisedStep, "__call__", watch)
+    config = LinearConfig(data="made", probe="sgd", epochs=10, batch_size=58, learning_rate=256 / 58)
+    train_classifier(task(tmp_path), config, "linear-sgd")
+    assert rates == pytest.approx([1.0] * 6 + [0.1] * 2 + [0.01] * 2)

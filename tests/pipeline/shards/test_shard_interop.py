@@ -1,0 +1,102 @@
+"""Other people's readers see the same keys, the same number of samples and the same pixels."""
+
+import gc
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import webdataset as wds
+from torch.utils.data import DataLoader
+
+from synthcl.pipeline.errors import DataError
+from synthcl.pipeline.shards import open_shard_set
+from synthcl.pipeline.shards.handout import as_torch_dataset, as_webdataset
+
+# WebDataset leaves files to the garbage collector.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+KEYS = [f"{i:010d}" for i in range(50)]
+
+
+@pytest.fixture(params=[False, True], ids=["single", "pairs"])
+def path(request: pytest.FixtureRequest, make_set) -> Path:
+    return make_set(pairs=request.param)
+
+
+@pytest.fixture
+def collect_garbage() -> Iterator[None]:
+    yield
+    gc.collect()
+
+
+def test_tarfile(path: Path) -> None:
+    names = []
+    for tar in sorted(path.glob("*.tar")):
+        with tarfile.open(tar) as file:
+            names += file.getnames()
+    assert sorted({name.split(".")[0] for name in names}) == KEYS
+    assert len(names) == 50 * open_shard_set(path).views_per_sample
+
+
+@pytest.mark.usefixtures("collect_garbage")
+def test_webdataset_unchanged(path: Path, render) -> None:
+    tars = [str(tar) for tar in sorted(path.glob("*.tar"))]
+    samples = list(wds.WebDataset(tars, shardshuffle=False).decode("rgb8"))
+    assert [sample["__key__"] for sample in samples] == KEYS
+    views = open_shard_set(path).views_per_sample
+    for extension, view in [("png", 0)] if views == 1 else [("view0.png", 0), ("view1.png", 1)]:
+        pixels = np.stack([sample[extension] for sample in samples]).transpose(0, 3, 1, 2)
+        assert (pixels == render(np.arange(50), views)[:, view]).all()
+
+
+@pytest.mark.usefixtures("collect_garbage")
+def test_hugging_face_datasets_unchanged(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, render) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    import datasets
+
+    datasets.disable_progress_bars()
+    views = open_shard_set(path).views_per_sample
+    column = "png" if views == 1 else "view0.png"
+    for options in ({"data_files": str(path / "*.tar")}, {"data_dir": str(path)}):
+        data = datasets.load_dataset("webdataset", split="train", cache_dir=str(tmp_path / "cache"), **options)
+        assert sorted(data["__key__"]) == KEYS
+        row = data[7]
+        assert (
+            np.asarray(row[column]).transpose(2, 0, 1) == render(np.array([int(row["__key__"])]), views)[0, 0]
+        ).all()
+
+
+@pytest.mark.usefixtures("collect_garbage")
+def test_as_webdataset(path: Path, render) -> None:
+    views = open_shard_set(path).views_per_sample
+    samples = list(as_webdataset(path))
+    assert [sample["__key__"] for sample in samples] == KEYS
+    first = samples[3]["png" if views == 1 else "view1.png"]
+    assert first.dtype == torch.uint8 and (first.numpy() == render(np.array([3]), views)[0, -1]).all()
+    assert isinstance(next(iter(as_webdataset(path, decode=None)))["png" if views == 1 else "view0.png"], bytes)
+
+
+def test_as_webdataset_checks_first(path: Path) -> None:
+    (path / "000001.tar").unlink()
+    with pytest.raises(DataError, match=r"000001\.tar"):
+        as_webdataset(path)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_as_torch_dataset(path: Path, render, workers: int) -> None:
+    dataset = as_torch_dataset(path, where="sample_index >= 10")
+    loader = DataLoader(dataset, batch_size=16, num_workers=workers)
+    views = open_shard_set(path).views_per_sample
+    seen = []
+    for images, indices in loader:
+        expected = render(indices.numpy(), views)
+        assert (images.numpy() == (expected[:, 0] if views == 1 else expected)).all()
+        seen += indices.tolist()
+    assert seen == list(range(10, 50)) and len(dataset) == 40
