@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -119,7 +120,9 @@ def json_option(function: Callable) -> Callable:
 
 
 def print_result(result: dict[str, Any], as_json: bool, title: str) -> None:
-    """A result on stdout: one JSON object, or a table of names and values for people."""
+    """A result on stdout, of the main process alone: one JSON object, or a table of names and values for people."""
+    if not is_main_process():
+        return
     if as_json:
         click.echo(json.dumps(result, allow_nan=False, default=str))
         return
@@ -132,6 +135,11 @@ def print_result(result: dict[str, Any], as_json: bool, title: str) -> None:
             continue
         table.add_row(name.replace("_", " "), f"{value:.4g}" if isinstance(value, float) else str(value))
     Console().print(table)
+
+
+def is_main_process() -> bool:
+    """Whether this is the process that speaks, under a launcher that counts them in RANK, or alone."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def print_rows(rows: list[dict[str, Any]], title: str) -> None:

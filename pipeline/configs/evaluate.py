@@ -1,4 +1,4 @@
-"""Options of `synthcl eval linear|knn|finetune|transfer`."""
+"""Options of `synthcl eval ...`."""
 
 from __future__ import annotations
 
@@ -110,3 +110,37 @@ class TransferConfig(EvaluationConfig):
             raise UsageError(
                 f"--test-data is given {len(self.test_data)} times and --data {len(self.data)} times; give one for each"
             )
+
+
+@dataclass(kw_only=True)
+class QualityConfig(Config):
+    data: str = option(help="Real images, best those the generator was trained on (as for train).", metavar="SPEC")
+    held_out_data: str | None = option(
+        None, help="Real images it has not seen; the test or validation split of --data if not given.", metavar="SPEC"
+    )
+    encoder: str = option(
+        "random:resnet18",
+        help="Frozen encoder to measure in: a run of train, best on real images alone, or random:BACKBONE. Numbers "
+        "compare only within one encoder.",
+        metavar="RUN",
+    )
+    num_samples: int | None = option(
+        None, help="Images of each kind at most, 10,000 if not given; the Fréchet distance depends on it.", minimum=2
+    )
+    k: int = option(5, help="Neighbour that sets the radius, for precision, recall, density and coverage.", minimum=1)
+    scores: str | None = option(
+        None, help="Keep each sample's scores in the shard set, as a side table of this name.", metavar="NAME"
+    )
+    batch_size: int = option(256, help="Images a forward pass.", minimum=1)
+    data_root: str = common.data_root_option()
+    seed: int = common.seed_option()
+
+
+@dataclass(kw_only=True)
+class AlignmentConfig(Config):
+    data: str = option(help="Images; the test or validation split unless another is named.", metavar="SPEC")
+    views: str = option("mocov2-cifar", help="Augmentation of the positive pairs.", choices=tuple(PRESETS))
+    num_images: int = option(10_000, help="Images at most.", minimum=2)
+    batch_size: int = option(256, help="Images a forward pass.", minimum=1)
+    data_root: str = common.data_root_option()
+    seed: int = common.seed_option()

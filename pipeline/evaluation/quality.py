@@ -1,0 +1,179 @@
+"""`eval quality`: how good, how varied and how original synthetic images are, in the features of a frozen encoder.
+
+Shapes: N real, M generated and H held-out images, F features.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...learners import create_backbone
+from ..configs.evaluate import QualityConfig
+from ..data import ImageStore, open_images, test_spec
+from ..encoder import Encoder, load_encoder
+from ..errors import DataError, UsageError
+from ..randomness import Key
+from ..run import read_config
+from ..shards.tables import write_side_table
+from .features import cached_features, choose_device
+from .frechet import frechet_distance
+from .manifold import Manifold, measure_manifold
+from .memorisation import Memorisation, measure_memorisation
+from .results import record_result
+from .samples import DRAWN_SAMPLES, is_shard_set, open_samples, random_part
+from .task import find_home
+
+log = logging.getLogger(__name__)
+
+RANDOM_PREFIX = "random:"
+
+
+@dataclass
+class _Images:
+    """The three sets of images and their features."""
+
+    stores: dict[str, ImageStore]
+    features: dict[str, Tensor]
+
+
+def evaluate_quality(source: str | Path, data: str, **options: Any) -> dict[str, Any]:
+    """Measure synthetic images against real ones.
+
+    Args:
+        source: a shard set, a generator, or any images.
+        data: SPEC of the real images, best those that the generator was trained on.
+        options: those of `QualityConfig`; see `synthcl eval quality --help`.
+
+    Returns:
+        `precision`, `recall`, `density`, `coverage`, `frechet_distance`, `authenticity`, `nearer_to_train`,
+        `train_distance`, `held_out_distance`; `frechet_distance_held_out`, what real images that were held out come
+        to; `encoder`, `encoder_hash`, `num_generated`, `num_real`, `num_held_out`, `seconds`, `warnings` and the
+        options.
+
+    Raises:
+        UsageError: options that cannot be used.
+        DataError: something that cannot be read, or too few images.
+    """
+    config = QualityConfig(data=data, **options)
+    started = time.monotonic()
+    if config.scores is not None and not is_shard_set(str(source)):
+        raise UsageError(f"--scores is for shard sets; {source} is none")
+    encoder, warnings = open_quality_encoder(config)
+    images = _open(str(source), config, encoder)
+    real, generated, held_out = (images.features.get(name) for name in ("real", "generated", "held_out"))
+    if min(len(real), len(generated)) <= config.k:
+        raise DataError(
+            f"{len(generated)} generated and {len(real)} real images are too few for --k {config.k}; give more images"
+        )
+    if min(len(real), len(generated)) <= real.shape[1]:
+        warnings.append(f"fewer images than features ({real.shape[1]}): the Fréchet distance means little")
+    manifold = measure_manifold(real, generated, config.k)
+    memorisation = measure_memorisation(generated, real, held_out)
+    if config.scores is not None:
+        write_side_table(source, config.scores, sample_scores(manifold, memorisation))
+    for warning in warnings:
+        log.warning(warning)
+    result = {
+        "task": "quality",
+        "source": str(source),
+        **_measures(manifold, memorisation, real, generated, held_out),
+        **{f"num_{name}": len(features) for name, features in images.features.items()},
+        **{n: v for n, v in asdict(config).items() if n != "data_root"},
+        "data": images.stores["real"].name,
+        "encoder_hash": encoder.weights_hash(),
+        "seconds": round(time.monotonic() - started, 3),
+        "warnings": warnings,
+    }
+    home = _home(config)
+    return record_result(home, result) if home is not None else result
+
+
+def sample_scores(manifold: Manifold, memorisation: Memorisation) -> dict[str, np.ndarray]:
+    """What is known of each generated sample, by column of a side table."""
+    columns = {
+        "inside": manifold.inside,
+        "density": manifold.balls.float() / manifold.k,
+        "train_distance": memorisation.train_distance,
+        "authentic": memorisation.authentic,
+    }
+    return {name: values.cpu().numpy() for name, values in columns.items()}
+
+
+def open_quality_encoder(config: QualityConfig) -> tuple[Encoder, list[str]]:
+    """The encoder that `--encoder` names, and what to be warned of.
+
+    Raises:
+        UsageError: an unknown backbone after `random:`.
+        DataError: no encoder there.
+    """
+    if not config.encoder.startswith(RANDOM_PREFIX):
+        return load_encoder(config.encoder), _attacked(config.encoder)
+    name = config.encoder.removeprefix(RANDOM_PREFIX)
+    size = open_images(config.data, split="train", data_root=config.data_root).image_size
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            return Encoder(create_backbone(name, image_size=size), name, size), []
+    except ValueError as error:
+        raise UsageError(f"--encoder {config.encoder}: {error}") from None
+
+
+def _attacked(run: str) -> list[str]:
+    """A generator that was trained against an encoder can be good for that one alone."""
+    try:
+        online = read_config(find_home(run)).get("online")
+    except DataError:
+        return []
+    warning = f"the encoder {run} was trained online, with a generator that worked against it; take a real-only encoder"
+    return [warning] if online else []
+
+
+def _open(source: str, config: QualityConfig, encoder: Encoder) -> _Images:
+    device = choose_device()
+    key = Key.from_seed(config.seed).child("evaluation", "quality")
+    limit = config.num_samples or DRAWN_SAMPLES
+    size = encoder.image_size
+    generated = open_samples(source, config.num_samples, config.seed, device, config.data_root)
+    real = open_images(config.data, image_size=size, split="train", data_root=config.data_root)
+    scored = config.held_out_data or test_spec(config.data)
+    stores = {"real": random_part(real, limit, key.child("real"))}
+    # A side table has a row for each sample of the set.
+    stores["generated"] = generated if config.scores else random_part(generated, limit, key.child("generated"))
+    if scored is not None:
+        held_out = open_images(scored, image_size=size, split="test", data_root=config.data_root)
+        stores["held_out"] = random_part(held_out, limit, key.child("held out"))
+    home = _home(config)
+    features = {
+        name: cached_features(
+            encoder, store, home and home / "cache" / "features", batch_size=config.batch_size, device=device
+        ).to(device)
+        for name, store in stores.items()
+    }
+    return _Images(stores, features)
+
+
+def _measures(
+    manifold: Manifold, memorisation: Memorisation, real: Tensor, generated: Tensor, held_out: Tensor | None
+) -> dict[str, float | None]:
+    return {
+        "precision": manifold.precision,
+        "recall": manifold.recall,
+        "density": manifold.density,
+        "coverage": manifold.coverage,
+        "frechet_distance": frechet_distance(real, generated),
+        "frechet_distance_held_out": None if held_out is None else frechet_distance(real, held_out),
+        **memorisation.summary(),
+    }
+
+
+def _home(config: QualityConfig) -> Path | None:
+    """The folder of the encoder, where features and results are kept; None for a random one."""
+    return None if config.encoder.startswith(RANDOM_PREFIX) else find_home(config.encoder)

@@ -1,0 +1,85 @@
+"""`eval alignment`: alignment and uniformity of an encoder's features."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..configs.evaluate import AlignmentConfig
+from ..data import ImageStore, open_images
+from ..encoder import Encoder, load_encoder
+from ..progress import Progress
+from ..randomness import Key
+from ..views import Augmentation, multi_view, normalize, to_float
+from .alignment import alignment, uniformity
+from .features import choose_device
+from .results import record_result
+from .samples import random_part
+from .task import find_home
+
+
+def evaluate_alignment(run: str | Path, data: str, **options: Any) -> dict[str, Any]:
+    """Alignment (of two views of an image) and uniformity (over images, one view each) of the encoder's features.
+
+    They are measured on the backbone's features, which probes see, not on the projection that the loss saw.
+
+    Args:
+        run: a run of `synthcl train`, or an encoder's folder.
+        data: SPEC of images; of their test or validation split, if there is one and no other is named.
+        options: those of `AlignmentConfig`.
+
+    Returns:
+        `alignment`, `uniformity`, `num_images`, `run`, `seconds`, the options; also written to RUN/evaluations/.
+    """
+    config = AlignmentConfig(data=data, **options)
+    started = time.monotonic()
+    encoder = load_encoder(run, choose_device())
+    split = "test" if _has_test_split(config) else "train"
+    store = open_images(data, image_size=encoder.image_size, split=split, data_root=config.data_root)
+    key = Key.from_seed(config.seed).child("evaluation", "alignment")
+    store = random_part(store, config.num_images, key.child("images"))
+    views = view_features(encoder, store, Augmentation(config.views, encoder.image_size), key, config.batch_size)
+    result = {
+        "task": "alignment",
+        "alignment": alignment(views[:, 0], views[:, 1]),
+        "uniformity": uniformity(views[:, 0]),
+        "run": str(run),
+        "encoder_hash": encoder.weights_hash(),
+        **{n: v for n, v in asdict(config).items() if n != "data_root"},
+        "data": store.name,
+        "num_images": len(store),
+        "seconds": round(time.monotonic() - started, 3),
+        "warnings": [],
+    }
+    return record_result(find_home(run), result)
+
+
+@torch.inference_mode()
+def view_features(
+    encoder: Encoder, store: ImageStore, augmentation: Augmentation, key: Key, batch_size: int
+) -> Tensor:
+    """Features of unit length (N, 2, F) of two views of each image, on the encoder's device."""
+    device = next(encoder.parameters()).device
+    features = []
+    with Progress(f"views of {store.name}", len(store), "images") as progress:
+        for start in range(0, len(store), batch_size):
+            numbers = np.arange(start, min(start + batch_size, len(store)))
+            images = to_float(store.read(numbers).to(device))
+            views = multi_view(images, torch.from_numpy(numbers).to(device), 2, augmentation, key.child("views"))
+            features.append(encoder.backbone(normalize(views.flatten(0, views.dim() - 4))).float())
+            progress.update(len(numbers) + start)
+    joined = F.normalize(torch.cat(features), dim=1)
+    return joined.unflatten(0, (-1, 2))
+
+
+def _has_test_split(config: AlignmentConfig) -> bool:
+    from ..data import test_spec
+
+    return test_spec(config.data) is not None

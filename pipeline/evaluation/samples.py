@@ -1,0 +1,98 @@
+"""What quality is measured of, as image stores: a shard set, samples drawn from a generator, or any images; and random
+parts of stores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...generators import Generator
+from ..data import ImageStore, Permutation, open_images
+from ..data.store import Indices, as_indices
+from ..errors import DataError, UsageError
+from ..generation import Renderer, open_generator, sample_key
+from ..randomness import Key
+from ..shards import open_shard_store
+
+
+class GeneratorStore(ImageStore):
+    """The first samples that `synthcl generate` writes with a seed, drawn when they are read."""
+
+    def __init__(self, generator: Generator, name: str, num_samples: int, seed: int, device: torch.device) -> None:
+        self.name, self.image_size = name, generator.image_size
+        self._num_samples = num_samples
+        self._render = Renderer(generator, sample_key(seed), None, device)
+
+    def __len__(self) -> int:
+        return self._num_samples
+
+    def read(self, indices: Indices) -> Tensor:
+        return self._render(as_indices(indices, len(self)))[:, 0].cpu()
+
+    def keys(self, indices: Indices) -> list[str]:
+        return [str(index) for index in as_indices(indices, len(self))]
+
+
+class PartStore(ImageStore):
+    """Some images of a store, in an order of their own."""
+
+    def __init__(self, store: ImageStore, part: np.ndarray) -> None:
+        self.name, self.image_size, self.class_names = store.name, store.image_size, store.class_names
+        self.labels = None if store.labels is None else store.labels[part]
+        self._store, self._part = store, part
+
+    def __len__(self) -> int:
+        return len(self._part)
+
+    def read(self, indices: Indices) -> Tensor:
+        return self._store.read(self._part[as_indices(indices, len(self))])
+
+    def keys(self, indices: Indices) -> list[str]:
+        return self._store.keys(self._part[as_indices(indices, len(self))])
+
+
+def random_part(store: ImageStore, num_images: int, key: Key) -> ImageStore:
+    """`num_images` of a store's images drawn without replacement, in random order; all of them if it has no more."""
+    order = Permutation(len(store), key)
+    return PartStore(store, order(np.arange(min(num_images, len(store)))))
+
+
+def is_shard_set(source: str) -> bool:
+    """Whether a source is a folder with a shard set of ours."""
+    return (Path(source) / ".synthcl" / "shardset.json").is_file()
+
+
+def open_samples(
+    source: str, num_samples: int | None, seed: int, device: torch.device, data_root: str | None = None
+) -> ImageStore:
+    """The samples of a shard set, of a generator (its first ones, of that seed), or any images.
+
+    Args:
+        source: a shard set, a generator (as `generate --generator` takes it), or a SPEC.
+        num_samples: how many to draw from a generator; sets are opened whole.
+        seed: of a generator's samples.
+        device: where a generator draws.
+        data_root: as for `open_images`.
+
+    Raises:
+        DataError: it is none of these, or a set that cannot be read.
+    """
+    if is_shard_set(source):
+        return open_shard_store(source)
+    try:
+        generator = open_generator(source, device)
+    except ValueError as no_generator:
+        try:
+            return open_images(source, data_root=data_root)
+        except UsageError as no_images:
+            raise DataError(
+                f"{source} is no shard set, no generator ({no_generator}) and no images ({no_images})"
+            ) from None
+    return GeneratorStore(generator, source, num_samples or DRAWN_SAMPLES, seed, device)
+
+
+DRAWN_SAMPLES = 10_000
+"""Drawn from a generator unless told otherwise. Ours."""

@@ -1,0 +1,121 @@
+"""`synthcl shards ...`, as users call it."""
+
+import json
+import shutil
+import sys
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from synthcl.cli.shards import shards
+from synthcl.pipeline.shards import ShardRecorder, write_shard_set
+
+
+@pytest.fixture
+def run():
+    """Call `synthcl shards ARGUMENTS`; the result has `json` of what was printed."""
+
+    def call(*arguments, code=0):
+        result = CliRunner().invoke(shards, [str(argument) for argument in arguments])
+        assert result.exit_code == code, result.output
+        assert "Traceback" not in result.output
+        result.json = json.loads(result.stdout) if result.stdout.startswith("{") else None
+        return result
+
+    return call
+
+
+def render(indices):
+    return (np.asarray(indices)[:, None, None, None, None] * np.ones((1, 1, 3, 8, 8))).astype(np.uint8)
+
+
+@pytest.fixture
+def sets(tmp_path):
+    """A folder with a complete set, a partial one, a recording and a damaged one."""
+    folder = tmp_path / "sets"
+    write_shard_set(folder / "a", {"seed": 7}, 30, 10, render, workers=0)
+    write_shard_set(folder / "deep" / "partial", {}, 30, 10, render, workers=0, num_processes=2)
+    write_shard_set(folder / "z", {}, 10, 10, render, workers=0)
+    (folder / "z" / "000000.tar").unlink()
+    with ShardRecorder(folder / "recorded", {}, workers=0) as recorder:
+        recorder.rewind(0)
+        for step in range(4):
+            recorder.append(step, render(np.arange(3) + 60 * step), hardness=np.arange(3.0) + step)
+        recorder.finish()
+    return folder
+
+
+def test_list(run, sets):
+    found = {row["name"]: row for row in run("list", sets, "--json").json["sets"]}
+    assert {name: row["state"] for name, row in found.items()} == {
+        "a": "complete",
+        "partial": "partial",
+        "recorded": "complete",
+        "z": "damaged",
+    }
+    assert (found["partial"]["num_published"], found["partial"]["num_samples"]) == (20, 30)
+    assert "000000.tar is missing" in found["z"]["error"] and found["a"]["recipe"]["seed"] == 7
+    table = run("list", sets).stdout
+    assert "complete" in table and "20 of 30" in table
+
+
+def test_list_of_nothing(run, tmp_path):
+    assert run("list", tmp_path, "--json").json == {"sets": []}
+    assert "there is no folder" in run("list", tmp_path / "no", code=1).stderr
+
+
+def test_info(run, sets):
+    row = run("info", sets / "a", "--json").json
+    assert row["num_samples"] == 30 and row["num_shards"] == 3 and row["image_size"] == 8 and row["recipe"]["seed"] == 7
+    assert len(row["recipe_hash"]) == 64
+    assert "is no shard set" in run("info", sets, "--json", code=1).stderr
+
+
+def test_verify(run, sets):
+    assert run("verify", sets / "a", "--json", "--decode").json == {"ok": True, "num_samples": 30, "errors": []}
+    tar = sets / "a" / "000001.tar"
+    data = bytearray(tar.read_bytes())
+    data[700] ^= 1
+    tar.write_bytes(bytes(data))
+    result = run("verify", sets / "a", "--json", code=1)
+    assert result.json["ok"] is False and result.json["num_samples"] == 29
+    assert [(e["shard"], e["key"]) for e in result.json["errors"]] == [("000001.tar", "0000000010")]
+    assert "0000000010" in run("verify", sets / "a", code=1).stdout
+    assert not run("verify", sets / "deep" / "partial", "--json", code=1).json["ok"]
+
+
+def test_preview(run, sets, tmp_path):
+    out = tmp_path / "grid.png"
+    result = run("preview", sets / "recorded", "--out", out, "--sort", "hardness", "--num-samples", 2, "--columns", 2)
+    assert "grid.png" in result.stdout.replace("\n", "") and Image.open(out).mode == "RGB"
+    pixels = np.asarray(Image.open(out))
+    assert {182, 181} <= set(np.unique(pixels)) and 0 not in pixels  # the hardest, to the bit
+    run("preview", sets / "recorded", "--out", out, "--where", "hardness < 0.5", "--ascending", "--sort", "step")
+    assert 182 not in np.unique(np.asarray(Image.open(out)))
+    assert "no column" in run("preview", sets / "a", "--out", out, "--sort", "beauty", code=2).stderr
+    assert "cannot be used" in run("preview", sets / "a", "--out", out, "--where", "beauty > 1", code=2).stderr
+    assert "there is no folder" in run("preview", sets / "a", "--out", tmp_path / "no" / "x.png", code=1).stderr
+
+
+def test_index(run, sets):
+    shutil.rmtree(sets / "a" / ".synthcl")
+    row = run("index", sets / "a", "--json").json
+    assert row["kind"] == "adopted" and row["num_samples"] == 30 and row["state"] == "complete"
+    assert run("verify", sets / "a", "--json").json["ok"]
+    assert "has no tars" in run("index", sets, code=1).stderr
+
+
+def test_score_needs_an_encoder(run, sets):
+    assert "there is no run" in run("score", sets / "a", "--encoder", sets / "nothing", code=1).stderr
+
+
+def test_help_needs_no_torch():
+    import subprocess
+
+    code = (
+        "import sys; from click.testing import CliRunner; from synthcl.cli.shards import shards;"
+        "assert CliRunner().invoke(shards, ['--help']).exit_code == 0; assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
