@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
-from ..pipeline.configs.evaluate import FinetuneConfig, KnnConfig, LinearConfig, TransferConfig
+from ..pipeline.configs.evaluate import (
+    AlignmentConfig,
+    FinetuneConfig,
+    KnnConfig,
+    LinearConfig,
+    QualityConfig,
+    TransferConfig,
+)
 from .command import Command, config_options, json_option
-from .evaluation_tables import print_evaluation
+from .evaluation_tables import print_evaluation, print_measures
 
 run_argument = click.argument("run", metavar="RUN")
 
@@ -29,7 +34,7 @@ def linear(config: LinearConfig, run: str, as_json: bool) -> None:
     """Linear probe: logistic regression on the features of the frozen encoder."""
     from ..pipeline.evaluation import evaluate_linear
 
-    print_evaluation(evaluate_linear(run, **_options(config)), as_json)
+    print_evaluation(evaluate_linear(run, **config.to_dict()), as_json)
 
 
 @evaluate.command(cls=Command)
@@ -40,7 +45,7 @@ def knn(config: KnnConfig, run: str, as_json: bool) -> None:
     """Weighted nearest neighbours in the features of the frozen encoder."""
     from ..pipeline.evaluation import evaluate_knn
 
-    print_evaluation(evaluate_knn(run, **_options(config)), as_json)
+    print_evaluation(evaluate_knn(run, **config.to_dict()), as_json)
 
 
 @evaluate.command(cls=Command)
@@ -51,7 +56,7 @@ def finetune(config: FinetuneConfig, run: str, as_json: bool) -> None:
     """Train encoder and classifier together with labels; the run's encoder stays as it is."""
     from ..pipeline.evaluation import evaluate_finetune
 
-    print_evaluation(evaluate_finetune(run, **_options(config)), as_json)
+    print_evaluation(evaluate_finetune(run, **config.to_dict()), as_json)
 
 
 @evaluate.command(cls=Command)
@@ -62,8 +67,26 @@ def transfer(config: TransferConfig, run: str, as_json: bool) -> None:
     """Linear probe on several image sets (--data may be repeated)."""
     from ..pipeline.evaluation import evaluate_transfer
 
-    print_evaluation(evaluate_transfer(run, **_options(config)), as_json)
+    print_evaluation(evaluate_transfer(run, **config.to_dict()), as_json)
 
 
-def _options(config: Any) -> dict[str, Any]:
-    return config.to_dict()
+@evaluate.command(cls=Command)
+@click.argument("source", metavar="SHARDS|GENERATOR")
+@config_options(QualityConfig)
+@json_option
+def quality(config: QualityConfig, source: str, as_json: bool) -> None:
+    """Precision, recall, density, coverage, Fréchet distance and memorisation of synthetic images."""
+    from ..pipeline.evaluation import evaluate_quality
+
+    print_measures(evaluate_quality(source, **config.to_dict()), as_json)
+
+
+@evaluate.command(cls=Command)
+@run_argument
+@config_options(AlignmentConfig)
+@json_option
+def alignment(config: AlignmentConfig, run: str, as_json: bool) -> None:
+    """Alignment and uniformity of the encoder's features."""
+    from ..pipeline.evaluation import evaluate_alignment
+
+    print_measures(evaluate_alignment(run, **config.to_dict()), as_json)

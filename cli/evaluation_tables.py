@@ -21,6 +21,28 @@ def print_evaluation(result: dict[str, Any], as_json: bool) -> None:
     Console().print(_several(result) if "results" in result else _single(result))
 
 
+def print_measures(result: dict[str, Any], as_json: bool) -> None:
+    """A result without a classifier on stdout: one JSON object, or a table of its numbers."""
+    if as_json:
+        click.echo(json.dumps(result, allow_nan=False, default=str))
+        return
+    from rich.console import Console
+
+    table = _table(f"{result['task']} of {result.get('source', result.get('run'))}", show_header=False)
+    for name, value in result.items():
+        if isinstance(value, float) and name != "seconds":
+            table.add_row(name.replace("_", " "), f"{value:.4g}")
+    for name in ("num_generated", "num_real", "num_held_out", "num_images"):
+        if name in result:
+            table.add_row(name.replace("num_", "").replace("_", " ") + " images", f"{result[name]:,}")
+    for name in ("data", "encoder", "views"):
+        if name in result:
+            table.add_row(name, str(result[name]))
+    for warning in result["warnings"]:
+        table.add_row("warning", warning)
+    Console().print(table)
+
+
 def _single(result: dict[str, Any]) -> Any:
     """A row for each thing to know."""
     table = _table(f"{result['task']} of {result['run']}", show_header=False)

@@ -66,7 +66,7 @@ def _real(config: DemoConfig) -> Tensor:
 
 
 def _samples(generator: Path, config: DemoConfig) -> Tensor:
-    model = open_generator(generator)
+    model = open_generator(str(generator))
     draws = sample_key(config.seed).at(torch.arange(NUM_IMAGES))
     with torch.no_grad():
         return model(model.sample_latents(NUM_IMAGES, draws=draws)) * 0.5 + 0.5

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ..generators import Generator, GeneratorTrainer, load_generator
+from ..generators.fingerprint import fingerprint
 from .configs.generate import GenerateConfig
 from .distributed import create_accelerator
 from .files import write_folder
@@ -33,10 +33,9 @@ def generate(config: GenerateConfig) -> dict[str, Any]:
     """
     accelerator = create_accelerator("fp32")
     started = time.monotonic()
-    folder = locate_generator(config.generator)
-    generator = open_generator(config.generator, accelerator.device)
+    generator = open_generator(config.generator, accelerator.device, **config.sampling_options())
     recipe = {
-        "generator": {"class": type(generator).__name__, "weights": weights_hash(folder), **generator.recipe},
+        "generator": {"class": type(generator).__name__, "weights": fingerprint(generator), **generator.recipe},
         "seed": config.seed,
         "image_size": generator.image_size,
         "pair_strength": config.pair_strength if config.pairs else None,
@@ -106,10 +105,10 @@ def to_bytes(images: Tensor) -> Tensor:
     return (images * 0.5 + 0.5).mul(255).round_().clamp_(0, 255).to(torch.uint8)
 
 
-def locate_generator(path: str | Path) -> Path:
-    """The folder of a generator's weights: the one given, or the one inside a run of `pretrain`."""
-    inside = Path(path) / "generator"
-    return inside if inside.is_dir() else Path(path)
+def locate_generator(source: str) -> str:
+    """What `load_generator` is to open: the generator inside a run of `pretrain` or `train`, or `source` as it is."""
+    inside = Path(source) / "generator"
+    return str(inside) if inside.is_dir() else source
 
 
 def save_generator(trainer: GeneratorTrainer, run: Path) -> None:
@@ -117,27 +116,20 @@ def save_generator(trainer: GeneratorTrainer, run: Path) -> None:
     write_folder(run / "generator", lambda folder: trainer.save_pretrained(folder))
 
 
-def open_generator(path: str | Path, device: torch.device | str = "cpu") -> Generator:
-    """The generator in a folder or in a run of `pretrain`, frozen.
+def open_generator(source: str, device: torch.device | str = "cpu", **options: Any) -> Generator:
+    """A generator to draw from, frozen.
+
+    Args:
+        source: a run of `pretrain` or `train`, a generator's folder, a hub id, or `module:Class`.
+        device: where to.
+        options: of the kind, such as `sampler`; see `load_generator`.
 
     Raises:
-        ValueError: there is none.
+        ValueError: there is none, or its kind does not take an option.
     """
-    return load_generator(locate_generator(path)).to(device).eval().requires_grad_(False)
+    return load_generator(locate_generator(source), **options).to(device).eval().requires_grad_(False)
 
 
 def sample_key(seed: int) -> Key:
     """What the latents of generated samples are drawn from, by sample index."""
     return Key.from_seed(seed).child("generate")
-
-
-def weights_hash(folder: Path) -> str:
-    """SHA-256 over the names and contents of a generator's weight and configuration files.
-
-    The discriminator beside them takes no part in a sample, and none in the hash.
-    """
-    digest = hashlib.sha256()
-    for file in sorted(folder.glob("*.json")) + sorted(folder.glob("*.safetensors")):
-        digest.update(file.name.encode())
-        digest.update(file.read_bytes())
-    return digest.hexdigest()

@@ -84,14 +84,16 @@ def pretrain(config: PretrainConfig) -> dict[str, Any]:
 
 
 def _create_trainer(config: PretrainConfig, image_size: int, device: torch.device) -> GeneratorTrainer:
-    options = {"learning_rate": config.learning_rate, "ema_decay": config.ema_decay}
+    given = {"learning_rate": config.learning_rate, "ema_decay": config.ema_decay}
+    options = {name: value for name, value in given.items() if value is not None} | config.sampling_options()
+    options |= {name: True for name in ("flip", "bf16") if getattr(config, name)}
     return create_trainer(
         config.generator,
         image_size,
         preset=config.preset,
         device=device,
         synchronise=average_gradients,
-        **{name: value for name, value in options.items() if value is not None},
+        **options,
     )
 
 

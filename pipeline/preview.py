@@ -15,7 +15,7 @@ from .grids import save_grid
 
 def preview(config: PreviewConfig) -> dict[str, Any]:
     """Write a PNG grid of a generator's first samples, the same ones that `generate` writes first."""
-    generator = open_generator(config.generator)
+    generator = open_generator(config.generator, **config.sampling_options())
     path = Path(config.out)
     if not path.parent.is_dir():
         raise DataError(f"--out {path}: there is no folder {path.parent}; make it first")

@@ -23,14 +23,18 @@ class Preset:
     layers_per_block: int
     attention_size: int
     """The resolution, in pixels, at which the levels attend; the middle, at the lowest, always does."""
+    learning_rate: float
+    """AdamW's: DDPM's for its network, and larger for smaller ones (ours)."""
     head_size: int = 64
     groups: int = 32
 
 
 PRESETS = {
-    "tiny": Preset(narrow=32, wide=64, layers_per_block=1, attention_size=0, head_size=32, groups=8),
-    "small": Preset(narrow=64, wide=128, layers_per_block=2, attention_size=16),
-    "base": Preset(narrow=128, wide=256, layers_per_block=2, attention_size=16),
+    "tiny": Preset(
+        narrow=32, wide=64, layers_per_block=1, attention_size=0, learning_rate=5e-4, head_size=32, groups=8
+    ),
+    "small": Preset(narrow=64, wide=128, layers_per_block=2, attention_size=16, learning_rate=3e-4),
+    "base": Preset(narrow=128, wide=256, layers_per_block=2, attention_size=16, learning_rate=2e-4),
 }
 
 

@@ -18,7 +18,7 @@ from ..ema import decay_at, update_average
 from .generator import DiffusionGenerator
 from .lora import add_lora, merged
 from .objective import check_prediction, denoising_loss, flip, levels, min_snr_weights, target
-from .presets import unet_config
+from .presets import choose_preset, unet_config
 
 NUM_TIMESTEPS = 1000
 """T, as in DDPM (arXiv 2006.11239, section 4)."""
@@ -33,7 +33,7 @@ class DiffusionTrainer(GeneratorTrainer):
     Args:
         generator: G, with the weights to start from; those that take a gradient are trained.
         device: where it is to be.
-        learning_rate: AdamW's. 5e-4 is ours, for a network from scratch.
+        learning_rate: AdamW's; `create` and `from_pretrained` choose one that suits the network.
         warmup_steps: the learning rate rises linearly over the first of them (ours).
         weight_decay: AdamW's.
         snr_gamma: of the min-SNR weights; 5 as in the paper.
@@ -101,14 +101,15 @@ class DiffusionTrainer(GeneratorTrainer):
             prediction: what the network gives, `epsilon` as in DDPM or `v_prediction`. The loss is the same;
                 v is our choice, as its first step down from pure noise divides by nothing small: on 8-pixel digits
                 after 1,500 steps it has precision 0.75 and recall 0.87, where epsilon has 0.68 and 0.87.
-            options: as for the class.
+            options: as for the class; the learning rate is the preset's if not given.
         """
         scheduler = DDIMScheduler(
             num_train_timesteps=NUM_TIMESTEPS,
             prediction_type=check_prediction(prediction),
             timestep_spacing="trailing",
         )
-        return cls(DiffusionGenerator(UNet2DModel(**unet_config(image_size, preset)), scheduler), **options)
+        generator = DiffusionGenerator(UNet2DModel(**unet_config(image_size, preset)), scheduler)
+        return cls(generator, **{"learning_rate": choose_preset(image_size, preset).learning_rate, **options})
 
     @classmethod
     def from_pretrained(

@@ -39,13 +39,13 @@ class GANTrainer(GeneratorTrainer):
         device: where both are to be.
         learning_rate: Adam's, for both; 0.064 over the greatest width if not given (ours; see `default_learning_rate`).
         gamma: weight of each gradient penalty (half of it, as in the papers). R3GAN's at 32 pixels falls from 0.05; 0.2
-            (ours) did better in short runs of narrow networks, on digits and on CIFAR-10.
+            (ours) came further in a short run of a narrow network on CIFAR-10 (one seed); at length it is untried.
         penalty_every: compute the penalties on one step in this many, with as many times the weight, as StyleGAN2 does
             (arXiv 1912.04958, section 3.1); they are half of a step's cost. 1 is R3GAN's; see also `Preset`.
         ema_decay: of G's moving average, a step.
         ema_warmup: ramp the decay up from 0, for a fresh G; a G and an average that start equal need none.
-        augment: DiffAugment's parts, of colour, translation and cutout, or "none". Colour is for small sets: without it
-            short runs on digits and on CIFAR-10 came further.
+        augment: DiffAugment's parts, of colour, translation and cutout, or "none". Short runs came further without colour, on
+            digits (two seeds) and on CIFAR-10 (one); it may pay in long ones on small sets, which are untried.
         hardness_clip: the largest ratio of hard to realism gradient of a sample's image (ours; see `join_gradients`).
         precision: "fp32", or "bf16" for the residual stages' convolutions.
         synchronise: averages gradients over processes.
@@ -207,7 +207,7 @@ class GANTrainer(GeneratorTrainer):
 
 
 def default_learning_rate(widths: Sequence[int]) -> float:
-    """0.064 / greatest width: 2e-3 at 32 channels, the best of those tried on 8-pixel digits (ours).
+    """0.064 / greatest width: 2e-3 at 32 channels, the better of 1e-3 and 2e-3 on 8-pixel digits (ours; one seed).
 
     Adam's rate falls as 1 / width, as for hidden layers in arXiv 2203.03466, table 3.
     """

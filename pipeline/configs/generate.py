@@ -5,13 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..errors import UsageError
-from ..options import Config, option
+from ..options import option
 from . import common
+from .sampling import SourceConfig
 
 
 @dataclass(kw_only=True)
-class GenerateConfig(Config):
-    generator: str = option(help="A pretrained generator: a folder that `pretrain` wrote.", metavar="DIR")
+class GenerateConfig(SourceConfig):
+    generator: str = option(
+        help="A generator: a run of `pretrain`, a diffusers pipeline (folder or hub id), or package.module:Class.",
+        metavar="DIR|HUB_ID",
+    )
     num_samples: int = option(help="Latents to draw.", minimum=1)
     out: str = option(help="Folder of the shard set.", metavar="DIR")
     pairs: bool = option(False, help="Two similar images of each latent instead of one.")

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..options import Config, option
+from ..options import option
 from . import common
+from .sampling import SourceConfig
 
 
 @dataclass(kw_only=True)
-class PreviewConfig(Config):
-    generator: str = option(help="A pretrained generator: a folder that `pretrain` wrote.", metavar="DIR")
+class PreviewConfig(SourceConfig):
+    generator: str = option(
+        help="A generator: a run of `pretrain`, a diffusers pipeline (folder or hub id), or package.module:Class.",
+        metavar="DIR|HUB_ID",
+    )
     out: str = option(help="The picture to write.", metavar="FILE.png")
     num_samples: int = option(64, help="Samples to show.", minimum=1, maximum=4096)
     columns: int = option(8, help="Samples a row.", minimum=1)

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 from ...learners import learner_names
 from ..errors import UsageError
-from ..options import Config, option
+from ..options import option
 from ..views.presets import PRESETS
 from . import common
+from .sampling import SamplingConfig
 
 
 @dataclass(kw_only=True)
-class TrainConfig(Config):
+class TrainConfig(SamplingConfig):
     data: str = common.data_option()
     out: str = option(help="Folder of the run.", metavar="DIR", may_change=True)
 
@@ -55,6 +56,13 @@ class TrainConfig(Config):
     )
     generator_learning_rate: float | None = option(
         None, help="--online: of generator and discriminator; the kind's own if not given.", above=0
+    )
+
+    lora_rank: int | None = option(
+        None, help="--online with diffusion: train adapters of this rank instead of all weights.", minimum=1
+    )
+    gradient_steps: int | None = option(
+        None, help="--online with diffusion: last sampling steps that carry the gradient (DRaFT-K).", minimum=1
     )
 
     learner: str = option("simclr", help="Method of contrastive learning.", choices=learner_names())

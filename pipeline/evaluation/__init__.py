@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from .features import cached_features, extract_features
     from .probes import evaluate_finetune, evaluate_knn, evaluate_linear, evaluate_transfer
     from .quality import evaluate_quality
+    from .representation import evaluate_alignment
 
 _HOMES = {
     "alignment": "alignment",
     "cached_features": "features",
+    "evaluate_alignment": "representation",
     "evaluate_finetune": "probes",
     "evaluate_knn": "probes",
     "evaluate_linear": "probes",
@@ -32,6 +34,7 @@ _HOMES = {
 __all__ = [
     "alignment",
     "cached_features",
+    "evaluate_alignment",
     "evaluate_finetune",
     "evaluate_knn",
     "evaluate_linear",

@@ -1,4 +1,5 @@
-"""Alignment and uniformity of features on the unit sphere (Wang and Isola 2020, arXiv 2005.10242, equations 1 and 2).
+"""Alignment and uniformity of features on the unit sphere (Wang and Isola 2020, arXiv 2005.10242, section
+4.1).
 
 Shapes: N points of F features.
 """

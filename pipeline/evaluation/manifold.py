@@ -3,7 +3,7 @@
 Each real point has a ball that reaches to its k-th nearest real neighbour. Precision is the part of the generated
 points inside some real ball, recall the same with the parts exchanged (Kynkäänniemi et al. 2019, arXiv 1904.06991,
 equations 1 and 2). Density counts the real balls that a generated point is in, over k; coverage is the part of the real
-balls that hold a generated point (Naeem et al. 2020, arXiv 2002.09797, equations 4 and 5).
+balls that hold a generated point (Naeem et al. 2020, arXiv 2002.09797, section 3).
 
 Shapes: N real and M generated points of F features.
 """
@@ -18,7 +18,7 @@ from torch import Tensor
 from .distances import distance_blocks, neighbour_distances
 
 NEAREST_K = 5
-"""Recommended for density and coverage (arXiv 2002.09797, section 4.1)."""
+"""Recommended for density and coverage (arXiv 2002.09797)."""
 
 
 @dataclass(frozen=True)

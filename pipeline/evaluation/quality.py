@@ -53,10 +53,10 @@ def evaluate_quality(source: str | Path, data: str, **options: Any) -> dict[str,
         options: those of `QualityConfig`; see `synthcl eval quality --help`.
 
     Returns:
-        `precision`, `recall`, `density`, `coverage`, `frechet_distance`, `authenticity`, `nearer_to_train`,
-        `train_distance`, `held_out_distance`; `frechet_distance_held_out`, what real images that were held out come
-        to; `encoder`, `encoder_hash`, `num_generated`, `num_real`, `num_held_out`, `seconds`, `warnings` and the
-        options.
+        `precision`, `recall`, `density`, `coverage` (see manifold.py), `frechet_distance`, and
+        `frechet_distance_held_out`, what real images that were held out come to; `authenticity`, `nearer_to_train`,
+        `nearer_than_held_out`, `train_distance`, `held_out_distance` (see memorisation.py); `encoder`, `encoder_hash`,
+        `num_generated`, `num_real`, `num_held_out`, `seconds`, `warnings` and the options.
 
     Raises:
         UsageError: options that cannot be used.
@@ -101,7 +101,7 @@ def sample_scores(manifold: Manifold, memorisation: Memorisation) -> dict[str, n
     columns = {
         "inside": manifold.inside,
         "density": manifold.balls.float() / manifold.k,
-        "train_distance": memorisation.train_distance,
+        "train_distance": memorisation.train_gap,
         "authentic": memorisation.authentic,
     }
     return {name: values.cpu().numpy() for name, values in columns.items()}

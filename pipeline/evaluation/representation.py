@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..configs.evaluate import AlignmentConfig
-from ..data import ImageStore, open_images
+from ..data import ImageStore, open_images, test_spec
 from ..encoder import Encoder, load_encoder
 from ..progress import Progress
 from ..randomness import Key
@@ -41,7 +41,7 @@ def evaluate_alignment(run: str | Path, data: str, **options: Any) -> dict[str, 
     config = AlignmentConfig(data=data, **options)
     started = time.monotonic()
     encoder = load_encoder(run, choose_device())
-    split = "test" if _has_test_split(config) else "train"
+    split = "test" if test_spec(config.data) is not None else "train"
     store = open_images(data, image_size=encoder.image_size, split=split, data_root=config.data_root)
     key = Key.from_seed(config.seed).child("evaluation", "alignment")
     store = random_part(store, config.num_images, key.child("images"))
@@ -62,9 +62,7 @@ def evaluate_alignment(run: str | Path, data: str, **options: Any) -> dict[str, 
 
 
 @torch.inference_mode()
-def view_features(
-    encoder: Encoder, store: ImageStore, augmentation: Augmentation, key: Key, batch_size: int
-) -> Tensor:
+def view_features(encoder: Encoder, store: ImageStore, augmentation: Augmentation, key: Key, batch_size: int) -> Tensor:
     """Features of unit length (N, 2, F) of two views of each image, on the encoder's device."""
     device = next(encoder.parameters()).device
     features = []
@@ -73,13 +71,6 @@ def view_features(
             numbers = np.arange(start, min(start + batch_size, len(store)))
             images = to_float(store.read(numbers).to(device))
             views = multi_view(images, torch.from_numpy(numbers).to(device), 2, augmentation, key.child("views"))
-            features.append(encoder.backbone(normalize(views.flatten(0, views.dim() - 4))).float())
+            features.append(encoder.backbone(normalize(views)).float())
             progress.update(len(numbers) + start)
-    joined = F.normalize(torch.cat(features), dim=1)
-    return joined.unflatten(0, (-1, 2))
-
-
-def _has_test_split(config: AlignmentConfig) -> bool:
-    from ..data import test_spec
-
-    return test_spec(config.data) is not None
+    return F.normalize(torch.cat(features), dim=1).unflatten(0, (-1, 2))

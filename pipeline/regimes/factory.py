@@ -9,11 +9,12 @@ from contextlib import contextmanager
 from accelerate import Accelerator
 
 from ...generators import GeneratorTrainer, load_trainer
+from ...generators.fingerprint import fingerprint
 from ..configs.train import TrainConfig
 from ..data import cached
 from ..distributed import average_gradients
 from ..errors import UsageError
-from ..generation import locate_generator, weights_hash
+from ..generation import locate_generator
 from ..randomness import Key
 from ..shards import ShardRecorder, open_shard_set
 from .assembly import RealImages, ViewMaker
@@ -54,11 +55,15 @@ def _offline(config: TrainConfig, real: RealImages, views: ViewMaker, share: Sha
 
 
 def _trainer(config: TrainConfig, image_size: int, accelerator: Accelerator) -> GeneratorTrainer:
-    options = {"ema_decay": config.pair_ema_decay, "hardness_clip": config.hardness_clip}
-    if config.generator_learning_rate is not None:
-        options["learning_rate"] = config.generator_learning_rate
-    folder = locate_generator(config.generator)
-    trainer = load_trainer(folder, device=accelerator.device, synchronise=average_gradients, **options)
+    options = {"ema_decay": config.pair_ema_decay, "hardness_clip": config.hardness_clip, **config.sampling_options()}
+    given = {
+        "learning_rate": config.generator_learning_rate,
+        "lora_rank": config.lora_rank,
+        "gradient_steps": config.gradient_steps,
+    }
+    options |= {name: value for name, value in given.items() if value is not None}
+    source = locate_generator(config.generator)
+    trainer = load_trainer(source, device=accelerator.device, synchronise=average_gradients, **options)
     if trainer.generator.image_size != image_size:
         size = trainer.generator.image_size
         raise UsageError(
@@ -80,7 +85,7 @@ def recording(config: TrainConfig, regime: Regime, main_process: bool) -> Iterat
         yield
         return
     assert isinstance(regime, OnlineRegime), "the options allow --record with --online alone"
-    generator = weights_hash(locate_generator(config.generator))
+    generator = fingerprint(regime.trainer.generator)
     if not main_process:
         regime.recording = RunRecording(None, generator[:12])
         yield

@@ -45,6 +45,18 @@ def test_people_get_a_table(synthcl, encoder_run, command):
     assert "digits:test" in out and "top-1 %" in out and max(map(len, out.splitlines())) <= 80
 
 
+def test_quality_of_a_generator(synthcl, encoder_run, generator):
+    arguments = ["eval", "quality", generator, "--data", "digits", "--encoder", encoder_run, "--num-samples", 20]
+    result = synthcl(*arguments, "--json").json
+    assert {"precision", "recall", "density", "coverage", "frechet_distance", "authenticity"} <= set(result)
+    assert "frechet distance" in synthcl(*arguments).stdout
+
+
+def test_alignment(synthcl, encoder_run):
+    result = synthcl("eval", "alignment", encoder_run, "--data", "digits", "--num-images", 50, "--json").json
+    assert result["alignment"] > 0 > result["uniformity"]
+
+
 def test_scoring_on_the_training_split_is_said(synthcl, encoder_run):
     result = synthcl(
         "eval", "knn", encoder_run, "--data", "digits", "--test-data", "digits:train", "--json"

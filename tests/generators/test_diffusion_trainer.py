@@ -11,6 +11,7 @@ from diffusers import DDIMScheduler, UNet2DModel
 
 from synthcl.generators import load_generator
 from synthcl.generators.diffusion import DiffusionGenerator, DiffusionTrainer
+from synthcl.generators.diffusion.presets import PRESETS
 from synthcl.generators.ema import decay_at
 from synthcl.pipeline.randomness import Key
 
@@ -258,3 +259,8 @@ def test_options_of_the_solver_reach_both_generators():
     trainer = DiffusionTrainer.create(8, preset="tiny", sampler="ddim", sampling_steps=7, prediction="v_prediction")
     for generator in (trainer.generator, trainer.ema):
         assert (generator.sampler, generator.sampling_steps, generator.prediction) == ("ddim", 7, "v_prediction")
+
+
+def test_the_learning_rate_is_the_presets_unless_given():
+    assert DiffusionTrainer.create(8, preset="tiny").learning_rate == PRESETS["tiny"].learning_rate
+    assert DiffusionTrainer.create(8, preset="tiny", learning_rate=0.1).learning_rate == 0.1

@@ -1,0 +1,300 @@
+"""What shard sets are measured by: reading beside webdataset, writing beside the bare generator, large sets, kills.
+
+    python benchmarks/shards.py read  [--image-size 32] [--format png]   images/s on one core, side by side
+    python benchmarks/shards.py write [--generator DIR]                  samples/s over those of the generator alone
+    python benchmarks/shards.py large                                    10 million rows: open, --where, first reads
+    python benchmarks/shards.py kills [--kills 100]                      kill -9 at random moments of `generate`
+
+Each prints one JSON object. Contestants take turns, after a warm-up round; rates are medians over the rounds, with the
+smallest and largest. Images are smoothed noise, which compresses about as photographs do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import json
+import os
+import platform
+import random
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from synthcl.pipeline.shards import write_shard_set
+
+ROUNDS = 5
+
+
+def photographs(indices: np.ndarray, size: int) -> np.ndarray:
+    """(N, 1, 3, size, size) uint8: noise with a spectrum like that of photographs, a function of the index."""
+    frequency = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None]) + 1 / size
+    images = np.empty((len(indices), 1, 3, size, size), dtype=np.uint8)
+    for i, index in enumerate(indices):
+        noise = np.random.default_rng(int(index)).normal(size=(3, size, size))
+        smooth = np.fft.irfft2(np.fft.rfft2(noise) / frequency**1.3, s=(size, size))
+        smooth = smooth + 0.7 * smooth.mean(axis=0)
+        images[i, 0] = (128 + 60 * smooth / smooth.std()).clip(0, 255)
+    return images
+
+
+def compare(
+    contestants: dict[str, Callable[[], int]], clock: Callable[[], float] = time.perf_counter
+) -> dict[str, dict[str, float]]:
+    """Images/s of each; each returns how many images it made."""
+    rates: dict[str, list[float]] = {name: [] for name in contestants}
+    for work in contestants.values():
+        work()
+    for _ in range(ROUNDS):
+        for name, work in contestants.items():
+            start = clock()
+            count = work()
+            rates[name].append(count / (clock() - start))
+    return {
+        name: {"median": round(statistics.median(r)), "min": round(min(r)), "max": round(max(r))}
+        for name, r in rates.items()
+    }
+
+
+def read(options: argparse.Namespace) -> dict[str, Any]:
+    """Our reader, sequential and shuffled, against webdataset's decoders and a bare decoding loop, on one core."""
+    import torch
+    import webdataset as wds
+    from torchvision.io import ImageReadMode, decode_image
+
+    from synthcl.pipeline.shards import open_shard_set
+
+    torch.set_num_threads(1)
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "set"
+        count, size = options.num_samples, options.image_size
+        write_shard_set(path, {}, count, 1000, lambda i: photographs(i, size), workers=0, image_format=options.format)
+        shards = open_shard_set(path)
+        tars = [str(tar) for tar in sorted(path.glob("*.tar"))]
+        order = np.random.default_rng(0).permutation(count)
+        files = [torch.frombuffer(bytearray(f[0]), dtype=torch.uint8) for f in shards.read_encoded(range(count))]
+
+        def ours(indices: np.ndarray) -> int:
+            return sum(len(shards.read_views(batch)) for batch in np.array_split(indices, max(1, count // 256)))
+
+        def peer(decoder: str) -> int:
+            batches = wds.WebDataset(tars, shardshuffle=False).decode(decoder).to_tuple(options.format).batched(256)
+            return sum(len(batch[0]) for batch in batches)
+
+        contestants = {
+            "synthcl, in order": lambda: ours(np.arange(count)),
+            "synthcl, shuffled": lambda: ours(order),
+            "webdataset, PIL to arrays": lambda: peer("rgb8"),
+            "webdataset, PIL to tensors": lambda: peer("torchrgb8"),
+            "torchvision.io.decode_image in a loop": lambda: len([decode_image(f, ImageReadMode.RGB) for f in files]),
+        }
+        rates = compare(contestants, time.process_time)  # CPU seconds, which other work on the machine does not change
+        mean = sum(map(len, files)) / count
+    slowest_of_ours = min(rates["synthcl, in order"]["median"], rates["synthcl, shuffled"]["median"])
+    peers = [rates[name]["median"] for name in rates if name.startswith("webdataset")]
+    return {
+        "images_per_second_per_core": rates,
+        "over_webdataset": round(slowest_of_ours / max(peers), 2),
+        "over_bare_decoding": round(slowest_of_ours / rates["torchvision.io.decode_image in a loop"]["median"], 2),
+        "image_size": size,
+        "format": options.format,
+        "mean_file_bytes": round(mean),
+        "num_samples": count,
+    }
+
+
+def write(options: argparse.Namespace) -> dict[str, Any]:
+    """`write_shard_set` against the same calls of the generator without it."""
+    import torch
+
+    from synthcl.pipeline.generation import Renderer, open_generator, sample_key
+
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if options.generator:
+        generator = open_generator(options.generator, device)
+    else:
+        from synthcl.generators.gan import GanGenerator
+
+        torch.manual_seed(0)
+        generator = GanGenerator(image_size=options.image_size).to(device).eval().requires_grad_(False)
+    render = Renderer(generator, sample_key(0), None, device)
+    count, batch = options.num_samples, options.batch_size
+
+    def bare() -> int:
+        for start in range(0, count, batch):
+            images = render(np.arange(start, min(start + batch, count)))
+        images.cpu()
+        return count
+
+    def written() -> int:
+        with tempfile.TemporaryDirectory() as folder:
+            info = write_shard_set(
+                Path(folder) / "set", {}, count, 10_000, render, batch_size=batch, workers=options.workers
+            )
+        return info.written
+
+    rates = compare({"generator alone": bare, "written to shards": written})
+    ratio = rates["written to shards"]["median"] / rates["generator alone"]["median"]
+    return {"samples_per_second": rates, "ratio": round(ratio, 3), "device": str(device), "num_samples": count}
+
+
+def large(options: argparse.Namespace) -> dict[str, Any]:
+    """A set of 10 million rows: sidecars, and tars of the right length without content."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "set"
+        make_large(path, options.num_rows)
+        code = (
+            "import json, resource, sys, time\n"
+            "import numpy as np\n"
+            "from synthcl.pipeline.shards.folder import LocalFolder\n"
+            "from synthcl.pipeline.shards.index import SetIndex\n"
+            "from synthcl.pipeline.shards.select import select_rows\n"
+            "from pathlib import Path\n"
+            "peak = lambda: round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)\n"
+            "found = {'imported_mb': peak()}\n"
+            "start = time.perf_counter(); index = SetIndex(LocalFolder(Path(sys.argv[1])))\n"
+            "found |= {'rows': len(index), 'open_seconds': time.perf_counter() - start, 'open_peak_mb': peak()}\n"
+            "start = time.perf_counter(); rows = select_rows(index, 'hardness > 2 and sample_index < 9000000')\n"
+            "found |= {'where_rows': len(rows), 'where_seconds': time.perf_counter() - start, 'where_peak_mb': peak()}\n"
+            "start = time.perf_counter()\n"
+            "for shard in range(len(index.shards)): index.places(shard)\n"
+            "found |= {'all_places_seconds': time.perf_counter() - start, 'all_places_peak_mb': peak()}\n"
+            "print(json.dumps(found))\n"
+        )
+        process = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
+    return json.loads(process.stdout)
+
+
+def make_large(path: Path, num_rows: int, per_shard: int = 10_000) -> None:
+    """Sidecars as a recording has them, each a copy of the first with its own numbers."""
+    import pyarrow as pa
+
+    from synthcl.pipeline.shards.finish import index_entry
+    from synthcl.pipeline.shards.layout import HIDDEN, end_marker, shard_name, sidecar_path
+    from synthcl.pipeline.shards.setfile import SetFile, read_set_file
+    from synthcl.pipeline.shards.sidecar import TarFacts, build_table, write_sidecar
+
+    write_shard_set(path, {"seed": 0}, 1, per_shard, lambda i: photographs(i, 32), workers=0)
+    content: SetFile = read_set_file(path)
+    rng = np.random.default_rng(0)
+    entries = []
+    for number in range(num_rows // per_shard):
+        sizes = rng.integers(2000, 2600, per_shard)
+        ends = np.cumsum(512 + sizes + (-sizes) % 512)
+        places = {
+            "offset": (np.concatenate(([0], ends[:-1])) + 512)[:, None],
+            "size": sizes[:, None],
+            "crc32": rng.integers(0, 2**32, (per_shard, 1), dtype=np.uint32),
+            "header_crc32": rng.integers(0, 2**32, (per_shard, 1), dtype=np.uint32),
+        }
+        length = int(ends[-1]) + len(end_marker(int(ends[-1])))
+        extra = {"hardness": pa.array(rng.normal(0, 1.5, per_shard), pa.float32())}
+        table = build_table(shard_name(number), number * per_shard, 0, places, extra)
+        facts = TarFacts(shard_name(number), content.recipe.hash, length, "0" * 64, 32, 1)
+        sidecar = sidecar_path(path, shard_name(number))
+        sidecar.write_bytes(write_sidecar(table, facts))
+        with open(path / shard_name(number), "wb") as tar:
+            tar.truncate(length)
+        entries.append(index_entry(sidecar)[0])
+    big = replace(content, num_samples=len(entries) * per_shard, shards=tuple(entries))
+    (path / HIDDEN / "shardset.json").write_text(big.to_json())
+
+
+_KILLED = """
+import sys, time
+import numpy as np
+from synthcl.pipeline.shards import write_shard_set
+def render(indices):
+    time.sleep(0.01)
+    i = np.asarray(indices)[:, None, None, None, None]
+    _, c, y, x = np.ogrid[0:1, 0:3, 0:32, 0:32]
+    return ((i * 7 + c * 31 + y * 3 + x * 5) ^ (i * 13)).astype(np.uint8)
+if __name__ == "__main__":
+    part, parts = int(sys.argv[2]), int(sys.argv[3])
+    write_shard_set(sys.argv[1], {"seed": 0}, 4000, 100, render, batch_size=32, workers=1,
+        process_index=part, num_processes=parts)
+"""
+
+
+def kills(options: argparse.Namespace) -> dict[str, Any]:
+    """Kill writers of sets, alone and two at once, until so many kills are made; every set must come out the same."""
+
+    def digest(path: Path) -> dict[str, bytes]:
+        return {str(p.relative_to(path)): p.read_bytes() for p in sorted(path.rglob("*")) if p.is_file()}
+
+    rng, made, sets = random.Random(0), 0, 0
+    with tempfile.TemporaryDirectory() as folder:
+        script = Path(folder) / "writer.py"
+        script.write_text(_KILLED)
+
+        def start(path: Path, part: int, parts: int) -> subprocess.Popen[bytes]:
+            return subprocess.Popen([sys.executable, str(script), str(path), str(part), str(parts)])
+
+        whole = Path(folder) / "whole"
+        began = time.monotonic()
+        assert start(whole, 0, 1).wait() == 0
+        duration, expected = time.monotonic() - began, digest(whole)
+        while made < options.kills:
+            path, parts = Path(folder) / f"set{sets}", sets % 2 + 1
+            sets += 1
+            left = list(range(parts))
+            while left:
+                running = {part: start(path, part, parts) for part in left}
+                deadline = time.monotonic() + rng.uniform(0.3, duration)
+                for part, process in running.items():
+                    try:
+                        assert process.wait(timeout=max(0.0, deadline - time.monotonic())) == 0
+                        left.remove(part)
+                    except subprocess.TimeoutExpired:
+                        process.kill()
+                        process.wait()
+                        made += 1
+            assert digest(path) == expected, f"{path} differs"
+    return {"kills": made, "sets": sets, "identical": sets, "seconds_for_one": round(duration, 2)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(required=True)
+    for function, arguments in (
+        (read, {"--image-size": 32, "--format": "png", "--num-samples": 5000}),
+        (
+            write,
+            {"--generator": "", "--image-size": 32, "--num-samples": 20_000, "--batch-size": 256, "--workers": None},
+        ),
+        (large, {"--num-rows": 10_000_000}),
+        (kills, {"--kills": 100}),
+    ):
+        command = commands.add_parser(function.__name__, help=function.__doc__)
+        command.set_defaults(function=function)
+        for name, default in arguments.items():
+            command.add_argument(name, type=type(default) if default is not None else int, default=default)
+    options = parser.parse_args()
+    start = time.monotonic()
+    result = options.function(options)
+    packages = ("torch", "torchvision", "webdataset", "pyarrow", "duckdb", "numpy")
+    record = {
+        "benchmark": options.function.__name__,
+        **result,
+        "rounds": ROUNDS,
+        "seconds": round(time.monotonic() - start, 1),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}",
+        "versions": {name: importlib.metadata.version(name) for name in packages},
+        "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+    }
+    print(json.dumps(record, indent=2))
+
+
+if __name__ == "__main__":
+    main()

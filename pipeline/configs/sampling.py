@@ -1,0 +1,46 @@
+"""Options of how a generator draws, shared by the commands that draw from one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..options import Config, option
+
+SAMPLERS = ("ddim", "dpm")
+
+
+@dataclass(kw_only=True)
+class SamplingConfig(Config):
+    sampler: str | None = option(
+        None,
+        help="Diffusion: solver; the generator's own if not given. [ddim: 2010.02502, dpm: 2211.01095]",
+        choices=SAMPLERS,
+    )
+    sampling_steps: int | None = option(
+        None, help="Diffusion: network evaluations an image; the generator's own if not given.", minimum=1
+    )
+
+    def sampling_options(self) -> dict[str, Any]:
+        """Those of the options that were given; a kind that does not take one says so."""
+        return {n: v for n, v in (("sampler", self.sampler), ("sampling_steps", self.sampling_steps)) if v is not None}
+
+
+@dataclass(kw_only=True)
+class SourceConfig(SamplingConfig):
+    """And of pretrained pipelines, where they come from and what they draw."""
+
+    image_size: int | None = option(
+        None, help="Pretrained pipelines: pixels a side to resize to; their own if not given.", minimum=8
+    )
+    classes: list[int] = option(
+        [], help="Class-conditional pipelines: a class to draw from; may be repeated.", metavar="N"
+    )
+    guidance_scale: float | None = option(None, help="Of pipelines with classifier-free guidance.", minimum=0)
+    allow_pickle: bool = option(False, help="Load pickled weights, which can run code; safetensors alone otherwise.")
+    trust_remote_code: bool = option(False, help="Run code that comes with a pipeline.")
+
+    def sampling_options(self) -> dict[str, Any]:
+        own = {name: getattr(self, name) for name in ("image_size", "classes", "guidance_scale")}
+        flags = {name: True for name in ("allow_pickle", "trust_remote_code") if getattr(self, name)}
+        return super().sampling_options() | {n: v for n, v in own.items() if v not in (None, [])} | flags

@@ -1,0 +1,126 @@
+"""Quality of synthetic images, from shard sets and generators, and of encoders' features."""
+
+import numpy as np
+import pytest
+import torch
+
+from synthcl.generators import create_trainer
+from synthcl.pipeline.configs.generate import GenerateConfig
+from synthcl.pipeline.errors import DataError, UsageError
+from synthcl.pipeline.evaluation import evaluate_alignment, evaluate_quality
+from synthcl.pipeline.evaluation.samples import open_samples, random_part
+from synthcl.pipeline.generation import generate
+from synthcl.pipeline.randomness import Key
+from synthcl.pipeline.shards import open_shard_store
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def generator(tmp_path_factory):
+    path = tmp_path_factory.mktemp("generators") / "gan"
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        create_trainer("gan", 8, preset="tiny").save_pretrained(path)
+    return path
+
+
+@pytest.fixture
+def shards(generator, tmp_path):
+    path = tmp_path / "shards"
+    generate(GenerateConfig(generator=str(generator), num_samples=40, out=str(path), workers=0, seed=3))
+    return path
+
+
+def test_a_generators_samples_are_those_it_would_write(generator, shards):
+    drawn = open_samples(str(generator), 40, 3, CPU)
+    written = open_samples(str(shards), None, 0, CPU)
+    assert torch.equal(drawn.read([5, 0, 39]), written.read([5, 0, 39]))
+    assert len(drawn) == len(written) == 40
+
+
+def test_a_random_part_is_one_of_different_images(make_store):
+    store = make_store(num_images=50)
+    part = random_part(store, 20, Key.from_seed(0))
+    numbers = [int(key) for key in part.keys(range(20))]
+    assert len(set(numbers)) == 20 and numbers != sorted(numbers)
+    assert torch.equal(part.read([3, 1]), store.read([numbers[3], numbers[1]]))
+    assert part.labels.tolist() == store.labels[numbers].tolist()
+    assert len(random_part(store, 500, Key.from_seed(0))) == 50
+
+
+def test_shards_and_generator_are_measured_alike(run, generator, shards):
+    of_shards = evaluate_quality(shards, "digits", encoder=str(run), num_samples=40, seed=3)
+    of_generator = evaluate_quality(generator, "digits", encoder=str(run), num_samples=40, seed=3)
+    for name in ("precision", "recall", "density", "coverage", "frechet_distance", "authenticity"):
+        assert of_shards[name] == pytest.approx(of_generator[name], rel=1e-4)
+    assert of_shards["num_real"] == of_shards["num_generated"] == of_shards["num_held_out"] == 40
+    assert 0 < of_shards["frechet_distance_held_out"] < of_shards["frechet_distance"]
+    assert len(list((run / "evaluations").glob("quality-*.json"))) == 2
+
+
+def test_real_images_are_better_than_an_untrained_generators(run, generator):
+    real = evaluate_quality("digits:test", "digits", encoder=str(run), num_samples=300)
+    noise = evaluate_quality(generator, "digits", encoder=str(run), num_samples=300)
+    assert real["frechet_distance"] < 0.1 * noise["frechet_distance"]
+    assert all(real[name] > noise[name] + 0.1 for name in ("precision", "recall", "density", "coverage"))
+    assert 0.4 < real["nearer_than_held_out"] < 0.6
+
+
+def test_copies_of_training_images_are_found(run):
+    result = evaluate_quality("digits:train", "digits", encoder=str(run), num_samples=2000)
+    assert result["authenticity"] == 0 and result["nearer_than_held_out"] == 1
+    assert result["nearer_to_train"] > 0.55  # a quarter of the training images is compared with all held-out ones
+
+
+def test_scores_go_to_a_side_table_of_the_set(run, shards):
+    result = evaluate_quality(shards, "digits", encoder=str(run), num_samples=30, scores="quality")
+    assert result["num_generated"] == 40  # all of them have a row
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(shards / ".synthcl" / "tables" / "quality.parquet").to_pydict()
+    assert table["sample_index"] == list(range(40))
+    assert np.mean(table["inside"]) == pytest.approx(result["precision"])
+    assert np.mean(table["density"]) == pytest.approx(result["density"])
+    assert np.mean(table["authentic"]) == pytest.approx(result["authenticity"])
+    far = open_shard_store(shards, where=f"train_distance > {np.median(table['train_distance'])}")
+    assert len(far) == 20
+
+
+def test_random_encoders_need_no_run(generator):
+    results = [
+        evaluate_quality(generator, "digits", encoder="random:resnet10-w8", num_samples=40, seed=seed)
+        for seed in (0, 0, 1)
+    ]
+    assert results[0]["frechet_distance"] == results[1]["frechet_distance"] != results[2]["frechet_distance"]
+    assert "fewer images than features" in results[0]["warnings"][0]
+
+
+def test_an_encoder_that_the_generator_worked_against_is_flagged(run, generator):
+    (run / "config.yaml").write_text("data: digits\nonline: true\n")
+    result = evaluate_quality(generator, "digits", encoder=str(run), num_samples=40)
+    assert any("worked against it" in warning for warning in result["warnings"])
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "error", "message"),
+    [
+        ("nowhere", {}, DataError, "no shard set, no generator"),
+        ("GENERATOR", {"scores": "q"}, UsageError, "--scores is for shard sets"),
+        ("GENERATOR", {"encoder": "nowhere"}, DataError, "there is no run"),
+        ("GENERATOR", {"encoder": "random:resnet99"}, UsageError, "resnet99"),
+        ("GENERATOR", {"num_samples": 4}, DataError, "too few for --k 5"),
+    ],
+)
+def test_wrong_use_is_named(generator, source, options, error, message):
+    source = generator if source == "GENERATOR" else source
+    with pytest.raises(error, match=message):
+        evaluate_quality(source, "digits", **{"encoder": "random:resnet10-w8", "num_samples": 20, **options})
+
+
+def test_alignment_and_uniformity_of_an_encoder(run):
+    results = {views: evaluate_alignment(run, "digits", views=views, num_images=100) for views in ("none", "digits")}
+    assert results["none"]["alignment"] == pytest.approx(0, abs=1e-6)
+    assert results["digits"]["alignment"] > 1e-3
+    assert results["digits"]["uniformity"] < 0
+    assert results["digits"]["data"] == "digits:test" and results["digits"]["num_images"] == 100
