@@ -86,7 +86,8 @@ def pretrain(config: PretrainConfig) -> dict[str, Any]:
 def _create_trainer(config: PretrainConfig, image_size: int, device: torch.device) -> GeneratorTrainer:
     given = {"learning_rate": config.learning_rate, "ema_decay": config.ema_decay}
     options = {name: value for name, value in given.items() if value is not None} | config.sampling_options()
-    options |= {name: True for name in ("flip", "bf16") if getattr(config, name)}
+    # Given only where asked for: kinds that do not take one say so.
+    options |= {name: True for name, given in (("flip", config.flip), ("bf16", config.bf16)) if given}
     return create_trainer(
         config.generator,
         image_size,

@@ -58,6 +58,10 @@ def test_no_option_is_parsed_and_ignored(name):
         "\n".join(path.read_text() for path in (ROOT / "pipeline").rglob("*.py") if path.parent.name != "configs")
         + (ROOT / f"pipeline/configs/{name}.py").read_text().partition("def __post_init__")[2]
     )
+    # These pass the names on to `load_generator`.
+    sampling = (ROOT / "pipeline/configs/sampling.py").read_text()
+    code += "".join(f"config.{name} " for name in re.findall(r'"(\w+)"', "".join(sampling.split("def ")[1:])))
+    code += "".join(re.findall(r"self\.\w+ ?", sampling))
     unused = [
         f.name for f in dataclasses.fields(config) if not re.search(rf"config\.{f.name}\b|self\.{f.name}\b", code)
     ]

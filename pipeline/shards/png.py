@@ -90,13 +90,17 @@ def _inflate(file: bytes | memoryview, start: bytes, row: np.ndarray) -> bool:
 
 
 def _unfilter(rows: np.ndarray) -> np.ndarray:
-    """(N, H, 1 + 3W) -> (N, 3, H, W), where every row is filtered by Sub or Up."""
+    """(N, H, 1 + 3W) -> (N, 3, H, W), where every row is filtered by Sub or Up (PNG, section 9.2).
+
+    Column by column and then row by row over the whole batch, each time where the filter says so: many times quicker
+    than `np.cumsum`, which goes from number to number.
+    """
     n, height, length = rows.shape
-    width = length // 3
-    pixels = rows[:, :, 1:].reshape(n, height, width, 3).cumsum(axis=2, dtype=np.uint8)
-    is_up = rows[:, :, 0] == _UP
-    for y in np.flatnonzero(is_up.any(axis=0)):
-        these = is_up[:, y]
-        differences = rows[these, y, 1:].reshape(-1, width, 3)
-        pixels[these, y] = differences + pixels[these, y - 1] if y else differences
-    return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
+    values = np.ascontiguousarray(rows[:, :, 1:].reshape(n, height, length // 3, 3).transpose(0, 3, 1, 2))
+    is_up = (rows[:, None, :, 0] == _UP).astype(np.uint8)  # (N, 1, H)
+    is_sub = 1 - is_up
+    for x in range(1, values.shape[3]):
+        values[..., x] += values[..., x - 1] * is_sub
+    for y in range(1, height):
+        values[:, :, y] += values[:, :, y - 1] * is_up[:, :, y, None]
+    return values

@@ -166,18 +166,21 @@ class ShardSet:
             return decode_images(
                 files, image_size=size, describe=lambda i: self.index.describe(int(samples[i])), formats=SAFE_FORMATS
             )
+        if self.index.content.image_format != "png":
+            return self._decode_others(files, samples)
         images, decoded = decode_pngs(files, size, size)
         left = np.flatnonzero(~decoded)
         if len(left):
-            for i in left:
-                self._check_dimensions(files[i], int(samples[i]))
-            images[left] = decode_images(
-                [files[i] for i in left],
-                image_size=size,
-                describe=lambda i: self.index.describe(int(samples[left[i]])),
-                formats=SAFE_FORMATS,
-            ).numpy()
+            images[left] = self._decode_others([files[i] for i in left], samples[left]).numpy()
         return torch.from_numpy(images)
+
+    def _decode_others(self, files: list[memoryview], samples: np.ndarray) -> Tensor:
+        """Images (N, 3, S, S) of files of any kind. The first must have the set's size, and the others its own."""
+        if files:
+            self._check_dimensions(files[0], int(samples[0]))
+        return decode_images(
+            files, describe=lambda i: self.index.describe(int(samples[i])), formats=SAFE_FORMATS
+        ).reshape(len(files), 3, self.image_size, self.image_size)
 
     def _check_dimensions(self, file: memoryview, sample: int) -> None:
         """Before it is unpacked: a small file can hold a huge image."""

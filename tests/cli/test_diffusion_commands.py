@@ -5,6 +5,7 @@ import pytest
 PRETRAIN = [
     "pretrain", "--generator", "diffusion", "--preset", "tiny", "--data", "digits", "--image-size", 8,
     "--batch-size", 8, "--sampler", "ddim", "--sampling-steps", 2, "--sample-every", 100, "--checkpoint-every", 2,
+    "--log-every", 1,
 ]  # fmt: skip
 
 
@@ -71,6 +72,7 @@ def test_an_option_that_the_kind_does_not_take_is_refused(synthcl, generator, tm
     assert not (tmp_path / "s").exists()
 
 
+@pytest.mark.filterwarnings("ignore:.*local_dir_use_symlinks")
 def test_a_hub_id_that_cannot_be_reached_is_a_clear_error(synthcl, tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     result = synthcl(
