@@ -17,7 +17,7 @@ class PretrainConfig(SamplingConfig):
     generator: str = option("gan", help="Kind of generator.", choices=generator_kinds())
     preset: str = option("auto", help="Size of the networks; auto goes by image size.", metavar="NAME")
     flip: bool = option(False, help="Diffusion: mirror half of the images, where left and right mean the same.")
-    bf16: bool = option(False, help="Diffusion: run the network in bf16.")
+    bf16: bool = option(False, help="Compute the networks' convolutions in bf16.")
     image_size: int | None = common.image_size_option()
     steps: int = option(20_000, help="Updates of the generator.", minimum=1, may_change=True)
     batch_size: int = option(64, help="Real images a step, over all processes.", minimum=2)

@@ -231,7 +231,7 @@ def test_the_callers_autocast_does_not_reach_a_step():
 
 
 def test_bf16_is_near_fp32_and_sees_the_discriminators_new_weights():
-    full, half = build(), build(precision="bf16")
+    full, half = build(), build(bf16=True)
     for step in range(2):
         metrics = [trainer.step(real_images(), draws(step)) for trainer in (full, half)]
     for name in ("loss_discriminator", "loss_generator", "penalty_real"):
@@ -274,11 +274,6 @@ def test_without_a_saved_discriminator_a_fresh_one_and_a_warning(tmp_path, caplo
 def test_images_that_do_not_fit_are_refused(images, hard, message):
     with pytest.raises(ValueError, match=message):
         build().step(real_images(), draws(), images=images, hard_gradient=hard)
-
-
-def test_an_unknown_precision_lists_the_choices():
-    with pytest.raises(ValueError, match=r"'fp8'.*fp32, bf16"):
-        build(precision="fp8")
 
 
 def test_the_default_learning_rate_falls_with_width():
