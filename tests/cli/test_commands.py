@@ -4,12 +4,16 @@ import io
 import json
 import subprocess
 import sys
+import tarfile
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 from PIL import Image
+
+from synthcl.cli import main
 
 TINY = ["--image-size", "8", "--batch-size", "16", "--backbone", "resnet10-w8", "--precision", "fp32"]
 
@@ -133,6 +137,56 @@ def test_a_truncated_image_is_named_with_its_position_before_training(synthcl, t
     assert "17" in result.stderr and "train.parquet" in result.stderr
     assert not (tmp_path / "run" / "result.json").exists()
     assert not (tmp_path / "run" / "encoder").exists()
+
+
+def empty_folder(folder):
+    (folder / "empty").mkdir()
+    return folder / "empty"
+
+
+def no_image(folder):
+    (folder / "photos").mkdir()
+    for i in range(20):
+        Image.fromarray(np.full((8, 8, 3), i, np.uint8)).save(folder / "photos" / f"{i}.png")
+    (folder / "photos" / "a.jpg").write_text("these are words")
+    return folder / "photos"
+
+
+def parquet_without_images(folder):
+    pq.write_table(pa.table({"text": ["a", "b"], "label": [0, 1]}), folder / "words.parquet")
+    return folder / "words.parquet"
+
+
+def truncated_in_a_tar(folder):
+    with tarfile.open(folder / "images.tar", "w") as tar:
+        for i in range(24):
+            buffer = io.BytesIO()
+            Image.fromarray(np.full((8, 8, 3), i, np.uint8)).save(buffer, "JPEG")
+            data = buffer.getvalue()[: -30 if i == 13 else None]
+            member = tarfile.TarInfo(f"{i:03d}.jpg")
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    return folder / "images.tar"
+
+
+BAD_DATA = {
+    "empty folder": (empty_folder, "empty"),
+    "a file that is no image": (no_image, "a.jpg"),
+    "a Parquet file without images": (parquet_without_images, "text"),
+    "a truncated image in a tar": (truncated_in_a_tar, "013"),
+}
+
+
+@pytest.mark.parametrize(("make", "message"), BAD_DATA.values(), ids=BAD_DATA.keys())
+@pytest.mark.parametrize("command", ["train", "pretrain"])
+def test_bad_data_is_named_and_leaves_no_result(tmp_path, make, message, command):
+    options = TINY if command == "train" else ["--image-size", "8", "--batch-size", "8", "--preset", "tiny"]
+    arguments = [command, "--data", make(tmp_path), "--out", tmp_path / "run", "--steps", 2, *options]
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    assert result.exit_code in (1, 2)
+    assert result.stderr.count("Error:") == 1 and message in result.stderr
+    assert not (tmp_path / "run" / "result.json").exists()
+    assert not (tmp_path / "run" / "encoder").exists() and not (tmp_path / "run" / "generator").exists()
 
 
 def test_shards_of_another_size_are_refused(synthcl, generator, tmp_path):
