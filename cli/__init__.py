@@ -12,6 +12,7 @@ COMMANDS = {
     "preview": "preview:preview",
     "generate": "generate:generate",
     "train": "train:train",
+    "shards": "shards:shards",
     "eval": "evaluate:evaluate",
     "demo": "demo:demo",
 }

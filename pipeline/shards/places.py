@@ -35,6 +35,11 @@ class Places:
     crc32: np.ndarray
     header_crc32: np.ndarray
 
+    def at(self, rows: np.ndarray, view: int) -> tuple[list[int], list[int], list[int], list[int]]:
+        """Offset, size, checksum and header checksum of an image of each of some rows."""
+        columns = (self.offsets, self.sizes, self.crc32, self.header_crc32)
+        return tuple(column[rows, view].tolist() for column in columns)
+
 
 def read_places(path: Path, shard: ShardEntry, content: SetFile) -> Places:
     """The places in a sidecar, which may be a stranger's.

