@@ -12,7 +12,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from ..pipeline.errors import UsageError
+from ..pipeline.errors import RunStopped, UsageError
 from ..pipeline.options import Config, OptionInfo, flag, option_types, read_yaml, write_yaml
 
 
@@ -54,7 +54,7 @@ class Command(click.Command):
 
 def describe(error: Exception) -> str:
     """An error in a sentence; one that was not meant for users says what it is and how to see more."""
-    if isinstance(error, (ValueError, OSError)) and str(error):
+    if isinstance(error, (ValueError, OSError, RunStopped)) and str(error):
         return str(error)
     return f"{type(error).__name__}: {error} (unexpected; run again with --debug for the traceback)"
 

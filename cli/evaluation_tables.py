@@ -32,9 +32,11 @@ def print_measures(result: dict[str, Any], as_json: bool) -> None:
     for name, value in result.items():
         if isinstance(value, float) and name != "seconds":
             table.add_row(name.replace("_", " "), f"{value:.4g}")
-    for name in ("num_generated", "num_real", "num_held_out", "num_images"):
+    for name in ("num_generated", "num_real", "num_held_out"):
         if name in result:
             table.add_row(name.replace("num_", "").replace("_", " ") + " images", f"{result[name]:,}")
+    if "num_images" in result:
+        table.add_row("images", f"{result['num_images']:,}")
     for name in ("data", "encoder", "views"):
         if name in result:
             table.add_row(name, str(result[name]))
@@ -62,8 +64,8 @@ def _single(result: dict[str, Any]) -> Any:
 def _several(result: dict[str, Any]) -> Any:
     """A row for each image set."""
     table = _table(f"{result['task']} of {result['run']}")
-    table.add_column("fitted on")
-    table.add_column("scored on")
+    table.add_column("fitted on", overflow="fold")
+    table.add_column("scored on", overflow="fold")
     table.add_column("top-1 %", justify="right")
     table.add_column("95% interval", justify="right")
     for row in result["results"]:

@@ -9,5 +9,9 @@ class UsageError(ValueError):
     """Options that cannot be used together, or a value that an option does not take."""
 
 
+class RunStopped(RuntimeError):
+    """A run that ended before its last step, for a reason that its message tells."""
+
+
 class DataError(ValueError):
     """Images, shards or checkpoints on disk that cannot be used as they are."""

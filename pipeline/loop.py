@@ -18,6 +18,7 @@ from torch import Tensor
 
 from .checkpoint import Stateful, list_checkpoints, load_newest, save_checkpoint
 from .distributed import average, is_distributed
+from .errors import RunStopped
 from .progress import Progress
 from .run import RunFolder
 
@@ -32,11 +33,11 @@ class Journal(Protocol):
         """Have all of the first `steps` steps on disk; called before the checkpoint that counts on it."""
 
 
-class Interrupted(RuntimeError):
+class Interrupted(RunStopped):
     """The run was asked to stop; it has saved, and the same command continues it."""
 
 
-class Diverged(RuntimeError):
+class Diverged(RunStopped):
     """A loss is no longer a number."""
 
 

@@ -14,7 +14,7 @@ from ..randomness import Key
 from .features import cached_features, choose_device
 from .knn import knn_scores
 from .linear import choose_l2, fit_logistic
-from .results import build_result, record_result
+from .results import build_result, options_of, record_result
 from .scores import summarise
 from .supervised import train_classifier
 from .task import Task, open_task
@@ -150,8 +150,8 @@ def _lbfgs_scores(task: Task, config: LinearConfig) -> tuple[Tensor, dict[str, A
 def _result(
     name: str, run: str | Path, task: Task, config: EvaluationConfig, scores: Tensor, started: float, **values: Any
 ) -> dict[str, Any]:
-    options = {n: v for n, v in asdict(config).items() if n != "data_root"}
+    options = options_of(config)
     summary = summarise(scores.cpu(), task.test_labels)
     seconds = round(time.monotonic() - started, 3)
     result = build_result(task, name, run, {**options, **values}, **summary, seconds=seconds)
-    return record_result(task.home, result)
+    return record_result(task.home, result, options)

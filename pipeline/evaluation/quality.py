@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from .features import cached_features, choose_device
 from .frechet import frechet_distance
 from .manifold import Manifold, measure_manifold
 from .memorisation import Memorisation, measure_memorisation
-from .results import record_result
+from .results import options_of, record_result
 from .samples import DRAWN_SAMPLES, is_shard_set, open_samples, random_part
 from .task import find_home
 
@@ -86,14 +86,14 @@ def evaluate_quality(source: str | Path, data: str, **options: Any) -> dict[str,
         "source": str(source),
         **_measures(manifold, memorisation, real, generated, held_out),
         **{f"num_{name}": len(features) for name, features in images.features.items()},
-        **{n: v for n, v in asdict(config).items() if n != "data_root"},
+        **options_of(config),
         "data": images.stores["real"].name,
         "encoder_hash": encoder.weights_hash(),
         "seconds": round(time.monotonic() - started, 3),
         "warnings": warnings,
     }
     home = _home(config)
-    return record_result(home, result) if home is not None else result
+    return record_result(home, result, ("source", *options_of(config))) if home is not None else result
 
 
 def sample_scores(manifold: Manifold, memorisation: Memorisation) -> dict[str, np.ndarray]:
@@ -141,7 +141,7 @@ def _open(source: str, config: QualityConfig, encoder: Encoder) -> _Images:
     key = Key.from_seed(config.seed).child("evaluation", "quality")
     limit = config.num_samples or DRAWN_SAMPLES
     size = encoder.image_size
-    generated = open_samples(source, config.num_samples, config.seed, device, config.data_root)
+    generated = open_samples(source, config.num_samples, config.seed, device, size, config.data_root)
     real = open_images(config.data, image_size=size, split="train", data_root=config.data_root)
     scored = config.held_out_data or test_spec(config.data)
     stores = {"real": random_part(real, limit, key.child("real"))}

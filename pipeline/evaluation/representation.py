@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from ..randomness import Key
 from ..views import Augmentation, multi_view, normalize, to_float
 from .alignment import alignment, uniformity
 from .features import choose_device
-from .results import record_result
+from .results import options_of, record_result
 from .samples import random_part
 from .task import find_home
 
@@ -52,13 +51,13 @@ def evaluate_alignment(run: str | Path, data: str, **options: Any) -> dict[str, 
         "uniformity": uniformity(views[:, 0]),
         "run": str(run),
         "encoder_hash": encoder.weights_hash(),
-        **{n: v for n, v in asdict(config).items() if n != "data_root"},
+        **options_of(config),
         "data": store.name,
         "num_images": len(store),
         "seconds": round(time.monotonic() - started, 3),
         "warnings": [],
     }
-    return record_result(find_home(run), result)
+    return record_result(find_home(run), result, options_of(config))
 
 
 @torch.inference_mode()

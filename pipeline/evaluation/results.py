@@ -6,10 +6,12 @@ import hashlib
 import json
 import logging
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from ..files import write_json
+from ..options import Config
 from ..run import environment
 from .task import Task
 
@@ -45,17 +47,23 @@ def build_result(task: Task, name: str, run: str | Path, options: dict[str, Any]
     }
 
 
-def record_result(home: Path, result: dict[str, Any]) -> dict[str, Any]:
+def record_result(home: Path, result: dict[str, Any], options: Collection[str]) -> dict[str, Any]:
     """Keep a result in the folder of the run, with versions and the time of day.
 
     The same question asked again replaces its answer. Where the folder cannot be written, that is said and the result
     is not kept.
 
+    Args:
+        home: the folder.
+        result: what came out, with `task` and `encoder_hash`.
+        options: which entries of the result were given by the user: with the encoder they are the question.
+
     Returns:
         The result with `versions` and `recorded`, the path of the file or None.
     """
     result = {**result, "versions": environment()["versions"]}
-    file = home / "evaluations" / f"{result['task']}-{question_hash(result)}.json"
+    question = {name: result[name] for name in ("encoder_hash", *options)}
+    file = home / "evaluations" / f"{result['task']}-{hash_of(question)}.json"
     try:
         file.parent.mkdir(exist_ok=True)
         write_json(file, {**result, "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())})
@@ -65,13 +73,9 @@ def record_result(home: Path, result: dict[str, Any]) -> dict[str, Any]:
     return {**result, "recorded": str(file)}
 
 
-ANSWERS = ("top1", "top5", "top1_interval", "per_class", "seconds", "versions", "warnings", "run", "results")
-"""What is not part of a question. `run` is how the user called the folder that this lies in."""
-
-
-def question_hash(result: dict[str, Any]) -> str:
-    """Equal for results of the same evaluation with the same options, encoder and images."""
-    return hash_of({name: value for name, value in result.items() if name not in ANSWERS})
+def options_of(config: Config) -> dict[str, Any]:
+    """The options that a result states: all but where data lie on this machine."""
+    return {name: value for name, value in config.to_dict().items() if name != "data_root"}
 
 
 def hash_of(values: dict[str, Any]) -> str:

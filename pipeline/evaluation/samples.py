@@ -66,7 +66,12 @@ def is_shard_set(source: str) -> bool:
 
 
 def open_samples(
-    source: str, num_samples: int | None, seed: int, device: torch.device, data_root: str | None = None
+    source: str,
+    num_samples: int | None,
+    seed: int,
+    device: torch.device,
+    image_size: int | None = None,
+    data_root: str | None = None,
 ) -> ImageStore:
     """The samples of a shard set, of a generator (its first ones, of that seed), or any images.
 
@@ -75,7 +80,7 @@ def open_samples(
         num_samples: how many to draw from a generator; sets are opened whole.
         seed: of a generator's samples.
         device: where a generator draws.
-        data_root: as for `open_images`.
+        image_size, data_root: of images, as for `open_images`.
 
     Raises:
         DataError: it is none of these, or a set that cannot be read.
@@ -86,7 +91,7 @@ def open_samples(
         generator = open_generator(source, device)
     except ValueError as no_generator:
         try:
-            return open_images(source, data_root=data_root)
+            return open_images(source, image_size=image_size, data_root=data_root)
         except UsageError as no_images:
             raise DataError(
                 f"{source} is no shard set, no generator ({no_generator}) and no images ({no_images})"

@@ -67,14 +67,18 @@ FAST_DECODERS: dict[str, Callable[[Files, int], Decoded]] = {
 def _decode_each(
     files: Files, size: int, usual: Callable[[bytes | memoryview], bool], decode: Callable[[Tensor], Tensor]
 ) -> Decoded:
-    images = torch.empty(len(files), 3, size, size, dtype=torch.uint8)
+    images, nothing = [], torch.empty(3, size, size, dtype=torch.uint8)
     decoded = np.zeros(len(files), dtype=bool)
     for i, file in enumerate(files):
+        image = nothing
         if usual(file):
             try:
                 # A bytearray, since torch warns of buffers that it could not write to.
-                images[i] = decode(torch.frombuffer(bytearray(file), dtype=torch.uint8))
+                image = decode(torch.frombuffer(bytearray(file), dtype=torch.uint8))
+                decoded[i] = True
             except RuntimeError:
-                continue  # damaged: the general decoder says so, with its name
-            decoded[i] = True
-    return images, decoded
+                decoded[i] = False  # damaged: the general decoder says so, with its name
+        images.append(image)
+    if not images:
+        return nothing[None][:0], decoded
+    return torch.stack(images).contiguous(), decoded

@@ -19,8 +19,8 @@ def serve(requests: BinaryIO, results: BinaryIO) -> None:
     while True:
         try:
             arguments = pickle.load(requests)
-        except EOFError:
-            return
+        except (EOFError, pickle.UnpicklingError):
+            return  # the parent has ended, perhaps in the middle of a call
         try:
             answer: object = encode_chunk(*arguments)
         except Exception as error:
