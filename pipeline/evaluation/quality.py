@@ -69,12 +69,7 @@ def evaluate_quality(source: str | Path, data: str, **options: Any) -> dict[str,
     encoder, warnings = open_quality_encoder(config)
     images = _open(str(source), config, encoder)
     real, generated, held_out = (images.features.get(name) for name in ("real", "generated", "held_out"))
-    if min(len(real), len(generated)) <= config.k:
-        raise DataError(
-            f"{len(generated)} generated and {len(real)} real images are too few for --k {config.k}; give more images"
-        )
-    if min(len(real), len(generated)) <= real.shape[1]:
-        warnings.append(f"fewer images than features ({real.shape[1]}): the Fréchet distance means little")
+    warnings += _check_sizes(real, generated, config.k)
     manifold = measure_manifold(real, generated, config.k)
     memorisation = measure_memorisation(generated, real, held_out)
     if config.scores is not None:
@@ -94,6 +89,18 @@ def evaluate_quality(source: str | Path, data: str, **options: Any) -> dict[str,
     }
     home = _home(config)
     return record_result(home, result, ("source", *options_of(config))) if home is not None else result
+
+
+def _check_sizes(real: Tensor, generated: Tensor, k: int) -> list[str]:
+    """What to be warned of. Raises DataError if there are no k neighbours."""
+    fewest, num_features = min(len(real), len(generated)), real.shape[1]
+    if fewest <= k:
+        raise DataError(
+            f"{len(generated)} generated and {len(real)} real images are too few for --k {k}; give more images"
+        )
+    if fewest <= num_features:
+        return [f"fewer images than features ({num_features}): the Fréchet distance means little"]
+    return []
 
 
 def sample_scores(manifold: Manifold, memorisation: Memorisation) -> dict[str, np.ndarray]:
