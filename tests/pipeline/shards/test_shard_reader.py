@@ -1,17 +1,23 @@
 """Reading sets, and every kind of damage: a named error before training or at the read, never a shorter epoch."""
 
+import io
 import os
 import pickle
 import shutil
+import tarfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from synthcl.pipeline.data.decode import decode_images
 from synthcl.pipeline.errors import DataError
 from synthcl.pipeline.shards import open_shard_set, open_shard_store
+from synthcl.pipeline.shards.adopt import index_shards
+from synthcl.pipeline.shards.fast import FAST_DECODERS
 
 
 def read_all(path: Path) -> torch.Tensor:
@@ -79,6 +85,64 @@ def test_an_image_store_of_pairs_has_the_first_images(make_set, render) -> None:
     assert len(store) == 50 and store.keys([7]) == ["0000000007"] and store.labels is None
     resized = open_shard_store(make_set(pairs=True), image_size=8)
     assert resized.image_size == 8 and resized.read([0]).shape == (1, 3, 8, 8)
+
+
+def encoded(image: np.ndarray, kind: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(image.transpose(1, 2, 0))).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def test_fast_decoders_give_what_the_general_one_gives(render) -> None:
+    images = render(np.arange(9))[:, 0]
+    for kind, own in (
+        ("jpg", {"quality": 90, "subsampling": 0}),
+        ("webp", {"lossless": True}),
+        ("webp", {"quality": 80}),
+    ):
+        name = {"jpg": "JPEG", "webp": "WEBP"}[kind]
+        files = [encoded(image, name, **own) for image in images]
+        fast, decoded = FAST_DECODERS[kind](files, 16)
+        assert decoded.all() and (fast == decode_images(files)).all()
+
+
+@pytest.mark.parametrize("kind", ["jpg", "webp", "png"])
+def test_unusual_files_are_left_to_the_general_decoder(render, kind: str) -> None:
+    image = render(np.arange(1))[0, 0]
+    name = {"jpg": "JPEG", "webp": "WEBP", "png": "PNG"}[kind]
+    usual = encoded(image, name)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned
+    strange = [
+        encoded(image, name, exif=exif),
+        encoded(render(np.arange(1), size=17)[0, 0], name),  # another size
+        encoded(image, "GIF"),
+        usual[:40],
+        usual[: len(usual) // 2],
+        b"",
+    ]
+    if kind == "jpg":
+        strange.append(encoded(image, name, progressive=True))
+        # A frame of the right size where it is expected, hidden in a comment, and one of 60,000 pixels behind it.
+        start = usual[:20] + b"\xff\xfe\x00\xa0" + usual[20:178]
+        strange.append(start + usual[20:163] + b"\xea\x60\xea\x60" + usual[167:])
+    assert not FAST_DECODERS[kind](strange, 16)[1].any()
+
+
+def test_an_adopted_set_of_all_kinds_is_read_right(tmp_path: Path, render) -> None:
+    images = render(np.arange(6))[:, 0]
+    kinds = [("PNG", {}), ("JPEG", {"quality": 100, "subsampling": 0}), ("WEBP", {"lossless": True}), ("PNG", {})]
+    kinds += [("JPEG", {"quality": 100, "subsampling": 0, "progressive": True}), ("PNG", {"compress_level": 1})]
+    with tarfile.open(tmp_path / "a.tar", "w") as file:
+        for i, (image, (kind, options)) in enumerate(zip(images, kinds, strict=True)):
+            data = encoded(image, kind, **options)
+            member = tarfile.TarInfo(f"{i}.{kind.lower()}")
+            member.size = len(data)
+            file.addfile(member, io.BytesIO(data))
+    index_shards(tmp_path)
+    read = open_shard_set(tmp_path).read_views(range(6)).numpy()[:, 0].astype(int)
+    assert (read[[0, 2, 3, 5]] == images[[0, 2, 3, 5]]).all()
+    assert np.abs(read - images).mean() < 6
 
 
 def cut(path: Path, length: int) -> None:
