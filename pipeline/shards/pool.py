@@ -7,6 +7,7 @@ These are plain children on a pipe, which import no torch and start in a fractio
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import queue
@@ -28,13 +29,13 @@ class EncoderPool:
 
     def __init__(self, workers: int, encoding: Encoding) -> None:
         self.workers, self.encoding = workers, encoding
-        self._idle: queue.SimpleQueue[subprocess.Popen[bytes]] = queue.SimpleQueue()
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self._idle: queue.SimpleQueue[_EncoderProcess] = queue.SimpleQueue()
+        self._processes: list[_EncoderProcess] = []
         self._threads = ThreadPoolExecutor(max(1, workers), thread_name_prefix="encode")
 
     def __enter__(self) -> EncoderPool:
         for _ in range(self.workers):
-            process = _start()
+            process = _EncoderProcess()
             self._processes.append(process)
             self._idle.put(process)
         return self
@@ -42,10 +43,9 @@ class EncoderPool:
     def __exit__(self, kind: type | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         self._threads.shutdown(cancel_futures=True)
         for process in self._processes:
-            process.stdin.close()
+            process.hang_up()
         for process in self._processes:
             process.wait()
-            process.stdout.close()
 
     def submit(self, first_index: int, images: np.ndarray) -> Future[Chunk]:
         """The chunk of samples `first_index`, ... with images (n, V, 3, H, W) uint8, as soon as it is there."""
@@ -58,28 +58,51 @@ class EncoderPool:
     def _call(self, first_index: int, images: np.ndarray) -> Chunk:
         process = self._idle.get()
         try:
-            pickle.dump((first_index, images, self.encoding), process.stdin, protocol=5)
-            process.stdin.flush()
-            answer = pickle.load(process.stdout)
-        except (EOFError, OSError) as error:
-            raise OSError(f"an encoder process ended early (exit code {process.poll()})") from error
+            return process.call(first_index, images, self.encoding)
         finally:
             self._idle.put(process)
+
+
+class _EncoderProcess:
+    """One child: calls go to its stdin, answers come from its stdout."""
+
+    def __init__(self) -> None:
+        paths = [path for path in sys.path if path]
+        # A session of its own keeps Ctrl-C from it: the parent decides what becomes of the work.
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", f"{__package__}.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"},
+            start_new_session=True,
+        )
+        assert self.process.stdin is not None and self.process.stdout is not None, "both are pipes"
+        self.requests, self.answers = self.process.stdin, self.process.stdout
+
+    def call(self, first_index: int, images: np.ndarray, encoding: Encoding) -> Chunk:
+        """`encode_chunk` there.
+
+        Raises:
+            OSError: the process has ended.
+        """
+        try:
+            pickle.dump((first_index, images, encoding), self.requests, protocol=5)
+            self.requests.flush()
+            answer = pickle.load(self.answers)
+        except (EOFError, OSError, pickle.UnpicklingError) as error:
+            raise OSError(f"an encoder process ended early (exit code {self.process.poll()})") from error
         if isinstance(answer, Exception):
             raise answer
         return answer
 
+    def hang_up(self) -> None:
+        """Tell it to end; one that has ended already may have left bytes that nobody reads."""
+        with contextlib.suppress(BrokenPipeError):
+            self.requests.close()
 
-def _start() -> subprocess.Popen[bytes]:
-    # A session of its own keeps Ctrl-C from it: the parent decides what becomes of the work.
-    paths = [path for path in sys.path if path]
-    return subprocess.Popen(
-        [sys.executable, "-m", f"{__package__}.worker"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"},
-        start_new_session=True,
-    )
+    def wait(self) -> None:
+        self.process.wait()
+        self.answers.close()
 
 
 def default_workers() -> int:

@@ -62,9 +62,10 @@ class ShardSet:
         self.path = index.folder.name
         self.views_per_sample = index.content.views_per_sample
         native = index.content.image_size
-        if image_size is None and native is None:
+        size = native if image_size is None else image_size
+        if size is None:
             raise DataError(f"the images of {self.path} differ in size: pass --image-size to bring them to one size")
-        self.image_size: int = image_size or native
+        self.image_size = size
         self._resizes = native != self.image_size
 
     def __len__(self) -> int:

@@ -22,7 +22,7 @@ from .index import SetIndex
 
 _BATCH_ROWS = 1_000_000  # ours: rows that are evaluated at once
 _MAX_LENGTH = 10_000  # ours, characters
-_SETTINGS = {
+_SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "enable_external_access": "false",
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",

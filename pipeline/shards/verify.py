@@ -74,12 +74,13 @@ def verify_shard_set(
         report.errors.append(Problem(None, None, str(error)))
         return report
     if not content.complete:
-        error = (
+        text = (
             f"{directory} is not complete: {len(shards)} shards of it are there; run the command that writes it again"
         )
-        report.errors.append(Problem(None, None, error))
+        report.errors.append(Problem(None, None, text))
     report.errors += _strays(directory, shards)
-    first, hashes = 0, []
+    first = 0
+    hashes: list[np.ndarray] = []
     for number, shard in enumerate(shards):
         problems = list(_verify_shard(directory, shard, content, first, hashes, decode))
         damaged = {problem.key for problem in problems}
@@ -161,9 +162,9 @@ def _verify_images(
         for row, key in enumerate(keys):
             for columns in everything:
                 file = read_checked(descriptor, *(column[row] for column in columns))
-                error = f"sample {key!r} {file}" if isinstance(file, str) else _decoding_error(file, content, decode)
-                if error is not None:
-                    yield Problem(shard.name, key, error)
+                wrong = f"sample {key!r} {file}" if isinstance(file, str) else _decoding_error(file, content, decode)
+                if wrong is not None:
+                    yield Problem(shard.name, key, wrong)
                     break
     finally:
         os.close(descriptor)

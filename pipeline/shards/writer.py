@@ -192,6 +192,7 @@ def _begin(directory: Path, plan: SetFile, lock: PartLock) -> None:
 
 def _missing(directory: Path, plan: SetFile, process_index: int, num_processes: int) -> list[ShardJob]:
     """This process's shards that are not published."""
+    assert plan.samples_per_shard is not None, "sets that are written have shards of one size"
     jobs = []
     for number in range(process_index, num_shards(plan.num_samples, plan.samples_per_shard), num_processes):
         samples = shard_samples(number, plan.num_samples, plan.samples_per_shard)

@@ -8,7 +8,6 @@ import struct
 import tarfile
 import tempfile
 import time
-import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -28,14 +27,11 @@ from synthcl.pipeline.shards.verify import verify_shard_set
 
 
 @pytest.fixture(autouse=True)
-def bounded() -> Iterator[None]:
+def bounded(peak_memory: Callable[[], int]) -> Iterator[None]:
     """Every refusal within seconds, with less than 100 MB."""
     start = time.monotonic()
-    tracemalloc.start()
     yield
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert time.monotonic() - start < 10 and peak < 100e6
+    assert time.monotonic() - start < 10 and peak_memory() < 100e6
 
 
 SPRUNG = Path(tempfile.mkdtemp()) / "sprung"

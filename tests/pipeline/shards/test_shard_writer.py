@@ -361,14 +361,14 @@ def test_the_generator_does_not_wait_for_the_disk(tmp_path: Path, render, monkey
 
 def test_an_encoder_process_that_dies_ends_the_call(tmp_path: Path, render, monkeypatch: pytest.MonkeyPatch) -> None:
     started = []
-    real = pool._start
-    monkeypatch.setattr(pool, "_start", lambda: started.append(real()) or started[-1])
+    real = pool._EncoderProcess
+    monkeypatch.setattr(pool, "_EncoderProcess", lambda: started.append(real()) or started[-1])
 
     def kill(indices: np.ndarray) -> np.ndarray:
         if indices[0] == 20:
-            for process in started:
-                process.kill()
-                process.wait()
+            for encoder in started:
+                encoder.process.kill()
+                encoder.process.wait()
         return render(indices)
 
     with pytest.raises(DataError, match="an encoder process ended early"):
