@@ -43,12 +43,15 @@ def run(directory, checkpoint, delay=0.0, total=TOTAL):
                 os.replace(checkpoint + ".new", checkpoint)
         return recorder.finish()
 """
-exec(RUN)
+# The same code runs here and, to be killed, in a process of its own.
+_worker: dict = {}
+exec(RUN, _worker)
+images, append, run = (_worker[name] for name in ("images", "append", "run"))
 
 
 @pytest.fixture
 def whole(tmp_path: Path) -> Path:
-    info = run(tmp_path / "whole", str(tmp_path / "whole.step"))  # noqa: F821
+    info = run(tmp_path / "whole", str(tmp_path / "whole.step"))
     assert info.complete and info.num_samples == PER_STEP * TOTAL
     return tmp_path / "whole"
 
@@ -60,7 +63,7 @@ def test_a_recording_is_a_set_in_recorded_order(whole: Path) -> None:
     assert (shards.column("latent_index") == np.tile(np.arange(PER_STEP), TOTAL)).all()
     step = 9
     rows = np.flatnonzero(shards.column("step") == step)
-    assert (shards.read_views(rows).numpy() == images(step)).all()  # noqa: F821
+    assert (shards.read_views(rows).numpy() == images(step)).all()
     table = shards.table(rows, ["hardness", "pair_similarity", "generator", "seed"]).to_pydict()
     assert np.allclose(table["hardness"], np.arange(PER_STEP) + 0.9)
     assert set(table["generator"]) == {"G@0"} and set(table["seed"]) == {1} and set(table["pair_similarity"]) == {0.5}
@@ -76,20 +79,20 @@ def test_resuming_from_a_checkpoint_gives_the_same_bytes(
     with ShardRecorder(directory, {"seed": 1}, samples_per_shard=30, pairs=True, workers=0) as recorder:
         recorder.rewind(0)
         for step in range(killed_after):
-            append(recorder, step)  # noqa: F821
+            append(recorder, step)
             if (step + 1) % 4 == 0:
                 recorder.commit(step + 1)
     last = killed_after // 4 * 4
     steps = {"last checkpoint": last, "one before": max(0, last - 4), "start": 0}[resumed_at]
     checkpoint = tmp_path / "cut.step"
     checkpoint.write_text(str(steps))
-    run(directory, str(checkpoint))  # noqa: F821
+    run(directory, str(checkpoint))
     assert digest(directory) == digest(whole)
 
 
 def test_a_finished_recording_goes_on(tmp_path: Path, whole: Path, digest) -> None:
-    run(tmp_path / "short", str(tmp_path / "short.step"), total=20)  # noqa: F821
-    run(tmp_path / "short", str(tmp_path / "short.step"))  # noqa: F821
+    run(tmp_path / "short", str(tmp_path / "short.step"), total=20)
+    run(tmp_path / "short", str(tmp_path / "short.step"))
     assert digest(tmp_path / "short") == digest(whole)
 
 
@@ -113,9 +116,9 @@ def test_killed_at_each_step_of_publication_and_of_going_back(
     tmp_path: Path, whole: Path, digest, killed_at, call: int
 ) -> None:
     directory, checkpoint = tmp_path / "kill", str(tmp_path / "kill.step")
-    assert killed_at(60 + call, lambda: run(directory, checkpoint))  # noqa: F821 - while recording
-    assert killed_at(call, lambda: run(directory, checkpoint))  # noqa: F821 - while going back
-    assert not killed_at(0, lambda: run(directory, checkpoint))  # noqa: F821
+    assert killed_at(60 + call, lambda: run(directory, checkpoint))  # while recording
+    assert killed_at(call, lambda: run(directory, checkpoint))  # while going back
+    assert not killed_at(0, lambda: run(directory, checkpoint))
     assert digest(directory) == digest(whole)
 
 
@@ -125,11 +128,11 @@ def test_killed_while_going_back_over_published_shards(
 ) -> None:
     checkpoint = tmp_path / "whole.step"
     checkpoint.write_text("8")  # the checkpoints after this one are damaged, say
-    killed_at(call, lambda: run(whole, str(checkpoint)))  # noqa: F821
+    killed_at(call, lambda: run(whole, str(checkpoint)))
     checkpoint.write_text("8")
     expected = tmp_path / "again"
-    run(expected, str(tmp_path / "again.step"))  # noqa: F821
-    run(whole, str(checkpoint))  # noqa: F821
+    run(expected, str(tmp_path / "again.step"))
+    run(whole, str(checkpoint))
     assert digest(whole) == digest(expected)
 
 
