@@ -13,24 +13,12 @@ from .sampling import SamplingConfig
 
 
 @dataclass(kw_only=True)
-class TrainConfig(SamplingConfig):
+class TrainingConfig(SamplingConfig):
+    """What a training is in any regime, and what it is once it is online."""
+
     data: str = common.data_option()
     out: str = option(help="Folder of the run.", metavar="DIR", may_change=True)
 
-    shards: list[str] = option(
-        [], help="A shard set of synthetic samples to stream (offline); may be repeated.", metavar="DIR"
-    )
-    online: bool = option(False, help="Train the generator jointly and draw samples from it at each step.")
-    generator: str | None = option(
-        None, help="The generator to start --online from, as `pretrain` wrote it.", metavar="DIR"
-    )
-    replay: str | None = option(None, help="A recording of an online run, fed back in its order.", metavar="DIR")
-    record: str | None = option(
-        None, help="--online: write every synthetic sample that the learner sees to a shard set.", metavar="DIR"
-    )
-    where: str | None = option(
-        None, help="--shards: only samples that meet an SQL condition on their columns.", metavar="EXPR"
-    )
     synthetic_ratio: float = option(0.5, help="Latents a real image: 0.5 is one for two images.", above=0)
 
     hard: bool = option(
@@ -106,35 +94,10 @@ class TrainConfig(SamplingConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if (self.epochs is None) == (self.steps is None):
-            raise UsageError("give the length of the training as either --epochs or --steps")
-        if self.online and self.generator is None:
-            raise UsageError(
-                "--online needs --generator DIR, a generator to train jointly; `synthcl pretrain` makes one"
-            )
-        if self.generator is not None and not self.online:
-            raise UsageError("--generator is for --online; to use ready samples give --shards DIR")
-        if self.online and self.shards:
-            raise UsageError("--online draws its own samples; it cannot be given with --shards")
-        if self.replay is not None and (self.online or self.shards):
-            raise UsageError("--replay feeds back recorded samples; it cannot be given with --online or --shards")
-        if self.record is not None and not self.online:
-            raise UsageError("--record writes what an online run draws; give it with --online")
-        if self.where is not None and not self.shards:
-            raise UsageError("--where chooses samples of --shards; give it with a set")
         if self.pair_similarity is not None and not self.pairs:
             raise UsageError("--pair-similarity is about pairs; it cannot be given with --no-pairs")
         if self.pair_similarity is not None:
             self.pair_similarity_range()
-
-    @property
-    def regime(self) -> str:
-        """`real`, `offline`, `online` or `replay`: where a batch's synthetic samples come from."""
-        if self.online:
-            return "online"
-        if self.replay is not None:
-            return "replay"
-        return "offline" if self.shards else "real"
 
     def pair_similarity_range(self) -> tuple[float, float] | None:
         """The two ends of --pair-similarity."""
@@ -149,3 +112,55 @@ class TrainConfig(SamplingConfig):
                 f"--pair-similarity takes two cosines, such as 0.95:0.7, each in [-1, 1], not {self.pair_similarity!r}"
             )
         return start, end
+
+    def check_length(self) -> None:
+        """Raises UsageError unless there is one length of the training."""
+        if (self.epochs is None) == (self.steps is None):
+            raise UsageError("give the length of the training as either --epochs or --steps")
+
+
+@dataclass(kw_only=True)
+class TrainConfig(TrainingConfig):
+    """And where the synthetic samples come from: the regime."""
+
+    shards: list[str] = option(
+        [], help="A shard set of synthetic samples to stream (offline); may be repeated.", metavar="DIR"
+    )
+    online: bool = option(False, help="Train the generator jointly and draw samples from it at each step.")
+    generator: str | None = option(
+        None, help="The generator to start --online from, as `pretrain` wrote it.", metavar="DIR"
+    )
+    replay: str | None = option(None, help="A recording of an online run, fed back in its order.", metavar="DIR")
+    record: str | None = option(
+        None, help="--online: write every synthetic sample that the learner sees to a shard set.", metavar="DIR"
+    )
+    where: str | None = option(
+        None, help="--shards: only samples that meet an SQL condition on their columns.", metavar="EXPR"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.check_length()
+        if self.online and self.generator is None:
+            raise UsageError(
+                "--online needs --generator DIR, a generator to train jointly; `synthcl pretrain` makes one"
+            )
+        if self.generator is not None and not self.online:
+            raise UsageError("--generator is for --online; to use ready samples give --shards DIR")
+        if self.online and self.shards:
+            raise UsageError("--online draws its own samples; it cannot be given with --shards")
+        if self.replay is not None and (self.online or self.shards):
+            raise UsageError("--replay feeds back recorded samples; it cannot be given with --online or --shards")
+        if self.record is not None and not self.online:
+            raise UsageError("--record writes what an online run draws; give it with --online")
+        if self.where is not None and not self.shards:
+            raise UsageError("--where chooses samples of --shards; give it with a set")
+
+    @property
+    def regime(self) -> str:
+        """`real`, `offline`, `online` or `replay`: where a batch's synthetic samples come from."""
+        if self.online:
+            return "online"
+        if self.replay is not None:
+            return "replay"
+        return "offline" if self.shards else "real"
