@@ -6,12 +6,13 @@ It resumes, logs, watches for NaN, saves, and stops between steps when asked to.
 from __future__ import annotations
 
 import math
+import os
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import FrameType
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -21,6 +22,9 @@ from .distributed import average, is_distributed
 from .errors import RunStopped
 from .progress import Progress
 from .run import RunFolder
+
+ECHO_SECONDS = 3.0
+"""Under a launcher, how long a second signal still counts as the first one passed on. Ours."""
 
 
 class Journal(Protocol):
@@ -89,7 +93,7 @@ def run_loop(
         Seconds that the steps took, those of earlier runs included.
 
     Raises:
-        Diverged: a metric is not finite. Nothing is saved from that step on.
+        Diverged: a metric or a weight is not finite. Nothing is saved from that step on.
         Interrupted: SIGINT or SIGTERM came; the last step is saved.
     """
     journals = [*journals, *([run.metrics] if options.main_process else [])]
@@ -100,6 +104,7 @@ def run_loop(
         return seconds_before + time.monotonic() - started
 
     def save(done: int) -> None:
+        watch.check_state(done, parts)
         for journal in journals:
             journal.commit(done)
         if options.main_process:
@@ -114,8 +119,8 @@ def run_loop(
     ):
         watch = _FiniteWatch(run)
         for index in range(done, options.total_steps):
-            metrics = step(index)
-            watch.see(index, metrics)
+            metrics = _Metrics.of(index, step(index), options.device)
+            watch.see(metrics)
             done = index + 1
             last = done == options.total_steps
             stopping = stop.agreed(options.device)
@@ -123,20 +128,21 @@ def run_loop(
             if saving or done % options.log_every == 0:
                 watch.settle()
             if done % options.log_every == 0 or last:
-                row = _row(done, metrics)
+                row = metrics.row()
                 if options.main_process:
                     run.metrics.append(row)
                 progress.numbers.update({name: row[name] for name in options.watch if name in row})
             progress.update(done * per_step)
-            if saving:
-                save(done)
+            # Before the checkpoint: what a kill takes away in between is done again.
             for period, action in (every or {}).items():
                 if options.main_process and (done % period == 0 or last):
                     action(done)
+            if saving:
+                save(done)
             if stopping and not last:
                 raise Interrupted(
-                    f"stopped by {stop.name} after step {done} of {options.total_steps}, saved in {run.path}; "
-                    "run the same command again to continue"
+                    f"stopped by {stop.name or 'a signal to another process'} after step {done} of "
+                    f"{options.total_steps}, saved in {run.path}; run the same command again to continue"
                 )
     return seconds()
 
@@ -153,51 +159,82 @@ def _restore(run: RunFolder, parts: Mapping[str, Stateful], journals: Sequence[J
     return done, checkpoint.extra["seconds"] if checkpoint is not None else 0.0
 
 
+@dataclass(frozen=True)
+class _Metrics:
+    """The scalars of step `index`, averaged over processes: one that is no number in one of them is none in all."""
+
+    index: int
+    names: list[str]
+    values: Tensor
+
+    @classmethod
+    def of(cls, index: int, metrics: dict[str, Tensor], device: torch.device) -> _Metrics:
+        # Some are computed on the host, as the learning rate is.
+        values = torch.stack([value.detach().to(device, torch.float32).reshape(()) for value in metrics.values()])
+        return cls(index, list(metrics), average(values))
+
+    def row(self) -> dict[str, float]:
+        """As `metrics.jsonl` has it."""
+        return {"step": self.index + 1, **dict(zip(self.names, self.values.tolist(), strict=True))}
+
+
 class _FiniteWatch:
-    """Stops the run when a metric is no number. It looks one step late, so that a GPU need not be waited for."""
+    """Stops the run, in all processes after the same step, when a metric or a weight is no number.
+
+    It looks at a step's metrics one step late, so that a GPU need not be waited for, but always before a checkpoint.
+    """
 
     def __init__(self, run: RunFolder) -> None:
         self.run = run
-        self.unseen: tuple[int, list[str], Tensor] | None = None
+        self.unseen: _Metrics | None = None
 
-    def see(self, index: int, metrics: dict[str, Tensor]) -> None:
+    def see(self, metrics: _Metrics) -> None:
         """Check the step before, and keep this one's metrics for the next call."""
         self.settle()
-        self.unseen = (
-            index,
-            list(metrics),
-            torch.stack([value.detach().float().reshape(()) for value in metrics.values()]),
-        )
+        self.unseen = metrics
 
     def settle(self) -> None:
         """Check what has not been checked yet."""
-        if self.unseen is None:
-            return
-        index, names, values = self.unseen
-        self.unseen = None
-        if not torch.isfinite(values).all():
-            bad = [
-                f"{name} is {value}"
-                for name, value in zip(names, values.tolist(), strict=True)
-                if not math.isfinite(value)
-            ]
-            saved = list_checkpoints(self.run.checkpoints)
-            raise Diverged(
-                f"{', '.join(bad)} at step {index + 1}; the run stops. The last good checkpoint is "
-                f"{saved[-1] if saved else 'none: no checkpoint was saved yet'}. A smaller --learning-rate may help"
-            )
+        metrics, self.unseen = self.unseen, None
+        if metrics is not None and not torch.isfinite(metrics.values).all():
+            row = metrics.row()
+            bad = [f"{name} is {value}" for name, value in row.items() if not math.isfinite(value)]
+            raise self._diverged(", ".join(bad), row["step"])
+
+    def check_state(self, done: int, parts: Mapping[str, Stateful]) -> None:
+        """Check what is about to be saved: a gradient can overflow in a step whose losses are still numbers."""
+        for name, part in parts.items():
+            tensors = [t for t in _tensors(part.state_dict()) if t.is_floating_point()]
+            if tensors and not torch.stack([torch.isfinite(t).all() for t in tensors]).all():
+                raise self._diverged(f"the state of the {name} is not finite", done)
+
+    def _diverged(self, what: str, step: float) -> Diverged:
+        saved = list_checkpoints(self.run.checkpoints)
+        return Diverged(
+            f"{what} at step {step}; the run stops. The last good checkpoint is "
+            f"{saved[-1] if saved else 'none: no checkpoint was saved yet'}. A smaller --learning-rate may help"
+        )
 
 
-def _row(done: int, metrics: dict[str, Tensor]) -> dict[str, float]:
-    values = average(torch.stack([value.detach().float().reshape(()) for value in metrics.values()]))
-    return {"step": done, **dict(zip(metrics, values.tolist(), strict=True))}
+def _tensors(state: Any) -> Iterator[Tensor]:
+    """All the tensors in a state."""
+    if isinstance(state, Tensor):
+        yield state
+    elif isinstance(state, (Mapping, list, tuple)):
+        for value in state.values() if isinstance(state, Mapping) else state:
+            yield from _tensors(value)
 
 
 class _StopSignals:
-    """Turns the first SIGINT or SIGTERM into a wish to stop between steps; a second one ends the process at once."""
+    """Turns the first SIGINT or SIGTERM into a wish to stop between steps; a second one ends the process at once.
+
+    A launcher of several processes passes on what it gets, and a terminal or a scheduler sends to all of them: the same
+    wish then comes twice. So under a launcher what follows within `ECHO_SECONDS` is no second signal.
+    """
 
     def __init__(self) -> None:
         self.name: str | None = None
+        self.launched = is_distributed() or "TORCHELASTIC_RUN_ID" in os.environ
 
     def __enter__(self) -> _StopSignals:
         self.previous = {}
@@ -213,8 +250,15 @@ class _StopSignals:
             signal.signal(number, handler)
 
     def _received(self, number: int, frame: FrameType | None) -> None:
-        self.name = signal.Signals(number).name
-        signal.signal(number, signal.SIG_DFL)
+        if self.name is None:
+            self.name, self.since = signal.Signals(number).name, time.monotonic()
+            if not self.launched:
+                # Even where no Python runs, as in a long kernel, the next one ends the process.
+                for each in self.previous:
+                    signal.signal(each, signal.SIG_DFL)
+        elif time.monotonic() - self.since > ECHO_SECONDS:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
 
     def agreed(self, device: torch.device) -> bool:
         """Whether to stop: any process's signal stops all of them, after the same step."""

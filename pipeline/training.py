@@ -15,6 +15,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from ..learners import Learner, convert_sync_batchnorm, create_backbone, create_learner
+from .checkpoint import Stateful
 from .configs.train import TrainConfig
 from .data import ImageStore, cached, open_images
 from .distributed import create_accelerator
@@ -71,6 +72,13 @@ class TrainingStep:
         self.schedule, self.regime = schedule, regime
         self.inner: Learner = accelerator.unwrap_model(learner, keep_torch_compile=False)
 
+    @property
+    def parts(self) -> dict[str, Stateful]:
+        """Everything that a step depends on besides its number."""
+        parts = {"learner": self.inner, "optimizer": self.optimizer, "regime": self.regime}
+        # The scale of the loss in fp16 follows from the steps before.
+        return parts if self.accelerator.scaler is None else {**parts, "scaler": self.accelerator.scaler}
+
     def __call__(self, step: int) -> dict[str, Tensor]:
         learning_rate = self.schedule.at(step)
         for group in self.optimizer.param_groups:
@@ -115,7 +123,7 @@ def train(config: TrainConfig) -> dict[str, Any]:
     with recording(config, regime, accelerator.is_main_process):
         seconds = run_loop(
             run,
-            {"learner": step.inner, "optimizer": step.optimizer, "regime": regime},
+            step.parts,
             step,
             _loop_options(config, accelerator, steps),
             journals=regime.journals,

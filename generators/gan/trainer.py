@@ -160,7 +160,9 @@ class GANTrainer(GeneratorTrainer):
         leaf = images.detach().requires_grad_()
         loss = generator_loss(real_logits, self.discriminator(self._see(leaf, uniform[:, 1])))
         (gradient,) = torch.autograd.grad(loss, leaf)
-        metrics = {"loss_generator": loss.detach(), "gradient_realism": torch.linalg.vector_norm(gradient)}
+        # Of each sample's own loss, and their mean: the same for any number of processes.
+        norms = len(gradient) * torch.linalg.vector_norm(gradient.flatten(1), dim=1)
+        metrics = {"loss_generator": loss.detach(), "gradient_realism": norms.mean()}
         if hard_gradient is not None:
             gradient, joined = join_gradients(gradient, hard_gradient, self.hardness_clip)
             metrics |= joined

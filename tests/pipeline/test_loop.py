@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -89,6 +91,20 @@ def test_nan_stops_within_a_step_and_is_not_saved(tmp_path, bad):
     assert all(step <= bad for step in saved)
 
 
+def test_weights_that_overflow_in_a_step_with_finite_losses_are_not_saved(tmp_path):
+    walk = Walk()
+
+    def step(index):
+        metrics = walk.step(index)
+        if index == 6:
+            walk.x = torch.tensor([1.0, float("inf")], dtype=torch.float64)
+        return metrics if index <= 6 else {"loss": torch.tensor(1.0), "index": torch.tensor(index)}
+
+    with pytest.raises(Diverged, match=r"state of the walk is not finite at step 8; .*step-00000004"):
+        loop(tmp_path, walk, 20, step)
+    assert [p.name for p in list_checkpoints(tmp_path / "checkpoints")] == ["step-00000004"]
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_finishes_the_step_saves_and_says_how_to_continue(tmp_path, number):
     whole, walk = Walk(), Walk()
@@ -106,6 +122,45 @@ def test_a_signal_finishes_the_step_saves_and_says_how_to_continue(tmp_path, num
     resumed = Walk()
     loop(tmp_path / "r", resumed, 9)
     assert torch.equal(resumed.x, whole.x)
+
+
+TWO_SIGNALS = """
+import os, signal, sys
+from pathlib import Path
+import torch
+from synthcl.pipeline.loop import LoopOptions, run_loop
+from synthcl.pipeline.run import RunFolder
+
+def step(index):
+    if index == 2:
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGINT)
+        print("still here")
+    return {"loss": torch.tensor(0.0)}
+
+options = LoopOptions(label="test", total_steps=4, images_per_step=1, log_every=1, checkpoint_every=4, keep=1,
+                      device=torch.device("cpu"))
+run_loop(RunFolder(Path(sys.argv[1])), {}, step, options)
+"""
+
+
+@pytest.mark.parametrize("launched", [False, True])
+def test_a_second_signal_ends_at_once_but_not_a_launchers_echo_of_the_first(tmp_path, launched):
+    environment = {**os.environ, **({"TORCHELASTIC_RUN_ID": "none"} if launched else {})}
+    command = [sys.executable, "-c", TWO_SIGNALS, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    saved = [p.name for p in list_checkpoints(tmp_path / "checkpoints")]
+    if launched:
+        assert done.returncode == 1 and "stopped by SIGTERM after step 3 of 4" in done.stderr
+        assert done.stdout == "still here\n" and saved == ["step-00000003"]
+    else:
+        assert done.returncode == -signal.SIGINT and done.stdout == "" and saved == []
+
+
+def test_what_a_kill_between_a_checkpoint_and_a_periodic_action_would_take_is_done_before(tmp_path):
+    seen = []
+    loop(tmp_path, Walk(), 4, every={4: lambda done: seen.extend(list_checkpoints(tmp_path / "checkpoints"))})
+    assert seen == []
 
 
 def test_periodic_actions_come_at_their_steps_and_at_the_end(tmp_path):
