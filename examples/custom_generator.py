@@ -21,7 +21,11 @@ from synthcl.generators import Generator
 
 
 class Gratings(Generator):
-    """Latents (N, 9), uniform in [0, 1), to images (N, 3, S, S) in [-1, 1]."""
+    """Latents (N, 9), standard normal, to images (N, 3, S, S) in [-1, 1].
+
+    Normal, so that `--pairs` works as it is: the partner of an image is that of a latent nearby. A generator with other
+    latents has a `forward_pair` of its own.
+    """
 
     differentiable = True
 
@@ -37,16 +41,17 @@ class Gratings(Generator):
 
     def sample_latents(self, n, *, draws=None, device=None):
         # A latent is drawn from its own sample's draws, under a name: never from a generator with a history.
-        latents = torch.rand(n, 9) if draws is None else draws.uniform("latents", 9)
+        latents = torch.randn(n, 9) if draws is None else draws.normal("latents", 9)
         return latents.to(device or latents.device)
 
     def forward(self, latents):
-        angle, frequency, phase = (latents[:, :3] * torch.tensor([math.pi, 4.0, 2 * math.pi]).to(latents)).unbind(1)
+        u = torch.special.ndtr(latents)  # uniform in (0, 1)
+        angle, frequency, phase = (u[:, :3] * torch.tensor([math.pi, 4.0, 2 * math.pi]).to(u)).unbind(1)
         axis = torch.linspace(0, 2 * math.pi, self.image_size, device=latents.device)
         y, x = torch.meshgrid(axis, axis, indexing="ij")
         along = angle.cos()[:, None, None] * x + angle.sin()[:, None, None] * y  # (N, S, S)
         wave = torch.sin((1 + frequency)[:, None, None] * along + phase[:, None, None])[:, None]
-        first, second = latents[:, 3:6, None, None], latents[:, 6:9, None, None]  # two colours in [0, 1)
+        first, second = u[:, 3:6, None, None], u[:, 6:9, None, None]  # two colours in (0, 1)
         colours = (first + second) - 1 + (first - second) * wave
         # tanh and not clamp: the gradient never stops at a limit.
         return torch.tanh(self.contrast * 2 * colours + self.brightness)

@@ -80,10 +80,9 @@ class Generator(nn.Module, ABC):
             Images and partners, (N, 3, S, S) in [-1, 1] each.
 
         Raises:
-            ValueError: a strength out of range.
+            ValueError: a strength out of range, or a generator that has no pairs.
         """
-        if not 0 < strength <= 1:
-            raise ValueError(f"the strength of a pair must be above 0 and at most 1, not {strength}")
+        check_strength(strength)
         fresh = draws.normal("pair", *latents.shape[1:]).to(latents)
         return self(latents), self((1 - strength**2) ** 0.5 * latents + strength * fresh)
 
@@ -100,6 +99,12 @@ class Generator(nn.Module, ABC):
     @abstractmethod
     def from_pretrained(cls, directory: str | Path, **options: Any) -> Generator:
         """The generator that `save_pretrained` wrote."""
+
+
+def check_strength(strength: float) -> None:
+    """Raises ValueError for a strength of a pair that is not in (0, 1]."""
+    if not 0 < strength <= 1:
+        raise ValueError(f"the strength of a pair must be above 0 and at most 1, not {strength}")
 
 
 Synchronise = Callable[[Iterable[nn.Parameter]], None]

@@ -1,10 +1,15 @@
-"""The exponential moving average of a network's weights: what pretraining saves, and the second generator of a pair."""
+"""The exponential moving average of a network's weights: what pretraining saves, and the second generator of a pair.
+
+diffusers' `EMAModel` does the averaging. It keeps no copy here: its shadow parameters are those of a network,
+so that the average is a generator like the other.
+"""
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 
-import torch
+from diffusers.training_utils import EMAModel
 from torch import nn
 
 
@@ -13,18 +18,27 @@ def frozen_copy(model: nn.Module) -> nn.Module:
     return copy.deepcopy(model).requires_grad_(False).eval()
 
 
-def decay_at(step: int, decay: float, *, warmup: bool = True) -> float:
-    """The decay of update number `step` (from 0), a function of nothing else, so that a resumed run repeats it.
+class MovingAverage:
+    """average <- decay average + (1 - decay) parameters, one update a step, in place.
 
-    With warm-up it is min(decay, (1 + step) / (10 + step)), the ramp of TensorFlow's `ExponentialMovingAverage`: the
-    average of a short run then is not dominated by the initial weights.
+    With warm-up the decay of update number `step` (from 0) is min(decay, (2 + step) / (11 + step)), the ramp of
+    TensorFlow's `ExponentialMovingAverage`: the average of a short run then is not dominated by the initial weights.
+    It is a function of nothing but the step, so that a resumed run repeats it.
+
+    Args:
+        average: what is moved, of the same shapes as `parameters`.
+        parameters: those of the network that learns; those that take no gradient are copied.
+        warmup: ramp the decay up. Without it the decay is the same from the first update on.
     """
-    return min(decay, (1 + step) / (10 + step)) if warmup else decay
 
+    def __init__(self, average: Iterable[nn.Parameter], parameters: Iterable[nn.Parameter], *, warmup: bool = True):
+        self.parameters, self.warmup = list(parameters), warmup
+        # It would copy the weights of its first update; one update before the first, the ramp is under way.
+        self.ema = EMAModel([], foreach=True, update_after_step=-1)
+        self.ema.shadow_params = list(average)
 
-@torch.no_grad()
-def update_average(average: nn.Module, model: nn.Module, decay: float) -> None:
-    """average <- decay average + (1 - decay) model, for parameters; buffers are copied."""
-    torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), 1 - decay)
-    for target, source in zip(average.buffers(), model.buffers(), strict=True):
-        target.copy_(source)
+    def update(self, step: int, decay: float) -> None:
+        """Update number `step`, from 0, with a decay that may be another each time."""
+        self.ema.decay, self.ema.min_decay = decay, 0.0 if self.warmup else decay
+        self.ema.optimization_step = step
+        self.ema.step(self.parameters)

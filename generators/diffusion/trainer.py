@@ -14,7 +14,7 @@ from diffusers import DDIMScheduler, UNet2DModel
 from torch import Tensor, nn
 
 from ..base import Draws, GeneratorTrainer, Synchronise, no_synchronisation
-from ..ema import decay_at, update_average
+from ..ema import MovingAverage
 from .generator import DiffusionGenerator
 from .lora import add_lora, merged
 from .objective import check_prediction, denoising_loss, flip, levels, min_snr_weights, target
@@ -79,11 +79,12 @@ class DiffusionTrainer(GeneratorTrainer):
         self.ema = _average_of(self.generator)
         self.learning_rate, self.warmup_steps = learning_rate, warmup_steps
         self.snr_gamma, self.gradient_clip, self.hardness_clip = snr_gamma, gradient_clip, hardness_clip
-        self.ema_decay, self.ema_warmup, self.flip, self.synchronise = ema_decay, ema_warmup, flip, synchronise
+        self.ema_decay, self.flip, self.synchronise = ema_decay, flip, synchronise
         self.alphas_cumprod = generator.alphas_cumprod.to(self.generator.device)
         names = [name for name, parameter in self.generator.named_parameters() if parameter.requires_grad]
         self.trained = nn.ParameterDict({n.replace(".", "/"): self.generator.get_parameter(n) for n in names})
         self.averaged = nn.ParameterDict({n.replace(".", "/"): self.ema.get_parameter(n) for n in names})
+        self.average = MovingAverage(self.averaged.parameters(), self.trained.parameters(), warmup=ema_warmup)
         self.optimizer = torch.optim.AdamW(
             self.trained.parameters(), lr=learning_rate, weight_decay=weight_decay, fused=True
         )
@@ -143,7 +144,7 @@ class DiffusionTrainer(GeneratorTrainer):
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate * min(1.0, (self.num_steps + 1) / max(self.warmup_steps, 1))
         self.optimizer.step()
-        update_average(self.averaged, self.trained, decay_at(self.num_steps, self.ema_decay, warmup=self.ema_warmup))
+        self.average.update(self.num_steps, self.ema_decay)
         self.num_steps += 1
         return metrics
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ..base import Draws, GeneratorTrainer, Synchronise, no_synchronisation
-from ..ema import decay_at, frozen_copy, update_average
+from ..ema import MovingAverage, frozen_copy
 from .diffaugment import NUM_PARAMETERS, check_policy, diffaugment
 from .hard_gradient import join_gradients
 from .losses import discriminator_loss, generator_loss, gradient_penalties
@@ -74,10 +74,11 @@ class GANTrainer(GeneratorTrainer):
         self.discriminator = discriminator.to(device=device, memory_format=torch.channels_last).train()
         self.bf16 = bf16
         self.ema = frozen_copy(self.generator)
+        self.average = MovingAverage(self.ema.parameters(), self.generator.parameters(), warmup=ema_warmup)
         if penalty_every < 1:
             raise ValueError(f"penalty_every must be at least 1, not {penalty_every}")
         self.gamma, self.penalty_every = gamma, penalty_every
-        self.ema_decay, self.ema_warmup = ema_decay, ema_warmup
+        self.ema_decay = ema_decay
         self.augment, self.hardness_clip, self.synchronise = check_policy(augment), hardness_clip, synchronise
         if learning_rate is None:
             learning_rate = default_learning_rate(generator.config.widths)
@@ -131,8 +132,7 @@ class GANTrainer(GeneratorTrainer):
             _check_images(real, images, hard_gradient)
             metrics = self._update_discriminator(real, images.detach(), uniform[:, :2])
             metrics |= self._update_generator(real, images, hard_gradient, uniform[:, 2:])
-        decay = decay_at(self.num_steps, self.ema_decay, warmup=self.ema_warmup)
-        update_average(self.ema, self.generator, decay)
+        self.average.update(self.num_steps, self.ema_decay)
         self.num_steps += 1
         return metrics
 

@@ -9,6 +9,7 @@ import torch
 from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
 from torch import Tensor
 
+from ..base import check_strength
 from .adapters import PipelineAdapter
 
 
@@ -63,8 +64,7 @@ def first_step_of(scheduler: Any, strength: float) -> int:
     Raises:
         ValueError: a strength out of range, or a scheduler whose steps cannot be entered in the middle.
     """
-    if not 0 < strength <= 1:
-        raise ValueError(f"the strength of a pair must be above 0 and at most 1, not {strength}")
+    check_strength(strength)
     timesteps = scheduler.timesteps.tolist()
     if len(timesteps) < 2 or len(set(timesteps)) < len(timesteps):
         raise ValueError(

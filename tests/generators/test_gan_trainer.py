@@ -9,7 +9,6 @@ import pytest
 import torch
 from torch import nn
 
-from synthcl.generators.ema import decay_at, frozen_copy, update_average
 from synthcl.generators.gan import GANDiscriminator, GANGenerator, GANTrainer
 from synthcl.generators.gan.diffaugment import NUM_PARAMETERS, diffaugment
 from synthcl.generators.gan.hard_gradient import join_gradients
@@ -66,7 +65,7 @@ def test_a_step_equals_one_written_out_plainly():
         logits = d(diffaugment(fake, uniform[:, 3])) - d(diffaugment(real_images(), uniform[:, 2])).detach()
         nn.functional.softplus(-logits).mean().backward()
         adam_g.step()
-        decay = min(0.9, (1 + step) / (10 + step))
+        decay = min(0.9, (2 + step) / (11 + step))
         for average, weight in zip(ema.parameters(), g.parameters(), strict=True):
             average.data = decay * average + (1 - decay) * weight.data
         trainer.step(real_images(), draws(step))
@@ -250,7 +249,7 @@ def test_saved_and_taken_up_again(tmp_path):
         assert torch.equal(before[name], after[name]), name
     for name in (n for n in before if n.startswith("ema")):
         assert torch.equal(before[name], after[name.replace("ema", "generator", 1)]), name
-    assert taken.gamma == 0.5 and not taken.ema_warmup and taken.num_steps == 0
+    assert taken.gamma == 0.5 and not taken.average.warmup and taken.num_steps == 0
     assert taken.discriminator.training and taken.generator.training and not taken.ema.training
 
 
@@ -279,32 +278,3 @@ def test_images_that_do_not_fit_are_refused(images, hard, message):
 def test_the_default_learning_rate_falls_with_width():
     assert default_learning_rate([32, 16]) == pytest.approx(2e-3)
     assert default_learning_rate([256, 64]) == pytest.approx(2.5e-4)
-
-
-class TestMovingAverage:
-    def test_the_ramp_is_a_function_of_the_step(self):
-        assert decay_at(0, 0.999) == pytest.approx(0.1)
-        assert decay_at(90, 0.999) == pytest.approx(0.91)
-        assert decay_at(10**6, 0.999) == 0.999
-        assert decay_at(0, 0.999, warmup=False) == 0.999
-
-    def test_weights_are_averaged_and_buffers_copied(self):
-        torch.manual_seed(0)
-        model = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
-        average = frozen_copy(model)
-        with torch.no_grad():
-            model[0].weight.add_(1.0)
-            model[1].running_mean.fill_(5.0)
-        expected = 0.75 * average[0].weight + 0.25 * model[0].weight
-        update_average(average, model, 0.75)
-        torch.testing.assert_close(average[0].weight, expected)
-        assert torch.equal(average[1].running_mean, model[1].running_mean)
-        assert not any(p.requires_grad for p in average.parameters()) and not average.training
-
-    def test_a_decay_of_one_stands_still_and_of_zero_follows(self):
-        model, average = nn.Linear(2, 2), nn.Linear(2, 2)
-        before = average.weight.clone()
-        update_average(average, model, 1.0)
-        assert torch.equal(average.weight, before)
-        update_average(average, model, 0.0)
-        assert torch.equal(average.weight, model.weight)
