@@ -10,6 +10,7 @@ from typing import ClassVar, NamedTuple
 
 from torch import Tensor, nn
 
+from .parts import encode_in_parts
 from .recipe import Recipe
 
 
@@ -36,6 +37,13 @@ class Learner(nn.Module, ABC):
     backbone: nn.Module
     """Images (N, 3, H, W), normalised, to features (N, F); `backbone.num_features` is F. It is what is exported and
     probed."""
+
+    num_parts: int = 1
+    """In how many parts a batch goes through the backbone, to save memory; see `encode_in_parts`."""
+
+    def encode(self, backbone: nn.Module, views: Tensor, groups: Tensor) -> Tensor:
+        """Features (N, F) of `backbone`, the learner's own or one that follows it, in `num_parts` parts."""
+        return encode_in_parts(backbone, views, groups, self.num_parts)
 
     @abstractmethod
     def forward(self, views: Tensor, groups: Tensor) -> LearnerOutput:

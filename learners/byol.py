@@ -58,9 +58,9 @@ class BYOL(Learner):
         self.momentum_projector = momentum_copy(self.projector)
 
     def forward(self, views: Tensor, groups: Tensor) -> LearnerOutput:
-        projections = self.projector(self.backbone(views))
+        projections = self.projector(self.encode(self.backbone, views, groups))
         with torch.no_grad():
-            targets = self.momentum_projector(self.momentum_backbone(views))
+            targets = self.momentum_projector(self.encode(self.momentum_backbone, views, groups))
         losses = 2 - 2 * cosine_similarity(self.predictor(projections), targets[pair_views(groups).partner])
         return LearnerOutput(losses.mean(), losses.detach(), unit_length(projections.detach()))
 

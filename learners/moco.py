@@ -78,9 +78,9 @@ class MoCo(Learner):
         self._new_keys: list[tuple[Tensor, Tensor]] = []  # of this step: keys (N, D) and their groups (N,)
 
     def forward(self, views: Tensor, groups: Tensor) -> LearnerOutput:
-        queries = unit_length(self.head(self.backbone(views)))
+        queries = unit_length(self.head(self.encode(self.backbone, views, groups)))
         with torch.no_grad():
-            keys = unit_length(self.momentum_head(self.momentum_backbone(views)))
+            keys = unit_length(self.momentum_head(self.encode(self.momentum_backbone, views, groups)))
         losses = queue_contrast(queries, keys, groups, self.queue, self.temperature)
         if self.training and torch.is_grad_enabled():
             self._new_keys.append((keys, groups))

@@ -41,6 +41,6 @@ class SimCLR(Learner):
         self.temperature = temperature
 
     def forward(self, views: Tensor, groups: Tensor) -> LearnerOutput:
-        embeddings = unit_length(self.head(self.backbone(views)))
+        embeddings = unit_length(self.head(self.encode(self.backbone, views, groups)))
         losses = ppcl(embeddings, groups, self.temperature)
         return LearnerOutput(losses.mean(), losses.detach(), embeddings.detach())

@@ -45,7 +45,7 @@ class SimSiam(Learner):
         self.predictor = batchnorm_mlp(embedding_dim, predictor_dim, embedding_dim)
 
     def forward(self, views: Tensor, groups: Tensor) -> LearnerOutput:
-        projections = self.projector(self.backbone(views))
+        projections = self.projector(self.encode(self.backbone, views, groups))
         targets = projections.detach()[pair_views(groups).partner]
         losses = -cosine_similarity(self.predictor(projections), targets)
         return LearnerOutput(losses.mean(), losses.detach(), unit_length(projections.detach()))

@@ -115,6 +115,6 @@ class VICReg(Learner):
         self.projector = batchnorm_mlp(backbone.num_features, hidden_dim, hidden_dim, embedding_dim, output_bias=False)
 
     def forward(self, views: Tensor, groups: Tensor) -> LearnerOutput:
-        projections = self.projector(self.backbone(views))
+        projections = self.projector(self.encode(self.backbone, views, groups))
         loss, shares = vicreg_loss(projections, pair_views(groups), self.weights)
         return LearnerOutput(loss, shares, unit_length(projections.detach()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 
 import torch
@@ -20,8 +21,11 @@ def create_accelerator(precision: str = "fp32") -> Accelerator:
         precision: `auto` (bf16 where the device computes in it, else fp32), `fp32`, `bf16` or `fp16`.
 
     Raises:
-        UsageError: fp16 without a GPU.
+        UsageError: fp16 without a GPU, or a launcher that accumulates gradients.
     """
+    if os.environ.get("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "1") != "1":
+        # Accelerate would divide the loss by it, and no more.
+        raise UsageError("gradient accumulation is not the launcher's here; give --accumulate N to `synthcl train`")
     if precision == "auto":
         precision = "bf16" if _has_bf16() else "fp32"
     if precision == "fp16" and not torch.cuda.is_available():

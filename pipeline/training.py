@@ -108,6 +108,7 @@ def train(config: TrainConfig) -> dict[str, Any]:
     key = Key.from_seed(config.seed)
     store = open_images(config.data, image_size=config.image_size, split="train", data_root=config.data_root)
     share = Share(config.batch_size, accelerator.process_index, accelerator.num_processes)
+    share.check_parts(config.accumulate)
     real = RealImages.create(store, share, key, accelerator.device)
     steps = config.steps or config.epochs * real.steps_per_epoch
     torch.manual_seed(config.seed)
@@ -171,9 +172,11 @@ def build_learner(config: TrainConfig, image_size: int) -> Learner:
     options = {"temperature": config.temperature, "queue_size": config.queue_size}
     try:
         backbone = create_backbone(config.backbone, image_size=image_size)
-        return create_learner(config.learner, backbone, **{n: v for n, v in options.items() if v is not None})
+        learner = create_learner(config.learner, backbone, **{n: v for n, v in options.items() if v is not None})
     except ValueError as error:
         raise UsageError(str(error)) from None
+    learner.num_parts = config.accumulate
+    return learner
 
 
 def view_maker(config: TrainConfig, store: ImageStore, key: Key) -> ViewMaker:

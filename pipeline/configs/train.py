@@ -68,6 +68,12 @@ class TrainingConfig(SamplingConfig):
     epochs: int | None = option(None, help="Passes over the real images.", minimum=1, may_change=True)
     steps: int | None = option(None, help="Optimizer steps, instead of --epochs.", minimum=1, may_change=True)
     batch_size: int = option(256, help="Real images a step, over all processes.", minimum=2)
+    accumulate: int = option(
+        1,
+        help="Parts in which a batch goes through the encoder, to save memory, for one more forward pass. Loss and "
+        "gradient are those of the whole batch, with all its negatives; batch statistics are each part's.",
+        minimum=1,
+    )
     image_size: int | None = common.image_size_option()
     learning_rate: float | None = option(
         None, help="For a batch of 256, scaled with --batch-size; the method's own if not given.", above=0
@@ -94,6 +100,10 @@ class TrainingConfig(SamplingConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.compile and self.accumulate > 1:
+            raise UsageError(
+                "--compile cannot be given with --accumulate: torch.compile does not take parts computed twice"
+            )
         if self.pair_similarity is not None and not self.pairs:
             raise UsageError("--pair-similarity is about pairs; it cannot be given with --no-pairs")
         if self.pair_similarity is not None:

@@ -91,6 +91,16 @@ class Share:
     def slice(self) -> slice:
         return slice_of(self.total, self.rank, self.num_processes, self.what)
 
+    def check_parts(self, num_parts: int) -> None:
+        """Raises UsageError unless this process's samples are a multiple of `num_parts`, the value of --accumulate."""
+        count = self.slice.stop - self.slice.start
+        if count % num_parts:
+            each = "" if self.num_processes == 1 else f" in each of {self.num_processes} processes"
+            raise UsageError(
+                f"{self.what} ({self.total}) cannot be shared evenly by --accumulate {num_parts} parts{each}; give a "
+                f"multiple of {num_parts * self.num_processes}"
+            )
+
     def numbers(self, device: torch.device) -> Tensor:
         """(n,) int64: the numbers in [0, total) of this process's samples."""
         return torch.arange(self.slice.start, self.slice.stop, device=device)

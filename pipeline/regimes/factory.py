@@ -38,6 +38,7 @@ def create_regime(
     if config.regime == "real":
         return RealRegime(real, views)
     share = synthetic_share(config.batch_size, config.synthetic_ratio, real.share.rank, real.share.num_processes)
+    share.check_parts(config.accumulate)
     if config.regime == "offline":
         return _offline(config, real, views, share, key)
     if config.regime == "replay":

@@ -67,6 +67,21 @@ def test_every_regime_trains_from_the_command_line(synthcl, generator, tmp_path,
     assert rows[-1]["step"] == 4 and {"pair_similarity", "margin", "hard_ratio"} <= set(rows[-1])
 
 
+def test_a_batch_in_parts_starts_with_the_loss_of_the_whole_one(synthcl, generator, tmp_path):
+    """Up to the statistics of the parts: the first loss has the same negatives, so it is near, not half."""
+    losses = {}
+    for parts in (1, 2):
+        options = ["--online", "--generator", generator, "--accumulate", parts, "--log-every", 1]
+        train(synthcl, tmp_path / f"{parts}", *options)
+        losses[parts] = json.loads((tmp_path / f"{parts}" / "metrics.jsonl").read_text().splitlines()[0])["loss"]
+    assert losses[1] != losses[2] and losses[2] == pytest.approx(losses[1], rel=0.05)
+
+
+def test_accumulation_by_the_launcher_is_refused(synthcl, tmp_path, monkeypatch):
+    monkeypatch.setenv("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "4")
+    assert "--accumulate" in train(synthcl, tmp_path / "run", code=2).stderr
+
+
 def test_a_finished_shard_set_is_reused_and_another_recipe_refused(synthcl, generator, tmp_path):
     base = ["generate", "--generator", generator, "--num-samples", 10, "--out", tmp_path / "s", "--workers", 0]
     synthcl(*base)
@@ -103,6 +118,8 @@ WRONG = {
     "online without generator": (["--online"], 2, "--online needs --generator"),
     "generator without online": (["--generator", "x"], 2, "--generator is for --online"),
     "batch larger than the set": (["--batch-size", 5000], 2, "5000"),
+    "a batch that parts do not share": (["--accumulate", 3], 2, "--batch-size (16) cannot be shared evenly by --accum"),
+    "parts and compile": (["--accumulate", 2, "--compile"], 2, "--compile cannot be given with --accumulate"),
     "no length": (["--steps", "none"], 2, "not a valid integer"),
     "both lengths": (["--epochs", 1], 2, "either --epochs or --steps"),
     "ratio too small": (

@@ -77,11 +77,12 @@ def run_batchnorm(name: str) -> dict[str, torch.Tensor]:
     return results | {f"state: {key}": buffer.clone() for key, buffer in module.named_buffers()}
 
 
-def run_learner(name: str) -> dict[str, torch.Tensor]:
+def run_learner(name: str, num_parts: int = 1) -> dict[str, torch.Tensor]:
     torch.manual_seed(0)
     options = {"hidden_dim": 24, "embedding_dim": 12} | ({"queue_size": QUEUE_SIZE} if name == "moco" else {})
     learner = create_learner(name, create_backbone("resnet10-w8", image_size=8), **options).double()
     learner = convert_sync_batchnorm(learner)
+    learner.num_parts = num_parts
     model = DistributedDataParallel(learner) if world_size() > 1 else learner
     results = {}
     for i in range(STEPS):
@@ -102,7 +103,8 @@ def run_learner(name: str) -> dict[str, torch.Tensor]:
 def run_all() -> dict[str, dict[str, torch.Tensor]]:
     results = {f"loss {name}": run_loss(name) for name in LOSSES}
     results |= {f"batchnorm {name}": run_batchnorm(name) for name in BATCHNORMS}
-    return results | {f"learner {name}": run_learner(name) for name in learner_names()}
+    results |= {f"learner {name}": run_learner(name) for name in learner_names()}
+    return results | {f"learner {name} in parts": run_learner(name, num_parts=2) for name in learner_names()}
 
 
 def run_collectives() -> dict[str, float]:

@@ -14,6 +14,7 @@ TOLERANCE = 1e-9  # float64, relative to the largest value
 CHECKS = {
     **{f"loss {name}": TOLERANCE for name in ("ppcl", "barlow", "vicreg")},
     **{f"learner {name}": TOLERANCE for name in learner_names()},
+    **{f"learner {name} in parts": TOLERANCE for name in learner_names()},
     **{
         f"batchnorm {name}": TOLERANCE
         for name in ("plain", "images", "cumulative", "not affine", "without running statistics")

@@ -1,0 +1,66 @@
+"""A batch through a backbone in parts: the loss and the gradient of the whole batch, in the memory of a part.
+
+Plain gradient accumulation takes the loss of each part by itself, and so has fewer negatives, and other correlations,
+than the whole batch. Here all features are there when the loss is taken: a part's activations are dropped after its
+forward pass and computed again when the backward pass comes to it (gradient caching, Gao et al. 2021, arXiv 2101.06983,
+section 3.2, by way of activation checkpointing, Chen et al. 2016, arXiv 1604.06174). It costs one more forward pass.
+
+Heads and losses see the whole batch. Batch normalisation inside the backbone is over a part, of all processes.
+
+Shapes: N views in this process, F features, P parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+
+def encode_in_parts(backbone: nn.Module, views: Tensor, groups: Tensor, num_parts: int) -> Tensor:
+    """`backbone(views)`, part by part.
+
+    A view's part is its group's number modulo P: with groups numbered as the pipeline does, each part has as many real
+    and as many synthetic views as any other, and which views normalise together does not depend on the number of
+    processes.
+
+    Args:
+        backbone: views (N, 3, H, W) to features (N, F).
+        views: (N, 3, H, W).
+        groups: (N,) integers, of which every part has equally many.
+        num_parts: P, at least 1; 1 is `backbone(views)`.
+
+    Returns:
+        (N, F).
+    """
+    if num_parts == 1:
+        return backbone(views)
+    layout = torch.channels_last if views.is_contiguous(memory_format=torch.channels_last) else torch.contiguous_format
+    order = (groups % num_parts).argsort(stable=True)
+    parts = [_encode(backbone, views[rows].contiguous(memory_format=layout)) for rows in order.chunk(num_parts)]
+    return torch.cat(parts)[order.argsort()]
+
+
+def _encode(backbone: nn.Module, views: Tensor) -> Tensor:
+    if not torch.is_grad_enabled():
+        return backbone(views)
+    contexts = lambda: (nullcontext(), _statistics_kept(backbone))  # noqa: E731
+    return checkpoint(backbone, views, use_reentrant=False, context_fn=contexts)
+
+
+@contextmanager
+def _statistics_kept(module: nn.Module) -> Iterator[None]:
+    """Within it, running statistics of batch normalisation stay: the second forward pass has nothing new to tell."""
+    tracking = [m for m in module.modules() if getattr(m, "track_running_stats", False)]
+    kept = [(m, m.momentum, m.num_batches_tracked.clone()) for m in tracking]
+    for m in tracking:
+        m.momentum = 0.0
+    try:
+        yield
+    finally:
+        for m, momentum, count in kept:
+            m.momentum = momentum
+            m.num_batches_tracked.copy_(count)
