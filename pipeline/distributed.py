@@ -11,6 +11,7 @@ from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.state import AcceleratorState
 from torch import Tensor, nn
 
+from .allocator import keep_freed_memory
 from .errors import UsageError
 
 
@@ -35,11 +36,14 @@ def create_accelerator(precision: str = "fp32") -> Accelerator:
     AcceleratorState._reset_state()
     # Every process computes the same buffers (synchronised batch statistics, the gathered queue), so there is nothing
     # to broadcast at each step.
-    return Accelerator(
+    accelerator = Accelerator(
         mixed_precision="no" if precision == "fp32" else precision,
         kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
         step_scheduler_with_optimizer=False,
     )
+    if accelerator.device.type == "cpu":
+        keep_freed_memory()
+    return accelerator
 
 
 def _has_bf16() -> bool:
