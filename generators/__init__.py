@@ -11,6 +11,7 @@ from typing import Any
 _EXPORTS = {
     "Draws": ".base",
     "Generator": ".base",
+    "OptionError": ".errors",
     "GeneratorTrainer": ".base",
     "Synchronise": ".base",
     "GENERATORS": ".registry",

@@ -14,6 +14,8 @@ from typing import Any, ClassVar, Protocol
 import torch
 from torch import Tensor, nn
 
+from .errors import OptionError
+
 
 class Draws(Protocol):
     """Random numbers for N samples, each a function of its sample and of the name it is drawn under, not of history.
@@ -102,9 +104,9 @@ class Generator(nn.Module, ABC):
 
 
 def check_strength(strength: float) -> None:
-    """Raises ValueError for a strength of a pair that is not in (0, 1]."""
+    """Raises OptionError for a strength of a pair that is not in (0, 1]."""
     if not 0 < strength <= 1:
-        raise ValueError(f"the strength of a pair must be above 0 and at most 1, not {strength}")
+        raise OptionError(f"the strength of a pair must be above 0 and at most 1, not {strength}")
 
 
 Synchronise = Callable[[Iterable[nn.Parameter]], None]

@@ -12,6 +12,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from .errors import OptionError
+
 if TYPE_CHECKING:
     from .base import Generator, GeneratorTrainer
 
@@ -35,6 +37,7 @@ GENERATORS: dict[str, Kind] = {
 FROZEN = {"pretrained": ".pretrained:open_generator", "custom": ".custom:load_custom"}
 """What opens the kinds that do not learn: pipelines of diffusers, and classes of the user's."""
 
+_NOT_FOR_USERS = ("device", "synchronise")
 _TRAINABLE_PIPELINES = ("DDPMPipeline", "DDIMPipeline")
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _CUSTOM = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*(:.+)?")
@@ -58,7 +61,7 @@ def create_trainer(kind: str, image_size: int, *, preset: str = "auto", **option
         ValueError: an unknown kind, preset or option, or a size the kind cannot make.
     """
     if kind not in GENERATORS:
-        raise ValueError(f"unknown kind of generator {kind!r}: choose from {', '.join(GENERATORS)}")
+        raise OptionError(f"unknown kind of generator {kind!r}: choose from {', '.join(GENERATORS)}")
     trainer = _load(GENERATORS[kind].trainer)
     _check_options(f"{kind} trainer", trainer.create, options, trainer.__init__)
     return trainer.create(image_size, preset=preset, **options)
@@ -163,6 +166,8 @@ def _open(cls: Any, source: str | Path, options: dict[str, Any]) -> Any:
     """`cls.from_pretrained`, with the errors of missing or damaged files as a `ValueError` that names the folder."""
     try:
         return cls.from_pretrained(str(source), **options)
+    except OptionError:
+        raise
     except (OSError, TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"the generator in {str(source)!r} cannot be opened: {error}") from error
 
@@ -181,4 +186,6 @@ def _check_options(what: str, factory: Any, options: dict[str, Any], *others: An
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY and name != "preset"
     ]
     if unknown := sorted(set(options) - set(known)):
-        raise ValueError(f"the {what} takes no {', '.join(unknown)}: choose from {', '.join(known) or 'none'}")
+        shown = ", ".join(name for name in known if name not in _NOT_FOR_USERS)
+        choices = f"its options are {shown}" if shown else "it has no options"
+        raise OptionError(f"a {what} takes no {', '.join(unknown)}: {choices}")

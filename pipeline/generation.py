@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,10 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..generators import Generator, GeneratorTrainer, load_generator
+from ..generators import Generator, GeneratorTrainer, OptionError, load_generator
 from ..generators.fingerprint import fingerprint
 from .configs.generate import GenerateConfig
 from .distributed import create_accelerator
+from .errors import UsageError
 from .files import write_folder
 from .progress import Progress
 from .randomness import Key
@@ -125,9 +128,21 @@ def open_generator(source: str, device: torch.device | str = "cpu", **options: A
         options: of the kind, such as `sampler`; see `load_generator`.
 
     Raises:
-        ValueError: there is none, or its kind does not take an option.
+        UsageError: its kind does not take an option, or not with that value.
+        ValueError: there is none.
     """
-    return load_generator(locate_generator(source), **options).to(device).eval().requires_grad_(False)
+    with generator_options():
+        generator = load_generator(locate_generator(source), **options)
+    return generator.to(device).eval().requires_grad_(False)
+
+
+@contextmanager
+def generator_options() -> Iterator[None]:
+    """Has an option that a generator does not take be wrong usage."""
+    try:
+        yield
+    except OptionError as error:
+        raise UsageError(str(error)) from None
 
 
 def sample_key(seed: int) -> Key:

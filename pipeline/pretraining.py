@@ -12,6 +12,7 @@ from ..generators import GeneratorTrainer, create_trainer
 from .configs.pretrain import PretrainConfig
 from .data import GlobalOrder, cached, open_images
 from .distributed import average_gradients, create_accelerator, slice_of
+from .errors import UsageError
 from .generation import save_generator
 from .grids import save_grid
 from .loop import LoopOptions, run_loop
@@ -88,14 +89,11 @@ def _create_trainer(config: PretrainConfig, image_size: int, device: torch.devic
     options = {name: value for name, value in given.items() if value is not None} | config.sampling_options()
     # Given only where asked for: kinds that do not take one say so.
     options |= {name: True for name, given in (("flip", config.flip), ("bf16", config.bf16)) if given}
-    return create_trainer(
-        config.generator,
-        image_size,
-        preset=config.preset,
-        device=device,
-        synchronise=average_gradients,
-        **options,
-    )
+    options |= {"device": device, "synchronise": average_gradients}
+    try:
+        return create_trainer(config.generator, image_size, preset=config.preset, **options)
+    except ValueError as error:  # all that it is made from are options
+        raise UsageError(str(error)) from None
 
 
 def _sample_grid(trainer: GeneratorTrainer, key: Key, path: Path) -> None:

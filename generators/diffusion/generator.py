@@ -18,6 +18,7 @@ from diffusers import __version__ as diffusers_version
 from torch import Tensor
 
 from ..base import Draws, Generator, check_strength
+from ..errors import OptionError
 from ..fingerprint import config_hash
 from .objective import check_prediction, clean_image
 from .solvers import check_sampler, coefficients, solve, trailing_timesteps
@@ -70,7 +71,7 @@ class DiffusionGenerator(Generator):
             self.sampling_steps = sampling_steps
         if gradient_steps is not None:
             if gradient_steps < 1:
-                raise ValueError(f"gradient_steps must be at least 1, not {gradient_steps}")
+                raise OptionError(f"gradient_steps must be at least 1, not {gradient_steps}")
             self.gradient_steps = gradient_steps
 
     @property

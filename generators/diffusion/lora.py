@@ -9,6 +9,7 @@ import copy
 
 from torch import nn
 
+from ..errors import OptionError
 from .generator import DiffusionGenerator
 
 # Ours: the attention's projections, as usual, and the residual blocks' convolutions, which hold most of the weights.
@@ -24,7 +25,7 @@ def add_lora(generator: DiffusionGenerator, rank: int) -> None:
         ValueError: a rank below 1, or no `peft`.
     """
     if rank < 1:
-        raise ValueError(f"lora_rank must be at least 1, not {rank}")
+        raise OptionError(f"lora_rank must be at least 1, not {rank}")
     try:
         from peft import LoraConfig, inject_adapter_in_model
     except ImportError as error:

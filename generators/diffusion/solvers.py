@@ -15,6 +15,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from ..errors import OptionError
+
 SAMPLERS = ("ddim", "dpm")
 
 Predictor = Callable[[Tensor, int], Tensor]
@@ -24,7 +26,7 @@ Predictor = Callable[[Tensor, int], Tensor]
 def check_sampler(name: str) -> str:
     """The name itself. Raises ValueError, with the choices, if it is none."""
     if name not in SAMPLERS:
-        raise ValueError(f"unknown sampler {name!r}: choose from {', '.join(SAMPLERS)}")
+        raise OptionError(f"unknown sampler {name!r}: choose from {', '.join(SAMPLERS)}")
     return name
 
 
@@ -40,9 +42,9 @@ def trailing_timesteps(num_timesteps: int, steps: int, strength: float = 1.0) ->
         ValueError: `steps` or `strength` out of range.
     """
     if not 1 <= steps <= num_timesteps:
-        raise ValueError(f"the number of sampling steps must be from 1 to {num_timesteps}, not {steps}")
+        raise OptionError(f"the number of sampling steps must be from 1 to {num_timesteps}, not {steps}")
     if not 0 < strength <= 1:
-        raise ValueError(f"the strength must be above 0 and at most 1, not {strength}")
+        raise OptionError(f"the strength must be above 0 and at most 1, not {strength}")
     top = max(round(strength * num_timesteps), 1)
     steps = min(steps, top)
     return [round(top - i * top / steps) - 1 for i in range(steps)]

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..base import Draws, Generator
+from ..errors import OptionError
 from ..fingerprint import config_hash
 from .adapters import create_adapter
 from .opening import open_pipeline
@@ -75,7 +76,7 @@ class PretrainedGenerator(Generator):
         self.classes = _choose_classes(self.adapter.num_classes, classes)
         if guidance_scale is not None:
             if not hasattr(self.adapter, "guidance_scale"):
-                raise ValueError(f"a {type(pipeline).__name__} takes no guidance_scale")
+                raise OptionError(f"a {type(pipeline).__name__} takes no guidance_scale")
             self.adapter.guidance_scale = guidance_scale
         self.eval()
 
@@ -205,7 +206,7 @@ def _saved_options(file: Path) -> dict[str, Any]:
 
 def _check_size(image_size: int) -> int:
     if image_size < 1:
-        raise ValueError(f"image_size must be at least 1 pixel, not {image_size}")
+        raise OptionError(f"image_size must be at least 1 pixel, not {image_size}")
     return image_size
 
 
@@ -213,10 +214,10 @@ def _choose_classes(num_classes: int | None, classes: Sequence[int] | None) -> l
     """The classes to draw from; none for a pipeline that takes no labels."""
     if num_classes is None:
         if classes is not None:
-            raise ValueError(f"classes {list(classes)}: this pipeline takes no class labels; leave them out")
+            raise OptionError(f"classes {list(classes)}: this pipeline takes no class labels; leave them out")
         return []
     if classes is None:
         return list(range(num_classes))
     if not classes or not all(0 <= label < num_classes for label in classes):
-        raise ValueError(f"classes must be some of 0 to {num_classes - 1}, not {list(classes)}")
+        raise OptionError(f"classes must be some of 0 to {num_classes - 1}, not {list(classes)}")
     return list(classes)

@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from diffusers import DiffusionPipeline
+from huggingface_hub import get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
 from .adapters import ADAPTERS, unsupported
+
+INDEX = "model_index.json"
 
 
 def open_pipeline(
@@ -40,15 +43,30 @@ def open_pipeline(
 
 
 def _read_index(source: str) -> dict[str, Any]:
-    if Path(source).is_dir() and not (Path(source) / "model_index.json").is_file():
-        raise ValueError(f"no pipeline in {source!r}: there is no model_index.json; give a folder that diffusers wrote")
+    if not Path(source).is_dir():
+        _check_hub(source)
+    elif not (Path(source) / INDEX).is_file():
+        raise ValueError(f"no pipeline in {source!r}: there is no {INDEX}; give a folder that diffusers wrote")
     try:
         return DiffusionPipeline.load_config(source)
     except (OSError, HfHubHTTPError, HFValidationError) as error:
-        raise ValueError(
-            f"no pipeline at {source!r}: there is no such folder, and as a hub id it cannot be reached "
-            f"({_reason(error)}); check the name and the network, or give a local folder"
-        ) from error
+        raise ValueError(_nothing_at(source, error)) from error
+
+
+def _check_hub(source: str) -> None:
+    """Ask the hub once for what is not in its cache here: its client would ask again and again for half a minute."""
+    try:
+        if not isinstance(try_to_load_from_cache(source, INDEX), str):
+            get_hf_file_metadata(hf_hub_url(source, INDEX))
+    except Exception as error:  # of whichever HTTP library the hub's client uses
+        raise ValueError(_nothing_at(source, error)) from error
+
+
+def _nothing_at(source: str, error: BaseException) -> str:
+    return (
+        f"no pipeline at {source!r}: there is no such folder, and as a hub id it cannot be reached ({_reason(error)}); "
+        "check the name and the network, or give a local folder"
+    )
 
 
 def _check_index(source: str, index: dict[str, Any]) -> None:

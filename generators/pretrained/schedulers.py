@@ -10,6 +10,7 @@ from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
 from torch import Tensor
 
 from ..base import check_strength
+from ..errors import OptionError
 from .adapters import PipelineAdapter
 
 
@@ -32,7 +33,7 @@ def choose_scheduler(adapter: PipelineAdapter, sampler: str | None) -> Any:
             )
         return type(own).from_config(own.config)
     if not adapter.samplers:
-        raise ValueError(
+        raise OptionError(
             f"a {type(adapter.pipeline).__name__} has a sampler of its own: leave sampler {sampler!r} out, and choose "
             "sampling_steps"
         )
@@ -41,14 +42,14 @@ def choose_scheduler(adapter: PipelineAdapter, sampler: str | None) -> Any:
     if sampler == "dpm":
         # The adapters take a learned variance off; the solver must not do so again.
         return DPMSolverMultistepScheduler.from_config(own.config, variance_type=None)
-    raise ValueError(f"unknown sampler {sampler!r}: choose from ddim, dpm, or none for the pipeline's own")
+    raise OptionError(f"unknown sampler {sampler!r}: choose from ddim, dpm, or none for the pipeline's own")
 
 
 def check_steps(steps: int, scheduler: Any) -> int:
     """The number itself. Raises ValueError if it is none that the scheduler takes."""
     most = scheduler.config.num_train_timesteps
     if not 1 <= steps <= most:
-        raise ValueError(f"the number of sampling steps must be from 1 to {most}, not {steps}")
+        raise OptionError(f"the number of sampling steps must be from 1 to {most}, not {steps}")
     return steps
 
 

@@ -21,7 +21,8 @@ class GenerateConfig(SourceConfig):
     pairs: bool = option(False, help="Two similar images of each latent instead of one.")
     pair_strength: float = option(
         0.3,
-        help="How far the second of a pair is from the first: near 0 the same, 1 another sample. Ours.",
+        help="How far the second of a pair is from the first: near 0 the same, 1 another sample. A GAN draws it from a "
+        "latent that far away; diffusion noises the first that part of the way and denoises it again. Ours.",
         above=0,
         maximum=1,
     )

@@ -15,7 +15,11 @@ class PretrainConfig(SamplingConfig):
     data: str = common.data_option()
     out: str = option(help="Folder of the run; it is also what --generator takes.", metavar="DIR", may_change=True)
     generator: str = option("gan", help="Kind of generator.", choices=generator_kinds())
-    preset: str = option("auto", help="Size of the networks; auto goes by image size.", metavar="NAME")
+    preset: str = option(
+        "auto",
+        help="Size of the networks: tiny, small, base (gan: large too); auto goes by image size.",
+        metavar="NAME",
+    )
     flip: bool = option(False, help="Diffusion: mirror half of the images, where left and right mean the same.")
     bf16: bool = option(False, help="Compute the networks' convolutions in bf16.")
     image_size: int | None = common.image_size_option()

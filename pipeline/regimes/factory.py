@@ -14,7 +14,7 @@ from ..configs.train import TrainConfig
 from ..data import cached
 from ..distributed import average_gradients
 from ..errors import UsageError
-from ..generation import locate_generator
+from ..generation import generator_options, locate_generator
 from ..randomness import Key
 from ..shards import ShardRecorder, open_shard_set
 from .assembly import RealImages, ViewMaker
@@ -64,7 +64,8 @@ def _trainer(config: TrainConfig, image_size: int, accelerator: Accelerator) -> 
     }
     options |= {name: value for name, value in given.items() if value is not None}
     source = locate_generator(config.generator)
-    trainer = load_trainer(source, device=accelerator.device, synchronise=average_gradients, **options)
+    with generator_options():
+        trainer = load_trainer(source, device=accelerator.device, synchronise=average_gradients, **options)
     if trainer.generator.image_size != image_size:
         size = trainer.generator.image_size
         raise UsageError(

@@ -1,8 +1,9 @@
 """The recipe of a shard set: what its samples are a function of, besides their index.
 
 The recipe's hash is the set's identity. Its number of samples is no part of it: sample i does not depend on it, and a
-set of 5,000 can be continued to 10,000. Versions of libraries are no part either: a set stays usable after an upgrade;
-those that made it are noted beside the recipe.
+set of 5,000 can be continued to 10,000. Versions of libraries are no part either, unless the generator puts them into
+its own, as diffusion does: a set stays usable after an upgrade, and those that made it are noted
+beside the recipe.
 """
 
 from __future__ import annotations

@@ -1,6 +1,11 @@
 """Diffusion generators from the command line: pretrained, resumed, sampled, sharded, and trained jointly."""
 
+import json
+import shutil
+
+import numpy as np
 import pytest
+import torch
 
 PRETRAIN = [
     "pretrain", "--generator", "diffusion", "--preset", "tiny", "--data", "digits", "--image-size", 8,
@@ -23,8 +28,35 @@ def test_what_was_pretrained_opens_in_diffusers_and_resumes_exactly(synthcl, dif
     assert pipeline.unet.config.sample_size == 8
     synthcl(*PRETRAIN, "--steps", 2, "--out", tmp_path / "run")
     synthcl(*PRETRAIN, "--steps", 4, "--out", tmp_path / "run")
+    assert sorted(path.name for path in (diffusion / "samples").iterdir()) == ["00000004.png"]
     for name in ("generator/unet/diffusion_pytorch_model.safetensors", "metrics.jsonl"):
         assert (tmp_path / "run" / name).read_bytes() == (diffusion / name).read_bytes(), name
+
+
+def test_diffusers_draws_from_it_unchanged(diffusion):
+    from diffusers import DiffusionPipeline
+
+    pipeline = DiffusionPipeline.from_pretrained(str(diffusion / "generator"))
+    pipeline.set_progress_bar_config(disable=True)
+    images = pipeline(batch_size=2, num_inference_steps=2, output_type="np").images
+    assert images.shape == (2, 8, 8, 3) and 0 <= images.min() < images.max() <= 1
+
+
+WRONG = {
+    "unknown preset": (["--preset", "huge"], "'huge': choose from auto, tiny, small, base"),
+    "odd size": (["--image-size", 15], "not 15: try 8, 16, 32 or 64"),
+    "too large": (["--image-size", 256], "from 8 to 128, not 256"),
+    "too many steps": (["--sampling-steps", 1001], "from 1 to 1000, not 1001"),
+    "unknown sampler": (["--sampler", "euler"], "'ddim', 'dpm'"),
+    "sampler of a gan": (["--generator", "gan"], "a gan trainer takes no sampler, sampling_steps: its options are"),
+}
+
+
+@pytest.mark.parametrize(("options", "message"), WRONG.values(), ids=WRONG.keys())
+def test_wrong_options_get_a_sentence_and_leave_nothing(synthcl, tmp_path, options, message):
+    result = synthcl(*PRETRAIN, *options, "--steps", 2, "--out", tmp_path / "run", code=2)
+    assert message in " ".join(result.stderr.split())
+    assert not (tmp_path / "run").exists()
 
 
 def test_sampler_and_steps_are_in_the_recipe(synthcl, diffusion, tmp_path):
@@ -38,15 +70,66 @@ def test_sampler_and_steps_are_in_the_recipe(synthcl, diffusion, tmp_path):
     assert "sampling_steps: 2 there, 3 now" in refused.stderr
 
 
+def test_versions_are_in_the_recipe_so_that_no_set_mixes_two(synthcl, diffusion, tmp_path, monkeypatch):
+    base = ["generate", "--generator", diffusion, "--samples-per-shard", 2, "--workers", 0, "--out", tmp_path / "s"]
+    synthcl(*base, "--num-samples", 2)
+    recipe = json.loads((tmp_path / "s" / ".synthcl" / "shardset.json").read_text())["recipe"]
+    assert recipe["generator"]["versions"]["torch"] == torch.__version__
+    monkeypatch.setattr("synthcl.generators.diffusion.generator.diffusers_version", "99.0")
+    refused = synthcl(*base, "--num-samples", 4, code=2).stderr
+    assert "generator.versions.diffusers" in refused and '"99.0" now' in refused
+
+
+@pytest.mark.parametrize("options", [[], ["--pairs"]])
+def test_a_set_is_the_same_bytes_by_any_number_of_jobs_and_the_same_images_in_any_batch(
+    synthcl, diffusion, tmp_path, options
+):
+    from synthcl.pipeline.shards import open_shard_store
+
+    base = ["generate", "--generator", diffusion, "--num-samples", 20, "--samples-per-shard", 6, "--workers", 0]
+    base += [*options, "--out"]
+    synthcl(*base, tmp_path / "one")
+    for job in (2, 0, 1):
+        synthcl(*base, tmp_path / "three", "--num-jobs", 3, "--job-index", job)
+    synthcl(*base, tmp_path / "batches", "--batch-size", 4)
+    tars = sorted(path.name for path in (tmp_path / "one").glob("*.tar"))
+    assert len(tars) == 4
+    for name in tars:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "three" / name).read_bytes()
+    one, batches = (open_shard_store(tmp_path / name) for name in ("one", "batches"))
+    first, second = one.read(np.arange(20)), batches.read(np.arange(20))
+    # Float rounding may differ between batches of another size, and tip a pixel to the next of 256 levels.
+    difference = (first.int() - second.int()).abs()
+    assert difference.max() <= 1 and (difference > 0).float().mean() < 0.01
+
+
+ONLINE = [
+    "train", "--data", "digits", "--image-size", 8, "--batch-size", 8, "--backbone", "resnet10-w8", "--steps", 4,
+    "--checkpoint-every", 2, "--keep", 2, "--log-every", 1, "--precision", "fp32", "--online", "--json",
+]  # fmt: skip
+
+
 @pytest.mark.parametrize("options", [[], ["--lora-rank", 2, "--gradient-steps", 2]])
-def test_it_joins_the_online_regime(synthcl, diffusion, tmp_path, options):
+def test_it_joins_the_online_regime_and_resumes_bit_for_bit(synthcl, diffusion, tmp_path, options):
     if options:
         pytest.importorskip("peft")
-    result = synthcl(
-        "train", "--data", "digits", "--image-size", 8, "--batch-size", 8, "--backbone", "resnet10-w8", "--steps", 2,
-        "--online", "--generator", diffusion, "--out", tmp_path / "run", *options, "--json",
-    ).json  # fmt: skip
-    assert result["regime"] == "online" and result["num_synthetic"] == 8
+    run = [*ONLINE, "--generator", diffusion, *options, "--out"]
+    result = synthcl(*run, tmp_path / "whole").json
+    assert result["regime"] == "online" and result["num_synthetic"] == 4 * 4
+    rows = [json.loads(line) for line in (tmp_path / "whole" / "metrics.jsonl").read_text().splitlines()]
+    assert all(row["hard_ratio"] > 0 for row in rows[1:]), "the learner's gradient should reach what is trained"
+
+    # As kill -9 after the second checkpoint leaves it: without what came later.
+    shutil.copytree(tmp_path / "whole", tmp_path / "cut")
+    for name in ("checkpoints/step-00000004", "encoder", "generator"):
+        shutil.rmtree(tmp_path / "cut" / name)
+    (tmp_path / "cut" / "result.json").unlink()
+    synthcl(*run, tmp_path / "cut")
+    names = ["metrics.jsonl", "encoder/model.safetensors", "generator/unet/diffusion_pytorch_model.safetensors"]
+    names += [f"checkpoints/step-00000004/{part.name}" for part in (tmp_path / "whole").glob("checkpoints/*4/*.safe*")]
+    assert len(names) > 3
+    for name in names:
+        assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
 
 
 def test_a_frozen_pipeline_cannot_train_along(synthcl, tmp_path):
@@ -68,7 +151,7 @@ def test_a_frozen_pipeline_cannot_train_along(synthcl, tmp_path):
 
 def test_an_option_that_the_kind_does_not_take_is_refused(synthcl, generator, tmp_path):
     base = ["generate", "--generator", generator, "--num-samples", 4, "--out", tmp_path / "s"]
-    assert "sampler" in synthcl(*base, "--sampler", "ddim", code=1).stderr
+    assert "sampler" in synthcl(*base, "--sampler", "ddim", code=2).stderr
     assert not (tmp_path / "s").exists()
 
 

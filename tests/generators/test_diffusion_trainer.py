@@ -235,6 +235,20 @@ def test_adapters_move_and_the_network_does_not(tmp_path):
         torch.testing.assert_close(trainer.ema(latents), average, rtol=0, atol=0)
 
 
+def test_the_learners_gradient_reaches_every_adapter_and_nothing_else(tmp_path):
+    make_trainer().save_pretrained(tmp_path)
+    trainer = DiffusionTrainer.from_pretrained(tmp_path, lora_rank=2)
+    with torch.no_grad():  # the second factors begin at zero, which hides the first from the gradient
+        for parameter in trainer.trained.values():
+            parameter.normal_(std=0.1)
+    images = trainer.generator(trainer.generator.sample_latents(N, draws=draws()))
+    gradients = dict(zip(trainer.trained, trainer._hard_gradients(images, real()), strict=True))
+    assert len(gradients) > 8 and all("lora_" in name for name in gradients)
+    assert all(gradient.isfinite().all() and gradient.any() for gradient in gradients.values())
+    others = [p for name, p in trainer.generator.named_parameters() if "lora_" not in name]
+    assert others and all(p.grad is None for p in others)
+
+
 def test_adapters_without_peft_are_refused(tmp_path, monkeypatch):
     make_trainer().save_pretrained(tmp_path)
     monkeypatch.setitem(sys.modules, "peft", None)

@@ -144,13 +144,30 @@ def test_a_hub_that_cannot_be_reached_is_named(monkeypatch):
         load_generator("somebody/no-such-pipeline")
 
 
-def test_a_hub_id_without_a_connection_is_the_same_error(monkeypatch):
-    def refuse(*args, **options):
-        raise ConnectionError("no route to host")
+def test_a_hub_that_does_not_answer_is_asked_once(monkeypatch):
+    """Nothing listens at the port; asking again would wait first."""
 
-    monkeypatch.setattr("diffusers.configuration_utils.hf_hub_download", refuse)
-    with pytest.raises(ValueError, match=r"cannot be reached.*no route to host"):
+    def wait(seconds):
+        raise AssertionError(f"it would wait {seconds} s and ask again")
+
+    monkeypatch.setattr("time.sleep", wait)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    url = "http://127.0.0.1:9/somebody/no-such-pipeline"
+    monkeypatch.setattr("synthcl.generators.pretrained.opening.hf_hub_url", lambda *_: url)
+    with pytest.raises(ValueError, match=r"'somebody/no-such-pipeline'.*cannot be reached \(.*[Cc]onnect"):
         open_pipeline("somebody/no-such-pipeline")
+
+
+@HUB_WARNING
+def test_a_pipeline_in_the_hubs_cache_needs_no_connection(tmp_path, monkeypatch):
+    repository = tmp_path / "models--somebody--pipeline"
+    save(repository / "snapshots" / "1234")
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text("1234")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    generator = load_generator("somebody/pipeline", sampling_steps=2)
+    assert generator(torch.tensor([[1, -1]])).shape == (1, 3, 8, 8)
 
 
 def test_a_folder_without_an_index_is_refused(tmp_path):
