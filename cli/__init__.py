@@ -14,6 +14,7 @@ COMMANDS = {
     "train": "train:train",
     "shards": "shards:shards",
     "eval": "evaluate:evaluate",
+    "compare": "compare:compare",
     "demo": "demo:demo",
 }
 """Each command's module and object here; loaded when asked for."""

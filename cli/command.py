@@ -140,16 +140,3 @@ def print_result(result: dict[str, Any], as_json: bool, title: str) -> None:
 def is_main_process() -> bool:
     """Whether this is the process that speaks, under a launcher that counts them in RANK, or alone."""
     return os.environ.get("RANK", "0") == "0"
-
-
-def print_rows(rows: list[dict[str, Any]], title: str) -> None:
-    """Rows with the same names as a table on stdout."""
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title=title, title_justify="left")
-    for name in rows[0]:
-        table.add_column(name, justify="left" if isinstance(rows[0][name], str) else "right")
-    for row in rows:
-        table.add_row(*("-" if v is None else f"{v:.3f}" if isinstance(v, float) else str(v) for v in row.values()))
-    Console().print(table)

@@ -5,14 +5,20 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import torch
+from PIL import Image
 from torch import Tensor
-from torchvision.transforms.functional import to_pil_image
+from torchvision.transforms.functional import pil_to_tensor, to_pil_image
 from torchvision.utils import make_grid
 
 from .files import write_file
 
 SMALLEST_SIDE = 64
 """Pixels a side below which images are enlarged, each pixel to a square, so that eyes can see them. Ours."""
+
+
+PADDING = 2
+"""Pixels between images."""
 
 
 def save_grid(images: Tensor, path: Path, *, columns: int = 8) -> None:
@@ -23,9 +29,33 @@ def save_grid(images: Tensor, path: Path, *, columns: int = 8) -> None:
         path: of the PNG.
         columns: images a row.
     """
-    scale = max(1, SMALLEST_SIDE // images.shape[-1])
+    scale = _scale(images.shape[-1])
     large = images.detach().float().cpu().repeat_interleave(scale, -1).repeat_interleave(scale, -2)
-    grid = make_grid(large.clamp(-1, 1) * 0.5 + 0.5, nrow=columns, padding=2, pad_value=1.0)
+    grid = make_grid(large.clamp(-1, 1) * 0.5 + 0.5, nrow=columns, padding=PADDING, pad_value=1.0)
     buffer = io.BytesIO()
     to_pil_image(grid).save(buffer, format="PNG")
     write_file(path, buffer.getvalue())
+
+
+def read_grid(path: Path, image_size: int, num_images: int, *, columns: int = 8) -> Tensor:
+    """The first images of a grid that `save_grid` wrote, at their own size: (N, 3, S, S) uint8.
+
+    Args:
+        path: of the PNG.
+        image_size: S, of the images it was made of.
+        num_images: N.
+        columns: images a row, as it was written.
+    """
+    with Image.open(path) as picture:
+        pixels = pil_to_tensor(picture.convert("RGB"))
+    scale = _scale(image_size)
+    step = image_size * scale + PADDING
+    found = []
+    for number in range(num_images):
+        top, left = (PADDING + place * step for place in divmod(number, columns))
+        found.append(pixels[:, top : top + image_size * scale : scale, left : left + image_size * scale : scale])
+    return torch.stack(found)
+
+
+def _scale(image_size: int) -> int:
+    return max(1, SMALLEST_SIDE // image_size)

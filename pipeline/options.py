@@ -11,6 +11,7 @@ Nothing here imports torch, so that `--help` is quick.
 from __future__ import annotations
 
 import dataclasses
+import shlex
 import types
 import typing
 from collections.abc import Sequence
@@ -183,3 +184,19 @@ def differences(saved: dict[str, Any], given: dict[str, Any], config: type[Confi
         if saved.get(name) != given.get(name):
             lines.append(f"{flag(name)}: {saved.get(name)!r} there, {given.get(name)!r} now")
     return lines
+
+
+def command_line(command: str, config: Config) -> str:
+    """What to type for these options, those at their defaults left out."""
+    words = ["synthcl", command]
+    for f in dataclasses.fields(config):
+        value = getattr(config, f.name)
+        default = f.default_factory() if f.default_factory is not MISSING else f.default
+        if value == default:
+            continue
+        if isinstance(value, bool):
+            words.append(flag(f.name) if value else flag("no_" + f.name))
+            continue
+        for one in value if isinstance(value, list) else [value]:
+            words += [flag(f.name), str(one)]
+    return shlex.join(words)

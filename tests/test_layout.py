@@ -16,7 +16,7 @@ ALLOWED = {
     "generators": {"generators"},
     "learners": {"learners"},
 }
-CONFIGS = ("pretrain", "preview", "generate", "train", "demo")
+CONFIGS = ("pretrain", "preview", "generate", "train", "compare", "demo")
 
 
 def modules():
@@ -57,6 +57,7 @@ def test_no_option_is_parsed_and_ignored(name):
     code = (
         "\n".join(path.read_text() for path in (ROOT / "pipeline").rglob("*.py") if path.parent.name != "configs")
         + (ROOT / f"pipeline/configs/{name}.py").read_text().partition("def __post_init__")[2]
+        + (ROOT / "pipeline/configs/train.py").read_text().partition("def __post_init__")[2]
     )
     # These pass the names on to `load_generator`.
     sampling = (ROOT / "pipeline/configs/sampling.py").read_text()

@@ -91,14 +91,9 @@ def open_task(
         DataError: no encoder there, images without labels, or test classes that training lacks.
     """
     encoder = load_encoder(run)
-    train = open_images(data, image_size=encoder.image_size, split="train", data_root=data_root)
-    scored = test_data or test_spec(data) or (train.name if train.name != data else None)
-    if scored is None:
-        raise UsageError(f"{data} has no test or validation split to score on; give --test-data SPEC")
-    test = open_images(scored, image_size=encoder.image_size, split="test", data_root=data_root)
-    train_labels, test_labels, classes = _match_labels(train, test)
-    if len(classes) < 2:
-        raise DataError(f"all images of {train.name} have the same label; a probe needs two classes or more")
+    train, test, train_labels, test_labels, classes = open_labeled(
+        data, test_data, image_size=encoder.image_size, data_root=data_root
+    )
     subset = labeled_subset(train_labels, label_fraction, Key.from_seed(seed).child("evaluation", "labels"))
     home = find_home(run)
     task = Task(home, encoder, train, test, train_labels, test_labels, subset, classes)
@@ -106,6 +101,26 @@ def open_task(
     if untrained:
         task.encoder = encoder.untrained(seed)
     return task
+
+
+def open_labeled(
+    data: str, test_data: str | None, *, image_size: int | None, data_root: str | None = None
+) -> tuple[ImageStore, ImageStore, Tensor, Tensor, list[str]]:
+    """Images to fit on and to score on, their labels as numbers in [0, C), and the names of the C classes.
+
+    Raises:
+        UsageError: there is no split to score on.
+        DataError: images without labels, or test classes that training lacks.
+    """
+    train = open_images(data, image_size=image_size, split="train", data_root=data_root)
+    scored = test_data or test_spec(data) or (train.name if train.name != data else None)
+    if scored is None:
+        raise UsageError(f"{data} has no test or validation split to score on; give --test-data SPEC")
+    test = open_images(scored, image_size=image_size, split="test", data_root=data_root)
+    train_labels, test_labels, classes = _match_labels(train, test)
+    if len(classes) < 2:
+        raise DataError(f"all images of {train.name} have the same label; a probe needs two classes or more")
+    return train, test, train_labels, test_labels, classes
 
 
 def find_home(run: str | Path) -> Path:

@@ -56,6 +56,11 @@ class OnlineOptions:
         return self.hard_weight * min(1.0, step / self.ramp_steps if self.ramp_steps else 1.0)
 
 
+def online_key(key: Key) -> Key:
+    """What the latents of a run are drawn from: the child of a step for its samples, and that of `snapshot`."""
+    return key.child("online")
+
+
 class OnlineRegime(Regime):
     """Real images, and samples of a generator that learns along."""
 
@@ -72,7 +77,7 @@ class OnlineRegime(Regime):
         self.recording = recording
         self.real, self.views, self.trainer, self.share, self.options = real, views, trainer, share, options
         self.samples_per_step = share.total
-        self.key = key.child("online")
+        self.key = online_key(key)
 
     def batch(self, step: int) -> MultiViewedBatch:
         device = self.real.device

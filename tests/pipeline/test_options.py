@@ -1,11 +1,16 @@
 """Options: values are checked and converted, files and flags resolve, differences are told."""
 
+import shlex
 from dataclasses import dataclass
 
 import pytest
+import yaml
+from click.testing import CliRunner
 
+from synthcl.cli import main
+from synthcl.pipeline.configs.train import TrainConfig
 from synthcl.pipeline.errors import UsageError
-from synthcl.pipeline.options import Config, differences, option, read_yaml, write_yaml
+from synthcl.pipeline.options import Config, command_line, differences, option, read_yaml, write_yaml
 
 
 @dataclass(kw_only=True)
@@ -61,3 +66,19 @@ def test_a_file_that_is_no_config_is_refused(tmp_path, text):
 def test_differences_name_the_options_but_not_those_that_may_change():
     saved, given = Thing(name="x", steps=1).to_dict(), Thing(name="y", size=64, steps=2).to_dict()
     assert differences(saved, given, Thing) == ["--name: 'x' there, 'y' now", "--size: 32 there, 64 now"]
+
+
+def test_a_printed_command_has_the_options_it_was_made_of():
+    config = TrainConfig(
+        data="a folder",
+        out="runs/x y",
+        shards=["a", "b's"],
+        where="hardness > 1",
+        hard=False,
+        steps=3,
+        learning_rate=1e-3,
+    )
+    command = shlex.split(command_line("train", config))
+    assert command[:2] == ["synthcl", "train"] and "--no-hard" in command and "--batch-size" not in command
+    printed = CliRunner().invoke(main, [*command[1:], "--dry-run"])
+    assert yaml.safe_load(printed.stdout) == config.to_dict()

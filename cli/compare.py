@@ -1,0 +1,73 @@
+"""`synthcl compare`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from ..pipeline.configs.compare import CompareConfig
+from .command import Command, config_options, is_main_process, json_option, print_result
+
+
+@click.command(cls=Command)
+@config_options(CompareConfig)
+@json_option
+def compare(config: CompareConfig, as_json: bool) -> None:
+    """Compare regimes: train each with several seeds, evaluate, and report how sure the difference is.
+
+    The report is OUT/report.html. The same command again skips what is finished. With --run, runs that exist are
+    compared instead.
+    """
+    from ..pipeline.comparison.compare import compare
+
+    print_comparison(compare(config), as_json)
+
+
+def print_comparison(result: dict[str, Any], as_json: bool) -> None:
+    """A comparison on stdout, of the main process alone: one JSON object, or a table with the verdict below."""
+    if as_json:
+        print_result(result, as_json, "compare")
+    elif is_main_process():
+        _print_table(result)
+
+
+def _print_table(result: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    table = Table(title=f"{result['metric']} on {result['test_data']}", title_justify="left")
+    for heading in ("regime", "seeds", "linear top-1 %", "less real, points", "95% interval", "kNN top-1 %", "seconds"):
+        table.add_column(heading, justify="left" if heading == "regime" else "right")
+    baseline = result["differences"][0]["baseline"] if result["differences"] else None
+    against = {d["regime"]: d for d in result["differences"] if d["baseline"] == baseline}
+    for row in result["table"]:
+        difference = against.get(row["regime"])
+        table.add_row(
+            row["regime"],
+            str(row["num_seeds"]),
+            _spread(row["linear"]),
+            f"{100 * difference['mean']:+.2f}" if difference else "",
+            _interval(difference["interval"]) if difference else "",
+            _spread(row["knn"]),
+            f"{row['seconds']:,.0f}" if row["seconds"] is not None else "",
+        )
+    if baseline is not None:
+        table.columns[3].header = f"less {baseline}, points"
+    console.print(table)
+    for line in result["mismatches"]:
+        click.echo(f"differs besides the regime: {line}")
+    for note in result["notes"]:
+        click.echo(f"note: {note}")
+    click.echo(result["verdict"])
+    click.echo(f"report: {result['report']}")
+
+
+def _spread(values: dict[str, Any]) -> str:
+    deviation = f" ± {100 * values['deviation']:.2f}" if values["deviation"] is not None else ""
+    return f"{100 * values['mean']:.2f}{deviation}"
+
+
+def _interval(ends: list[float] | None) -> str:
+    return f"{100 * ends[0]:+.2f} to {100 * ends[1]:+.2f}" if ends is not None else "none"

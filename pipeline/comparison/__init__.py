@@ -1,0 +1,1 @@
+"""The direct comparison of regimes: plan, execution, statistics, report."""

@@ -1,0 +1,86 @@
+"""What the numbers of a comparison do not show, said beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..errors import DataError
+from .evaluations import UNTRAINED
+from .matching import images_through_learner
+from .runs import ComparedRun, by_regime
+from .statistics import MIN_SEEDS
+from .summary import Comparison
+
+LONG_EPOCHS = 100
+"""A shorter training is said to be short: published figures are of 200 epochs and more. Ours."""
+
+
+def caveats(comparison: Comparison) -> list[str]:
+    """A sentence or two each."""
+    runs, n = comparison.runs, len(comparison.seeds)
+    answer = comparison.answers[0].values
+    one_image = 100 / answer["num_test"]
+    epochs = max(run.result["epochs"] for run in runs)
+    found = []
+    if n < MIN_SEEDS:
+        seeds = "One seed says" if n == 1 else f"{n} seeds say"
+        found.append(f"{seeds} too little of the spread; {MIN_SEEDS} are the least for an interval.")
+    else:
+        found.append(
+            f"Intervals are Student's over {n} seeds, which stand for first weights, order of images, views and "
+            "labeled parts. With so few, that differences are near normal is taken on trust."
+        )
+    if set(comparison.regimes) & {"offline", "online"}:
+        found.append(
+            "All seeds share one pretrained generator"
+            + (" and one offline set" if "offline" in comparison.regimes else "")
+            + ": another generator may give another answer, and no interval here covers that."
+        )
+    found.append(
+        f"Scored on {answer['num_test']:,} images, so that one image is {one_image:.2g} points; the choice of test "
+        "images is in no interval."
+    )
+    found += _no_better_than_untrained(comparison)
+    if epochs < LONG_EPOCHS:
+        length = f"{epochs:.3g} epoch{'s' if epochs != 1 else ''}"
+        found.append(f"Training was short, {length} at most: what holds here need not hold at published lengths.")
+    found.append("Options were the same for all regimes and tuned for none of them.")
+    found.append(_spent(comparison))
+    found.append(
+        "Several comparisons are judged together: a regime is called better or worse only if that also holds with "
+        "Holm's correction. kNN, parts of the labels and transfer decide nothing."
+    )
+    return found
+
+
+def _no_better_than_untrained(comparison: Comparison) -> list[str]:
+    scores = {regime: sum(own.values()) / len(own) for regime, own in comparison.primary().items()}
+    fresh = scores.pop(UNTRAINED)
+    behind = [regime for regime, score in scores.items() if score <= fresh]
+    if not behind:
+        return []
+    return [
+        f"Fresh weights reach {100 * fresh:.2f} %, no less than {' and '.join(behind)}: training taught these nothing "
+        "that this probe sees, and differences between them mean little."
+    ]
+
+
+def _spent(comparison: Comparison) -> str:
+    """What the regimes did not get the same of."""
+    parts = []
+    for regime, runs in by_regime(comparison.runs).items():
+        seconds = sum(run.result["seconds"] for run in runs) / len(runs)
+        parts.append(f"{regime} {_images(runs)} images in {seconds:,.0f} s")
+    what = {"steps": "optimizer steps", "images": "images through the learner", "seconds": "seconds, as planned"}
+    return (
+        f"Equal is the number of {what[comparison.config.equal]}. A run put through the learner, real and synthetic "
+        f"together: {', '.join(parts)}. Seconds are those of this machine with whatever else ran on it."
+    )
+
+
+def _images(runs: Sequence[ComparedRun]) -> str:
+    """The mean number of images through the learner; it cannot be counted if a set of shards is gone."""
+    try:
+        return f"{sum(images_through_learner(run) for run in runs) / len(runs):,.0f}"
+    except DataError:
+        return "an unknown number of"

@@ -1,0 +1,97 @@
+"""`synthcl compare`: does synthetic data help, offline or online, by how much, at what cost, and how sure are we?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ..configs.compare import CompareConfig
+from ..distributed import create_accelerator
+from ..errors import UsageError
+from ..run import open_run
+from .evaluations import evaluate_runs
+from .execution import check_inputs, decide_budget, execute
+from .matching import mismatches, other_conditions, unmatched_seeds
+from .report import write_report
+from .results import build_rows, write_results
+from .runs import ComparedRun, read_runs
+from .summary import Comparison, one_time_costs, summarise
+
+
+def compare(config: CompareConfig) -> dict[str, Any]:
+    """Train in each regime with each seed, evaluate, and say what came of it; or compare runs that exist.
+
+    What is finished is skipped, what was interrupted is continued. In several processes all of them train, and only
+    the main one evaluates and writes the report.
+
+    Returns:
+        The summary: `verdict`, `winner` (None where none is called), `table`, `differences`, `mismatches`, `report`,
+        `results` and more; in the other processes the `out` alone.
+
+    Raises:
+        UsageError, DataError: options, images, generator or runs that cannot be used.
+        Interrupted: a signal came; the same command continues.
+    """
+    return _compare_existing(config) if config.run else _train_and_compare(config)
+
+
+def _train_and_compare(config: CompareConfig) -> dict[str, Any]:
+    check_inputs(config)
+    accelerator = create_accelerator(config.precision)
+    folder = open_run(config.out, "compare", config, main_process=accelerator.is_main_process)
+    accelerator.wait_for_everyone()
+    budget = decide_budget(config, accelerator)
+    trained = execute(config, budget, accelerator)
+    if not accelerator.is_main_process:
+        return {"out": config.out}
+    runs = read_runs([run.path for run in trained.runs])
+    lines = mismatches(runs, config.equal, planned=config.equal != "steps")
+    shared = one_time_costs(config, trained.generated)
+    result = _conclude(config, config.data, runs, lines, list(budget.notes), shared)
+    folder.finish(result)
+    return result
+
+
+def _compare_existing(config: CompareConfig) -> dict[str, Any]:
+    accelerator = create_accelerator()
+    runs = read_runs(config.run)
+    data = config.data or _shared_data(runs)
+    folder = open_run(config.out, "compare", config, main_process=accelerator.is_main_process)
+    if not accelerator.is_main_process:
+        return {"out": config.out}
+    result = _conclude(config, data, runs, mismatches(runs, config.equal), [], {})
+    folder.finish(result)
+    return result
+
+
+def _conclude(
+    config: CompareConfig,
+    data: str,
+    runs: list[ComparedRun],
+    lines: list[str],
+    notes: list[str],
+    one_time: dict[str, float],
+) -> dict[str, Any]:
+    """Evaluate the runs, and write the results and the report."""
+    answers = evaluate_runs(runs, config, data)
+    notes += unmatched_seeds(runs)
+    notes += [f"the runs did not all have the same {line}" for line in other_conditions(runs)]
+    notes += list(dict.fromkeys(warning for answer in answers for warning in answer.values["warnings"]))
+    comparison = Comparison(config, data, runs, answers, lines, notes, one_time)
+    out = Path(config.out)
+    files = write_results(out, build_rows(runs, answers))
+    summary = {"out": config.out, **summarise(comparison)}
+    report = write_report(comparison, summary, out / "report.html")
+    return {**summary, "report": str(report), "results": [str(file) for file in files]}
+
+
+def _shared_data(runs: list[ComparedRun]) -> str:
+    """The images that all runs were trained on.
+
+    Raises:
+        UsageError: they are not the same, so that the probes have to be told.
+    """
+    names = sorted({run.config.data for run in runs})
+    if len(names) > 1:
+        raise UsageError(f"the runs were trained on {' and '.join(names)}; name the images to probe with --data SPEC")
+    return names[0]

@@ -1,0 +1,142 @@
+"""What is asked of each encoder, and the answers, kept in OUT/answers/ so that no question is worked out twice."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ..configs.compare import CompareConfig
+from ..encoder import CONFIG_FILE, find_encoder
+from ..evaluation import evaluate_knn, evaluate_linear
+from ..evaluation.results import hash_of
+from ..evaluation.task import open_labeled
+from ..files import write_json
+from .runs import ComparedRun
+
+UNTRAINED = "untrained"
+"""The name of the baseline with fresh weights, beside the regimes."""
+KEPT = (
+    "top1", "top5", "top1_interval", "num_train", "num_test", "data", "test_data", "seconds", "l2", "warnings",
+    "scored_on_training_split", "image_size",
+)  # fmt: skip
+"""Of an answer."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """One evaluation of an encoder.
+
+    Attributes:
+        task: `linear` or `knn`.
+        data, test_data: SPECs; None for the test split that `data` has.
+        label_fraction: part of the labels.
+        seed: which part, and of fresh weights.
+        transfer: whether the images are others than the encoder's.
+        untrained: of fresh weights instead.
+    """
+
+    task: str
+    data: str
+    test_data: str | None
+    label_fraction: float
+    seed: int
+    transfer: bool = False
+    untrained: bool = False
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came out for a run (or its fresh weights): `values` has the names of `KEPT`."""
+
+    regime: str
+    seed: int
+    question: Question
+    values: dict[str, Any]
+
+    @property
+    def top1(self) -> float:
+        return self.values["top1"]
+
+
+def questions(config: CompareConfig, data: str, seed: int, *, untrained: bool) -> list[Question]:
+    """All that is asked about the encoder of a run, or about fresh weights: those only with all labels."""
+    own = (data, config.test_data)
+    asked = [
+        Question("linear", *own, fraction, seed, untrained=untrained)
+        for fraction in config.fractions()
+        if fraction == 1 or not untrained
+    ]
+    asked.append(Question("knn", *own, 1.0, seed, untrained=untrained))
+    asked += [Question("linear", *other, 1.0, seed, transfer=True, untrained=untrained) for other in config.transfers()]
+    return asked
+
+
+def evaluate_runs(runs: Sequence[ComparedRun], config: CompareConfig, data: str) -> list[Answer]:
+    """Ask everything of every run, and of fresh weights once a seed.
+
+    Args:
+        runs: the runs.
+        config: of the comparison.
+        data: SPEC of the images to fit on.
+    """
+    kept = Path(config.out) / "answers"
+    kept.mkdir(exist_ok=True)
+    identities = _Identities(config.data_root)
+    first_of_seed = {run.seed: run for run in reversed(runs)}
+    asked = [(run, question) for run in runs for question in questions(config, data, run.seed, untrained=False)]
+    asked += [
+        (run, question)
+        for _, run in sorted(first_of_seed.items())
+        for question in questions(config, data, run.seed, untrained=True)
+    ]
+    return list(_answers(asked, config, kept, identities))
+
+
+def _answers(
+    asked: Sequence[tuple[ComparedRun, Question]], config: CompareConfig, kept: Path, identities: _Identities
+) -> Iterator[Answer]:
+    for number, (run, question) in enumerate(asked, start=1):
+        regime = UNTRAINED if question.untrained else run.regime
+        file = kept / f"{hash_of({**asdict(question), 'identities': identities.of(run, question)})}.json"
+        if not file.exists():
+            labels = f", {question.label_fraction:.3g} of the labels" if question.label_fraction < 1 else ""
+            print(
+                f"compare: evaluation {number} of {len(asked)}: {question.task} on {question.data}{labels}, "
+                f"{regime} seed {run.seed}", file=sys.stderr, flush=True,
+            )  # fmt: skip
+            result = _ask(run, question, config)
+            write_json(file, {"question": asdict(question), **{n: result[n] for n in KEPT if n in result}})
+        yield Answer(regime, run.seed, question, json.loads(file.read_text()))
+
+
+def _ask(run: ComparedRun, question: Question, config: CompareConfig) -> dict[str, Any]:
+    evaluate = {"linear": evaluate_linear, "knn": evaluate_knn}[question.task]
+    return evaluate(
+        run.path,
+        question.data,
+        test_data=question.test_data,
+        label_fraction=question.label_fraction,
+        untrained=question.untrained,
+        seed=question.seed,
+        data_root=config.data_root,
+    )
+
+
+class _Identities:
+    """Of encoders and images: another encoder, or other images under the same name, make another question."""
+
+    def __init__(self, data_root: str | None) -> None:
+        self.data_root = data_root
+        self.known: dict[tuple[str, str | None, int], list[str]] = {}
+
+    def of(self, run: ComparedRun, question: Question) -> list[str]:
+        encoder = json.loads((find_encoder(run.path) / CONFIG_FILE).read_text())
+        place = (question.data, question.test_data, encoder["image_size"])
+        if place not in self.known:
+            train, test, *_ = open_labeled(*place[:2], image_size=place[2], data_root=self.data_root)
+            self.known[place] = [train.fingerprint(), test.fingerprint()]
+        return [encoder["weights_hash"], *self.known[place]]

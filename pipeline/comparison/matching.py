@@ -1,0 +1,112 @@
+"""What runs differ in beyond the regime and the seed. A winner is called only where that is nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..configs.train import TrainConfig
+from ..options import flag
+from .plan import images_per_sample
+from .runs import ComparedRun
+
+TOLERANCE = {"steps": 0.0, "images": 0.01, "seconds": 0.05}
+"""By how much budgets may differ, relative to the largest, since whole steps cannot divide images and seconds. Ours."""
+SOURCES = {"online", "replay", "record", "shards", "where", "generator"}
+"""Options that make a regime what it is."""
+SAMPLES = {"synthetic_ratio", "sampler", "sampling_steps"}
+"""Options that nothing depends on in real."""
+JOINT = {
+    "hard", "pairs", "hard_weight", "hard_ramp", "hardness_clip", "pair_ema_decay", "pair_similarity",
+    "generator_learning_rate", "lora_rank", "gradient_steps",
+}  # fmt: skip
+"""Options that nothing depends on but in online."""
+APART = {"out", "seed", "steps", "epochs", "log_every"}
+"""What runs may differ in: compared in another way (the length), or of no influence on the weights."""
+
+
+def mismatches(runs: Sequence[ComparedRun], equal: str, *, planned: bool = False) -> list[str]:
+    """What else the runs differ in, a line each; empty for a fair comparison.
+
+    Args:
+        runs: of two regimes or more.
+        equal: `steps`, `seconds` or `images`: what all should have got the same of.
+        planned: the lengths were chosen so, from rates measured beforehand; they are not judged by what came out.
+    """
+    lines = []
+    for f in dataclasses.fields(TrainConfig):
+        if f.name in APART or (f.metadata["option"].may_change):
+            continue
+        concerned = [run for run in runs if _concerns(f.name, run)]
+        lines += _differing(flag(f.name), concerned, lambda run, name=f.name: getattr(run.config, name))
+    lines += _differing("training images", runs, lambda run: run.result["num_images"])
+    if not planned:
+        lines += _unequal_budgets(runs, equal)
+    return lines
+
+
+def unmatched_seeds(runs: Sequence[ComparedRun]) -> list[str]:
+    """A sentence for each regime that lacks seeds others have; pairs are then fewer."""
+    seeds = {run.seed for run in runs}
+    lacking = {regime: seeds - {run.seed for run in runs if run.regime == regime} for regime in _regimes(runs)}
+    return [
+        f"{regime} has no run of seed {', '.join(map(str, sorted(missing)))}: differences use the seeds that both have"
+        for regime, missing in lacking.items()
+        if missing
+    ]
+
+
+def other_conditions(runs: Sequence[ComparedRun]) -> list[str]:
+    """Versions and hardware that differ between runs: no part of the method, but seconds do not compare then."""
+    names = sorted({name for run in runs for part in ("versions", "hardware") for name in run.record[part]})
+    return [
+        line
+        for name in names
+        for line in _differing(
+            name, runs, lambda run, name=name: (run.record["versions"] | run.record["hardware"]).get(name)
+        )
+    ]
+
+
+def images_through_learner(run: ComparedRun) -> int:
+    """Images, real and synthetic, each before its two views."""
+    return run.result["steps"] * run.config.batch_size + images_per_sample(run.config) * run.result["num_synthetic"]
+
+
+def _concerns(name: str, run: ComparedRun) -> bool:
+    if name in SOURCES:
+        # Runs of one regime must have the same source; a recording is of a seed, and so differs by right.
+        return (name in ("shards", "where") and run.regime == "offline") or (
+            name == "generator" and run.regime == "online"
+        )
+    if name in SAMPLES:
+        return run.regime != "real"
+    return name not in JOINT or run.regime == "online"
+
+
+def _differing(what: str, runs: Sequence[ComparedRun], value: Callable[[ComparedRun], Any]) -> list[str]:
+    """A line that says which runs have which value, if they differ."""
+    holders: dict[str, list[str]] = {}
+    for run in runs:
+        holders.setdefault(repr(value(run)), []).append(f"{run.regime} seed {run.seed}")
+    if len(holders) < 2:
+        return []
+    return [f"{what}: " + "; ".join(f"{one} in {', '.join(names)}" for one, names in holders.items())]
+
+
+def _unequal_budgets(runs: Sequence[ComparedRun], equal: str) -> list[str]:
+    measures: dict[str, Callable[[ComparedRun], float]] = {
+        "steps": lambda run: run.result["steps"],
+        "images": images_through_learner,
+        "seconds": lambda run: run.result["seconds"],
+    }
+    spent = [measures[equal](run) for run in runs]
+    if max(spent) - min(spent) <= TOLERANCE[equal] * max(spent):
+        return []
+    what = {"steps": "optimizer steps", "images": "images through the learner", "seconds": "seconds of training"}
+    return _differing(what[equal], runs, measures[equal])
+
+
+def _regimes(runs: Sequence[ComparedRun]) -> list[str]:
+    return list(dict.fromkeys(run.regime for run in runs))

@@ -1,0 +1,121 @@
+"""Strips of images for the report, at their own size, as PNG data in the page.
+
+Shapes: n images a row, S pixels a side.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import logging
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torchvision.transforms.functional import to_pil_image
+from torchvision.utils import make_grid
+
+from ..data import ImageStore, open_images
+from ..encoder import Encoder
+from ..errors import DataError, UsageError
+from ..generation import open_generator, to_bytes
+from ..grids import read_grid
+from ..randomness import Key
+from ..regimes.online import online_key
+from ..shards import open_shard_set
+from .runs import ComparedRun
+
+log = logging.getLogger(__name__)
+
+PER_ROW = 8
+"""Images a row: a row of a snapshot."""
+MAX_TIMES = 5
+"""Moments of a training that are shown. Ours."""
+
+
+@dataclass(frozen=True)
+class Strip:
+    """Rows of images with words.
+
+    Attributes:
+        title: what is shown.
+        alt: for those who do not see it.
+        source: a `data:` URI of a PNG.
+        width, height: pixels of it.
+    """
+
+    title: str
+    alt: str
+    source: str
+    width: int
+    height: int
+
+
+def strips(runs: list[ComparedRun], data: str, data_root: str | None) -> list[Strip]:
+    """Real images, pairs of the offline set, and pairs of G and G_ema over the training of the first online run."""
+    found = []
+    size = _image_size(runs)
+    try:
+        found.append(_real(open_images(data, image_size=size, split="train", data_root=data_root)))
+        offline = next((run for run in runs if run.regime == "offline"), None)
+        if offline is not None:
+            found.append(_shards(offline))
+    except (UsageError, DataError, OSError) as error:
+        log.warning("the report has no picture of: %s", error)
+    online = next((run for run in runs if run.regime == "online"), None)
+    return found + (_over_time(online, size) if online is not None else [])
+
+
+def _image_size(runs: list[ComparedRun]) -> int:
+    return Encoder.load(runs[0].path).image_size
+
+
+def _real(store: ImageStore) -> Strip:
+    return _strip("real images", "Real images of the training set.", store.read(range(min(PER_ROW, len(store)))))
+
+
+def _shards(run: ComparedRun) -> Strip:
+    shards = open_shard_set(run.config.shards[0], where=run.config.where)
+    views = shards.read_views(range(min(PER_ROW, len(shards))))  # (n, V, 3, S, S)
+    images = views.transpose(0, 1).flatten(0, 1)
+    words = "the second row is the other image of each pair" if views.shape[1] == 2 else "one image a latent"
+    return _strip(f"offline: samples of the set ({words})", "Synthetic images of the offline set.", images)
+
+
+def _over_time(run: ComparedRun, size: int) -> list[Strip]:
+    """A strip for each moment: G above, G_ema below, the same latents each time."""
+    files = sorted((run.path / "samples").glob("*.png"))
+    if len(files) > MAX_TIMES:
+        files = [files[round(i * (len(files) - 1) / (MAX_TIMES - 1))] for i in range(MAX_TIMES)]
+    start = _start(run)
+    found = [] if start is None else [start]
+    for file in files:
+        step = int(file.stem)
+        words = f"Samples of G above those of G_ema for the same latents after step {step}."
+        images = read_grid(file, size, PER_ROW * (2 if run.config.pairs else 1))
+        found.append(_strip(f"online, step {step:,}: G above, G_ema below", words, images))
+    return found
+
+
+def _start(run: ComparedRun) -> Strip | None:
+    """What joint training begins with: G and G_ema are the same. None if the generator is not there any more."""
+    try:
+        generator = open_generator(run.config.generator, **run.config.sampling_options())
+    except (ValueError, OSError) as error:
+        log.warning("the report does not show the generator that online began with: %s", error)
+        return None
+    draws = online_key(Key.from_seed(run.seed)).child("snapshot").at(torch.arange(PER_ROW))
+    with torch.no_grad():
+        images = to_bytes(generator(generator.sample_latents(PER_ROW, draws=draws)))
+    return _strip("online, step 0: G and G_ema are the pretrained generator", "Samples before joint training.", images)
+
+
+def _strip(title: str, alt: str, images: Tensor) -> Strip:
+    """Images (n, 3, S, S) uint8, `PER_ROW` a row."""
+    # Between the images the page shows through, light or dark.
+    opaque = torch.cat((images, torch.full_like(images[:, :1], 255)), dim=1)
+    picture = to_pil_image(make_grid(opaque, nrow=PER_ROW, padding=1, pad_value=0), mode="RGBA")
+    buffer = io.BytesIO()
+    picture.save(buffer, format="PNG", optimize=True)
+    source = "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return Strip(title, alt, source, *picture.size)

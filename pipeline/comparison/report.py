@@ -1,0 +1,176 @@
+"""`report.html`: one file that says what a comparison found, and how; it needs no network and no script."""
+
+from __future__ import annotations
+
+import importlib.resources
+import shlex
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+from markupsafe import Markup
+
+from ..configs.pretrain import PretrainConfig
+from ..errors import DataError, UsageError
+from ..files import write_file
+from ..options import command_line, write_yaml
+from ..run import read_config
+from .caveats import caveats
+from .evaluations import UNTRAINED
+from .pictures import strips
+from .plan import Budget, generation
+from .plots import Curve, accuracy_plot, curve_plot, difference_plot, fraction_plot, thin
+from .runs import ComparedRun, by_regime
+from .statistics import spread
+from .summary import Comparison
+from .verdict import efficiency_sentence, interval_words, percent, points
+
+TEMPLATE = "report.html.j2"
+QUANTITIES = {
+    "loss": ("loss", "The contrastive loss of the whole batch. It does not compare between regimes, whose batches hold "
+             "different numbers of positives and negatives."),
+    "hardness_real": ("loss of real views", "The mean contrastive loss of real views: how hard real images are for the "
+                      "learner beside the batch's other images."),
+    "hardness_synthetic": ("loss of synthetic views", "The mean contrastive loss of synthetic views: hardness. Joint "
+                           "training raises it for a given learner."),
+    "pair_similarity": ("pair similarity", "Cosine similarity of the learner's embeddings across pairs of G and G_ema: "
+                        "it falls as pairs grow harder."),
+    "view_similarity_synthetic": ("view similarity", "Cosine similarity between two views of one synthetic image, to "
+                                  "compare that of pairs with."),
+    "margin": ("discriminator's margin", "The discriminator's score of real images less that of synthetic ones: nearer "
+               "to zero is harder to tell apart. The realism that joint training must not lose."),
+}  # fmt: skip
+"""What is shown over training: by the name in metrics.jsonl, a title and what it means."""
+
+
+def write_report(comparison: Comparison, summary: dict[str, Any], path: Path) -> Path:
+    """Write the report, whole or not at all.
+
+    Args:
+        comparison: what was found.
+        summary: of it.
+        path: of the page.
+    """
+    write_file(path, render(comparison, summary))
+    return path
+
+
+def render(comparison: Comparison, summary: dict[str, Any]) -> str:
+    """The page."""
+    template = importlib.resources.files(__package__).joinpath(TEMPLATE).read_text()
+    page = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    ).from_string(template)
+    page.globals.update(percent=percent, points=points, interval_words=interval_words)
+    return page.render(
+        summary=summary,
+        data=comparison.data,
+        config=comparison.config,
+        learner=comparison.runs[0].config.learner,
+        backbone=comparison.runs[0].config.backbone,
+        differences=comparison.differences(),
+        scores={name: (spread(list(own.values())), own) for name, own in comparison.primary().items()},
+        plots=_plots(comparison),
+        training=_training_plots(comparison),
+        efficiency=_efficiency(comparison),
+        strips=strips(list(comparison.runs), comparison.data, comparison.config.data_root),
+        caveats=caveats(comparison),
+        commands=_commands(comparison),
+        configs=[(f"{run.regime}, seed {run.seed}", write_yaml(run.config.to_dict())) for run in _first(comparison)],
+        environment=_environment(comparison),
+        date=time.strftime("%Y-%m-%d", time.gmtime()),
+        untrained=UNTRAINED,
+    )
+
+
+def _plots(comparison: Comparison) -> dict[str, Any]:
+    primary = comparison.primary()
+    plots: dict[str, Any] = {
+        "accuracy": Markup(accuracy_plot("accuracy", primary, "Accuracy by regime")),
+        "transfer": [
+            (data, Markup(accuracy_plot(f"transfer{number}", scores, f"Transfer to {data}")))
+            for number, (data, scores) in enumerate(comparison.transferred().items())
+        ],
+    }
+    differences = comparison.differences()
+    if differences:
+        plots["differences"] = Markup(difference_plot("differences", differences))
+    fractions = comparison.config.fractions()
+    if len(fractions) > 1:
+        curves = {regime: {fraction: list(own.values()) for fraction, own in curve.items()}
+                  for regime, curve in comparison.curves().items()}  # fmt: skip
+        plots["fractions"] = Markup(fraction_plot("fractions", curves, "Accuracy by part of the labels"))
+    return plots
+
+
+def _training_plots(comparison: Comparison) -> list[tuple[str, Markup, str]]:
+    """Title, plot and meaning of each quantity that was logged."""
+    found = []
+    for quantity, (title, meaning) in QUANTITIES.items():
+        curves = {regime: curve for regime, runs in by_regime(comparison.runs).items()
+                  if (curve := _curve(runs, quantity)) is not None}  # fmt: skip
+        if curves:
+            name = quantity.replace("_", "-")
+            found.append((title, Markup(curve_plot(name, curves, title, meaning)), meaning))
+    return found
+
+
+def _curve(runs: Sequence[ComparedRun], quantity: str) -> Curve | None:
+    """A quantity over the steps that all the runs have logged; None if it is none of theirs."""
+    logged = [{row["step"]: row[quantity] for row in run.metrics() if quantity in row} for run in runs]
+    steps = sorted(set(logged[0]).intersection(*logged[1:]))
+    if not steps:
+        return None
+    return thin(np.array(steps), np.array([[one[step] for step in steps] for one in logged]))
+
+
+def _efficiency(comparison: Comparison) -> list[str]:
+    if len(comparison.config.fractions()) < 2 or "real" not in comparison.regimes:
+        return []
+    by_seed = [comparison.efficiency(seed) for seed in comparison.common_seeds]
+    fractions = comparison.config.fractions()
+    return [
+        efficiency_sentence(regime, part, [own[regime] for own in by_seed], fractions)
+        for regime, part in comparison.efficiency().items()
+    ]
+
+
+def _commands(comparison: Comparison) -> list[tuple[str, str]]:
+    """What to type to have it all again: the one command, and each of its parts on its own."""
+    config = comparison.config
+    found = [("the whole comparison", command_line("compare", config))]
+    generators = sorted({run.config.generator for run in comparison.runs if run.config.generator is not None})
+    for generator in generators or ([config.generator] if config.generator else []):
+        try:
+            pretraining = PretrainConfig.from_values(read_config(generator))
+            found.insert(0, ("the generator", command_line("pretrain", pretraining)))
+        except (DataError, UsageError):  # a generator from elsewhere
+            continue
+    num_samples = comparison.one_time.get("num_samples")
+    if num_samples is not None:
+        made = generation(config, Budget({}, int(num_samples)))
+        found.append(("the offline set", command_line("generate", made)))
+    for run in comparison.runs:
+        found.append((f"{run.regime}, seed {run.seed}", command_line("train", run.config)))
+    data = ["--data", comparison.data, *(["--test-data", config.test_data] if config.test_data else [])]
+    for run in comparison.runs:
+        seed = ["--seed", str(run.seed)] if run.seed else []
+        found.append((f"probe of {run.regime}, seed {run.seed}",
+                      shlex.join(["synthcl", "eval", "linear", str(run.path), *data, *seed])))  # fmt: skip
+    return found
+
+
+def _first(comparison: Comparison) -> list[ComparedRun]:
+    """One run of each regime."""
+    return [runs[0] for runs in by_regime(comparison.runs).values()]
+
+
+def _environment(comparison: Comparison) -> dict[str, str]:
+    """Versions and hardware by name; several values where runs differ."""
+    records = [run.record["hardware"] | run.record["versions"] for run in comparison.runs]
+    names = dict.fromkeys(name for record in records for name in record)
+    found = {name: dict.fromkeys(str(record.get(name)) for record in records) for name in names}
+    return {name.replace("_", " "): ", ".join(values) for name, values in found.items() if list(values) != ["None"]}

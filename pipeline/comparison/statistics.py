@@ -1,0 +1,137 @@
+"""How sure a comparison is: differences paired over seeds, and the part of the labels that matches a baseline.
+
+Runs of one seed share the order of images, the views' randomness, the first weights and the labeled part, so their
+difference varies less than either. The interval is Student's, of the mean difference; with fewer than `MIN_SEEDS` pairs
+there is none.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+from scipy import stats
+
+from ..evaluation.scores import CONFIDENCE
+
+MIN_SEEDS = 3
+"""Fewer pairs have no interval: with two, the 95% one is 12.7 standard errors to each side."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Values over seeds.
+
+    Attributes:
+        n, mean: of them.
+        deviation: their standard deviation (n - 1); None for one value.
+        interval: of the mean, at `CONFIDENCE`; None where it cannot be had.
+    """
+
+    n: int
+    mean: float
+    deviation: float | None
+    interval: tuple[float, float] | None
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One regime less another, paired over the seeds that both have.
+
+    Attributes:
+        regime, baseline: which.
+        seeds, values: the differences by seed.
+        spread: of the values.
+        p_value: of Student's paired test, two-sided; None without an interval.
+        p_holm: the same after Holm's correction for all comparisons made together.
+    """
+
+    regime: str
+    baseline: str
+    seeds: tuple[int, ...]
+    values: tuple[float, ...]
+    spread: Spread
+    p_value: float | None
+    p_holm: float | None = None
+
+    @property
+    def outcome(self) -> str:
+        """`better`, `worse`, `none` (no difference found), `unsettled` (the interval leaves 0 out, which after Holm's
+        correction is not enough), or `unknown` (no interval)."""
+        if self.spread.interval is None or self.p_holm is None:
+            return "unknown"
+        low, high = self.spread.interval
+        if low <= 0 <= high:
+            return "none"
+        if self.p_holm > 1 - CONFIDENCE:
+            return "unsettled"
+        return "better" if low > 0 else "worse"
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """Mean, deviation and interval of values over seeds.
+
+    Equal values other than 0 have no interval: steps of one test image can hide what varies, and a width of zero would
+    claim a certainty that is not there.
+    """
+    n, mean = len(values), float(np.mean(values))
+    deviation = float(np.std(values, ddof=1)) if n > 1 else None
+    if n < MIN_SEEDS or (_is_zero(deviation, values) and not _is_zero(mean, values)):
+        return Spread(n, mean, deviation, None)
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)) * deviation / math.sqrt(n)
+    return Spread(n, mean, deviation, (mean - half, mean + half))
+
+
+def _is_zero(value: float, values: Sequence[float]) -> bool:
+    """Zero but for rounding at the size of the values."""
+    return abs(value) <= 1e-12 * max(1.0, max(map(abs, values)))
+
+
+def paired_difference(
+    regime: str, baseline: str, own: Mapping[int, float], other: Mapping[int, float]
+) -> Difference | None:
+    """A regime's values less another's, by seed; None if they have no seed in common."""
+    seeds = tuple(sorted(set(own) & set(other)))
+    if not seeds:
+        return None
+    values = tuple(own[seed] - other[seed] for seed in seeds)
+    between = spread(values)
+    p_value = None
+    if between.interval is not None:
+        error = between.deviation / math.sqrt(between.n)
+        p_value = 2 * float(stats.t.sf(abs(between.mean) / error, between.n - 1)) if error > 0 else 1.0
+    return Difference(regime, baseline, seeds, values, between, p_value)
+
+
+def with_holm(differences: Sequence[Difference]) -> list[Difference]:
+    """The same with `p_holm`, over all those that have a p-value (Holm 1979)."""
+    order = sorted((d.p_value, i) for i, d in enumerate(differences) if d.p_value is not None)
+    adjusted: dict[int, float] = {}
+    largest = 0.0
+    for rank, (p_value, index) in enumerate(order):
+        largest = max(largest, min(1.0, (len(order) - rank) * p_value))
+        adjusted[index] = largest
+    return [replace(d, p_holm=adjusted.get(i)) for i, d in enumerate(differences)]
+
+
+def matching_fraction(fractions: Sequence[float], values: Sequence[float], target: float) -> float | None:
+    """The smallest part of the labels at which a curve reaches `target`, between points linear in the logarithm.
+
+    Args:
+        fractions: ascending, in (0, 1].
+        values: the curve at them.
+        target: what to reach.
+
+    Returns:
+        The fraction (the smallest one, if the curve begins at or above the target), or None if it is not reached.
+    """
+    if values[0] >= target:
+        return fractions[0]
+    for (left, low), (right, high) in pairwise(zip(fractions, values, strict=True)):
+        if high >= target:
+            part = (target - low) / (high - low)
+            return math.exp(math.log(left) + part * (math.log(right) - math.log(left)))
+    return None

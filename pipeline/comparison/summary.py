@@ -1,0 +1,177 @@
+"""A finished comparison, and its summary as one plain object: result.json, `--json`, and what the report is made of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..configs.compare import REGIMES, CompareConfig
+from .evaluations import UNTRAINED, Answer
+from .results import costs
+from .runs import ComparedRun, by_regime
+from .statistics import Difference, spread
+from .verdict import METRIC, compare_regimes, data_efficiency, headline, sentence, winner
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Everything that a comparison found.
+
+    Attributes:
+        config: its options.
+        data: SPEC of the images that the probes are fitted on.
+        runs, answers: what was compared, and what was asked of it.
+        mismatches: what the runs differ in beyond the regime, a line each.
+        notes: what else a reader must know, a sentence each.
+        one_time: seconds and sizes of what all runs share, by name.
+    """
+
+    config: CompareConfig
+    data: str
+    runs: Sequence[ComparedRun]
+    answers: Sequence[Answer]
+    mismatches: list[str]
+    notes: list[str] = field(default_factory=list)
+    one_time: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def regimes(self) -> list[str]:
+        return list(by_regime(self.runs))
+
+    @property
+    def seeds(self) -> list[int]:
+        return sorted({run.seed for run in self.runs})
+
+    def scores(self, chosen: Callable[[Answer], bool]) -> dict[str, dict[int, float]]:
+        """Top-1 accuracy by regime and seed, fresh weights last, of the answers that are chosen."""
+        found: dict[str, dict[int, float]] = {}
+        for regime in (*REGIMES, UNTRAINED):
+            own = {a.seed: a.top1 for a in self.answers if a.regime == regime and chosen(a)}
+            if own:
+                found[regime] = own
+        return found
+
+    def primary(self) -> dict[str, dict[int, float]]:
+        """The scores that decide: `METRIC`."""
+        return self.scores(lambda a: a.question.task == "linear" and _whole(a) and not a.question.transfer)
+
+    def knn(self) -> dict[str, dict[int, float]]:
+        """Nearest neighbours on the same images."""
+        return self.scores(lambda a: a.question.task == "knn")
+
+    def at_fraction(self, fraction: float) -> dict[str, dict[int, float]]:
+        """The linear probe with a part of the labels."""
+        return self.scores(
+            lambda a: a.question.task == "linear" and not a.question.transfer and a.question.label_fraction == fraction
+        )
+
+    def transferred(self) -> dict[str, dict[str, dict[int, float]]]:
+        """The linear probe on other images, by their names."""
+        return {
+            data: self.scores(lambda a, data=data: a.question.transfer and a.question.data == data)
+            for data, _ in self.config.transfers()
+        }
+
+    def differences(self) -> list[Difference]:
+        """Of the primary scores, between regimes."""
+        return compare_regimes({regime: own for regime, own in self.primary().items() if regime != UNTRAINED})
+
+    def curves(self) -> dict[str, dict[float, dict[int, float]]]:
+        """The linear probe by regime, label fraction and seed."""
+        found: dict[str, dict[float, dict[int, float]]] = {regime: {} for regime in self.regimes}
+        for fraction in self.config.fractions():
+            for regime, own in self.at_fraction(fraction).items():
+                if regime in found:
+                    found[regime][fraction] = own
+        return found
+
+    def efficiency(self, seed: int | None = None) -> dict[str, float | None]:
+        """See `data_efficiency`: of the means over seeds, or of one seed that all regimes have."""
+        return data_efficiency(
+            {
+                regime: {
+                    f: own[seed] if seed is not None else float(np.mean(list(own.values()))) for f, own in c.items()
+                }
+                for regime, c in self.curves().items()
+            }
+        )
+
+    @property
+    def common_seeds(self) -> list[int]:
+        """Seeds that all regimes have."""
+        return [seed for seed in self.seeds if len([run for run in self.runs if run.seed == seed]) == len(self.regimes)]
+
+
+def _whole(answer: Answer) -> bool:
+    return answer.question.label_fraction == 1
+
+
+def summarise(comparison: Comparison) -> dict[str, Any]:
+    """The summary: plain values alone."""
+    differences = comparison.differences()
+    primary, knn = comparison.primary(), comparison.knn()
+    table = []
+    for regime, own in primary.items():
+        runs = [run for run in comparison.runs if run.regime == regime]
+        row = {
+            "regime": regime,
+            "num_seeds": len(own),
+            "linear": asdict(spread(list(own.values()))),
+            "linear_by_seed": own,
+            "knn": asdict(spread(list(knn[regime].values()))),
+        }
+        table.append(row | {name: _mean([costs(run)[name] for run in runs]) for name in ("seconds", "images_per_second",
+                                                                "steps", "num_synthetic", "shard_bytes")})  # fmt: skip
+    summary = {
+        "verdict": headline(differences, comparison.mismatches),
+        "winner": winner(comparison.regimes, differences, comparison.mismatches),
+        "metric": METRIC,
+        "equal": comparison.config.equal,
+        "data": comparison.answers[0].values["data"],
+        "test_data": comparison.answers[0].values["test_data"],
+        "regimes": comparison.regimes,
+        "seeds": comparison.seeds,
+        "table": table,
+        "differences": [
+            {
+                **{n: v for n, v in asdict(d).items() if n != "spread"},
+                **asdict(d.spread),
+                "outcome": d.outcome,
+                "sentence": sentence(d, len(differences)),
+            }
+            for d in differences
+        ],
+        "label_fraction_that_matches_real": comparison.efficiency(),
+        "transfer": {
+            data: {regime: asdict(spread(list(own.values()))) for regime, own in scores.items()}
+            for data, scores in comparison.transferred().items()
+        },
+        "one_time": comparison.one_time,
+        "mismatches": comparison.mismatches,
+        "notes": comparison.notes,
+        "runs": [str(run.path) for run in comparison.runs],
+    }
+    return json.loads(json.dumps(summary))
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    there = [value for value in values if value is not None]
+    return float(np.mean(there)) if there else None
+
+
+def one_time_costs(config: CompareConfig, generated: dict[str, Any] | None) -> dict[str, float]:
+    """What the runs share: pretraining of the generator, where its run tells, and the generated set."""
+    shared: dict[str, float] = {}
+    if config.generator is not None:
+        result = Path(config.generator) / "result.json"
+        if result.exists():
+            shared["pretrain_seconds"] = json.loads(result.read_text())["seconds"]
+    if generated is not None:
+        shared |= {"generate_seconds": generated["seconds"], "shard_bytes": generated["bytes"]}
+        shared["num_samples"] = generated["num_samples"]
+    return shared

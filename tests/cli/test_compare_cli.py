@@ -1,0 +1,144 @@
+"""`synthcl compare` as users call it: interrupted, continued, done again, and used wrongly."""
+
+import json
+
+import pytest
+
+from synthcl.pipeline import training
+from synthcl.pipeline.comparison import evaluations, execution
+from synthcl.pipeline.evaluation import linear
+
+OPTIONS = [
+    "--data", "digits", "--image-size", "8", "--batch-size", "16", "--backbone", "resnet10-w8", "--precision", "fp32",
+    "--steps", "2", "--label-fraction", "0.5", "--log-every", "1",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_probes():
+    """One penalty, chosen on one fold: encoders of two steps take the solver long, and nothing here is about it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(linear, "L2_GRID", (0.1,))
+        patch.setattr(linear, "FEW_SAMPLES", 0)
+        yield
+
+
+def compare(synthcl, generator, out, *options, code=0):
+    return synthcl("compare", *OPTIONS, "--generator", generator, "--out", out, *options, "--json", code=code)
+
+
+@pytest.fixture(scope="module")
+def finished(synthcl, generator, tmp_path_factory):
+    """A comparison that was interrupted in its third run, and continued; with how many steps were done after that."""
+    out = tmp_path_factory.mktemp("compare") / "out"
+    original, steps = training.TrainingStep.__call__, []
+
+    def counting(self, step):
+        steps.append(step)
+        if len(steps) == 5:
+            raise OSError("power cut")
+        return original(self, step)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training.TrainingStep, "__call__", counting)
+        compare(synthcl, generator, out, "--regimes", "real,online", code=1)
+        result = compare(synthcl, generator, out, "--regimes", "real,online").json
+    return out, result, steps[5:]
+
+
+def test_what_was_finished_is_not_done_again(finished):
+    out, result, steps = finished
+    assert len(steps) == 2 * (6 - 2)
+    assert {path.name for path in out.iterdir()} >= {
+        "report.html", "results.csv", "results.parquet", "result.json", "plan.json", "config.yaml"
+    }  # fmt: skip
+    assert [row["regime"] for row in result["table"]] == ["real", "online", "untrained"]
+    assert all(row["num_seeds"] == 3 for row in result["table"])
+    (difference,) = result["differences"]
+    assert difference["seeds"] == [0, 1, 2] and difference["n"] == 3
+    assert result["mismatches"] == []
+    assert json.loads((out / "result.json").read_text()) == result
+
+
+def test_the_same_command_again_trains_and_evaluates_nothing(synthcl, generator, finished, monkeypatch):
+    out, result, _ = finished
+
+    def never(*args, **kwargs):
+        raise AssertionError("done again")
+
+    monkeypatch.setattr(training.TrainingStep, "__call__", never)
+    monkeypatch.setattr(evaluations, "evaluate_linear", never)
+    monkeypatch.setattr(evaluations, "evaluate_knn", never)
+    assert compare(synthcl, generator, out, "--regimes", "real,online").json == result
+
+
+def test_other_options_for_the_same_folder_are_refused(synthcl, generator, finished):
+    out, _, _ = finished
+    refused = compare(synthcl, generator, out, "--regimes", "real,online", "--temperature", "0.3", code=2)
+    assert "--temperature: None there, 0.3 now" in refused.stderr
+
+
+def test_runs_that_exist_are_compared(synthcl, finished, tmp_path):
+    _out, result, _ = finished
+    runs = [word for path in result["runs"] for word in ("--run", path)]
+    again = synthcl("compare", *runs, "--label-fraction", 1, "--out", tmp_path / "again", "--json").json
+    assert again["table"] == result["table"] and again["differences"] == result["differences"]
+    table = synthcl("compare", *runs, "--label-fraction", 1, "--out", tmp_path / "again").stdout
+    assert result["verdict"] in table and "report.html" in "".join(table.split())
+
+
+def test_runs_that_differ_in_more_than_the_regime_have_no_winner(synthcl, finished, tmp_path):
+    _, result, _ = finished
+    options = [*OPTIONS[:4], "--batch-size", 32, *OPTIONS[6:10], "--steps", 2, "--log-every", 1]
+    synthcl("train", *options, "--seed", 3, "--out", tmp_path / "other")
+    runs = [word for path in [*result["runs"], tmp_path / "other"] for word in ("--run", path)]
+    refused = synthcl("compare", *runs, "--label-fraction", 1, "--out", tmp_path / "out", "--json").json
+    assert refused["winner"] is None
+    assert refused["verdict"] == "No winner is called: the runs differ in more than the regime."
+    (line,) = refused["mismatches"]
+    assert line.startswith("--batch-size: 16 in real seed 0") and "32 in real seed 3" in line
+    assert "online has no run of seed 3" in " ".join(refused["notes"])
+    assert line in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_two_runs_of_one_regime_and_seed_are_refused(synthcl, finished, tmp_path):
+    _, result, _ = finished
+    runs = ["--run", result["runs"][0], "--run", result["runs"][0]]
+    refused = synthcl("compare", *runs, "--out", tmp_path / "out", code=2)
+    assert "are both real with seed 0" in " ".join(refused.stderr.split())
+    assert not (tmp_path / "out").exists()
+
+
+def test_measured_rates_are_kept_when_continuing(synthcl, generator, tmp_path, monkeypatch):
+    monkeypatch.setattr(execution, "_measure", lambda config, accelerator: {"real": 0.1, "online": 0.2})
+    options = ["--regimes", "real,online", "--equal", "seconds", "--seeds", 1]
+    out = tmp_path / "out"
+    first = compare(synthcl, generator, out, *options).json
+    assert [row["steps"] for row in first["table"][:2]] == [2, 1]
+    monkeypatch.setattr(execution, "_measure", lambda config, accelerator: {"real": 0.1, "online": 0.1})
+    again = compare(synthcl, generator, out, *options).json
+    assert [row["steps"] for row in again["table"][:2]] == [2, 1]
+    assert again["differences"][0]["interval"] is None and again["winner"] is None
+
+
+WRONG = {
+    "a generator of another size": (["--image-size", 16], "--image-size 8"),
+    "an unknown backbone": (["--backbone", "resnet81"], "resnet81"),
+    "images without labels to transfer to": (["--transfer", "nowhere/"], "nowhere"),
+    "no such regime": (["--regimes", "real,oline"], "no regime 'oline'"),
+    "less than a step of samples": (["--num-samples", 3], "--num-samples 3 is less than a step draws; give 8"),
+}
+
+
+@pytest.mark.parametrize(("options", "message"), WRONG.values(), ids=WRONG.keys())
+def test_wrong_input_gets_a_sentence_and_leaves_nothing(synthcl, generator, tmp_path, options, message):
+    result = compare(synthcl, generator, tmp_path / "out", *options, code=2)
+    assert message in " ".join(result.stderr.split())
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_demo_is_a_comparison(synthcl, tmp_path):
+    options = ["--image-size", 8, "--pretrain-steps", 1, "--train-steps", 1, "--batch-size", 16, "--seeds", 1]
+    result = synthcl("demo", "--out", tmp_path, *options, "--json").json
+    assert result["regimes"] == ["real", "offline", "online"] and result["winner"] is None
+    assert (tmp_path / "comparison" / "report.html").exists()

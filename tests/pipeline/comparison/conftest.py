@@ -1,0 +1,47 @@
+"""Runs as `train` leaves them, without training."""
+
+import json
+
+import pytest
+import torch
+
+from synthcl.learners import create_backbone
+from synthcl.pipeline.comparison.runs import read_run
+from synthcl.pipeline.configs.train import TrainConfig
+from synthcl.pipeline.encoder import Encoder
+from synthcl.pipeline.options import write_yaml
+
+SOURCES = {
+    "real": {},
+    "offline": {"shards": ["shards"]},
+    "online": {"online": True, "generator": "gan"},
+    "replay": {"replay": "recording"},
+}
+
+
+@pytest.fixture
+def make_run(tmp_path):
+    """A finished run: its regime, its seed, and whatever options and results are to be different."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        encoder = Encoder(create_backbone("resnet10-w8", image_size=8), "resnet10-w8", 8)
+
+    def make(regime, seed, *, result=None, environment=None, **options):
+        path = tmp_path / f"{regime}-{seed}-{len(list(tmp_path.iterdir()))}"
+        path.mkdir()
+        given = {"data": "digits", "out": str(path), "steps": 4, "batch_size": 16, "seed": seed, **SOURCES[regime]}
+        config = TrainConfig(**{**given, **options})
+        came_out = {
+            "run": str(path), "regime": regime, "steps": 4, "epochs": 0.1, "loss": 2.0, "seconds": 1.0,
+            "images_per_second": 64.0, "num_images": 1442, "num_synthetic": 0 if regime == "real" else 32,
+        }  # fmt: skip
+        record = {"command": "train", "versions": {"torch": "2"}, "hardware": {"device": "cpu"}}
+        rows = [{"step": step, "loss": 3.0 - step / 10, "hardness_real": 3.0 - seed / 10} for step in (1, 2, 3, 4)]
+        encoder.save(path / "encoder")
+        (path / "config.yaml").write_text(write_yaml(config.to_dict()))
+        (path / "run.json").write_text(json.dumps({**record, **(environment or {})}))
+        (path / "result.json").write_text(json.dumps({**came_out, **(result or {})}))
+        (path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return read_run(path)
+
+    return make

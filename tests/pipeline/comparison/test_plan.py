@@ -1,0 +1,78 @@
+"""The plan: trainings that differ in the regime alone, at equal budgets."""
+
+import dataclasses
+
+import pytest
+
+from synthcl.pipeline.comparison.plan import generation, make_budget, planned_runs
+from synthcl.pipeline.configs.compare import CompareConfig
+from synthcl.pipeline.errors import UsageError
+
+ALL = "replay,online,real,offline"
+GIVEN = {"data": "digits", "out": "out", "generator": "gan", "batch_size": 64, "steps": 100, "regimes": ALL}
+
+
+def plan(**options):
+    config = CompareConfig(**{**GIVEN, **options})
+    budget = make_budget(config, config.steps)
+    return config, budget, planned_runs(config, budget)
+
+
+def test_runs_differ_in_their_sources_and_seeds_alone():
+    _, _, runs = plan(seed=5, learner="moco", seeds=2)
+    assert [(run.regime, run.seed) for run in runs[:4]] == [("real", 5), ("offline", 5), ("online", 5), ("replay", 5)]
+    assert {run.config.regime for run in runs} == {"real", "offline", "online", "replay"}
+    for run in runs:
+        changed = {
+            f.name for f in dataclasses.fields(run.config)
+            if getattr(run.config, f.name) != getattr(runs[0].config, f.name)
+        }  # fmt: skip
+        assert changed <= {"out", "seed", "shards", "online", "generator", "record", "replay"}
+    by_name = {(run.regime, run.seed): run.config for run in runs}
+    assert by_name["replay", 6].replay == by_name["online", 6].record == "out/recordings/seed-6"
+    assert by_name["offline", 5].shards == by_name["offline", 6].shards == ["out/shards"]
+
+
+def test_the_offline_set_is_as_large_as_what_online_draws_up_to_a_cap():
+    config, budget, _ = plan()
+    assert budget.num_samples == 100 * 32 and budget.notes == []
+    assert generation(config, budget).pairs
+    _, budget, _ = plan(steps=10_000)
+    assert budget.num_samples == 50_000 and "online draws 320,000" in budget.notes[0]
+    config, budget, runs = plan(shards=["mine"], where="hardness > 1")
+    assert generation(config, budget) is None
+    assert {tuple(run.config.shards) for run in runs if run.regime == "offline"} == {("mine",)}
+    with pytest.raises(UsageError, match="--num-samples 31 is less than a step draws; give 32"):
+        plan(num_samples=31)
+
+
+def test_equal_images_and_equal_seconds():
+    _, budget, _ = plan(equal="images")
+    # 64 real images a step, or 64 and 32 pairs.
+    assert budget.steps == {"real": 100, "offline": 50, "online": 50, "replay": 50}
+    config = CompareConfig(**{**GIVEN, "equal": "seconds"})
+    budget = make_budget(config, 100, {"real": 0.1, "offline": 0.2, "online": 0.4, "replay": 0.2})
+    assert budget.steps == {"real": 100, "offline": 50, "online": 25, "replay": 25}
+    assert "replay would have had 50 steps" in budget.notes[0]
+
+
+WRONG = {
+    "no data": ({"data": None}, "Missing option '--data'"),
+    "no such regime": ({"regimes": "real,oline"}, "no regime 'oline'"),
+    "one regime": ({"regimes": "real, real"}, "nothing to compare"),
+    "replay alone": ({"regimes": "real,replay", "generator": None}, "name online too"),
+    "no generator": ({"generator": None}, "offline and online needs --generator"),
+    "a generator for nothing": ({"regimes": "real,offline", "shards": ["x"]}, "neither is compared"),
+    "shards without offline": ({"regimes": "real,online", "shards": ["x"]}, "--shards is for the regime offline"),
+    "where without shards": ({"where": "step > 1"}, "--where chooses samples of --shards"),
+    "a number for given shards": ({"shards": ["x"], "num_samples": 64}, "--num-samples is for the set"),
+    "no length": ({"steps": None}, "either --epochs or --steps"),
+    "test data for nothing": ({"transfer_test_data": ["x"]}, "--transfer-test-data is given 1 times"),
+    "training of runs": ({"run": ["x"]}, "is for trainings; with --run nothing is trained"),
+}
+
+
+@pytest.mark.parametrize(("options", "message"), WRONG.values(), ids=WRONG.keys())
+def test_wrong_options_are_refused(options, message):
+    with pytest.raises(UsageError, match=message):
+        CompareConfig(**{**GIVEN, **options})

@@ -1,0 +1,142 @@
+"""The report is one page that stands alone, and the numbers on disk are those it shows."""
+
+import csv
+import re
+from html.parser import HTMLParser
+
+import pyarrow.parquet as pq
+import pytest
+
+from synthcl.pipeline.comparison.evaluations import UNTRAINED, Answer, questions
+from synthcl.pipeline.comparison.report import write_report
+from synthcl.pipeline.comparison.results import SCHEMA, build_rows, write_results
+from synthcl.pipeline.comparison.summary import Comparison, summarise
+from synthcl.pipeline.configs.compare import CompareConfig
+
+VOID = {"meta", "br", "img", "link", "hr", "input", "source", "wbr"}
+HOSTILE = "<script>alert(1)</script>&\"'$x$"
+TOP1 = {"real": 0.60, "offline": 0.61, "online": 0.70, UNTRAINED: 0.4}
+
+
+class Page(HTMLParser):
+    """Elements balanced, ids counted, links and text kept."""
+
+    def __init__(self, text):
+        super().__init__(convert_charrefs=True)
+        self.open, self.tags, self.ids, self.links, self.text = [], [], [], [], ""
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        for name, value in attributes:
+            if name == "id":
+                self.ids.append(value)
+            if name.split(":")[-1] in ("href", "src", "action", "data", "poster", "srcset"):
+                self.links.append(value)
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.handle_starttag(tag, attributes)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag):
+        assert self.open and self.open.pop() == tag, tag
+
+    def handle_data(self, data):
+        self.text += data
+
+
+@pytest.fixture
+def make_comparison(make_run, tmp_path):
+    def make(num_seeds=3, mismatches=(), transfer=("digits",), out=None):
+        regimes = ("real", "offline", "online")
+        runs = [make_run(regime, seed) for regime in regimes for seed in range(num_seeds)]
+        config = CompareConfig(out=str(out or tmp_path / "out"), run=[str(run.path) for run in runs],
+                               transfer=list(transfer))  # fmt: skip
+        answers = []
+        for regime in (*regimes, UNTRAINED):
+            for seed in range(num_seeds):
+                for asked in questions(config, "digits", seed, untrained=regime == UNTRAINED):
+                    top1 = TOP1[regime] + 0.001 * seed * (regime == "online") + 0.05 * (asked.label_fraction - 1)
+                    values = {"top1": top1, "top5": 0.9, "top1_interval": [top1 - 0.1, top1 + 0.1], "data": asked.data,
+                              "test_data": "digits:test", "num_test": 355, "warnings": []}  # fmt: skip
+                    answers.append(Answer(regime, seed, asked, values))
+        return Comparison(config, "digits", runs, answers, list(mismatches))
+
+    return make
+
+
+def report(comparison, tmp_path):
+    path = write_report(comparison, summarise(comparison), tmp_path / "report.html")
+    text = path.read_text()
+    return text, Page(text)
+
+
+def test_the_page_is_whole_and_needs_nothing_else(make_comparison, tmp_path):
+    text, page = report(make_comparison(), tmp_path)
+    assert "script" not in page.tags and "link" not in page.tags
+    assert len(page.ids) == len(set(page.ids)) and len(page.ids) > 20
+    assert all(link.startswith(("data:image/png;base64,", "#")) for link in page.links)
+    assert {link[1:] for link in page.links if link.startswith("#")} <= set(page.ids)
+    assert set(re.findall(r"url\(#([^)]*)\)", text)) <= set(page.ids)
+    assert "http" not in text and "@import" not in text
+    assert page.tags.count("svg") == page.tags.count("desc") == page.tags.count("title") - 1
+    assert all(f"var(--{name})" in text for name in ("ink", "muted", "grid", "real", "offline", "online"))
+    assert not re.search(r"#0\w0a0\w", text), "a sentinel colour was left"
+    assert len(text) < 1_500_000
+
+
+def test_the_page_says_what_the_summary_says(make_comparison, tmp_path):
+    comparison = make_comparison()
+    summary = summarise(comparison)
+    _, page = report(comparison, tmp_path)
+    words = " ".join(page.text.split())
+    assert summary["winner"] == "online"
+    assert "all 3 seeds differ by the very same" in words  # offline, of which no interval can be had
+    assert "Better than every other regime: online" in words
+    assert "Online helps: +10.10 points over real images alone (95% interval" in words
+    for difference in summary["differences"]:
+        assert difference["sentence"] in words or difference["baseline"] != "real"
+    assert "Online reaches what real images alone reach with all labels at 1% or less of them" in words
+    assert "synthcl compare --out" in words and "synthcl train --data digits" in words
+
+
+def test_names_are_escaped(make_comparison, tmp_path):
+    comparison = make_comparison(transfer=(HOSTILE,), mismatches=[f"--data: {HOSTILE}"])
+    text, page = report(comparison, tmp_path)
+    assert "<script" not in text and HOSTILE in page.text
+    assert "No winner is called: the runs differ in more than the regime." in " ".join(page.text.split())
+
+
+def test_one_seed_has_neither_interval_nor_winner(make_comparison, tmp_path):
+    comparison = make_comparison(num_seeds=1)
+    summary = summarise(comparison)
+    _, page = report(comparison, tmp_path)
+    assert summary["winner"] is None
+    assert all(d["interval"] is None and d["outcome"] == "unknown" for d in summary["differences"])
+    assert "no interval from 1 seed; 3 are needed" in " ".join(page.text.split())
+
+
+def test_results_on_disk_are_the_answers(make_comparison, tmp_path):
+    comparison = make_comparison()
+    rows = build_rows(comparison.runs, comparison.answers)
+    write_results(tmp_path, rows)
+    table = pq.read_table(tmp_path / "results.parquet")
+    assert table.schema.equals(SCHEMA) and table.num_rows == len(rows)
+    found = {
+        (row["regime"], row["seed"]): row["value"]
+        for row in table.to_pylist()
+        if row["task"] == "linear" and row["metric"] == "top1" and row["label_fraction"] == 1 and not row["transfer"]
+    }
+    expected = {(r, seed): value for r, own in comparison.primary().items() for seed, value in own.items()}
+    assert found == expected
+    with open(tmp_path / "results.csv") as file:
+        lines = list(csv.DictReader(file))
+    assert len(lines) == len(rows) and list(lines[0]) == SCHEMA.names
+    assert [float(line["value"]) for line in lines] == pytest.approx([row["value"] for row in rows])
+    costs = {row["metric"] for row in rows if row["task"] == "training"}
+    assert {"seconds", "images_per_second", "num_synthetic"} <= costs

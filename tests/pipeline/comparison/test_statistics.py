@@ -1,0 +1,104 @@
+"""Paired statistics against scipy and by hand."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from synthcl.pipeline.comparison.statistics import (
+    matching_fraction,
+    paired_difference,
+    spread,
+    with_holm,
+)
+from synthcl.pipeline.comparison.verdict import compare_regimes, headline, winner
+
+A = {0: 0.612, 1: 0.598, 2: 0.631, 3: 0.602}
+B = {0: 0.601, 1: 0.595, 2: 0.611, 3: 0.604}
+
+
+def test_the_interval_and_p_are_those_of_scipys_paired_test():
+    found = paired_difference("online", "real", A, B)
+    reference = stats.ttest_rel(list(A.values()), list(B.values()))
+    interval = reference.confidence_interval(0.95)
+    assert found.spread.mean == pytest.approx(np.mean(list(A.values())) - np.mean(list(B.values())))
+    assert found.spread.interval == pytest.approx((interval.low, interval.high))
+    assert found.p_value == pytest.approx(reference.pvalue)
+
+
+def test_pairs_are_the_seeds_that_both_have():
+    found = paired_difference("online", "real", A, {1: 0.5, 3: 0.5, 9: 0.5})
+    assert found.seeds == (1, 3)
+    assert found.values == pytest.approx((0.098, 0.102))
+    assert paired_difference("online", "real", A, {9: 0.5}) is None
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_fewer_than_three_seeds_have_no_interval_and_no_winner(n):
+    few = {seed: A[seed] for seed in range(n)}, {seed: B[seed] - 0.3 for seed in range(n)}
+    (difference,) = compare_regimes({"real": few[1], "online": few[0]})
+    assert difference.spread.interval is None and difference.p_value is None
+    assert difference.outcome == "unknown"
+    assert winner(["real", "online"], [difference], []) is None
+    assert "no winner is called" in headline([difference], [])
+
+
+def test_equal_differences_claim_no_certainty():
+    assert spread([0.01, 0.01, 0.01]).interval is None
+    assert spread([0.1 + 0.2, 0.3, 0.3]).interval is None  # equal but for rounding
+    assert spread([0.0, 0.0, 0.0]).interval == (0.0, 0.0)
+    (same,) = compare_regimes({"real": B, "online": B})
+    assert same.outcome == "none" and same.p_value == 1
+
+
+def test_holm_by_hand():
+    base = paired_difference("online", "real", A, B)
+
+    given = [replace(base, p_value=p) for p in (0.01, 0.04, 0.03)] + [replace(base, p_value=None)]
+    assert [d.p_holm for d in with_holm(given)] == pytest.approx([0.03, 0.06, 0.06, None])
+
+
+OUTCOMES = {
+    "better": ({0: 0.70, 1: 0.71, 2: 0.702}, "better"),
+    "worse": ({0: 0.50, 1: 0.51, 2: 0.502}, "worse"),
+    "none": ({0: 0.60, 1: 0.62, 2: 0.59}, "none"),
+}
+
+
+@pytest.mark.parametrize(("scores", "outcome"), OUTCOMES.values(), ids=OUTCOMES.keys())
+def test_an_outcome_follows_from_the_interval(scores, outcome):
+    real = {0: 0.60, 1: 0.61, 2: 0.60}
+    (difference,) = compare_regimes({"real": real, "online": scores})
+    assert difference.outcome == outcome
+    low, high = difference.spread.interval
+    assert {"better": low > 0, "worse": high < 0, "none": low <= 0 <= high}[outcome]
+    words = {"better": "Online helps", "worse": "Online hurts", "none": "no difference from real images alone found"}
+    assert words[outcome] in headline([difference], [])
+    expected = {"better": "online", "worse": "real", "none": None}[outcome]
+    assert winner(["real", "online"], [difference], []) == expected
+    assert winner(["real", "online"], [difference], ["--batch-size: ..."]) is None
+
+
+def test_an_interval_without_zero_is_unsettled_where_holm_disagrees():
+    real = {0: 0.600, 1: 0.600, 2: 0.600}
+    noisy = {0: 0.60, 1: 0.62, 2: 0.59}
+    near = {0: 0.610, 1: 0.614, 2: 0.618}  # p about 0.03
+    found = {(d.regime, d.baseline): d for d in compare_regimes({"real": real, "offline": noisy, "online": near})}
+    difference = found["online", "real"]
+    assert difference.spread.interval[0] > 0 and difference.p_value < 0.05 < difference.p_holm
+    assert difference.outcome == "unsettled"
+    assert "unsettled" in headline(list(found.values()), [])
+    assert winner(["real", "offline", "online"], list(found.values()), []) is None
+
+
+def test_the_matching_fraction_is_linear_in_the_logarithm():
+    fractions, values = [0.01, 0.1, 1.0], [0.2, 0.4, 0.5]
+    assert matching_fraction(fractions, values, 0.3) == pytest.approx(math.sqrt(0.01 * 0.1))
+    assert matching_fraction(fractions, values, 0.4) == pytest.approx(0.1)
+    assert matching_fraction(fractions, values, 0.5) == pytest.approx(1)
+    assert matching_fraction(fractions, values, 0.2) == 0.01
+    assert matching_fraction(fractions, values, 0.51) is None
+    # A curve that dips below and rises again is matched where it first arrives.
+    assert matching_fraction([0.01, 0.1, 1.0], [0.2, 0.6, 0.5], 0.5) == pytest.approx(10 ** (-2 + 0.75))
