@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import torch
 import torch.distributed as dist
@@ -12,7 +13,10 @@ from accelerate.state import AcceleratorState
 from torch import Tensor, nn
 
 from .allocator import keep_freed_memory
-from .errors import UsageError
+from .errors import RunStopped, UsageError
+
+LOST = ("closed by peer", "reset by peer", "Broken pipe", "remote process exited", "unhandled system error")
+"""How gloo and NCCL say that another process is gone."""
 
 
 def create_accelerator(precision: str = "fp32") -> Accelerator:
@@ -67,6 +71,24 @@ def slice_of(total: int, rank: int, num_processes: int, what: str) -> slice:
 def is_distributed() -> bool:
     """Whether there are other processes."""
     return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
+
+
+@contextmanager
+def loss_of_a_process() -> Iterator[None]:
+    """Within it, an exchange that fails because another process has ended says so in a sentence.
+
+    Raises:
+        RunStopped: another process has ended.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if is_distributed() and any(word in str(error) for word in LOST):
+            raise RunStopped(
+                "another process of this run has ended, and so this one does; the reason is in the other's message. "
+                "Run the same command again to continue from the last checkpoint"
+            ) from error
+        raise
 
 
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:

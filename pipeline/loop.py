@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from .checkpoint import Stateful, list_checkpoints, load_newest, save_checkpoint
-from .distributed import average, is_distributed
+from .distributed import average, is_distributed, loss_of_a_process
 from .errors import RunStopped
 from .progress import Progress
 from .run import RunFolder
@@ -95,6 +95,7 @@ def run_loop(
     Raises:
         Diverged: a metric or a weight is not finite. Nothing is saved from that step on.
         Interrupted: SIGINT or SIGTERM came; the last step is saved.
+        RunStopped: another process has ended.
     """
     journals = [*journals, *([run.metrics] if options.main_process else [])]
     done, seconds_before = _restore(run, parts, journals)
@@ -112,6 +113,7 @@ def run_loop(
 
     per_step = options.images_per_step
     with (
+        loss_of_a_process(),
         _StopSignals() as stop,
         Progress(
             options.label, options.total_steps * per_step, "images", done=done * per_step, enabled=options.main_process

@@ -1,0 +1,166 @@
+"""Runs `synthcl train` in two processes, in which something happens, and in one.
+
+Run as `python processes_worker.py FOLDER`. Writes `FOLDER/results.json`: of each scenario the exit codes and messages
+of the processes. They are forked from here after the imports, which a test cannot wait for again and again, and they
+find each other by a file, as launched ones do by a port.
+"""
+
+import os
+
+os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported: a forked process must find no thread pool of its parent
+
+import json
+import signal
+import sys
+import time
+import traceback
+from pathlib import Path
+
+import sklearn.datasets
+import torch
+import torch.distributed as dist
+
+from synthcl.cli import main
+from synthcl.learners.base import LearnerOutput
+from synthcl.learners.simclr import SimCLR
+from synthcl.pipeline import training
+from synthcl.pipeline.regimes.assembly import RealImages
+from synthcl.pipeline.views import augmentation
+
+sklearn.datasets.load_digits()  # its reader too is imported late
+OPTIONS = "train --data digits --image-size 8 --batch-size 16 --backbone resnet10-w8 --precision fp32 --log-every 1"
+SECONDS = 60
+
+
+def at_step(index, action):
+    """Have `action` called in this process when step `index` begins."""
+    original = training.TrainingStep.__call__
+
+    def step(self, number):
+        if number == index:
+            action()
+        return original(self, number)
+
+    training.TrainingStep.__call__ = step
+
+
+def failing_read(rank):
+    def fail():
+        raise OSError("the disk is gone")
+
+    if rank == 1:
+        at_step(3, lambda: setattr(RealImages, "images", lambda *_: fail()))
+
+
+def nan_in_one(rank):
+    original = SimCLR.forward
+
+    def broken(self, views, groups):
+        output = original(self, views, groups)
+        return LearnerOutput(output.loss * float("nan"), output.hardness, output.embeddings)
+
+    if rank == 1:
+        at_step(5, lambda: setattr(SimCLR, "forward", broken))
+
+
+def signal_to_one(rank):
+    if rank == 1:
+        at_step(3, lambda: os.kill(os.getpid(), signal.SIGTERM))
+
+
+def nothing(rank):
+    pass
+
+
+def watch_draws(file):
+    """Note in a file, for each step, whose images it reads and by what numbers its views are drawn."""
+    steps = []
+    images, sample_views = RealImages.images, augmentation.sample_views
+
+    def note_images(self, step):
+        steps.append([self.order.indices(step, self.share.rank, self.share.num_processes).tolist(), []])
+        return images(self, step)
+
+    def note_views(draws, *arguments):
+        parameters = sample_views(draws, *arguments)
+        crop = parameters.crop
+        steps[-1][1] += torch.stack((draws.indices.double(), crop.top.double(), crop.width.double()), 1).tolist()
+        return parameters
+
+    RealImages.images, augmentation.sample_views = note_images, note_views
+    return lambda: file.write_text(json.dumps(steps))
+
+
+def child(scenario, rank, world, folder, options):
+    output = os.open(folder / f"{scenario.__name__}-{rank}.err", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(output, 2)
+    if world > 1:
+        os.environ.update(RANK=str(rank), WORLD_SIZE=str(world), LOCAL_RANK=str(rank), LOCAL_WORLD_SIZE=str(world))
+        os.environ.update(ACCELERATE_USE_CPU="1", MASTER_ADDR="127.0.0.1")
+        store = f"file://{folder}/{scenario.__name__}.store"
+        dist.init_process_group("gloo", init_method=store, rank=rank, world_size=world)
+    scenario(rank)
+    write = watch_draws(folder / f"{options[0]}-{rank}.draws")
+    try:
+        main.main([*OPTIONS.split(), "--out", str(folder / options[0]), *options[1:]], standalone_mode=True)
+    finally:
+        write()
+
+
+def run(scenario, world, folder, *options):
+    """Exit codes and messages of the processes; those that do not end in `SECONDS` are killed and have none."""
+    pids = []
+    for rank in range(world):
+        pid = os.fork()
+        if not pid:
+            try:
+                child(scenario, rank, world, folder, options)
+                os._exit(0)
+            except SystemExit as end:
+                os._exit(end.code)
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                os._exit(99)
+        pids.append(pid)
+    codes, deadline = {}, time.monotonic() + SECONDS
+    while len(codes) < world and time.monotonic() < deadline:
+        time.sleep(0.01)
+        for pid in set(pids) - set(codes):
+            done, status = os.waitpid(pid, os.WNOHANG)
+            if done:
+                codes[pid] = os.waitstatus_to_exitcode(status)
+    for pid in set(pids) - set(codes):
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    messages = [(folder / f"{scenario.__name__}-{rank}.err").read_text() for rank in range(world)]
+    return {"codes": [codes.get(pid) for pid in pids], "messages": messages}
+
+
+def draws(folder, name, world):
+    """Those of all processes, step by step: the images in order, the views by number."""
+    parts = [json.loads((folder / f"{name}-{rank}.draws").read_text()) for rank in range(world)]
+    steps = []
+    for step in zip(*parts, strict=True):
+        images, views = ([each for part in step for each in part[i]] for i in (0, 1))
+        steps.append([images, sorted(views)])
+    return steps
+
+
+def main_process(folder):
+    save = ["--checkpoint-every", "2"]
+    results = {
+        scenario.__name__: run(scenario, 2, folder, scenario.__name__, "--steps", "8", *save)
+        for scenario in (failing_read, nan_in_one, signal_to_one)
+    }
+    run(nothing, 1, folder, "whole", "--steps", "6", *save)
+    moved = []
+    for steps, world in ((2, 1), (4, 2), (6, 1)):
+        run(nothing, world, folder, "moved", "--steps", str(steps), *save)
+        moved += draws(folder, "moved", world)
+    results["moved"] = {"same_draws": moved == draws(folder, "whole", 1), "steps": len(moved)}
+    (folder / "results.json").write_text(json.dumps(results))
+
+
+if __name__ == "__main__":
+    main_process(Path(sys.argv[1]))

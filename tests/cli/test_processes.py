@@ -1,0 +1,59 @@
+"""Several processes from the command line: one that fails ends all, a signal to one stops all, a run may move."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from synthcl.pipeline.checkpoint import list_checkpoints, load_checkpoint
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("processes")
+    command = [sys.executable, str(Path(__file__).with_name("processes_worker.py")), str(path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return path
+
+
+@pytest.fixture(scope="module")
+def results(folder):
+    return json.loads((folder / "results.json").read_text())
+
+
+def error(message):
+    """The one sentence that a process ends with."""
+    assert message.count("Error: ") == 1 and "Traceback" not in message, message
+    return " ".join(message.split("Error: ")[1].split())
+
+
+def test_a_read_that_fails_in_one_process_ends_all_with_its_message(results):
+    found = results["failing_read"]
+    assert found["codes"] == [1, 1]
+    assert error(found["messages"][1]) == "the disk is gone"
+    assert "another process" in error(found["messages"][0])
+
+
+def test_a_loss_that_is_no_number_in_one_process_stops_all_before_it_is_saved(results, folder):
+    found = results["nan_in_one"]
+    assert found["codes"] == [1, 1]
+    for message in map(error, found["messages"]):
+        assert message.startswith("loss is nan at step 6") and "step-00000004" in message
+    saved = list_checkpoints(folder / "nan_in_one" / "checkpoints")
+    assert [path.name for path in saved] == ["step-00000002", "step-00000004"]
+    assert all(t.isfinite().all() for t in load_checkpoint(saved[-1]).parts["learner"].values())
+
+
+def test_a_signal_to_one_process_stops_all_after_the_same_step_and_saves(results, folder):
+    found = results["signal_to_one"]
+    assert found["codes"] == [1, 1]
+    assert "stopped by SIGTERM after step 4 of 8" in error(found["messages"][1])
+    assert "signal to another process after step 4 of 8" in error(found["messages"][0])
+    assert list_checkpoints(folder / "signal_to_one" / "checkpoints")[-1].name == "step-00000004"
+
+
+def test_a_run_continued_in_two_processes_and_back_draws_what_it_would_have(results):
+    assert results["moved"] == {"same_draws": True, "steps": 6}
