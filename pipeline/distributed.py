@@ -41,6 +41,8 @@ def create_accelerator(precision: str = "fp32") -> Accelerator:
     # Every process computes the same buffers (synchronised batch statistics, the gathered queue), so there is nothing
     # to broadcast at each step.
     accelerator = Accelerator(
+        # Without this, Accelerate sees one process under torchrun where there is no GPU, and each would train alone.
+        cpu=not torch.accelerator.is_available(),
         mixed_precision="no" if precision == "fp32" else precision,
         kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
         step_scheduler_with_optimizer=False,
@@ -89,6 +91,12 @@ def loss_of_a_process() -> Iterator[None]:
                 "Run the same command again to continue from the last checkpoint"
             ) from error
         raise
+
+
+def wait_for_all() -> None:
+    """Go on when every process is here; nothing in one process."""
+    if is_distributed():
+        dist.barrier()
 
 
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:

@@ -175,15 +175,27 @@ def write_yaml(values: dict[str, Any]) -> str:
 
 
 def differences(saved: dict[str, Any], given: dict[str, Any], config: type[Config]) -> list[str]:
-    """What differs between a saved config and a given one, a line each, but for what may change in a run."""
+    """What differs between a saved config and a given one, a line each, but for what may change in a run.
+
+    An option that is not in the saved one, which an earlier version wrote, had its default's effect.
+    """
     lines = []
     infos = {f.name: f.metadata["option"] for f in dataclasses.fields(config)}
+    defaults = {f.name: default_of(f) for f in dataclasses.fields(config)}
     for name in sorted(set(saved) | set(given)):
         if name in infos and infos[name].may_change:
             continue
-        if saved.get(name) != given.get(name):
-            lines.append(f"{flag(name)}: {saved.get(name)!r} there, {given.get(name)!r} now")
+        there = saved.get(name, defaults.get(name))
+        if there != given.get(name):
+            lines.append(f"{flag(name)}: {there!r} there, {given.get(name)!r} now")
     return lines
+
+
+def default_of(f: dataclasses.Field) -> Any:
+    """An option's default; None if it must be given."""
+    if f.default_factory is not MISSING:
+        return f.default_factory()
+    return f.default if f.default is not MISSING else None
 
 
 def command_line(command: str, config: Config) -> str:
@@ -191,8 +203,7 @@ def command_line(command: str, config: Config) -> str:
     words = ["synthcl", command]
     for f in dataclasses.fields(config):
         value = getattr(config, f.name)
-        default = f.default_factory() if f.default_factory is not MISSING else f.default
-        if value == default:
+        if value == default_of(f):
             continue
         if isinstance(value, bool):
             words.append(flag(f.name) if value else flag("no_" + f.name))

@@ -20,6 +20,7 @@ from typing import Any
 import torch
 import yaml
 
+from .distributed import wait_for_all
 from .errors import DataError, UsageError
 from .files import remove_temporary, write_file, write_json
 from .options import Config, differences, write_yaml
@@ -66,6 +67,8 @@ def open_run(out: str | Path, command: str, config: Config, *, main_process: boo
         _check_same(path, command, config)
     elif path.exists() and any(not name.startswith(".tmp-") for name in os.listdir(path)):
         raise DataError(f"--out {path} is not empty and holds no run of synthcl; give a new or empty folder")
+    # Every process has looked before one of them writes: a folder that is half made is neither empty nor a run.
+    wait_for_all()
     if main_process:
         try:
             path.mkdir(parents=True, exist_ok=True)

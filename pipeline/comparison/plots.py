@@ -141,8 +141,9 @@ def _rows(labels: Sequence[str], regimes: Sequence[str] | None = None) -> tuple[
 def _row_of_values(axes: Axes, row: int, regime: str, values: Sequence[float], *, signed: bool = False) -> None:
     color, between = COLORS[regime], spread(values)
     if between.interval is not None:
-        axes.plot(between.interval, [row, row], color=color, linewidth=2.4, solid_capstyle="butt", zorder=2)
-        for end in between.interval:
+        ends = between.interval if signed else np.clip(between.interval, 0, 100)  # Student's knows of no bounds
+        axes.plot(ends, [row, row], color=color, linewidth=2.4, solid_capstyle="butt", zorder=2)
+        for end in ends:
             axes.plot([end, end], [row - 0.12, row + 0.12], color=color, linewidth=1.2, zorder=2)
     # Seeds lie below the mean, a little apart in height, so that equal values are seen as several.
     heights = row + 0.28 + 0.16 * (np.arange(len(values)) - (len(values) - 1) / 2) / max(1, len(values) - 1)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import MISSING, dataclass
+from dataclasses import dataclass
 
 from ..errors import UsageError
-from ..options import flag, option
+from ..options import default_of, flag, option
 from .train import TrainingConfig
 
 REGIMES = ("real", "offline", "online", "replay")
@@ -116,8 +116,7 @@ class CompareConfig(TrainingConfig):
         for f in dataclasses.fields(self):
             if f.name in WITH_RUNS:
                 continue
-            default = f.default_factory() if f.default_factory is not MISSING else f.default
-            if getattr(self, f.name) != default:
+            if getattr(self, f.name) != default_of(f):
                 raise UsageError(f"{flag(f.name)} is for trainings; with --run nothing is trained")
 
     def _check_plan(self) -> None:

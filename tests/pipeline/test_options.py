@@ -68,6 +68,13 @@ def test_differences_name_the_options_but_not_those_that_may_change():
     assert differences(saved, given, Thing) == ["--name: 'x' there, 'y' now", "--size: 32 there, 64 now"]
 
 
+def test_an_option_that_an_earlier_version_did_not_have_counts_as_its_default():
+    saved = Thing(name="x").to_dict()
+    del saved["size"]
+    assert differences(saved, Thing(name="x").to_dict(), Thing) == []
+    assert differences(saved, Thing(name="x", size=64).to_dict(), Thing) == ["--size: 32 there, 64 now"]
+
+
 def test_a_printed_command_has_the_options_it_was_made_of():
     config = TrainConfig(
         data="a folder",
