@@ -8,11 +8,13 @@ Shapes: N files of S x S pixels.
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import numpy as np
+import simplejpeg
 import torch
 from torch import Tensor
 from torchvision.io import ImageReadMode  # also registers torch.ops.image
@@ -24,6 +26,7 @@ Decoded: TypeAlias = tuple[Tensor, np.ndarray]
 """Images (N, 3, S, S) uint8, and which of them are decoded (N,) bool; the others hold nothing."""
 
 _RGB = ImageReadMode.RGB.value
+_JPEG_HEAD = 168  # bytes up to the end of what the frame says of the image's size
 
 
 def _decode_png(files: Files, size: int) -> Decoded:
@@ -34,26 +37,39 @@ def _decode_png(files: Files, size: int) -> Decoded:
 def _decode_jpeg(files: Files, size: int) -> Decoded:
     """A JFIF header, two quantisation tables, and the frame (ITU-T T.81, B.2.2): 8 bits, three components."""
     frame = b"\xff\xc0\x00\x11\x08" + struct.pack(">HH", size, size) + b"\x03"
-
-    def usual(file: bytes | memoryview) -> bool:
-        tables = file[20:25] == b"\xff\xdb\x00\x43\x00" and file[89:94] == b"\xff\xdb\x00\x43\x01"
-        return file[:6] == b"\xff\xd8\xff\xe0\x00\x10" and tables and file[158:168] == frame
-
-    return _decode_each(files, size, usual, lambda data: torch.ops.image.decode_jpeg(data, _RGB, False))
+    images = np.zeros((len(files), size, size, 3), dtype=np.uint8)
+    decoded = np.zeros(len(files), dtype=bool)
+    usual = b""  # the files of a set begin alike
+    for i, file in enumerate(files):
+        head = bytes(file[:_JPEG_HEAD])
+        if head != usual:
+            tables = head[20:25] == b"\xff\xdb\x00\x43\x00" and head[89:94] == b"\xff\xdb\x00\x43\x01"
+            if not (head[:6] == b"\xff\xd8\xff\xe0\x00\x10" and tables and head[158:] == frame):
+                continue
+            usual = head
+        with contextlib.suppress(ValueError):  # damaged: the general decoder says so, with its name
+            simplejpeg.decode_jpeg(file, buffer=images[i])
+            decoded[i] = True
+    return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(), decoded
 
 
 def _decode_webp(files: Files, size: int) -> Decoded:
     """One chunk, lossless without transparency or lossy (RFC 9649, sections 2.5 and 2.6)."""
     lossless = b"\x2f" + struct.pack("<I", (size - 1) | (size - 1) << 14) if size <= 1 << 14 else None
     lossy = b"\x9d\x01\x2a" + struct.pack("<HH", size, size)
-
-    def usual(file: bytes | memoryview) -> bool:
+    images = torch.zeros(len(files), 3, size, size, dtype=torch.uint8)
+    decoded = np.zeros(len(files), dtype=bool)
+    for i, file in enumerate(files):
         kind = file[12:16]
-        return file[8:12] == b"WEBP" and (
+        if file[8:12] == b"WEBP" and (
             (kind == b"VP8L" and file[20:25] == lossless) or (kind == b"VP8 " and file[23:30] == lossy)
-        )
-
-    return _decode_each(files, size, usual, lambda data: torch.ops.image.decode_webp(data, _RGB))
+        ):
+            with contextlib.suppress(RuntimeError):  # as above
+                # A bytearray, since torch warns of buffers that it could not write to.
+                data = torch.frombuffer(bytearray(file), dtype=torch.uint8)
+                images[i] = torch.ops.image.decode_webp(data, _RGB)
+                decoded[i] = True
+    return images, decoded
 
 
 FAST_DECODERS: dict[str, Callable[[Files, int], Decoded]] = {
@@ -62,23 +78,3 @@ FAST_DECODERS: dict[str, Callable[[Files, int], Decoded]] = {
     "webp": _decode_webp,
 }
 """By the format that a set has."""
-
-
-def _decode_each(
-    files: Files, size: int, usual: Callable[[bytes | memoryview], bool], decode: Callable[[Tensor], Tensor]
-) -> Decoded:
-    images, nothing = [], torch.empty(3, size, size, dtype=torch.uint8)
-    decoded = np.zeros(len(files), dtype=bool)
-    for i, file in enumerate(files):
-        image = nothing
-        if usual(file):
-            try:
-                # A bytearray, since torch warns of buffers that it could not write to.
-                image = decode(torch.frombuffer(bytearray(file), dtype=torch.uint8))
-                decoded[i] = True
-            except RuntimeError:
-                decoded[i] = False  # damaged: the general decoder says so, with its name
-        images.append(image)
-    if not images:
-        return nothing[None][:0], decoded
-    return torch.stack(images).contiguous(), decoded

@@ -6,10 +6,10 @@ Shapes: N samples of V = 1 or 2 images, S pixels a side.
 from __future__ import annotations
 
 import os
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
+import deflate
 import numpy as np
 import pyarrow as pa
 from torch import Tensor
@@ -205,9 +205,9 @@ def read_checked(descriptor: int, offset: int, size: int, crc32: int, header_crc
     data = memoryview(os.pread(descriptor, BLOCK + size, offset - BLOCK))
     if len(data) != BLOCK + size:
         return "is cut short: the tar has shrunk since it was opened"
-    if zlib.crc32(data[:BLOCK]) != header_crc32:
+    if deflate.crc32(data[:BLOCK]) != header_crc32:
         return f"is damaged: the tar header before it is not what was written (byte {offset - BLOCK:,})"
     file = data[BLOCK:]
-    if zlib.crc32(file) != crc32:
+    if deflate.crc32(file) != crc32:
         return f"is damaged: its checksum is not that of its bytes (at byte {offset:,})"
     return file

@@ -93,17 +93,23 @@ def encoded(image: np.ndarray, kind: str, **options: object) -> bytes:
     return buffer.getvalue()
 
 
-def test_fast_decoders_give_what_the_general_one_gives(render) -> None:
-    images = render(np.arange(9))[:, 0]
-    for kind, own in (
-        ("jpg", {"quality": 90, "subsampling": 0}),
-        ("webp", {"lossless": True}),
-        ("webp", {"quality": 80}),
-    ):
-        name = {"jpg": "JPEG", "webp": "WEBP"}[kind]
-        files = [encoded(image, name, **own) for image in images]
-        fast, decoded = FAST_DECODERS[kind](files, 16)
-        assert decoded.all() and (fast == decode_images(files)).all()
+USUAL = [
+    *[("jpg", {"quality": quality, "subsampling": kind}) for quality in (100, 90, 30) for kind in (0, 1, 2)],
+    ("webp", {"lossless": True}),
+    ("webp", {"quality": 80}),
+]
+
+
+@pytest.mark.parametrize("size", [16, 17, 40])
+@pytest.mark.parametrize(("kind", "options"), USUAL)
+def test_fast_decoders_give_what_the_general_one_gives(
+    render, kind: str, options: dict[str, object], size: int
+) -> None:
+    """To the bit: the same file is the same image, whoever decodes it."""
+    images = render(np.arange(9), size=size)[:, 0]
+    files = [encoded(image, {"jpg": "JPEG", "webp": "WEBP"}[kind], **options) for image in images]
+    fast, decoded = FAST_DECODERS[kind](files, size)
+    assert decoded.all() and (fast == decode_images(files)).all()
 
 
 @pytest.mark.parametrize("kind", ["jpg", "webp", "png"])
