@@ -13,7 +13,7 @@ from .runs import ComparedRun
 
 TOLERANCE = {"steps": 0.0, "images": 0.01, "seconds": 0.05}
 """By how much budgets may differ, relative to the largest, since whole steps cannot divide images and seconds. Ours."""
-SOURCES = {"online", "replay", "record", "shards", "where", "generator"}
+SOURCES = {"online", "replay", "record", "shards", "where", "shards_per_window", "generator"}
 """Options that make a regime what it is."""
 SAMPLES = {"synthetic_ratio", "sampler", "sampling_steps"}
 """Options that nothing depends on in real."""
@@ -77,7 +77,7 @@ def images_through_learner(run: ComparedRun) -> int:
 def _concerns(name: str, run: ComparedRun) -> bool:
     if name in SOURCES:
         # Runs of one regime must have the same source; a recording is of a seed, and so differs by right.
-        return (name in ("shards", "where") and run.regime == "offline") or (
+        return (name in ("shards", "where", "shards_per_window") and run.regime == "offline") or (
             name == "generator" and run.regime == "online"
         )
     if name in SAMPLES:

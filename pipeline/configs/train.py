@@ -134,7 +134,16 @@ class TrainConfig(TrainingConfig):
     """And where the synthetic samples come from: the regime."""
 
     shards: list[str] = option(
-        [], help="A shard set of synthetic samples to stream (offline); may be repeated.", metavar="DIR"
+        [],
+        help="A shard set of synthetic samples to stream (offline): a folder, or a URL such as s3://BUCKET/SET. "
+        "May be repeated.",
+        metavar="DIR",
+    )
+    shards_per_window: int = option(
+        8,
+        help="--shards at URLs: shards are shuffled, and the samples of so many that follow each other. More mix "
+        "better, and need more of the cache. Ours.",
+        minimum=1,
     )
     online: bool = option(False, help="Train the generator jointly and draw samples from it at each step.")
     generator: str | None = option(

@@ -9,6 +9,7 @@ values in [n, a b) back into [0, n).
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 
 import numpy as np
 
@@ -68,7 +69,7 @@ def _mix(values: np.ndarray, key: np.uint64) -> np.ndarray:
     return values ^ (values >> np.uint64(31))
 
 
-class GlobalOrder:
+class SampleOrder(ABC):
     """Which samples each step trains on: every epoch its own shuffling, the incomplete last batch dropped.
 
     Args:
@@ -91,7 +92,7 @@ class GlobalOrder:
         self.num_samples = num_samples
         self.batch_size = batch_size
         self.steps_per_epoch = num_samples // batch_size
-        self._key = key
+        self.key = key
 
     def indices(self, step: int, rank: int = 0, num_processes: int = 1) -> np.ndarray:
         """The samples of a step, counted from 0 over all epochs.
@@ -117,5 +118,15 @@ class GlobalOrder:
         epoch, batch = divmod(step, self.steps_per_epoch)
         size = self.batch_size // num_processes
         start = batch * self.batch_size + rank * size
-        permutation = Permutation(self.num_samples, self._key.child("epoch", epoch))
-        return permutation(np.arange(start, start + size))
+        return self.at(epoch, np.arange(start, start + size))
+
+    @abstractmethod
+    def at(self, epoch: int, positions: np.ndarray) -> np.ndarray:
+        """The samples at positions in [0, num_samples) of an epoch, int64 of the same shape."""
+
+
+class GlobalOrder(SampleOrder):
+    """Each epoch a keyed permutation of the whole set, in O(1) memory."""
+
+    def at(self, epoch: int, positions: np.ndarray) -> np.ndarray:
+        return Permutation(self.num_samples, self.key.child("epoch", epoch))(positions)

@@ -19,7 +19,7 @@ from ..randomness import Key
 from ..shards import ShardRecorder, open_shard_set
 from .assembly import RealImages, ViewMaker
 from .base import Regime, Share, synthetic_share
-from .offline import OfflineRegime, ShardImages, check_image_size
+from .offline import OfflineRegime, ShardImages, check_image_size, sample_order
 from .online import OnlineOptions, OnlineRegime
 from .real import RealRegime
 from .recording import RunRecording
@@ -40,7 +40,7 @@ def create_regime(
     share = synthetic_share(config.batch_size, config.synthetic_ratio, real.share.rank, real.share.num_processes)
     share.check_parts(config.accumulate)
     if config.regime == "offline":
-        return _offline(config, real, views, share, key)
+        return _offline(config, real, views, share, key, total_steps)
     if config.regime == "replay":
         recording = open_shard_set(config.replay)
         check_image_size("--replay", recording, real.store.image_size)
@@ -49,10 +49,14 @@ def create_regime(
     return OnlineRegime(real, views, trainer, share, key, _online_options(config, total_steps))
 
 
-def _offline(config: TrainConfig, real: RealImages, views: ViewMaker, share: Share, key: Key) -> OfflineRegime:
+def _offline(
+    config: TrainConfig, real: RealImages, views: ViewMaker, share: Share, key: Key, total_steps: int
+) -> OfflineRegime:
     images = ShardImages([open_shard_set(path, where=config.where) for path in config.shards], real.store.image_size)
+    # The order follows from what is read, and not from where it is kept meanwhile.
+    order = sample_order(images, share, key, config.shards_per_window)
     store = cached(images, config.cache, real.device)
-    return OfflineRegime(real, views, store, images.views_per_sample, share, key)
+    return OfflineRegime(real, views, store, images.views_per_sample, share, order, total_steps)
 
 
 def _trainer(config: TrainConfig, image_size: int, accelerator: Accelerator) -> GeneratorTrainer:

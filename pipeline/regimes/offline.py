@@ -12,9 +12,11 @@ import torch
 from torch import Tensor
 
 from ..data import GlobalOrder, ImageStore
+from ..data.order import SampleOrder
 from ..errors import UsageError
 from ..randomness import Key
 from ..shards import ShardSet
+from ..shards.order import WindowOrder
 from ..views import to_float
 from .assembly import RealImages, ViewMaker, assemble
 from .base import MultiViewedBatch, Regime, Share
@@ -48,11 +50,25 @@ class ShardImages(ImageStore):
     def num_samples(self) -> int:
         return int(self.ends[-1])
 
+    @property
+    def remote(self) -> bool:
+        """Whether any of the sets lies elsewhere."""
+        return any(each.remote for each in self.sets)
+
+    def prefetch(self, samples: np.ndarray) -> None:
+        """Begin to fetch the shards of samples that will be read soon, those that lie elsewhere. Returns at once."""
+        for number, (each, end) in enumerate(zip(self.sets, self.ends, strict=True)):
+            each.prefetch(samples[self._which(samples) == number] - (end - len(each)))
+
+    def _which(self, samples: np.ndarray) -> np.ndarray:
+        """The set of each sample."""
+        return np.searchsorted(self.ends, samples, side="right")
+
     def read(self, indices: Sequence[int] | np.ndarray | Tensor) -> Tensor:
         numbers = np.asarray(indices, dtype=np.int64)
         samples, views = np.divmod(numbers, self.views_per_sample)
         images = torch.empty((len(numbers), 3, self.image_size, self.image_size), dtype=torch.uint8)
-        which = np.searchsorted(self.ends, samples, side="right")
+        which = self._which(samples)
         for number, each in enumerate(self.sets):
             here = np.flatnonzero(which == number)
             if len(here):
@@ -66,7 +82,7 @@ class ShardImages(ImageStore):
 
     def keys(self, indices: Sequence[int] | np.ndarray | Tensor) -> list[str]:
         samples = np.asarray(indices, dtype=np.int64) // self.views_per_sample
-        which = np.searchsorted(self.ends, samples, side="right")
+        which = self._which(samples)
         return [
             self.sets[w].keys([int(s - (self.ends[w] - len(self.sets[w])))])[0]
             for w, s in zip(which, samples, strict=True)
@@ -82,8 +98,39 @@ def check_image_size(option: str, shards: ShardSet, image_size: int) -> None:
         )
 
 
+def sample_order(images: ShardImages, share: Share, key: Key, shards_per_window: int) -> SampleOrder:
+    """The order of the sets' samples: a permutation of all where all are here, windows of shards where any is not.
+
+    Raises:
+        UsageError: fewer samples than a step takes, or a cache that does not hold the shards that a step needs.
+    """
+    if share.total > images.num_samples:
+        raise UsageError(
+            f"--shards {images.name} has {images.num_samples} samples, fewer than the {share.total} of a step "
+            f"(--batch-size times --synthetic-ratio); lower either, or give more"
+        )
+    key = key.child("shard order")
+    if not images.remote:
+        return GlobalOrder(images.num_samples, share.total, key)
+    for each in images.sets:
+        # A step at the end of a window needs the next one too.
+        each.check_cache(2 * shards_per_window)
+    sizes = np.concatenate([each.shard_sizes for each in images.sets])
+    return WindowOrder(sizes, share.total, key, shards_per_window)
+
+
 class OfflineRegime(Regime):
-    """Real images, and samples from shard sets in an order that follows from the seed alone."""
+    """Real images, and samples from shard sets in an order that follows from the seed alone.
+
+    Args:
+        real: the source of the real images.
+        views: makes the views.
+        images: the samples' images, of the sets or of a cache.
+        views_per_sample: V.
+        share: which of a step's samples are this process's.
+        order: of the samples.
+        total_steps: of the training; nothing is fetched for later ones.
+    """
 
     def __init__(
         self,
@@ -92,24 +139,32 @@ class OfflineRegime(Regime):
         images: ImageStore,
         views_per_sample: int,
         share: Share,
-        key: Key,
+        order: SampleOrder,
+        total_steps: int,
     ) -> None:
-        self.real, self.views, self.images, self.views_per_sample, self.share = (
-            real,
-            views,
-            images,
-            views_per_sample,
-            share,
-        )
+        self.real, self.views, self.images, self.views_per_sample = real, views, images, views_per_sample
+        self.share, self.order = share, order
         self.samples_per_step = share.total
-        self.order = GlobalOrder(len(images) // views_per_sample, share.total, key.child("shard order"))
+        self._fetched = -1  # the last window that was asked for
+        self._last_step = total_steps - 1
 
     def samples(self, step: int) -> Tensor:
         """(m, V, 3, S, S) float32 in [0, 1]."""
+        self._fetch_ahead(step)
         indices = self.order.indices(step, self.share.rank, self.share.num_processes)
         numbers = (indices[:, None] * self.views_per_sample + np.arange(self.views_per_sample)).reshape(-1)
         images = to_float(self.images.read(numbers).to(self.real.device, non_blocking=True))
         return images.unflatten(0, (-1, self.views_per_sample))
+
+    def _fetch_ahead(self, step: int) -> None:
+        """Have the shards of this step's window and of the next on their way, where they lie elsewhere."""
+        if not isinstance(self.order, WindowOrder) or not isinstance(self.images, ShardImages):
+            return
+        window = self.order.window(step)
+        for soon in (window, window + 1):
+            if self._fetched < soon <= self.order.window(self._last_step):
+                self.images.prefetch(self.order.first_samples(soon))
+                self._fetched = soon
 
     def batch(self, step: int) -> MultiViewedBatch:
         synthetic = self.samples(step)

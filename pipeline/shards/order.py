@@ -8,16 +8,16 @@ pure function of (key, step), with no state but the sizes of the shards.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
-from ..data.order import Permutation
-from ..errors import UsageError
+from ..data.order import Permutation, SampleOrder
 from ..randomness import Key
 
 
-class WindowOrder:
-    """Which samples each step trains on; the incomplete last batch of an epoch is dropped.
+class WindowOrder(SampleOrder):
+    """Each epoch the shards in a new order, and the samples of each window of shards in a new order.
 
     Args:
         shard_sizes: samples in each shard.
@@ -29,71 +29,52 @@ class WindowOrder:
         UsageError: a batch size below 1 or above the number of samples.
     """
 
-    def __init__(self, shard_sizes: Sequence[int], batch_size: int, key: Key, shards_per_window: int = 8) -> None:
-        self.num_samples = int(sum(shard_sizes))
-        if not 1 <= batch_size <= self.num_samples:
-            raise UsageError(f"--batch-size {batch_size} must be between 1 and the set's {self.num_samples} samples")
-        if shards_per_window < 1:
-            raise ValueError(f"a window has at least one shard, not {shards_per_window}")
-        self.batch_size = batch_size
-        self.steps_per_epoch = self.num_samples // batch_size
-        self._sizes = np.asarray(shard_sizes, dtype=np.int64)
-        self._starts = np.cumsum(self._sizes) - self._sizes
-        self._key = key
+    def __init__(
+        self, shard_sizes: Sequence[int] | np.ndarray, batch_size: int, key: Key, shards_per_window: int
+    ) -> None:
+        sizes = np.asarray(shard_sizes, dtype=np.int64)
+        super().__init__(int(sizes.sum()), batch_size, key)
         self._width = shards_per_window
-        self._epoch: tuple[int, np.ndarray, np.ndarray] | None = None
+        self._starts = (np.cumsum(sizes) - sizes)[sizes > 0]
+        self._sizes = sizes[sizes > 0]  # a condition may select nothing of a shard
+        self.windows_per_epoch = -(-len(self._sizes) // self._width)
+        self._shuffle = lru_cache(maxsize=2)(self._shuffle_shards)
 
-    def indices(self, step: int, rank: int = 0, num_processes: int = 1) -> np.ndarray:
-        """The samples of a step, counted from 0 over all epochs: this process's contiguous slice of them.
-
-        Returns:
-            (batch_size / num_processes,) int64.
-
-        Raises:
-            UsageError: the batch cannot be shared out evenly.
-        """
-        if self.batch_size % num_processes:
-            raise UsageError(
-                f"--batch-size {self.batch_size} cannot be shared evenly by {num_processes} processes: "
-                f"pass a multiple of {num_processes}"
-            )
+    def window(self, step: int) -> int:
+        """The window, counted over all epochs, in which a step begins."""
         epoch, batch = divmod(step, self.steps_per_epoch)
-        size = self.batch_size // num_processes
-        first = batch * self.batch_size + rank * size
-        return self._at(epoch, np.arange(first, first + size))
+        _, ends = self._shuffle(epoch)
+        inside = int(np.searchsorted(ends, batch * self.batch_size, side="right"))
+        return epoch * self.windows_per_epoch + inside
 
-    def shards_ahead(self, step: int) -> np.ndarray:
-        """The shards of the window that follows that of a step, in case they are to be fetched."""
-        epoch, batch = divmod(step, self.steps_per_epoch)
-        shards, ends = self._shuffle(epoch)
-        window = int(np.searchsorted(ends, batch * self.batch_size, side="right")) + 1
-        if window >= len(ends):
-            (shards, ends), window = self._shuffle(epoch + 1), 0
-        return shards[window * self._width : (window + 1) * self._width]
+    def first_samples(self, window: int) -> np.ndarray:
+        """The first sample of each shard in a window, so that its shards can be fetched."""
+        epoch, inside = divmod(window, self.windows_per_epoch)
+        return self._starts[self._members(epoch, inside)]
 
-    def _at(self, epoch: int, positions: np.ndarray) -> np.ndarray:
-        """The samples at positions in [0, num_samples) of an epoch."""
-        shards, ends = self._shuffle(epoch)
+    def at(self, epoch: int, positions: np.ndarray) -> np.ndarray:
+        _, ends = self._shuffle(epoch)
         windows = np.searchsorted(ends, positions, side="right")
         samples = np.empty_like(positions)
         for window in np.unique(windows):
             here = windows == window
-            members = shards[window * self._width : (window + 1) * self._width]
+            members = self._members(epoch, int(window))
             sizes = self._sizes[members]
             total = int(sizes.sum())
-            shuffled = Permutation(total, self._key.child("window", epoch, int(window)))(
-                positions[here] - (ends[window] - total)
-            )
+            permutation = Permutation(total, self.key.child("window", epoch, int(window)))
+            shuffled = permutation(positions[here] - (ends[window] - total))
             which = np.searchsorted(np.cumsum(sizes), shuffled, side="right")
             samples[here] = self._starts[members[which]] + shuffled - (np.cumsum(sizes) - sizes)[which]
         return samples
 
-    def _shuffle(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+    def _members(self, epoch: int, window: int) -> np.ndarray:
+        shards, _ = self._shuffle(epoch)
+        return shards[window * self._width : (window + 1) * self._width]
+
+    def _shuffle_shards(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
         """The shards in the order of an epoch, and the position at which each window ends."""
-        if self._epoch is None or self._epoch[0] != epoch:
-            count = len(self._sizes)
-            shards = Permutation(count, self._key.child("shards", epoch))(np.arange(count))
-            totals = np.cumsum(self._sizes[shards])
-            last = np.minimum(np.arange(self._width, count + self._width, self._width), count) - 1
-            self._epoch = epoch, shards, totals[last]
-        return self._epoch[1], self._epoch[2]
+        count = len(self._sizes)
+        shards = Permutation(count, self.key.child("shards", epoch))(np.arange(count))
+        totals = np.cumsum(self._sizes[shards])
+        last = np.minimum(np.arange(1, self.windows_per_epoch + 1) * self._width, count) - 1
+        return shards, totals[last]

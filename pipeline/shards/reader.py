@@ -80,6 +80,23 @@ class ShardSet:
     def recipe(self) -> Recipe:
         return self.index.content.recipe
 
+    @property
+    def remote(self) -> bool:
+        """Whether the set lies elsewhere, so that its tars are fetched one by one."""
+        return isinstance(self.index.folder, RemoteFolder)
+
+    @property
+    def shard_sizes(self) -> np.ndarray:
+        """(shards,) int64: how many of the samples here are in each shard."""
+        if self.selected is None:
+            return np.diff(self.index.starts)
+        return np.bincount(self.index.locate(self.selected)[0], minlength=len(self.index.shards))
+
+    def check_cache(self, num_shards: int) -> None:
+        """Raises UsageError if the cache cannot hold any `num_shards` tars of a set that lies elsewhere at once."""
+        if isinstance(self.index.folder, RemoteFolder):
+            self.index.folder.check_cache(num_shards)
+
     def sample_indices(self, indices: Indices) -> np.ndarray:
         """The sample indices (N,) int64 in the whole set.
 

@@ -7,12 +7,14 @@ What was used longest ago makes room for what comes.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import os
+import queue
+import threading
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
@@ -23,8 +25,11 @@ from .layout import HIDDEN, SIDECAR_SUFFIX
 from .publish import disk_errors
 from .setfile import MAX_BYTES, ShardEntry, parse_set_file
 
+CACHE_VARIABLE = "SYNTHCL_CACHE_BYTES"
+"""The environment variable that bounds the cache."""
+
 CACHE_BYTES = 32 << 30
-"""Bound of the cache, if SYNTHCL_CACHE_BYTES does not say otherwise. Ours."""
+"""Bound of the cache, if that variable does not say otherwise. Ours."""
 
 _ATTEMPTS = 3  # ours
 _BLOCK = 1 << 20
@@ -63,16 +68,14 @@ class RemoteFolder:
     def __init__(self, url: str, cache: Path | None = None, cache_bytes: int | None = None) -> None:
         self.name = url
         self.cache = (cache or default_cache()) / "shards"
-        self.cache_bytes = (
-            int(os.environ.get("SYNTHCL_CACHE_BYTES", CACHE_BYTES)) if cache_bytes is None else cache_bytes
-        )
+        self.cache_bytes = int(os.environ.get(CACHE_VARIABLE, CACHE_BYTES)) if cache_bytes is None else cache_bytes
         self._connect()
         self.content = parse_set_file(self._read(f"{HIDDEN}/shardset.json", MAX_BYTES), f"{url}/{HIDDEN}/shardset.json")
         with disk_errors(self.cache):
             self.cache.mkdir(parents=True, exist_ok=True)
 
     def __getstate__(self) -> dict[str, object]:
-        return {k: v for k, v in self.__dict__.items() if k not in ("_files", "_root", "_threads")}
+        return {k: v for k, v in self.__dict__.items() if k not in ("_files", "_root", "_threads", "_wanted")}
 
     def __setstate__(self, state: dict[str, object]) -> None:
         self.__dict__.update(state)
@@ -83,7 +86,8 @@ class RemoteFolder:
             self._files, self._root = fsspec.core.url_to_fs(self.name.rstrip("/"))
         except (ValueError, ImportError) as error:
             raise UsageError(f"cannot open {self.name}: {error}") from None
-        self._threads: ThreadPoolExecutor | None = None
+        self._threads: list[threading.Thread] = []
+        self._wanted: queue.Queue[ShardEntry] = queue.Queue()
 
     def tar(self, shard: ShardEntry) -> Path:
         return self._cached(shard.name, shard.size, shard.sha256, ".tar")
@@ -98,10 +102,32 @@ class RemoteFolder:
 
     def prefetch(self, shards: Iterable[ShardEntry]) -> None:
         """Begin to fetch tars that will be needed, beside whatever goes on."""
-        self._threads = self._threads or ThreadPoolExecutor(_DOWNLOADS, thread_name_prefix="fetch")
+        if not self._threads:
+            # Daemons, which a process that ends does not wait for; the executors of concurrent.futures are none.
+            self._threads = [threading.Thread(target=self._fetch, name="fetch", daemon=True) for _ in range(_DOWNLOADS)]
+            for thread in self._threads:
+                thread.start()
         for shard in shards:
-            if not self._path(shard.sha256, ".tar").exists():
-                self._threads.submit(self.tar, shard)  # what goes wrong comes again when the tar is read
+            self._wanted.put(shard)
+
+    def _fetch(self) -> None:
+        """Fetch what is wanted, for as long as this process lives."""
+        while True:
+            shard = self._wanted.get()
+            # What goes wrong comes again when the tar is read.
+            with contextlib.suppress(DataError):
+                if not self._path(shard.sha256, ".tar").exists():
+                    self.tar(shard)
+            self._wanted.task_done()
+
+    def check_cache(self, num_shards: int) -> None:
+        """Raises UsageError if the cache cannot hold any `num_shards` tars at once: each would drive out the others."""
+        needed = sum(sorted((shard.size for shard in self.content.shards), reverse=True)[:num_shards])
+        if needed > self.cache_bytes:
+            raise UsageError(
+                f"the cache of {self.cache_bytes:,} bytes ({CACHE_VARIABLE}) cannot hold {num_shards} shards of "
+                f"{self.name}, which take {needed:,}: raise {CACHE_VARIABLE}, or give a lower --shards-per-window"
+            )
 
     def _path(self, sha256: str, suffix: str) -> Path:
         return self.cache / (sha256 + suffix)

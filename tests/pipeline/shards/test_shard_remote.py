@@ -99,7 +99,7 @@ def test_the_cache_is_used_and_bounded(path: Path, cache: Path, render, monkeypa
 def test_prefetch_brings_shards(path: Path, cache: Path) -> None:
     shards = open_shard_set(in_memory(path))
     shards.prefetch([5, 45, 46])
-    shards.index.folder._threads.shutdown(wait=True)
+    shards.index.folder._wanted.join()
     assert len(list(cache.glob("*.tar"))) == 2
 
 
@@ -157,6 +157,16 @@ def test_urls_of_unknown_kinds(url: str) -> None:
         open_shard_set(url)
 
 
+def test_a_cache_that_is_too_small_for_a_window_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    size = max(tar.stat().st_size for tar in path.glob("*.tar"))
+    monkeypatch.setenv("SYNTHCL_CACHE_BYTES", str(3 * size))
+    shards = open_shard_set(in_memory(path))
+    shards.check_cache(3)
+    with pytest.raises(UsageError, match=rf"cache of {3 * size:,} bytes .* lower --shards-per-window"):
+        shards.check_cache(4)
+    open_shard_set(path).check_cache(1000)  # what is here needs no cache
+
+
 def test_no_set_there(server: str, path: Path) -> None:
     shutil.rmtree(path / ".synthcl")
     with pytest.raises(DataError, match=r"shardset\.json is missing"):
@@ -189,15 +199,28 @@ def test_order_is_the_same_for_any_number_of_processes_and_any_history() -> None
     assert not (steps[0] == steps[order.steps_per_epoch]).all()
 
 
-def test_a_step_needs_few_shards_and_the_next_are_foreseen() -> None:
+def test_a_step_needs_few_shards_and_all_of_them_are_foreseen() -> None:
     order = window_order(width=2)
     ends = np.cumsum(SIZES)
+
+    def shards(samples: np.ndarray) -> set[int]:
+        return set(np.searchsorted(ends, samples, side="right").tolist())
+
+    seen = set()
     for step in range(40):
-        shards = set(np.searchsorted(ends, order.indices(step), side="right"))
-        assert len(shards) <= 4
-        soon = np.concatenate([order.indices(later) for later in range(step, step + 8)])
-        if step % order.steps_per_epoch == 0:
-            assert set(order.shards_ahead(step)) <= set(np.searchsorted(ends, soon, side="right"))
+        window = order.window(step)
+        seen.add(window)
+        assert shards(order.indices(step)) <= shards(
+            np.concatenate(list(map(order.first_samples, (window, window + 1))))
+        )
+        assert len(shards(order.first_samples(window))) <= 2
+    assert seen == set(range(max(seen) + 1))
+
+
+def test_shards_of_which_nothing_is_selected_take_no_part() -> None:
+    order = WindowOrder([0, 20, 0, 0, 15, 0], 7, Key.from_seed(0), shards_per_window=1)
+    assert sorted(np.concatenate([order.indices(step) for step in range(5)])) == list(range(35))
+    assert sorted(np.concatenate([order.first_samples(window) for window in range(2)])) == [0, 20]
 
 
 def test_samples_are_mixed_within_a_window() -> None:

@@ -1,0 +1,156 @@
+"""The offline regime: sets here in a keyed permutation, sets elsewhere in windows of shards, and both mixed."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from synthcl.pipeline.data import GlobalOrder, cached, open_images
+from synthcl.pipeline.errors import UsageError
+from synthcl.pipeline.randomness import Key
+from synthcl.pipeline.regimes.assembly import RealImages, ViewMaker
+from synthcl.pipeline.regimes.base import Share
+from synthcl.pipeline.regimes.offline import OfflineRegime, ShardImages, sample_order
+from synthcl.pipeline.shards import open_shard_set, remote, write_shard_set
+from synthcl.pipeline.shards.handout import TorchShards
+from synthcl.pipeline.shards.order import WindowOrder
+from synthcl.pipeline.views import Augmentation
+
+CPU = torch.device("cpu")
+SIZE = 8
+STEPS = 40
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("SYNTHCL_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "shards"
+
+
+@pytest.fixture(scope="module")
+def sets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two sets, `a` of 70 pairs and `b` of 45, each image of one value: the number of its sample in a, then b."""
+    folder = tmp_path_factory.mktemp("sets")
+    for name, count, first in (("a", 70, 0), ("b", 45, 70)):
+
+        def render(indices: np.ndarray, first: int = first) -> np.ndarray:
+            return np.broadcast_to(
+                (indices + first)[:, None, None, None, None], (len(indices), 2, 3, SIZE, SIZE)
+            ).astype(np.uint8)
+
+        write_shard_set(folder / name, {"name": name}, count, 10, render, pairs=True, workers=0)
+    return folder
+
+
+SOURCES: dict[str, Callable[[Path], list[str]]] = {
+    "here": lambda folder: [f"{folder}/a", f"{folder}/b"],
+    "elsewhere": lambda folder: [f"file://{folder}/a", f"file://{folder}/b"],
+    "mixed": lambda folder: [f"{folder}/a", f"file://{folder}/b"],
+}
+
+
+def regime(
+    paths: list[str],
+    *,
+    rank: int = 0,
+    num_processes: int = 1,
+    seed: int = 0,
+    where: str | None = None,
+    mode: str = "none",
+) -> OfflineRegime:
+    key = Key.from_seed(seed)
+    real = RealImages.create(open_images("digits", image_size=SIZE), Share(16, rank, num_processes), key, CPU)
+    images = ShardImages([open_shard_set(path, where=where) for path in paths], SIZE)
+    share = Share(8, rank, num_processes)
+    order = sample_order(images, share, key, 2)
+    views = ViewMaker(Augmentation("none", SIZE), key)
+    return OfflineRegime(real, views, cached(images, mode), 2, share, order, STEPS)
+
+
+def numbers(regime: OfflineRegime, step: int) -> list[int]:
+    """The samples that a step saw, told by their pixels."""
+    images = (regime.samples(step) * 255).round().to(torch.uint8)
+    assert (images == images[:, :1, :1, :1, :1]).all()
+    return images[:, 0, 0, 0, 0].tolist()
+
+
+@pytest.fixture(params=SOURCES)
+def paths(request: pytest.FixtureRequest, sets: Path) -> list[str]:
+    return SOURCES[request.param](sets)
+
+
+def test_the_order_is_that_of_the_place(sets: Path) -> None:
+    kinds = {name: type(regime(paths(sets)).order) for name, paths in SOURCES.items()}
+    assert kinds == {"here": GlobalOrder, "elsewhere": WindowOrder, "mixed": WindowOrder}
+
+
+def test_an_epoch_has_every_sample_once_and_the_next_another_order(paths: list[str]) -> None:
+    offline = regime(paths)
+    epochs = [[n for step in range(14 * e, 14 * e + 14) for n in numbers(offline, step)] for e in range(2)]
+    for epoch in epochs:
+        assert len(set(epoch)) == len(epoch) == 14 * 8 and set(epoch) <= set(range(115))
+    assert epochs[0] != epochs[1]
+    assert epochs[0] != [n for step in range(14) for n in numbers(regime(paths, seed=1), step)]
+
+
+def test_any_step_of_any_process_after_any_history_sees_the_same(paths: list[str]) -> None:
+    whole = regime(paths)
+    expected = [numbers(whole, step) for step in range(STEPS)]
+    for step in (0, 13, 14, 27, 39):
+        for num_processes in (1, 2, 4):
+            parts = [numbers(regime(paths, rank=r, num_processes=num_processes), step) for r in range(num_processes)]
+            assert [n for part in parts for n in part] == expected[step]
+    in_memory = regime(paths, mode="ram")
+    assert [numbers(in_memory, step) for step in range(STEPS)] == expected
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")  # more than there are cores
+@pytest.mark.parametrize("workers", [0, 1, 2, 3])
+@pytest.mark.parametrize("source", ["here", "elsewhere"])
+def test_any_number_of_loading_workers_gives_the_same(sets: Path, source: str, workers: int) -> None:
+    """For loaders of the user's own: the order as a batch sampler."""
+    (path, _) = SOURCES[source](sets)
+    shards = open_shard_set(path)
+    order = sample_order(ShardImages([shards], SIZE), Share(8), Key.from_seed(0), 2)
+    steps = [order.indices(step) for step in range(12)]
+    loader = DataLoader(TorchShards(shards), batch_sampler=[step.tolist() for step in steps], num_workers=workers)
+    for (images, samples), step in zip(loader, steps, strict=True):
+        assert samples.tolist() == step.tolist() and (images[:, 1, 0, 0, 0] == samples).all()
+
+
+def test_a_condition_holds_for_all_sets(paths: list[str]) -> None:
+    offline = regime(paths, where="sample_index % 30 < 8")
+    seen = {n for step in range(5) for n in numbers(offline, step)}
+    wanted = {i for i in range(70) if i % 30 < 8} | {70 + i for i in range(45) if i % 30 < 8}
+    assert seen == wanted and len(wanted) == 40
+
+
+def test_shards_come_before_they_are_read_and_none_is_fetched_for_nothing(
+    sets: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched: list[str] = []
+    real = remote.RemoteFolder._download
+    monkeypatch.setattr(remote.RemoteFolder, "_download", lambda *a: (fetched.append(a[1]), real(*a))[1])
+    offline = regime([f"file://{sets}/a"])
+    (each,) = offline.images.sets
+    order, folder = offline.order, each.index.folder
+    offline.samples(0)
+    folder._wanted.join()
+    foreseen = each.index.locate(np.concatenate([order.first_samples(0), order.first_samples(1)]))[0]
+    assert sorted(n for n in fetched if n.endswith(".tar")) == sorted(f"{n:06d}.tar" for n in foreseen)
+    last = regime([f"file://{sets}/a"])
+    fetched.clear()
+    last.samples(STEPS - 1)
+    last.images.sets[0].index.folder._wanted.join()
+    assert last._fetched == last.order.window(STEPS - 1)  # what comes after the training is left where it is
+
+
+def test_too_few_samples_and_too_small_a_cache_are_refused(sets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match="has 5 samples, fewer than the 8 of a step"):
+        regime([f"{sets}/a"], where="sample_index < 5")
+    monkeypatch.setenv("SYNTHCL_CACHE_BYTES", "50000")
+    with pytest.raises(UsageError, match="cannot hold 4 shards of file://"):
+        regime([f"{sets}/a", f"file://{sets}/b"])
