@@ -115,6 +115,20 @@ def average(values: Tensor) -> Tensor:
     """The mean over processes of a tensor; the identity in one process."""
     if not is_distributed():
         return values
+    return sum_over_processes(values) / dist.get_world_size()
+
+
+def sum_over_processes(values: Tensor) -> Tensor:
+    """The sum over processes of a tensor; the identity in one process."""
+    if not is_distributed():
+        return values
     total = values.clone()
     dist.all_reduce(total)
-    return total / dist.get_world_size()
+    return total
+
+
+def broadcast_state(module: nn.Module) -> None:
+    """Give a module the main process's parameters and buffers in every process; nothing in one process."""
+    if is_distributed():
+        for tensor in module.state_dict().values():
+            dist.broadcast(tensor, 0)

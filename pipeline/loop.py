@@ -10,6 +10,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Protocol
@@ -35,6 +36,27 @@ class Journal(Protocol):
 
     def commit(self, steps: int) -> None:
         """Have all of the first `steps` steps on disk; called before the checkpoint that counts on it."""
+
+
+class RowLog(Journal, Protocol):
+    """A journal of logged steps: `metrics.jsonl`, a tracker."""
+
+    def append(self, row: dict[str, float]) -> None:
+        """Add the numbers of a step, its `step` among them."""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What is measured now and then of a run as it stands, beside the metrics that each step gives.
+
+    Attributes:
+        period: steps between two measurements; there is one at the end in any case.
+        take: gives the numbers. Called in every process, and gives the same in each; it must leave the state of the
+            run, and random numbers, as they are.
+    """
+
+    period: int
+    take: Callable[[], dict[str, float]]
 
 
 class Interrupted(RunStopped):
@@ -78,6 +100,8 @@ def run_loop(
     *,
     every: Mapping[int, Callable[[int], None]] | None = None,
     journals: Sequence[Journal] = (),
+    row_logs: Sequence[RowLog] = (),
+    measurement: Measurement | None = None,
 ) -> float:
     """Do the steps that are left, from the newest checkpoint on.
 
@@ -88,28 +112,28 @@ def run_loop(
         options: see `LoopOptions`.
         journals: what else grows with the steps in this process, to be cut and made durable with the checkpoints.
         every: what else to do after each so many steps (main process only), with the number of steps done.
+        row_logs: where logged rows go besides `metrics.jsonl` (main process only).
+        measurement: what to measure every so often; its numbers join the row of their step, which is logged then.
 
     Returns:
-        Seconds that the steps took, those of earlier runs included.
+        Seconds that the steps took, those of earlier runs included, measurements not.
 
     Raises:
         Diverged: a metric or a weight is not finite. Nothing is saved from that step on.
         Interrupted: SIGINT or SIGTERM came; the last step is saved.
         RunStopped: another process has ended.
     """
-    journals = [*journals, *([run.metrics] if options.main_process else [])]
+    row_logs = [run.metrics, *row_logs] if options.main_process else []
+    journals = [*journals, *row_logs]
     done, seconds_before = _restore(run, parts, journals)
-    started = time.monotonic()
-
-    def seconds() -> float:
-        return seconds_before + time.monotonic() - started
+    clock = _Clock(seconds_before)
 
     def save(done: int) -> None:
         watch.check_state(done, parts)
         for journal in journals:
             journal.commit(done)
         if options.main_process:
-            save_checkpoint(run.checkpoints, done, parts, keep=options.keep, extra={"seconds": seconds()})
+            save_checkpoint(run.checkpoints, done, parts, keep=options.keep, extra={"seconds": clock.seconds()})
 
     per_step = options.images_per_step
     with (
@@ -127,12 +151,17 @@ def run_loop(
             last = done == options.total_steps
             stopping = stop.agreed(options.device)
             saving = stopping or last or done % options.checkpoint_every == 0
-            if saving or done % options.log_every == 0:
+            measuring = measurement is not None and (last or done % measurement.period == 0)
+            logging = measuring or last or done % options.log_every == 0
+            if saving or logging:
                 watch.settle()
-            if done % options.log_every == 0 or last:
+            if logging:
                 row = metrics.row()
-                if options.main_process:
-                    run.metrics.append(row)
+                if measuring:
+                    with clock.stopped():
+                        row |= measurement.take()
+                for row_log in row_logs:
+                    row_log.append(row)
                 progress.numbers.update({name: row[name] for name in options.watch if name in row})
             progress.update(done * per_step)
             # Before the checkpoint: what a kill takes away in between is done again.
@@ -146,7 +175,7 @@ def run_loop(
                     f"stopped by {stop.name or 'a signal to another process'} after step {done} of "
                     f"{options.total_steps}, saved in {run.path}; run the same command again to continue"
                 )
-    return seconds()
+    return clock.seconds()
 
 
 def _restore(run: RunFolder, parts: Mapping[str, Stateful], journals: Sequence[Journal]) -> tuple[int, float]:
@@ -159,6 +188,23 @@ def _restore(run: RunFolder, parts: Mapping[str, Stateful], journals: Sequence[J
     for journal in journals:
         journal.rewind(done)
     return done, checkpoint.extra["seconds"] if checkpoint is not None else 0.0
+
+
+class _Clock:
+    """The seconds that a run's steps took, `before` of them in earlier processes."""
+
+    def __init__(self, before: float) -> None:
+        self.start = time.monotonic() - before
+
+    def seconds(self) -> float:
+        return time.monotonic() - self.start
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """What is done meanwhile does not count."""
+        begun = time.monotonic()
+        yield
+        self.start += time.monotonic() - begun
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from .grids import save_grid
 from .loop import LoopOptions, run_loop
 from .randomness import Key
 from .run import open_run
+from .trackers import check_trackers, open_trackers
 from .views import to_float
 
 GRID_SAMPLES = 64
@@ -30,6 +31,7 @@ def pretrain(config: PretrainConfig) -> dict[str, Any]:
     Returns:
         The run's result: `run`, `generator`, `steps`, `seconds`, `image_size`, `num_images`.
     """
+    check_trackers(config.tracker)
     accelerator = create_accelerator("fp32")
     store = open_images(config.data, image_size=config.image_size, split="train", data_root=config.data_root)
     order = GlobalOrder(len(store), config.batch_size, Key.from_seed(config.seed).child("order"))
@@ -52,23 +54,25 @@ def pretrain(config: PretrainConfig) -> dict[str, Any]:
     samples = run.path / "samples"
     if accelerator.is_main_process:
         samples.mkdir(exist_ok=True)
-    seconds = run_loop(
-        run,
-        {"trainer": trainer},
-        step,
-        LoopOptions(
-            label="pretrain",
-            total_steps=config.steps,
-            images_per_step=config.batch_size,
-            log_every=config.log_every,
-            checkpoint_every=config.checkpoint_every,
-            keep=config.keep,
-            device=accelerator.device,
-            watch=("loss_discriminator", "loss_generator", "margin", "loss"),
-            main_process=accelerator.is_main_process,
-        ),
-        every={config.sample_every: lambda done: _sample_grid(trainer, key, samples / f"{done:08d}.png")},
-    )
+    with open_trackers(config.tracker, run, config, main_process=accelerator.is_main_process) as trackers:
+        seconds = run_loop(
+            run,
+            {"trainer": trainer},
+            step,
+            LoopOptions(
+                label="pretrain",
+                total_steps=config.steps,
+                images_per_step=config.batch_size,
+                log_every=config.log_every,
+                checkpoint_every=config.checkpoint_every,
+                keep=config.keep,
+                device=accelerator.device,
+                watch=("loss_discriminator", "loss_generator", "margin", "loss"),
+                main_process=accelerator.is_main_process,
+            ),
+            row_logs=trackers,
+            every={config.sample_every: lambda done: _sample_grid(trainer, key, samples / f"{done:08d}.png")},
+        )
     result = {
         "run": str(run.path),
         "generator": config.generator,

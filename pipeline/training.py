@@ -21,19 +21,21 @@ from .data import ImageStore, cached, open_images
 from .distributed import create_accelerator
 from .encoder import Encoder
 from .errors import UsageError
+from .evaluation.online import OnlineKnn
 from .grids import save_grid
-from .loop import LoopOptions, run_loop
+from .loop import LoopOptions, Measurement, run_loop
 from .randomness import Key
 from .regimes.assembly import RealImages, ViewMaker
 from .regimes.base import Regime, Share
 from .regimes.factory import create_regime, recording
 from .run import RunFolder, open_run
+from .trackers import check_trackers, open_trackers
 from .views import Augmentation
 from .views.presets import default_preset
 
 WARMUP_PART = 0.1
 """The most of a training that warm-up takes, so that short runs learn too. Ours."""
-WATCH = ("loss", "hardness_synthetic", "pair_similarity", "margin")
+WATCH = ("loss", "hardness_synthetic", "pair_similarity", "margin", "knn_top1")
 
 
 @dataclass
@@ -104,6 +106,7 @@ def train(config: TrainConfig) -> dict[str, Any]:
         The run's result: `run`, `regime`, `learner`, `backbone`, `steps`, `epochs`, `loss`, `seconds`,
         `images_per_second`, `num_images`, and for synthetic regimes `num_synthetic`, how many samples were drawn.
     """
+    check_trackers(config.tracker)
     accelerator = create_accelerator(config.precision)
     key = Key.from_seed(config.seed)
     store = open_images(config.data, image_size=config.image_size, split="train", data_root=config.data_root)
@@ -114,14 +117,23 @@ def train(config: TrainConfig) -> dict[str, Any]:
     torch.manual_seed(config.seed)
     learner = build_learner(config, store.image_size)
     regime = create_regime(config, real, view_maker(config, store, key), key, accelerator, steps)
+    knn = online_knn(config, store, accelerator)
     run = open_run(config.out, "train", config, main_process=accelerator.is_main_process)
     accelerator.wait_for_everyone()
     if run.result is not None and run.result["steps"] == steps:
         return run.result
     # Only now, when everything has been checked, the images are decoded.
     regime.real = real.with_store(cached(store, config.cache, accelerator.device))
+    knn = knn and knn.with_images(regime.real.store, config.cache)
     step = _prepare(config, accelerator, learner, regime, real.steps_per_epoch, steps)
-    with recording(config, regime, accelerator.is_main_process):
+
+    def encoder() -> Encoder:
+        return Encoder(step.inner.backbone, config.backbone, store.image_size)
+
+    with (
+        recording(config, regime, accelerator.is_main_process),
+        open_trackers(config.tracker, run, config, main_process=accelerator.is_main_process) as trackers,
+    ):
         seconds = run_loop(
             run,
             step.parts,
@@ -129,10 +141,12 @@ def train(config: TrainConfig) -> dict[str, Any]:
             _loop_options(config, accelerator, steps),
             journals=regime.journals,
             every={config.sample_every: lambda done: save_snapshot(regime, run.path / "samples" / f"{done:08d}.png")},
+            row_logs=trackers,
+            measurement=knn and Measurement(config.eval_every, lambda: knn(encoder())),
         )
         result = _result(config, run, regime, real, steps, seconds)
         if accelerator.is_main_process:
-            Encoder(step.inner.backbone, config.backbone, store.image_size).save(run.path / "encoder")
+            encoder().save(run.path / "encoder")
             regime.save(run.path)
             run.finish(result)
     accelerator.wait_for_everyone()
@@ -151,6 +165,18 @@ def _loop_options(config: TrainConfig, accelerator: Accelerator, steps: int) -> 
         watch=WATCH,
         main_process=accelerator.is_main_process,
     )
+
+
+def online_knn(config: TrainConfig, store: ImageStore, accelerator: Accelerator) -> OnlineKnn | None:
+    """What --eval-every measures; None without it.
+
+    Raises:
+        UsageError: the images have no labels, or no test split.
+    """
+    if config.eval_every is None:
+        return None
+    precision = "bf16" if accelerator.mixed_precision == "bf16" else "fp32"
+    return OnlineKnn.open(store, config.data, config.seed, accelerator.device, precision, config.data_root)
 
 
 def save_snapshot(regime: Regime, path: Path) -> None:

@@ -3,6 +3,7 @@
 from ..options import option
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+TRACKERS = ("tensorboard", "wandb")
 CACHES = ("auto", "device", "ram", "none")
 
 
@@ -51,3 +52,12 @@ def checkpoint_every_option(default: int):
 
 def keep_option():
     return option(2, help="How many checkpoints to keep, the newest ones.", minimum=1, may_change=True)
+
+
+def tracker_option():
+    return option(
+        [],
+        help="Send metrics and options to a tracker too; may be repeated. tensorboard writes to RUN/tensorboard.",
+        choices=TRACKERS,
+        may_change=True,
+    )

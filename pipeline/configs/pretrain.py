@@ -33,6 +33,7 @@ class PretrainConfig(SamplingConfig):
     data_root: str | None = common.data_root_option()
     cache: str = common.cache_option()
     log_every: int = common.log_every_option()
+    tracker: list[str] = common.tracker_option()
     checkpoint_every: int = common.checkpoint_every_option(1000)
     keep: int = common.keep_option()
     seed: int = common.seed_option()

@@ -94,6 +94,14 @@ class TrainingConfig(SamplingConfig):
         1000, help="--online: steps between pictures of its pairs (samples/*.png).", minimum=1, may_change=True
     )
     log_every: int = common.log_every_option()
+    eval_every: int | None = option(
+        None,
+        help="Steps between accuracies of nearest neighbours, on parts of the train and test split of --data, to watch "
+        "the training by; none if not given.",
+        minimum=1,
+        may_change=True,
+    )
+    tracker: list[str] = common.tracker_option()
     checkpoint_every: int = common.checkpoint_every_option(1000)
     keep: int = common.keep_option()
     seed: int = common.seed_option()

@@ -117,7 +117,7 @@ def open_labeled(
     if scored is None:
         raise UsageError(f"{data} has no test or validation split to score on; give --test-data SPEC")
     test = open_images(scored, image_size=image_size, split="test", data_root=data_root)
-    train_labels, test_labels, classes = _match_labels(train, test)
+    train_labels, test_labels, classes = match_labels(train, test)
     if len(classes) < 2:
         raise DataError(f"all images of {train.name} have the same label; a probe needs two classes or more")
     return train, test, train_labels, test_labels, classes
@@ -139,7 +139,7 @@ def labels_of(store: ImageStore) -> np.ndarray:
     return store.labels
 
 
-def _match_labels(train: ImageStore, test: ImageStore) -> tuple[Tensor, Tensor, list[str]]:
+def match_labels(train: ImageStore, test: ImageStore) -> tuple[Tensor, Tensor, list[str]]:
     """Labels of both as numbers in [0, C), and the classes' names; by name where both have names, else by number."""
     by_name = train.class_names is not None and test.class_names is not None
     names = [_class_keys(store, by_name) for store in (train, test)]

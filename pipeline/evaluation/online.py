@@ -1,0 +1,156 @@
+"""`--eval-every`: nearest neighbours during training, to watch it by.
+
+A number of its own: the bank is a part of the training images and the score is of a part of the test images, so it lies
+somewhat below what `eval knn` says. Nothing is chosen by it; the run ends with the weights that it would have without.
+
+Shapes: N images of a part, F features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...learners.collectives import rank, world_size
+from ..configs.evaluate import KNN_PRESETS
+from ..data import ImageStore, cached, open_images, test_spec
+from ..distributed import broadcast_state, sum_over_processes
+from ..encoder import Encoder
+from ..errors import DataError, RunStopped, UsageError
+from ..randomness import Key
+from .knn import knn_scores
+from .samples import PartStore
+from .subsets import labeled_subset
+from .task import match_labels
+
+BANK_IMAGES, SCORED_IMAGES = 5000, 2000
+"""Images of the train and the test split, about: each class gives the same part of its images. Ours: seconds on a
+CPU, and a standard error of one point at most."""
+BATCH_SIZE = 256
+PRESET = "dino"
+"""Of `KNN_PRESETS`: few neighbours, as suits a part of the images."""
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Some images of a store with their labels as classes, (N,) int64."""
+
+    store: ImageStore
+    chosen: np.ndarray
+    labels: Tensor
+
+    @classmethod
+    def of(cls, store: ImageStore, labels: Tensor, num_images: int, key: Key) -> _Part:
+        chosen = labeled_subset(labels, min(1.0, num_images / len(store)), key)
+        return cls(store, chosen.numpy(), labels[chosen])
+
+    def images(self) -> ImageStore:
+        return PartStore(self.store, self.chosen)
+
+
+@dataclass(frozen=True)
+class OnlineKnn:
+    """The accuracy of an encoder in training, by nearest neighbours.
+
+    Attributes:
+        bank, scored: the images to find neighbours among, and those to find them for.
+        num_classes: of both.
+        device: where features are computed.
+        precision: of the encoder, as for `extract_features`.
+    """
+
+    bank: _Part
+    scored: _Part
+    num_classes: int
+    device: torch.device
+    precision: str
+
+    @classmethod
+    def open(
+        cls, train: ImageStore, spec: str, seed: int, device: torch.device, precision: str, data_root: str | None
+    ) -> OnlineKnn:
+        """Choose the images, by the seed.
+
+        Args:
+            train: the training images.
+            spec: what the user calls them, to find their test split by.
+            seed: of the run.
+            device, precision: see above.
+            data_root: folder of the data sets that are called by name.
+
+        Raises:
+            UsageError: there are no labels, or no test split.
+        """
+        scored = test_spec(spec)
+        if scored is None:
+            raise UsageError(
+                f"--eval-every needs images to score on, and {spec} has no test or validation split besides those it "
+                "trains on; leave it out, and use `synthcl eval knn RUN --data ... --test-data ...` afterwards"
+            )
+        try:
+            test = open_images(scored, image_size=train.image_size, data_root=data_root)
+            train_labels, test_labels, classes = match_labels(train, test)
+        except DataError as error:
+            raise UsageError(f"--eval-every cannot be used: {error}") from None
+        key = Key.from_seed(seed).child("evaluation", "online")
+        return cls(
+            _Part.of(train, train_labels, BANK_IMAGES, key.child("bank")),
+            _Part.of(test, test_labels, SCORED_IMAGES, key.child("scored")),
+            len(classes),
+            device,
+            precision,
+        )
+
+    def with_images(self, train: ImageStore, cache: str) -> OnlineKnn:
+        """The same images, the training ones read from a cache and the others kept in one of that mode."""
+        scored = cached(self.scored.images(), cache, self.device)
+        return replace(
+            self,
+            bank=replace(self.bank, store=train),
+            scored=_Part(scored, np.arange(len(scored)), self.scored.labels),
+        )
+
+    def __call__(self, encoder: Encoder) -> dict[str, float]:
+        """`knn_top1`, in [0, 1]: the same in every process, each of which computes a share of the features.
+
+        Args:
+            encoder: a copy of what is trained; the main process's is taken everywhere.
+
+        Raises:
+            RunStopped: features that are no numbers, in all processes alike.
+        """
+        broadcast_state(encoder)
+        bank, scored = (self._features(encoder, part.images()) for part in (self.bank, self.scored))
+        k, temperature = KNN_PRESETS[PRESET]
+        votes = knn_scores(
+            bank,
+            self.bank.labels.to(self.device),
+            scored,
+            k=min(k, len(bank)),
+            temperature=temperature,
+            num_classes=self.num_classes,
+        )
+        return {"knn_top1": (votes.argmax(dim=1).cpu() == self.scored.labels).double().mean().item()}
+
+    @torch.inference_mode()
+    def _features(self, encoder: Encoder, store: ImageStore) -> Tensor:
+        """(N, F) float32 on the device. Batches are the same for any number of processes."""
+        features = torch.zeros(len(store), encoder.num_features, device=self.device)
+        for rows in _batches(len(store)):
+            images = store.read(rows).to(self.device).contiguous(memory_format=torch.channels_last)
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+                features[torch.from_numpy(rows).to(self.device)] = encoder(images)
+        features = sum_over_processes(features)
+        if not torch.isfinite(features).all():
+            raise RunStopped(f"the encoder gives features that are not finite for images of {store.name}: it diverged")
+        return features
+
+
+def _batches(num_images: int) -> Iterator[np.ndarray]:
+    """This process's share of the batches."""
+    for start in range(rank() * BATCH_SIZE, num_images, world_size() * BATCH_SIZE):
+        yield np.arange(start, min(start + BATCH_SIZE, num_images))
