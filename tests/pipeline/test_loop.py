@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from synthcl.pipeline.checkpoint import list_checkpoints
-from synthcl.pipeline.loop import Diverged, Interrupted, LoopOptions, run_loop
+from synthcl.pipeline.loop import Diverged, Interrupted, LoopOptions, Measurement, run_loop
 from synthcl.pipeline.run import RunFolder
 
 
@@ -32,7 +32,7 @@ class Walk:
 
 def loop(path, walk, total, step=None, **options):
     path.mkdir(exist_ok=True)
-    every = options.pop("every", None)
+    given = {name: options.pop(name) for name in ("every", "row_logs", "measurement") if name in options}
     settings = LoopOptions(
         label="test",
         total_steps=total,
@@ -43,7 +43,7 @@ def loop(path, walk, total, step=None, **options):
         device=torch.device("cpu"),
         **options,
     )
-    return run_loop(RunFolder(path), {"walk": walk}, step or walk.step, settings, every=every)
+    return run_loop(RunFolder(path), {"walk": walk}, step or walk.step, settings, **given)
 
 
 def test_interrupted_anywhere_it_ends_the_same(tmp_path):
@@ -167,3 +167,65 @@ def test_periodic_actions_come_at_their_steps_and_at_the_end(tmp_path):
     done = []
     loop(tmp_path, Walk(), 10, every={4: done.append})
     assert done == [4, 8, 10]
+
+
+class RowList:
+    """What a tracker is to the loop, in a list that outlives it."""
+
+    def __init__(self, rows):
+        self.rows = rows
+
+    def rewind(self, steps):
+        self.rows[:] = [row for row in self.rows if row["step"] <= steps]
+
+    def append(self, row):
+        self.rows.append(row)
+
+    def commit(self, steps):
+        assert not self.rows or self.rows[-1]["step"] <= steps
+
+
+def test_measurements_join_their_steps_without_gaps_or_doubles_over_crashes(tmp_path):
+    def measured(walk):
+        return Measurement(3, lambda: {"half": walk.x[0].item() / 2})
+
+    whole, rows = Walk(), []
+    loop(tmp_path / "whole", whole, 11, row_logs=[RowList(rows)], measurement=measured(whole))
+    assert [row["step"] for row in rows] == [2, 3, 4, 6, 8, 9, 10, 11]
+    assert [row["step"] for row in rows if "half" in row] == [3, 6, 9, 11] and all("loss" in row for row in rows)
+    written = (tmp_path / "whole" / "metrics.jsonl").read_bytes()
+    for crash in (2, 3, 7, 9):
+        walk, path, again = Walk(), tmp_path / f"crash{crash}", []
+
+        def crashing(index, walk=walk, crash=crash):
+            if index == crash:
+                raise OSError("power cut")
+            return walk.step(index)
+
+        with pytest.raises(OSError, match="power cut"):
+            loop(path, walk, 11, crashing, row_logs=[RowList(again)], measurement=measured(walk))
+        resumed = Walk()
+        loop(path, resumed, 11, row_logs=[RowList(again)], measurement=measured(resumed))
+        assert again == rows and (path / "metrics.jsonl").read_bytes() == written
+
+
+def test_other_processes_measure_but_write_nothing(tmp_path):
+    taken, rows = [], []
+    measurement = Measurement(2, lambda: {"seen": float(len(taken) or taken.append(1) or 0)})
+    loop(tmp_path, Walk(), 4, main_process=False, measurement=measurement, row_logs=[RowList(rows)])
+    assert taken and not rows and not (tmp_path / "metrics.jsonl").exists()
+
+
+def test_the_time_of_measurements_does_not_count(tmp_path, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("synthcl.pipeline.loop.time.monotonic", lambda: now[0])
+
+    def step(index):
+        now[0] += 1
+        return {"loss": torch.tensor(0.0)}
+
+    def slow():
+        now[0] += 100
+        return {}
+
+    assert loop(tmp_path, Walk(), 6, step, measurement=Measurement(2, slow)) == 6
