@@ -72,6 +72,10 @@ def nothing(rank):
     pass
 
 
+def watched(rank):
+    pass
+
+
 def watch_draws(file):
     """Note in a file, for each step, whose images it reads and by what numbers its views are drawn."""
     steps = []
@@ -159,6 +163,9 @@ def main_process(folder):
         run(nothing, world, folder, "moved", "--steps", str(steps), *save)
         moved += draws(folder, "moved", world)
     results["moved"] = {"same_draws": moved == draws(folder, "whole", 1), "steps": len(moved)}
+    watch = ["--steps", "4", "--eval-every", "2", "--tracker", "tensorboard"]
+    results["watched"] = run(watched, 2, folder, "watched", *watch)
+    run(nothing, 1, folder, "watched_alone", *watch)
     (folder / "results.json").write_text(json.dumps(results))
 
 

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from synthcl.pipeline.checkpoint import list_checkpoints, load_checkpoint
 
@@ -57,3 +58,18 @@ def test_a_signal_to_one_process_stops_all_after_the_same_step_and_saves(results
 
 def test_a_run_continued_in_two_processes_and_back_draws_what_it_would_have(results):
     assert results["moved"] == {"same_draws": True, "steps": 6}
+
+
+def test_the_nearest_neighbours_during_training_are_shared_out_and_the_same(results, folder):
+    assert results["watched"]["codes"] == [0, 0]
+    rows = {
+        run: [json.loads(line) for line in (folder / run / "metrics.jsonl").read_text().splitlines()]
+        for run in ("watched", "watched_alone")
+    }
+    assert [row["step"] for row in rows["watched"]] == [1, 2, 3, 4]
+    accuracies = {run: [row["knn_top1"] for row in rows[run] if "knn_top1" in row] for run in rows}
+    assert len(accuracies["watched"]) == 2
+    # Float rounding may turn an image or two of 355.
+    assert accuracies["watched"] == pytest.approx(accuracies["watched_alone"], abs=2.1 / 355)
+    events = EventAccumulator(str(folder / "watched" / "tensorboard")).Reload().Scalars("loss")
+    assert [event.step for event in events] == [1, 2, 3, 4]  # of the main process alone
