@@ -6,13 +6,14 @@
 A generator is what `synthcl generate` takes, or KIND:PRESET:SIZE for fresh weights, of which the speed alone is
 measured. A diffusion generator is tried with every solver of `--solvers`. They alternate, after a warm-up, drawing as
 `generate` draws, latents and rounding included, writing excluded. With `--data` each draws a set of samples too, which
-is measured as `synthcl eval quality` does; `--picture` shows them beside real images. The table goes to stderr, the
-JSON to stdout.
+is measured as `synthcl eval quality` does; `--picture` shows them beside real images, and `--pair-strengths` says how
+far the two images of a pair are apart. Tables go to stderr, the JSON to stdout.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import platform
 import re
@@ -27,6 +28,8 @@ from typing import Any, NamedTuple
 import diffusers
 import numpy as np
 import torch
+from PIL import Image
+from sklearn.neighbors import KNeighborsClassifier
 from torchvision.utils import make_grid
 
 from synthcl.generators import Generator, create_trainer
@@ -36,6 +39,7 @@ from synthcl.pipeline.evaluation import evaluate_quality
 from synthcl.pipeline.generation import Renderer, generate, open_generator, sample_key
 
 FRESH = re.compile(r"(?P<kind>[a-z]+):(?P<preset>[a-z]+):(?P<size>\d+)")
+NUM_PAIRS = 200
 PICTURE = (6, 8)  # rows and columns of a panel
 MEASURES = ("precision", "recall", "density", "coverage", "frechet_distance")
 
@@ -114,6 +118,26 @@ def measure(options: argparse.Namespace) -> list[dict[str, Any]]:
     return rows
 
 
+def measure_pairs(options: argparse.Namespace, strengths: list[float]) -> list[dict[str, Any]]:
+    """Of each contestant's pairs: RMS difference in levels of 255, and how often both look like the same class.
+
+    What an image looks like is what most of its three nearest real images are, in pixels.
+    """
+    tried = contestants(options)
+    real = open_images(options.data, split="train", image_size=tried[0].generator.image_size)
+    pixels = real.read(np.arange(len(real))).float().flatten(1).numpy()
+    looks_like = KNeighborsClassifier(3).fit(pixels, real.labels).predict
+    rows = []
+    for contestant in tried:
+        for strength in strengths:
+            render = Renderer(contestant.generator, sample_key(0), strength, contestant.device)
+            first, second = render(np.arange(NUM_PAIRS)).float().cpu().flatten(2).unbind(1)
+            rms = (first - second).square().mean(1).sqrt().mean().item()
+            same = (looks_like(first.numpy()) == looks_like(second.numpy())).mean().item()
+            rows.append({"name": contestant.name, "strength": strength, "rms": round(rms, 1), "same_class": same})
+    return rows
+
+
 def draw_picture(options: argparse.Namespace) -> None:
     """Real images and each generator's first samples, with its own solver, side by side."""
     from matplotlib.figure import Figure
@@ -130,7 +154,9 @@ def draw_picture(options: argparse.Namespace) -> None:
         axes.imshow(grid.numpy(), interpolation="nearest")
         axes.set_title(name)
         axes.axis("off")
-    figure.savefig(options.picture, dpi=100)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, dpi=100)
+    Image.open(buffer).convert("RGB").quantize(64).save(options.picture, optimize=True)
 
 
 def table(rows: list[dict[str, Any]]) -> str:
@@ -149,6 +175,7 @@ def main() -> None:
     parser.add_argument("--data", help="SPEC of the real images; without it the speed alone is measured")
     parser.add_argument("--encoder", default="random:resnet18", help="as for `synthcl eval quality`")
     parser.add_argument("--num-samples", type=int, default=1442, help="to measure the quality of")
+    parser.add_argument("--pair-strengths", default="", metavar="S,...", help="measure pairs too, with labeled --data")
     parser.add_argument("--picture", metavar="FILE.png", help="draw samples beside real images, with --data")
     parser.add_argument("--batch-size", type=int, default=256)
     parser.add_argument("--rounds", type=int, default=5)
@@ -160,10 +187,14 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     rows = measure(options)
     print(table(rows), file=sys.stderr)
+    strengths = [float(strength) for strength in options.pair_strengths.split(",") if strength]
+    pairs = measure_pairs(options, strengths) if strengths else []
+    for row in pairs:
+        print("  ".join(f"{name} {value}" for name, value in row.items()), file=sys.stderr)
     if options.picture:
         draw_picture(options)
     versions = {"torch": torch.__version__, "diffusers": diffusers.__version__, "python": platform.python_version()}
-    print(json.dumps({"options": vars(options), "versions": versions, "results": rows}))
+    print(json.dumps({"options": vars(options), "versions": versions, "results": rows, "pairs": pairs}))
 
 
 if __name__ == "__main__":

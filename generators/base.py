@@ -82,11 +82,19 @@ class Generator(nn.Module, ABC):
             Images and partners, (N, 3, S, S) in [-1, 1] each.
 
         Raises:
-            ValueError: a strength out of range, or a generator that has no pairs.
+            OptionError: as `check_pairs`.
         """
-        check_strength(strength)
+        self.check_pairs(strength)
         fresh = draws.normal("pair", *latents.shape[1:]).to(latents)
         return self(latents), self((1 - strength**2) ** 0.5 * latents + strength * fresh)
+
+    def check_pairs(self, strength: float) -> None:
+        """Whether `forward_pair` can serve, before anything is drawn or written.
+
+        Raises:
+            OptionError: a strength out of range, or a generator that has no pairs as it is set up.
+        """
+        check_strength(strength)
 
     @property
     def recipe(self) -> dict[str, Any]:

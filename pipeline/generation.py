@@ -37,11 +37,15 @@ def generate(config: GenerateConfig) -> dict[str, Any]:
     accelerator = create_accelerator("fp32")
     started = time.monotonic()
     generator = open_generator(config.generator, accelerator.device, **config.sampling_options())
+    strength = config.pair_strength if config.pairs else None
+    if strength is not None:
+        with generator_options():
+            generator.check_pairs(strength)
     recipe = {
         "generator": {"class": type(generator).__name__, "weights": fingerprint(generator), **generator.recipe},
         "seed": config.seed,
         "image_size": generator.image_size,
-        "pair_strength": config.pair_strength if config.pairs else None,
+        "pair_strength": strength,
     }
     with Progress("generate", config.num_samples, "samples", enabled=accelerator.is_main_process) as progress:
         info = write_shard_set(
@@ -49,9 +53,7 @@ def generate(config: GenerateConfig) -> dict[str, Any]:
             recipe,
             config.num_samples,
             config.samples_per_shard,
-            Renderer(
-                generator, sample_key(config.seed), config.pair_strength if config.pairs else None, accelerator.device
-            ),
+            Renderer(generator, sample_key(config.seed), strength, accelerator.device),
             pairs=config.pairs,
             image_format=config.format,
             quality=config.quality,

@@ -17,7 +17,7 @@ from diffusers import DDIMPipeline, DDIMScheduler, UNet2DModel
 from diffusers import __version__ as diffusers_version
 from torch import Tensor
 
-from ..base import Draws, Generator, check_strength
+from ..base import Draws, Generator
 from ..errors import OptionError
 from ..fingerprint import config_hash
 from .objective import check_prediction, clean_image
@@ -137,9 +137,9 @@ class DiffusionGenerator(Generator):
             Images and partners, (N, 3, S, S) in [-1, 1] each.
 
         Raises:
-            ValueError: a strength out of range.
+            OptionError: a strength out of range.
         """
-        check_strength(strength)
+        self.check_pairs(strength)
         # Ours: as many steps as the whole way has in that part of it, and two at the least.
         steps = max(round(strength * self.sampling_steps), min(2, self.sampling_steps))
         timesteps = trailing_timesteps(self.num_timesteps, steps, strength)

@@ -130,12 +130,19 @@ class PretrainedGenerator(Generator):
         It is done where the diffusion is, so in the latent space of a pipeline that has one. The strength is rounded to
         a number of sampling steps. See `Generator.forward_pair`.
         """
-        self.scheduler.set_timesteps(self.sampling_steps, device=self.device)
-        first = first_step_of(self.scheduler, strength)
+        first = self._first_step(strength)
         clean = self._solve(latents)
         words = draws.integers("pair", _HALF, 2).to(latents.device)
         partners = torch.stack((words[:, 0] * _HALF + words[:, 1], latents[:, 1]), dim=1)
         return self._finish(clean), self._finish(self._solve(partners, clean, first))
+
+    def check_pairs(self, strength: float) -> None:
+        self._first_step(strength)
+
+    def _first_step(self, strength: float) -> int:
+        """The index of the step at which the partner of a pair begins."""
+        self.scheduler.set_timesteps(self.sampling_steps, device=self.device)
+        return first_step_of(self.scheduler, strength)
 
     def _solve(self, latents: Tensor, clean: Tensor | None = None, first: int = 0) -> Tensor:
         """What the last step gives: from noise, or from `clean` with noise put in, from step number `first` on."""

@@ -63,12 +63,12 @@ def first_step_of(scheduler: Any, strength: float) -> int:
     """The index of the timestep at which re-noising part of the way enters, for steps that are set.
 
     Raises:
-        ValueError: a strength out of range, or a scheduler whose steps cannot be entered in the middle.
+        OptionError: a strength out of range, or a scheduler whose steps cannot be entered in the middle.
     """
     check_strength(strength)
     timesteps = scheduler.timesteps.tolist()
     if len(timesteps) < 2 or len(set(timesteps)) < len(timesteps):
-        raise ValueError(
+        raise OptionError(
             f"pairs need two sampling steps or more, each at a timestep of its own: {type(scheduler).__name__} takes "
             f"{len(timesteps)} at {len(set(timesteps))} timesteps; choose sampling_steps, or sampler dpm or ddim"
         )

@@ -14,6 +14,15 @@ PRETRAIN = [
 ]  # fmt: skip
 
 
+def tiny_unet():
+    from diffusers import UNet2DModel
+
+    return UNet2DModel(
+        sample_size=8, in_channels=3, out_channels=3, layers_per_block=1, block_out_channels=(8,), norm_num_groups=4,
+        down_block_types=("DownBlock2D",), up_block_types=("UpBlock2D",),
+    )  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def diffusion(synthcl, tmp_path_factory):
     path = tmp_path_factory.mktemp("diffusion") / "run"
@@ -133,20 +142,28 @@ def test_it_joins_the_online_regime_and_resumes_bit_for_bit(synthcl, diffusion, 
 
 
 def test_a_frozen_pipeline_cannot_train_along(synthcl, tmp_path):
-    from diffusers import DDPMScheduler, UNet2DModel
-    from diffusers.pipelines.consistency_models import ConsistencyModelPipeline
+    from diffusers import CMStochasticIterativeScheduler, ConsistencyModelPipeline
 
-    unet = UNet2DModel(
-        sample_size=8, in_channels=3, out_channels=3, layers_per_block=1, block_out_channels=(8,), norm_num_groups=4,
-        down_block_types=("DownBlock2D",), up_block_types=("UpBlock2D",),
-    )  # fmt: skip
-    ConsistencyModelPipeline(unet=unet, scheduler=DDPMScheduler()).save_pretrained(tmp_path / "frozen")
+    ConsistencyModelPipeline(unet=tiny_unet(), scheduler=CMStochasticIterativeScheduler()).save_pretrained(
+        tmp_path / "frozen"
+    )
     result = synthcl(
         "train", "--data", "digits", "--image-size", 8, "--batch-size", 8, "--backbone", "resnet10-w8", "--steps", 2,
         "--online", "--generator", tmp_path / "frozen", "--out", tmp_path / "run", code=1,
     )  # fmt: skip
     assert "gan" in result.stderr and "diffusion" in result.stderr
     assert not (tmp_path / "run").exists()
+
+
+def test_pairs_that_a_pipeline_cannot_give_are_refused_before_anything_is_written(synthcl, tmp_path):
+    from diffusers import PNDMPipeline, PNDMScheduler
+
+    PNDMPipeline(unet=tiny_unet(), scheduler=PNDMScheduler(skip_prk_steps=True)).save_pretrained(tmp_path / "pndm")
+    base = ["generate", "--generator", tmp_path / "pndm", "--sampling-steps", 5, "--num-samples", 2, "--pairs"]
+    base += ["--workers", 0, "--out", tmp_path / "s"]
+    assert "choose sampling_steps, or sampler dpm or ddim" in " ".join(synthcl(*base, code=2).stderr.split())
+    assert not (tmp_path / "s").exists()
+    assert synthcl(*base, "--sampler", "dpm", "--json").json["complete"]
 
 
 def test_an_option_that_the_kind_does_not_take_is_refused(synthcl, generator, tmp_path):

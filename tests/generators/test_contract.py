@@ -15,7 +15,7 @@ from typing import NamedTuple
 import pytest
 import torch
 
-from synthcl.generators import GENERATORS, create_trainer, kind_of, load_generator, load_trainer
+from synthcl.generators import GENERATORS, OptionError, create_trainer, kind_of, load_generator, load_trainer
 from synthcl.generators.base import Generator, GeneratorTrainer
 from synthcl.generators.custom import check_contract
 from synthcl.generators.fingerprint import fingerprint
@@ -158,6 +158,7 @@ class TestEveryPair:
         distances = []
         for strength in (0.1, 0.6, 1.0):
             images, partners = case.generator.forward_pair(latents, strength, draws())
+            case.generator.check_pairs(strength)
             torch.testing.assert_close(images, case.generator(latents), rtol=0, atol=1e-6)
             assert partners.shape == images.shape and partners.dtype == torch.float32 and partners.abs().max() <= 1
             distances.append((images - partners).square().mean().item())
@@ -176,14 +177,15 @@ class TestEveryPair:
 
     @pytest.mark.parametrize("strength", [0.0, 1.5, float("nan")])
     def test_of_a_strength_out_of_range_is_refused(self, case, latents, strength):
-        with pytest.raises(ValueError, match=f"at most 1, not {strength}"):
-            case.generator.forward_pair(latents, strength, draws())
+        for attempt in (case.generator.check_pairs, lambda s: case.generator.forward_pair(latents, s, draws())):
+            with pytest.raises(OptionError, match=f"at most 1, not {strength}"):
+                attempt(strength)
 
     def test_is_refused_with_the_reason_where_there_are_none(self, build_pipeline):
         for name in WITHOUT_PAIRS:
             generator = load_pretrained(build_pipeline(name), sampling_steps=5)
-            with pytest.raises(ValueError, match=r"pairs need .* choose sampling_steps, or sampler dpm or ddim"):
-                generator.forward_pair(generator.sample_latents(N, draws=draws()), 0.5, draws())
+            with pytest.raises(OptionError, match=r"pairs need .* choose sampling_steps, or sampler dpm or ddim"):
+                generator.check_pairs(0.5)
 
 
 @pytest.fixture(scope="module", params=sorted(GENERATORS))
