@@ -10,6 +10,7 @@ import torch
 import torch.distributed as dist
 from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.state import AcceleratorState
+from accelerate.utils import get_int_from_env
 from torch import Tensor, nn
 
 from .allocator import keep_freed_memory
@@ -26,11 +27,12 @@ def create_accelerator(precision: str = "fp32") -> Accelerator:
         precision: `auto` (bf16 where the device computes in it, else fp32), `fp32`, `bf16` or `fp16`.
 
     Raises:
-        UsageError: fp16 without a GPU, or a launcher that accumulates gradients.
+        UsageError: fp16 without a GPU, or a launcher that accumulates gradients or has lost processes.
     """
     if os.environ.get("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "1") != "1":
         # Accelerate would divide the loss by it, and no more.
         raise UsageError("gradient accumulation is not the launcher's here; give --accumulate N to `synthcl train`")
+    launched = _launched()
     if precision == "auto":
         precision = "bf16" if _has_bf16() else "fp32"
     if precision == "fp16" and not torch.cuda.is_available():
@@ -47,9 +49,30 @@ def create_accelerator(precision: str = "fp32") -> Accelerator:
         kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
         step_scheduler_with_optimizer=False,
     )
+    if accelerator.num_processes != launched:
+        raise UsageError(
+            f"{launched} processes were launched, and {accelerator.num_processes} of them found each other"
+        )
     if accelerator.device.type == "cpu":
         keep_freed_memory()
     return accelerator
+
+
+def _launched() -> int:
+    """How many processes the launcher has started, of which this is one; 1 without a launcher.
+
+    Raises:
+        UsageError: one process where `accelerate launch` was asked for more.
+    """
+    counted = get_int_from_env(["WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE"], 0)
+    if counted:
+        return counted
+    if {"ACCELERATE_MIXED_PRECISION", "MASTER_PORT"} <= os.environ.keys() and not is_distributed():
+        raise UsageError(
+            "`accelerate launch --cpu` starts one process, whatever --num_processes says; on CPUs give "
+            "`accelerate launch --multi_gpu --num_processes N`, or `torchrun --nproc_per_node N`"
+        )
+    return dist.get_world_size() if is_distributed() else 1
 
 
 def _has_bf16() -> bool:

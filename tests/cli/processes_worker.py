@@ -100,7 +100,7 @@ def child(scenario, rank, world, folder, options):
     os.dup2(output, 2)
     if world > 1:
         os.environ.update(RANK=str(rank), WORLD_SIZE=str(world), LOCAL_RANK=str(rank), LOCAL_WORLD_SIZE=str(world))
-        os.environ.update(ACCELERATE_USE_CPU="1", MASTER_ADDR="127.0.0.1")
+        os.environ.update(MASTER_ADDR="127.0.0.1")
         store = f"file://{folder}/{scenario.__name__}.store"
         dist.init_process_group("gloo", init_method=store, rank=rank, world_size=world)
     scenario(rank)

@@ -82,6 +82,14 @@ def test_accumulation_by_the_launcher_is_refused(synthcl, tmp_path, monkeypatch)
     assert "--accumulate" in train(synthcl, tmp_path / "run", code=2).stderr
 
 
+def test_a_launcher_that_starts_one_process_for_several_is_refused(synthcl, tmp_path, monkeypatch):
+    """What `accelerate launch --cpu --num_processes 2` leaves in the environment of the one process that it starts."""
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "no")
+    monkeypatch.setenv("MASTER_PORT", "29500")
+    assert "torchrun --nproc_per_node N" in train(synthcl, tmp_path / "run", code=2).stderr
+
+
 def test_a_finished_shard_set_is_reused_and_another_recipe_refused(synthcl, generator, tmp_path):
     base = ["generate", "--generator", generator, "--num-samples", 10, "--out", tmp_path / "s", "--workers", 0]
     synthcl(*base)
