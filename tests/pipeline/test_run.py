@@ -1,11 +1,14 @@
 """The run folder: made, taken up, and refused when it holds something else."""
 
+import dataclasses
 import json
 
 import pytest
 
+from synthcl.pipeline.configs.pretrain import PretrainConfig
 from synthcl.pipeline.configs.train import TrainConfig
 from synthcl.pipeline.errors import DataError, UsageError
+from synthcl.pipeline.options import differences, flag
 from synthcl.pipeline.run import MetricsLog, open_run, read_config
 
 
@@ -30,6 +33,24 @@ def test_another_run_in_the_folder_is_refused_with_the_difference(tmp_path):
     with pytest.raises(UsageError, match="holds a run of `synthcl train`"):
         open_run(tmp_path, "pretrain", config(tmp_path))
     assert read_config(tmp_path)["seed"] == 0
+
+
+MAY_CHANGE = {
+    "length": {"steps", "epochs"},
+    "what is watched and kept": {"tracker", "eval_every", "eval_data", "sample_every", "checkpoint_every", "keep"},
+    "where things lie": {"out", "data_root", "cache"},
+}
+
+
+@pytest.mark.parametrize("kind", [TrainConfig, PretrainConfig])
+def test_every_other_option_is_refused_with_the_difference(kind):
+    saved = kind(data="digits", out="x", **({"steps": 5} if kind is TrainConfig else {})).to_dict()
+    for f in dataclasses.fields(kind):
+        lines = differences(saved, {**saved, f.name: "another"}, kind)
+        if f.metadata["option"].may_change:
+            assert f.name in set().union(*MAY_CHANGE.values()) and lines == []
+        else:
+            assert lines == [f"{flag(f.name)}: {saved[f.name]!r} there, 'another' now"]
 
 
 def test_length_and_place_may_change(tmp_path):

@@ -1,0 +1,89 @@
+"""Runs taken up again from the command line: what is damaged, what diverges, what differs."""
+
+import json
+
+import pytest
+
+from synthcl.generators.gan.trainer import GANTrainer
+from synthcl.learners.simclr import SimCLR
+from synthcl.pipeline.checkpoint import list_checkpoints
+
+TRAIN = ["train", "--data", "digits", "--image-size", 8, "--batch-size", 16, "--backbone", "resnet10-w8"]
+PRETRAIN = ["pretrain", "--data", "digits", "--image-size", 8, "--batch-size", 16, "--preset", "tiny"]
+OPTIONS = ["--log-every", 1, "--checkpoint-every", 2]
+
+
+def damage(checkpoint, part):
+    data = (checkpoint / f"{part}.safetensors").read_bytes()
+    (checkpoint / f"{part}.safetensors").write_bytes(data[:-1])
+
+
+@pytest.mark.parametrize(("command", "part"), [(TRAIN, "learner"), (PRETRAIN, "trainer")])
+def test_a_damaged_checkpoint_is_passed_over_and_none_left_is_an_error(synthcl, tmp_path, caplog, command, part):
+    def go_on(folder, steps, code=0):
+        return synthcl(*command, *OPTIONS, "--out", tmp_path / folder, "--steps", steps, code=code)
+
+    go_on("whole", 6)
+    go_on("run", 6)
+    newest, before = reversed(list_checkpoints(tmp_path / "run" / "checkpoints"))
+    (tmp_path / "run" / "result.json").unlink()
+    damage(newest, part)
+    go_on("run", 6)
+    assert f"checkpoint {newest} is damaged" in caplog.text
+    for name in ("metrics.jsonl", f"checkpoints/{newest.name}/{part}.safetensors"):
+        assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    (tmp_path / "run" / "result.json").unlink()
+    damage(newest, part)
+    damage(before, part)
+    result = go_on("run", 6, code=1)
+    assert "none of the checkpoints in" in result.stderr and "remove the folder" in result.stderr
+
+
+def broken_loss(original, when):
+    def forward(self, views, groups):
+        output = original(self, views, groups)
+        when["step"] += 1
+        return output._replace(loss=output.loss * float("nan")) if when["step"] > 5 else output
+
+    return forward
+
+
+def broken_metric(name):
+    def broken(original, when):
+        def step(self, *arguments, **options):
+            metrics = original(self, *arguments, **options)
+            when["step"] += 1
+            return {**metrics, name: metrics[name] * float("nan")} if when["step"] > 5 else metrics
+
+        return step
+
+    return broken
+
+
+DIVERGING = {
+    "the learner's": (TRAIN, SimCLR, "forward", "loss", broken_loss),
+    "the generator's": (PRETRAIN, GANTrainer, "step", "loss_generator", broken_metric("loss_generator")),
+    "the discriminator's, jointly": (
+        [*TRAIN, "--online", "--generator"],
+        GANTrainer,
+        "step",
+        "loss_discriminator",
+        broken_metric("loss_discriminator"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("command", "owner", "method", "loss", "broken"), DIVERGING.values(), ids=DIVERGING.keys())
+def test_a_loss_that_is_no_number_stops_within_a_step(
+    synthcl, generator, tmp_path, monkeypatch, command, owner, method, loss, broken
+):
+    monkeypatch.setattr(owner, method, broken(getattr(owner, method), when := {"step": 0}))
+    source = [generator] if "--generator" in command else []
+    result = synthcl(*command, *source, *OPTIONS, "--out", tmp_path / "run", "--steps", 20, code=1)
+    assert when["step"] <= 7
+    last = tmp_path / "run" / "checkpoints" / "step-00000004"
+    message = " ".join(result.stderr.split())
+    assert f"{loss} is nan at step 6; the run stops. The last good checkpoint is {last}" in message
+    assert list_checkpoints(tmp_path / "run" / "checkpoints")[-1] == last
+    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [1, 2, 3, 4, 5]
