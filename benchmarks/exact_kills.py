@@ -162,24 +162,25 @@ def try_setting(name: str, kills: int, steps: int, sets: Path, folder: Path, rng
     return result
 
 
-def make_sources(folder: Path) -> Path:
-    """A generator, a shard set and a recording, for the settings that take one."""
+def make_sources(folder: Path, names: list[str], steps: int) -> Path:
+    """A generator, a shard set and a recording, as far as the settings take them."""
     log = folder / "sources.log"
+    needed = {name.split("-")[0] for name in names}
     generate = ["generate", "--generator", f"{folder}/gan", "--num-samples", "100", "--pairs", "--workers", "0"]
     online = [*TRAIN, "--online", "--generator", f"{folder}/gan", "--record", f"{folder}/recording"]
-    for arguments in (
-        [*PRETRAIN, "--steps", "20", "--out", f"{folder}/gan"],
-        [*generate, "--out", f"{folder}/shards"],
-        [*online, "--steps", str(STEPS), "--out", f"{folder}/recorded"],
-    ):
-        killed(arguments, log)
+    if needed & {"offline", "online", "replay"}:
+        killed([*PRETRAIN, "--steps", "20", "--out", f"{folder}/gan"], log)
+    if "offline" in needed:
+        killed([*generate, "--out", f"{folder}/shards"], log)
+    if "replay" in needed:
+        killed([*online, "--steps", str(steps), "--out", f"{folder}/recorded"], log)
     return folder
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=20, help="of each setting")
-    parser.add_argument("--steps", type=int, default=STEPS, help=f"of each run, at most {STEPS}")
+    parser.add_argument("--steps", type=int, default=STEPS, help="of each run")
     parser.add_argument("--only", default=",".join(SETTINGS), help="settings, by name")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     options = parser.parse_args()
@@ -188,8 +189,8 @@ def main() -> None:
         importlib.import_module(module)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        sets = make_sources(folder)
         names = options.only.split(",")
+        sets = make_sources(folder, names, options.steps)
         results = {n: try_setting(n, options.kills, options.steps, sets, folder, rng) for n in names}
     record = {
         "settings": results,

@@ -187,14 +187,14 @@ def _placed(value: Any, folder: Path) -> Any:
     return str(folder / value) if isinstance(value, str) else value
 
 
-def in_process(rank: int, world: int, names: list[str], folder: Path, steps: int) -> None:
+def in_process(rank: int, world: int, names: list[str], modes: list[str], folder: Path, steps: int) -> None:
     """All the settings and modes, as one of `world` processes."""
     if world > 1:
-        os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(world), "LOCAL_RANK": str(rank), "ACCELERATE_USE_CPU": "1"}
+        os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(world), "LOCAL_RANK": str(rank)}
         os.environ |= {"MASTER_ADDR": "127.0.0.1", "LOCAL_WORLD_SIZE": str(world)}
         dist.init_process_group("gloo", init_method=f"file://{folder}/store{world}", rank=rank, world_size=world)
     for name in names:
-        for mode in MODES if world > 1 else ("float32", "nudged", *MODES[1:]):
+        for mode in modes if world > 1 else ("float32", "nudged", *(m for m in modes if m != "tethered")):
             with Watcher(mode, folder / name / "1-float32" / "checkpoints") as watcher:
                 training.train(config(name, folder, folder / name / f"{world}-{mode}", steps, mode))
             torch.save((watcher.steps, watcher.differences), folder / name / f"{world}-{mode}-{rank}.pt")
@@ -256,11 +256,11 @@ def largest_losses(*runs: Path) -> dict[str, float]:
     return {name: max(abs(a[name] - b[name]) for a, b in zip(rows, others, strict=True)) for name in names}
 
 
-def compare(folder: Path, world: int, steps: int) -> dict[str, Any]:
+def compare(folder: Path, world: int, modes: list[str], steps: int) -> dict[str, Any]:
     """One setting in `world` processes against one, in each mode."""
     results: dict[str, Any] = {"same_draws": True}
-    for mode in MODES if world > 1 else ("nudged",):
-        single = mode if mode in MODES[1:] else "float32"
+    for mode in modes if world > 1 else ("nudged",):
+        single = "float32" if mode in ("tethered", "nudged") else mode
         runs = [folder / f"{world}-{mode}", folder / f"1-{single}"]
         if mode == "tethered":
             each = torch.load(folder / f"{world}-{mode}-0.pt")[1]
@@ -272,17 +272,22 @@ def compare(folder: Path, world: int, steps: int) -> dict[str, Any]:
     return results
 
 
-def make_sources(folder: Path, steps: int) -> None:
-    """A generator, a shard set and a recording."""
+def make_sources(folder: Path, names: list[str], steps: int) -> None:
+    """A generator, a shard set and a recording, as far as the settings take them."""
+    needed = {SETTINGS[name][1] for name in names} - {"real"}
+    if not needed:
+        return
     if child := os.fork():
         assert os.waitpid(child, 0)[1] == 0
         return
     gan, shards = str(folder / "gan"), str(folder / "shards")
-    pretraining.pretrain(PretrainConfig(**IMAGES, preset="tiny", batch_size=32, steps=200, out=gan))
-    generation.generate(GenerateConfig(generator=gan, num_samples=100, pairs=True, workers=0, out=shards))
-    recorded = config("simclr-online", folder, folder / "recorded", steps)
-    recorded.record = str(folder / "recording")
-    training.train(recorded)
+    pretraining.pretrain(PretrainConfig(**IMAGES, preset="tiny", batch_size=32, steps=100, out=gan))
+    if "offline" in needed:
+        generation.generate(GenerateConfig(generator=gan, num_samples=100, pairs=True, workers=0, out=shards))
+    if "replay" in needed:
+        recorded = config("simclr-online", folder, folder / "recorded", steps)
+        recorded.record = str(folder / "recording")
+        training.train(recorded)
     os._exit(0)
 
 
@@ -290,19 +295,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--worlds", default="2,4", help="numbers of processes")
     parser.add_argument("--only", default=",".join(SETTINGS), help="settings, by name")
+    parser.add_argument("--modes", default=",".join(MODES), help="how to compare; see above")
     parser.add_argument("--steps", type=int, default=20)
     options = parser.parse_args()
+    modes = options.modes.split(",")
     names, worlds = options.only.split(","), [int(world) for world in options.worlds.split(",")]
     for module in IMPORTS.split():
         importlib.import_module(module)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        make_sources(folder, options.steps)
+        make_sources(folder, names, options.steps)
         for name in names:
             (folder / name).mkdir()
         for world in (1, *worlds):
-            fork(world, names, folder, options.steps)
-        results = {n: {w: compare(folder / n, w, options.steps) for w in (1, *worlds)} for n in names}
+            fork(world, names, modes, folder, options.steps)
+        results = {n: {w: compare(folder / n, w, modes, options.steps) for w in (1, *worlds)} for n in names}
     print(json.dumps({"steps": options.steps, "torch": torch.__version__, "settings": results}, indent=2))
 
 

@@ -1,0 +1,43 @@
+"""The measurements of exactness, made small: killed runs are the undisturbed one, several processes are one."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+
+def measure(script, *options):
+    command = [sys.executable, str(BENCHMARKS / script), *map(str, options)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)["settings"]
+
+
+def test_killed_at_random_moments_a_run_is_the_undisturbed_one():
+    """The script compares all files of the runs, and fails where one differs."""
+    settings = measure("exact_kills.py", "--kills", 2, "--steps", 12, "--only", "online-moco,pretrain-gan")
+    assert {name: found["kills"] for name, found in settings.items()} == {"online-moco": 2, "pretrain-gan": 2}
+    assert all(found["files_identical"] > 15 for found in settings.values())
+
+
+@pytest.fixture(scope="module")
+def ranks():
+    names = ["simclr-online", "byol-real"]
+    options = ["--worlds", 2, "--steps", 4, "--modes", "tethered,float64"]
+    return measure("exact_ranks.py", *options, "--only", ",".join(names))
+
+
+@pytest.mark.parametrize("setting", ["simclr-online", "byol-real"])
+def test_two_processes_take_the_steps_of_one(ranks, setting):
+    found = ranks[setting]["2"]
+    assert found["same_draws"]
+    losses = {mode: [v for n, v in found[mode].items() if n.startswith("loss")] for mode in ("tethered", "float64")}
+    assert max(losses["tethered"]) < 1e-5 and max(losses["float64"]) < 1e-5
+    # Adam makes whole steps of the rounding of gradients near zero: G and D are compared where there is none.
+    assert found["tethered"]["weights_learner"] < 1e-4
+    weights = {name: value for name, value in found["float64"].items() if name.startswith("weights")}
+    assert len(weights) == (4 if setting == "simclr-online" else 1) and max(weights.values()) < 1e-10
