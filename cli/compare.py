@@ -33,14 +33,17 @@ def print_comparison(result: dict[str, Any], as_json: bool) -> None:
 
 
 def _print_table(result: dict[str, Any]) -> None:
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     console = Console()
-    table = Table(title=f"{result['metric']} on {result['test_data']}", title_justify="left")
-    for heading in ("regime", "seeds", "linear top-1 %", "less real, points", "95% interval", "kNN top-1 %", "seconds"):
-        table.add_column(heading, justify="left" if heading == "regime" else "right")
+    title = f"top-1 % on {result['test_data']}, at equal {result['equal']}"
+    table = Table(title=Text(title), title_justify="left", box=SIMPLE_HEAD)
     baseline = result["differences"][0]["baseline"] if result["differences"] else None
+    for heading in ("regime", "n", "linear", f"less {baseline}", "95% interval", "kNN", "seconds"):
+        table.add_column(heading, justify="left" if heading == "regime" else "right")
     against = {d["regime"]: d for d in result["differences"] if d["baseline"] == baseline}
     for row in result["table"]:
         difference = against.get(row["regime"])
@@ -53,8 +56,6 @@ def _print_table(result: dict[str, Any]) -> None:
             _spread(row["knn"]),
             f"{row['seconds']:,.0f}" if row["seconds"] is not None else "",
         )
-    if baseline is not None:
-        table.columns[3].header = f"less {baseline}, points"
     console.print(table)
     for line in result["mismatches"]:
         click.echo(f"differs besides the regime: {line}")

@@ -24,9 +24,8 @@ from .pictures import strips
 from .plan import Budget, generation
 from .plots import Curve, accuracy_plot, curve_plot, difference_plot, fraction_plot, thin
 from .runs import ComparedRun, by_regime
-from .statistics import spread
 from .summary import Comparison
-from .verdict import efficiency_sentence, interval_words, percent, points
+from .verdict import efficiency_sentence, points
 
 TEMPLATE = "report.html.j2"
 QUANTITIES = {
@@ -64,15 +63,13 @@ def render(comparison: Comparison, summary: dict[str, Any]) -> str:
     page = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     ).from_string(template)
-    page.globals.update(percent=percent, points=points, interval_words=interval_words)
+    page.globals.update(points=points)
     return page.render(
         summary=summary,
         data=comparison.data,
-        config=comparison.config,
         learner=comparison.runs[0].config.learner,
         backbone=comparison.runs[0].config.backbone,
         differences=comparison.differences(),
-        scores={name: (spread(list(own.values())), own) for name, own in comparison.primary().items()},
         plots=_plots(comparison),
         training=_training_plots(comparison),
         efficiency=_efficiency(comparison),
@@ -128,7 +125,7 @@ def _curve(runs: Sequence[ComparedRun], quantity: str) -> Curve | None:
 
 
 def _efficiency(comparison: Comparison) -> list[str]:
-    if len(comparison.config.fractions()) < 2 or "real" not in comparison.regimes:
+    if len(comparison.config.fractions()) < 2:
         return []
     by_seed = [comparison.efficiency(seed) for seed in comparison.common_seeds]
     fractions = comparison.config.fractions()

@@ -15,7 +15,7 @@ from .evaluations import UNTRAINED, Answer
 from .results import costs
 from .runs import ComparedRun, by_regime
 from .statistics import Difference, spread
-from .verdict import METRIC, compare_regimes, data_efficiency, headline, sentence, winner
+from .verdict import BASELINE, METRIC, compare_regimes, data_efficiency, headline, sentence, winner
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,9 @@ class Comparison:
         return found
 
     def efficiency(self, seed: int | None = None) -> dict[str, float | None]:
-        """See `data_efficiency`: of the means over seeds, or of one seed that all regimes have."""
+        """See `data_efficiency`: of the means over seeds, or of one seed that all regimes have. Nothing without real."""
+        if BASELINE not in self.regimes:
+            return {}
         return data_efficiency(
             {
                 regime: {
@@ -141,8 +143,8 @@ def summarise(comparison: Comparison) -> dict[str, Any]:
             {
                 **{n: v for n, v in asdict(d).items() if n != "spread"},
                 **asdict(d.spread),
-                "outcome": d.outcome,
-                "sentence": sentence(d, len(differences)),
+                "outcome": "unknown" if comparison.mismatches else d.outcome,
+                "sentence": sentence(d, len(differences), comparison.mismatches),
             }
             for d in differences
         ],

@@ -46,11 +46,13 @@ def headline(differences: Sequence[Difference], mismatches: Sequence[str]) -> st
     return " ".join(sentence(d, len(differences)) for d in against)
 
 
-def sentence(difference: Difference, num_comparisons: int) -> str:
+def sentence(difference: Difference, num_comparisons: int, mismatches: Sequence[str] = ()) -> str:
     """One difference and how sure it is."""
     regime, baseline = difference.regime.capitalize(), difference.baseline
     mean, numbers = points(difference.spread.mean), interval_words(difference.spread)
     against = "real images alone" if baseline == "real" else baseline
+    if mismatches:
+        return f"{regime}: {mean} points against {against}, not judged: the runs differ in more than the regime."
     if difference.outcome == "better":
         return f"{regime} helps: {mean} points over {against} ({numbers})."
     if difference.outcome == "worse":
@@ -86,17 +88,16 @@ def data_efficiency(curves: Mapping[str, Mapping[float, float]]) -> dict[str, fl
     """For each regime, the part of the labels at which it reaches what the baseline does with all of them.
 
     Args:
-        curves: mean accuracy by regime and label fraction, 1 among them.
+        curves: accuracy by regime and label fraction, the baseline and 1 among them.
 
     Returns:
         By regime but the baseline: the fraction, or None where it is not reached.
     """
-    baseline = BASELINE if BASELINE in curves else next(iter(curves))
-    target = curves[baseline][1.0]
+    target = curves[BASELINE][1.0]
     return {
         regime: matching_fraction(sorted(curve), [curve[f] for f in sorted(curve)], target)
         for regime, curve in curves.items()
-        if regime != baseline
+        if regime != BASELINE
     }
 
 

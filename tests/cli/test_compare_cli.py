@@ -94,6 +94,7 @@ def test_runs_that_differ_in_more_than_the_regime_have_no_winner(synthcl, finish
     runs = [word for path in [*result["runs"], tmp_path / "other"] for word in ("--run", path)]
     refused = synthcl("compare", *runs, "--label-fraction", 1, "--out", tmp_path / "out", "--json").json
     assert refused["winner"] is None
+    assert {d["outcome"] for d in refused["differences"]} == {"unknown"}
     assert refused["verdict"] == "No winner is called: the runs differ in more than the regime."
     (line,) = refused["mismatches"]
     assert line.startswith("--batch-size: 16 in real seed 0") and "32 in real seed 3" in line

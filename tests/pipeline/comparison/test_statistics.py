@@ -93,6 +93,12 @@ def test_an_interval_without_zero_is_unsettled_where_holm_disagrees():
     assert winner(["real", "offline", "online"], list(found.values()), []) is None
 
 
+def test_regimes_are_compared_without_real_too():
+    (difference,) = compare_regimes({"offline": B, "online": A})
+    assert (difference.regime, difference.baseline) == ("online", "offline")
+    assert "real images" not in headline([difference], [])
+
+
 def test_the_matching_fraction_is_linear_in_the_logarithm():
     fractions, values = [0.01, 0.1, 1.0], [0.2, 0.4, 0.5]
     assert matching_fraction(fractions, values, 0.3) == pytest.approx(math.sqrt(0.01 * 0.1))
