@@ -91,7 +91,7 @@ class Comparison:
         return found
 
     def efficiency(self, seed: int | None = None) -> dict[str, float | None]:
-        """See `data_efficiency`: of the means over seeds, or of one seed that all regimes have. Nothing without real."""
+        """See `data_efficiency`: of means over seeds, or of one seed that all regimes have; nothing without real."""
         if BASELINE not in self.regimes:
             return {}
         return data_efficiency(
