@@ -15,6 +15,8 @@ COMMANDS = {
     "shards": "shards:shards",
     "eval": "evaluate:evaluate",
     "compare": "compare:compare",
+    "export": "export:export",
+    "embed": "embed:embed",
     "demo": "demo:demo",
 }
 """Each command's module and object here; loaded when asked for."""

@@ -1,6 +1,12 @@
 """Images in, runs out: the functions that the command line and notebooks call.
 
-Names load on first use, so that importing this costs no torch.
+    from synthcl.pipeline import evaluate, train
+
+    run = train(data="digits", steps=200, out="runs/real")["run"]
+    print(evaluate(run, "digits")["top1"])
+
+Each takes the options of its command by name, or the config class, which checks them alike; examples/notebook_tour.py
+uses all of them. Names load on first use, so that importing this costs no torch.
 """
 
 from __future__ import annotations
@@ -16,6 +22,18 @@ _EXPORTS = {
     "GenerateConfig": ".configs.generate",
     "train": ".training",
     "TrainConfig": ".configs.train",
+    "evaluate": ".evaluation.tasks",
+    "compare": ".comparison.compare",
+    "CompareConfig": ".configs.compare",
+    "embed": ".embedding",
+    "EmbedConfig": ".configs.embed",
+    "export": ".exporting.export",
+    "ExportConfig": ".configs.export",
+    "load_encoder": ".encoder",
+    "open_generator": ".generation",
+    "read_config": ".run",
+    "read_metrics": ".run",
+    "open_shard_set": ".shards",
 }
 
 __all__ = sorted(_EXPORTS)

@@ -77,9 +77,9 @@ class Encoder(nn.Module):
         device = next(self.backbone.parameters()).device
         return Encoder(backbone, self.name, self.image_size).to(device)
 
-    def save(self, directory: str | Path) -> None:
-        """Write the folder, whole or not at all; an earlier one of that name is replaced."""
-        config = {
+    def config(self) -> dict[str, Any]:
+        """What config.json says of the encoder."""
+        return {
             "format": FORMAT,
             "backbone": self.name,
             "image_size": self.image_size,
@@ -88,7 +88,14 @@ class Encoder(nn.Module):
             "std": IMAGENET_STD,
             "weights_hash": self.weights_hash(),
         }
-        tensors = {name: t.detach().cpu().contiguous().clone() for name, t in self.backbone.state_dict().items()}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The backbone's state, on the CPU, to be written."""
+        return {name: t.detach().cpu().contiguous().clone() for name, t in self.backbone.state_dict().items()}
+
+    def save(self, directory: str | Path) -> None:
+        """Write the folder, whole or not at all; an earlier one of that name is replaced."""
+        config, tensors = self.config(), self.tensors()
 
         def fill(folder: Path) -> None:
             save_file(tensors, folder / WEIGHTS_FILE, metadata={"format": "pt"})

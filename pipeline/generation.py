@@ -19,11 +19,13 @@ from .configs.generate import GenerateConfig
 from .distributed import create_accelerator
 from .errors import UsageError
 from .files import write_folder
+from .options import takes_options
 from .progress import Progress
 from .randomness import Key
 from .shards import write_shard_set
 
 
+@takes_options(GenerateConfig)
 def generate(config: GenerateConfig) -> dict[str, Any]:
     """Write this process's part of a shard set, or find it done; see `synthcl generate`.
 

@@ -11,10 +11,11 @@ Nothing here imports torch, so that `--help` is quick.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import shlex
 import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -196,6 +197,27 @@ def default_of(f: dataclasses.Field) -> Any:
     if f.default_factory is not MISSING:
         return f.default_factory()
     return f.default if f.default is not MISSING else None
+
+
+def takes_options(config: type[Config]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Lets a function whose last argument is a config be called with options by name too.
+
+    train(TrainConfig(data="digits", steps=20, out="runs/real"))
+    train(data="digits", steps=20, out="runs/real")
+    """
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def call(*arguments: Any, **options: Any) -> Any:
+            if arguments and isinstance(arguments[-1], config):
+                if options:
+                    raise TypeError(f"{function.__name__} takes a {config.__name__} or options by name, not both")
+                return function(*arguments)
+            return function(*arguments, config.from_values(options))
+
+        return call
+
+    return decorate
 
 
 def command_line(command: str, config: Config) -> str:

@@ -16,6 +16,7 @@ from .errors import UsageError
 from .generation import save_generator
 from .grids import save_grid
 from .loop import LoopOptions, run_loop
+from .options import takes_options
 from .randomness import Key
 from .run import open_run
 from .trackers import check_trackers, open_trackers
@@ -25,6 +26,7 @@ GRID_SAMPLES = 64
 """Samples in a grid: 8 x 8. Ours."""
 
 
+@takes_options(PretrainConfig)
 def pretrain(config: PretrainConfig) -> dict[str, Any]:
     """Train a generator, or take up its training; see `synthcl pretrain`.
 

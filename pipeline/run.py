@@ -104,6 +104,11 @@ def read_config(path: str | Path) -> dict[str, Any]:
     return yaml.safe_load(file.read_text())
 
 
+def read_metrics(path: str | Path) -> list[dict[str, Any]]:
+    """The rows of a run's `metrics.jsonl`, oldest first."""
+    return RunFolder(Path(path)).metrics.read()
+
+
 def environment() -> dict[str, Any]:
     """Versions and hardware, for the record."""
     versions = {}

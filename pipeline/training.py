@@ -24,6 +24,7 @@ from .errors import UsageError
 from .evaluation.online import OnlineKnn
 from .grids import save_grid
 from .loop import LoopOptions, Measurement, run_loop
+from .options import takes_options
 from .randomness import Key
 from .regimes.assembly import RealImages, ViewMaker
 from .regimes.base import Regime, Share
@@ -99,6 +100,7 @@ class TrainingStep:
         return {"loss": output.loss.detach(), "learning_rate": torch.tensor(learning_rate), **metrics}
 
 
+@takes_options(TrainConfig)
 def train(config: TrainConfig) -> dict[str, Any]:
     """Train an encoder in the regime that the options name, or take up its training; see `synthcl train`.
 

@@ -16,7 +16,7 @@ ALLOWED = {
     "generators": {"generators"},
     "learners": {"learners"},
 }
-CONFIGS = ("pretrain", "preview", "generate", "train", "compare", "demo")
+CONFIGS = ("export", "embed", "pretrain", "preview", "generate", "train", "compare", "demo")
 
 
 def modules():

@@ -8,6 +8,7 @@ from typing import Any
 from ..configs.compare import CompareConfig
 from ..distributed import create_accelerator
 from ..errors import UsageError
+from ..options import takes_options
 from ..run import open_run
 from .evaluations import evaluate_runs
 from .execution import check_inputs, decide_budget, execute
@@ -18,6 +19,7 @@ from .runs import ComparedRun, read_runs
 from .summary import Comparison, one_time_costs, summarise
 
 
+@takes_options(CompareConfig)
 def compare(config: CompareConfig) -> dict[str, Any]:
     """Train in each regime with each seed, evaluate, and say what came of it; or compare runs that exist.
 

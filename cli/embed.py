@@ -1,0 +1,22 @@
+"""`synthcl embed`."""
+
+from __future__ import annotations
+
+import click
+
+from ..pipeline.configs.embed import EmbedConfig
+from .command import Command, config_options, json_option, print_result
+
+
+@click.command(cls=Command)
+@click.argument("run", metavar="RUN")
+@config_options(EmbedConfig)
+@json_option
+def embed(config: EmbedConfig, run: str, as_json: bool) -> None:
+    """Write the features of images to a Parquet file, and draw them in the plane.
+
+    RUN is a run of `synthcl train` or an encoder's folder.
+    """
+    from ..pipeline.embedding import embed
+
+    print_result(embed(run, config), as_json, "embed")

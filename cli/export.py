@@ -1,0 +1,26 @@
+"""`synthcl export`."""
+
+from __future__ import annotations
+
+import click
+
+from ..pipeline.configs.export import ExportConfig
+from .command import Command, config_options, json_option, print_result
+
+
+@click.command(cls=Command)
+@click.argument("run", metavar="RUN")
+@config_options(ExportConfig)
+@json_option
+def export(config: ExportConfig, run: str, as_json: bool) -> None:
+    """Hand on an encoder: to torchvision, to timm, or as plain safetensors, with a model card.
+
+    RUN is a run of `synthcl train` or an encoder's folder.
+    """
+    from ..pipeline.exporting.export import export
+
+    result = export(run, config)
+    shown = result if as_json else {name: value for name, value in result.items() if name != "loading"}
+    print_result(shown, as_json, "export")
+    if not as_json:
+        click.echo(f"It loads so:\n\n{result['loading']}")

@@ -1,0 +1,45 @@
+"""Options of `synthcl embed`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import PurePath
+
+from ..errors import UsageError
+from ..options import Config, option
+from . import common
+from .evaluate import PRECISIONS
+
+METHODS = ("tsne", "pca", "umap")
+COLOURS = ("class", "source")
+
+
+@dataclass(kw_only=True)
+class EmbedConfig(Config):
+    data: list[str] = option(
+        [], help="Images: a SPEC as for train, or a shard set; may be repeated, for one table of all.", metavar="SPEC"
+    )
+    out: str = option(help="The table to write, a row an image.", metavar="FILE.parquet")
+    num_images: int | None = option(None, help="Images of each --data at most, drawn by --seed.", minimum=1)
+    picture: str | None = option(None, help="Draw the embeddings in the plane too.", metavar="FILE.png")
+    method: str | None = option(
+        None, help="--picture: how to come to the plane; tsne if not given. umap needs umap-learn.", choices=METHODS
+    )
+    color_by: str | None = option(
+        None, help="--picture: what colours mean; source for several --data, class for one.", choices=COLOURS
+    )
+    precision: str = option("fp32", help="Of the encoder; bf16 is quicker and less exact.", choices=PRECISIONS)
+    batch_size: int = option(256, help="Images a forward pass.", minimum=1)
+    data_root: str | None = common.data_root_option()
+    seed: int = common.seed_option()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.data:
+            raise UsageError("Missing option '--data': give one image set or more")
+        for name, file, ending in (("--out", self.out, ".parquet"), ("--picture", self.picture, ".png")):
+            if file is not None and PurePath(file).suffix != ending:
+                raise UsageError(f"{name} {file} must end in {ending}")
+        for name, value in (("--method", self.method), ("--color-by", self.color_by)):
+            if value is not None and self.picture is None:
+                raise UsageError(f"{name} {value} is about a picture; give --picture FILE.png with it")

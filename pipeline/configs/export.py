@@ -1,0 +1,24 @@
+"""Options of `synthcl export`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..options import Config, option
+
+EXPORT_TARGETS = ("torchvision", "timm", "safetensors")
+
+
+@dataclass(kw_only=True)
+class ExportConfig(Config):
+    to: str = option(
+        "safetensors",
+        help="Whose names and configuration the weights get: torchvision and timm for the backbones they have too, "
+        "safetensors for any.",
+        choices=EXPORT_TARGETS,
+    )
+    out: str = option(
+        help="A folder for weights, config.json and a model card; or one file, .safetensors or .pth, with NAME.json "
+        "and NAME.md beside it. What is there of those names is replaced.",
+        metavar="FILE",
+    )

@@ -1,0 +1,104 @@
+"""Embeddings in the plane, as a picture.
+
+Shapes: N images, F features.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+MAX_POINTS = 5000
+"""More are thinned out evenly over the table: t-SNE takes half a minute for so many, and more only hide each other.
+Ours."""
+PCA_DIMENSIONS = 50
+"""What features are brought to before t-SNE (van der Maaten and Hinton 2008, section 4.2: 30; scikit-learn's advice:
+50)."""
+MANY_COLOURS = 20
+"""From more groups than this on there is no legend, and colours only follow one another."""
+
+
+def draw_embedding(table: pa.Table, method: str, color_by: str, seed: int) -> bytes:
+    """A PNG of the rows of a table of `embed`.
+
+    Args:
+        table: N rows.
+        method: `tsne`, `pca` or `umap`.
+        color_by: `class` or `source`.
+        seed: of t-SNE and UMAP.
+    """
+    chosen = np.unique(np.linspace(0, len(table) - 1, min(len(table), MAX_POINTS)).astype(np.int64))
+    rows = table.take(pa.array(chosen))
+    features = rows["embedding"].combine_chunks().flatten().to_numpy().reshape(len(rows), -1)
+    features = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)  # as cosines see them
+    points = project(features, method, seed)
+    return _picture(points, _groups(rows, color_by), f"{_NAMES[method]} of {len(rows):,} of {len(table):,} images")
+
+
+_NAMES = {"tsne": "t-SNE", "pca": "principal components", "umap": "UMAP"}
+
+
+def project(features: np.ndarray, method: str, seed: int) -> np.ndarray:
+    """(N, F) to (N, 2)."""
+    from sklearn.decomposition import PCA
+    from sklearn.manifold import TSNE
+
+    num_rows, num_features = features.shape
+    seed = seed % 2**32
+    if num_rows < 4:  # too few to have neighbours
+        method = "pca"
+    if method == "pca":
+        points = PCA(min(2, num_rows, num_features), random_state=seed).fit_transform(features)
+        return np.pad(points, ((0, 0), (0, 2 - points.shape[1])))
+    if method == "umap":
+        import umap
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that a seed means one thread
+            return umap.UMAP(n_neighbors=min(15, num_rows - 1), random_state=seed).fit_transform(features)
+    if min(num_rows, num_features) > PCA_DIMENSIONS:
+        features = PCA(PCA_DIMENSIONS, random_state=seed).fit_transform(features)
+    return TSNE(init="pca", perplexity=min(30.0, (num_rows - 1) / 3), random_state=seed).fit_transform(features)
+
+
+def _groups(rows: pa.Table, color_by: str) -> list[str]:
+    """What each row belongs to, as a word."""
+    if color_by == "source":
+        return rows["source"].to_pylist()
+    both = zip(rows["class"].to_pylist(), rows["label"].to_pylist(), strict=True)
+    return [name if name is not None else "no label" if label is None else str(label) for name, label in both]
+
+
+def _picture(points: np.ndarray, groups: list[str], title: str) -> bytes:
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    names = sorted(set(groups), key=lambda name: (name == "no label", len(name) if name.isdigit() else 0, name))
+    figure = Figure(figsize=(7.5, 6), layout="constrained")
+    axes: Any = figure.add_subplot()
+    palette = "tab10" if len(names) <= 10 else "tab20" if len(names) <= MANY_COLOURS else "turbo"
+    colours = matplotlib.colormaps[palette].resampled(max(len(names), 2)) if palette == "turbo" else None
+    belongs = np.array(groups)
+    for number, name in enumerate(names):
+        colour = colours(number) if colours is not None else matplotlib.colormaps[palette](number)
+        colour = "0.7" if name == "no label" else colour
+        part = points[belongs == name]
+        axes.scatter(part[:, 0], part[:, 1], s=6, color=colour, label=_short(name), linewidths=0, alpha=0.8)
+    axes.set_title(title, loc="left", fontsize=11)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.spines[:].set_visible(False)
+    if len(names) <= MANY_COLOURS:
+        figure.legend(loc="outside right upper", frameon=False, markerscale=3)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=150)
+    return buffer.getvalue()
+
+
+def _short(name: str) -> str:
+    """The end of a long path, which tells it from others."""
+    return name if len(name) <= 40 else "..." + name[-37:]

@@ -1,0 +1,144 @@
+"""The model card: what a reader must know of an encoder before using it, as a README.md of the Hugging Face kind."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ..configs.train import TrainConfig
+from ..encoder import Encoder
+from ..errors import DataError
+from ..options import command_line
+from ..run import read_config
+from ..views import IMAGENET_MEAN, IMAGENET_STD
+from .targets import Target, has_small_stem
+
+
+def model_card(encoder: Encoder, home: Path, target: Target, loading: str) -> str:
+    """The card.
+
+    Args:
+        encoder: what is exported.
+        home: the run's folder, or the encoder's own where there is no run.
+        target: as what it is exported.
+        loading: lines of Python that load it.
+    """
+    training = _training(home)
+    head = {
+        "library_name": target.library,
+        "pipeline_tag": "image-feature-extraction",
+        "tags": ["self-supervised", "contrastive-learning", "synthcl"],
+    }
+    parts = [
+        f"---\n{yaml.safe_dump(head, sort_keys=False)}---",
+        f"# {encoder.name}, {encoder.image_size} pixels, {_title(training)}",
+        f"An image encoder: RGB images of {encoder.image_size} x {encoder.image_size} pixels to "
+        f"{encoder.num_features} features. It was trained without labels, by synthcl." + _stem_sentence(encoder),
+        "## Use",
+        f"```python\n{loading}\n\n{_preprocessing(encoder)}\n```",
+        "## Training",
+        _training_text(training),
+        "## Metrics",
+        _metrics(home, encoder),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _training(home: Path) -> dict[str, Any] | None:
+    """Options, result and environment of the run; None where there is only an encoder."""
+    try:
+        values = read_config(home)
+    except DataError:
+        return None
+    return {"options": values, "result": _read(home / "result.json"), "run": _read(home / "run.json")}
+
+
+def _read(file: Path) -> dict[str, Any]:
+    return json.loads(file.read_text()) if file.exists() else {}
+
+
+def _title(training: dict[str, Any] | None) -> str:
+    if training is None:
+        return "of unknown training"
+    result = training["result"]
+    return f"{result.get('learner', 'contrastive learning')}, regime `{result.get('regime', 'unknown')}`"
+
+
+def _stem_sentence(encoder: Encoder) -> str:
+    return (
+        " Its stem is the one for small images, a 3 x 3 convolution without max-pooling, which torchvision and timm do "
+        "not build; the lines below put it in place."
+        if has_small_stem(encoder)
+        else ""
+    )
+
+
+def _preprocessing(encoder: Encoder) -> str:
+    """Lines of Python that turn an image into what the model takes."""
+    return "\n".join(
+        [
+            "from torchvision.transforms import v2",
+            "",
+            "transform = v2.Compose([",
+            f"    v2.PILToTensor(), v2.ToDtype(torch.float32, scale=True), v2.Resize(({encoder.image_size},) * 2),",
+            f"    v2.Normalize({list(IMAGENET_MEAN)}, {list(IMAGENET_STD)}),",
+            "])",
+            'features = model(transform(image.convert("RGB"))[None])  # (1, ' + f"{encoder.num_features})",
+        ]
+    )
+
+
+def _training_text(training: dict[str, Any] | None) -> str:
+    if training is None:
+        return "Not known: it was exported from an encoder's folder without the run that trained it."
+    options, result, run = training["options"], training["result"], training["run"]
+    facts = {
+        "data": f"{options.get('data')}" + (f" ({result['num_images']:,} images)" if "num_images" in result else ""),
+        "regime": result.get("regime"),
+        "learner": result.get("learner"),
+        "synthetic samples seen": f"{result['num_synthetic']:,}" if result.get("num_synthetic") else None,
+        "steps": result.get("steps"),
+        "epochs": result.get("epochs"),
+        "loss at the end": result.get("loss"),
+        "hours": round(result["seconds"] / 3600, 3) if "seconds" in result else None,
+        "hardware": (run.get("hardware") or {}).get("device"),
+        "versions": ", ".join(f"{n} {v}" for n, v in (run.get("versions") or {}).items() if v),
+    }
+    table = _table(["", ""], [[name, str(value)] for name, value in facts.items() if value not in (None, "")])
+    return f"{table}\n\nThe command:\n\n```\n{_command(options)}\n```"
+
+
+def _command(options: dict[str, Any]) -> str:
+    known = {name: value for name, value in options.items() if name in TrainConfig.__dataclass_fields__}
+    return command_line("train", TrainConfig.from_values(known)) if "out" in known else "not recorded"
+
+
+def _metrics(home: Path, encoder: Encoder) -> str:
+    """A row for each evaluation of these weights that the run's folder holds."""
+    rows = []
+    for file in sorted((home / "evaluations").glob("*.json")):
+        result = _read(file)
+        if result.get("encoder_hash") != encoder.weights_hash() or "top1" not in result or result.get("untrained"):
+            continue
+        low, high = result["top1_interval"]
+        rows.append(
+            [
+                result["task"],
+                result["data"],
+                result["test_data"] + (" (**not held out**)" if result["scored_on_training_split"] else ""),
+                f"{100 * result.get('label_fraction', 1):g}%",
+                f"{100 * result['top1']:.2f} ({100 * low:.2f} to {100 * high:.2f})",
+            ]
+        )
+    if not rows:
+        return "None yet: `synthcl eval` leaves its results in the run's folder, and an export after it states them."
+    headings = ["evaluation", "fitted on", "scored on", "labels", "top-1 % (95% bootstrap over test images)"]
+    return _table(headings, rows)
+
+
+def _table(headings: list[str], rows: list[list[str]]) -> str:
+    lines = [headings, ["---"] * len(headings), *rows]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)

@@ -1,0 +1,129 @@
+"""`synthcl export`: weights, configuration and model card, as a folder or as files beside one another."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save
+from torch import Tensor
+
+from ..configs.export import ExportConfig
+from ..encoder import CONFIG_FILE, WEIGHTS_FILE, Encoder, load_encoder
+from ..errors import DataError, UsageError
+from ..evaluation.task import find_home
+from ..files import write_file, write_folder
+from ..options import takes_options
+from ..views import IMAGENET_MEAN, IMAGENET_STD
+from .card import model_card
+from .targets import TARGETS, Target
+
+CARD_FILE = "README.md"
+
+
+@takes_options(ExportConfig)
+def export(run: str | Path, config: ExportConfig) -> dict[str, Any]:
+    """Export the encoder of a run; see `synthcl export`.
+
+    Args:
+        run: a run of `synthcl train`, or an encoder's folder.
+        config: the options.
+
+    Returns:
+        `run`, `to`, `out`, `files`, `backbone`, `image_size`, `num_features`, `weights_hash`, and `loading`, lines of
+        Python that load it.
+
+    Raises:
+        UsageError: a backbone that the target lacks, or a name that is no folder's and no file's of these kinds.
+        DataError: no encoder there, or a place that cannot be written or holds something else.
+    """
+    encoder, out = load_encoder(run), Path(config.out)
+    target = TARGETS[config.to](encoder)
+    write = _writer(out, config.to)
+    weights = out if out.suffix else out / WEIGHTS_FILE
+    loading = target.loading.replace("load_file(WEIGHTS)", _loading(weights)).replace("FOLDER", repr(str(out)))
+    settings = _settings(encoder, config.to, target)
+    files = {
+        "weights": _weights(encoder, settings, weights.suffix),
+        "config": (json.dumps(settings, indent=2) + "\n").encode(),
+        "card": model_card(encoder, find_home(run), target, loading).encode(),
+    }
+    try:
+        paths = write(out, files)
+    except OSError as error:
+        raise DataError(f"cannot write to --out {out}: {error.strerror}") from None
+    return {
+        "run": str(run),
+        "to": config.to,
+        "out": str(out),
+        "files": [str(path) for path in paths],
+        "backbone": encoder.name,
+        "image_size": encoder.image_size,
+        "num_features": encoder.num_features,
+        "weights_hash": encoder.weights_hash(),
+        "loading": loading,
+    }
+
+
+def _writer(out: Path, to: str) -> Callable[[Path, dict[str, bytes]], list[Path]]:
+    """What writes there. Raises UsageError or DataError where nothing can or should be written."""
+    if out.suffix in (".safetensors", ".pth"):
+        if out.is_dir():
+            raise DataError(f"--out {out} is a folder; give a file's name, or a folder without that ending")
+        if to == "safetensors" and out.suffix == ".pth":
+            raise UsageError(f"--to safetensors writes .safetensors, not {out.name}")
+        return _write_files
+    if out.suffix:
+        raise UsageError(f"--out {out} must be a folder, or a file that ends in .safetensors or .pth")
+    if out.is_file():
+        raise DataError(f"--out {out} is a file; give a folder")
+    if out.is_dir() and {path.name for path in out.iterdir()} - {WEIGHTS_FILE, CONFIG_FILE, CARD_FILE}:
+        raise DataError(f"--out {out} holds other things than an exported encoder; give a new or empty folder")
+    return _write_folder
+
+
+def _write_folder(out: Path, files: dict[str, bytes]) -> list[Path]:
+    names = {"weights": WEIGHTS_FILE, "config": CONFIG_FILE, "card": CARD_FILE}
+
+    def fill(folder: Path) -> None:
+        for kind, name in names.items():
+            (folder / name).write_bytes(files[kind])
+
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_folder(out, fill)
+    return [out / name for name in names.values()]
+
+
+def _write_files(out: Path, files: dict[str, bytes]) -> list[Path]:
+    paths = {"card": out.with_suffix(".md"), "config": out.with_suffix(".json"), "weights": out}
+    out.parent.mkdir(parents=True, exist_ok=True)
+    for kind, path in paths.items():
+        write_file(path, files[kind])
+    return [paths[kind] for kind in files]
+
+
+def _settings(encoder: Encoder, to: str, target: Target) -> dict[str, Any]:
+    """What config.json says: ours, and what the target looks for."""
+    settings = {**encoder.config(), "exported_to": to, "interpolation": "bilinear", **target.config}
+    if "pretrained_cfg" in settings:
+        settings["pretrained_cfg"] |= {"mean": list(IMAGENET_MEAN), "std": list(IMAGENET_STD)}
+    return settings
+
+
+def _weights(encoder: Encoder, settings: dict[str, Any], suffix: str) -> bytes:
+    tensors: dict[str, Tensor] = encoder.tensors()
+    if suffix == ".pth":
+        # Tensors in a dict alone: `torch.load(weights_only=True)`, the default, reads it and runs no code.
+        buffer = io.BytesIO()
+        torch.save(tensors, buffer)
+        return buffer.getvalue()
+    return save(tensors, metadata={"format": "pt", "config": json.dumps(settings)})
+
+
+def _loading(weights: Path) -> str:
+    path = repr(str(weights))
+    return f"torch.load({path}, weights_only=True)" if weights.suffix == ".pth" else f"load_file({path})"

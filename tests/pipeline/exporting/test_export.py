@@ -1,0 +1,126 @@
+"""Exported encoders give the same features where they are loaded, by the very lines that the card states."""
+
+import json
+import re
+
+import pytest
+import torch
+from safetensors import safe_open
+
+from synthcl.learners import create_backbone
+from synthcl.pipeline.configs.export import EXPORT_TARGETS, ExportConfig
+from synthcl.pipeline.encoder import Encoder, load_encoder
+from synthcl.pipeline.errors import DataError, UsageError
+from synthcl.pipeline.exporting.export import export
+from synthcl.pipeline.exporting.targets import TARGETS
+from synthcl.pipeline.views import normalize, to_float
+
+LOADED = [
+    ("torchvision", "resnet18", 32),
+    ("torchvision", "resnet18", 96),
+    ("torchvision", "resnet50", 32),
+    ("timm", "resnet18", 32),
+    ("timm", "resnet34", 96),
+    ("timm", "timm:vit_tiny_patch16_224", 32),
+    ("timm", "timm:resnet10t", 32),
+    ("safetensors", "resnet10-w8", 8),
+]
+
+
+def make_encoder(folder, name, size):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        backbone = create_backbone(name, image_size=size)
+        for module in backbone.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.running_mean.normal_(0, 0.1)
+                module.running_var.uniform_(0.5, 2)
+    Encoder(backbone, name, size).save(folder)
+    return load_encoder(folder)
+
+
+def images(size):
+    return torch.randint(0, 256, (4, 3, size, size), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("out", ["exported", "model.safetensors", "model.pth"])
+@pytest.mark.parametrize(("to", "name", "size"), LOADED)
+def test_the_lines_of_the_card_load_it_and_its_features_are_the_same(tmp_path, to, name, size, out):
+    if (to, name) not in (("torchvision", "resnet18"), ("timm", "resnet18")) and out != "exported":
+        pytest.skip("one backbone for each kind of file")
+    encoder = make_encoder(tmp_path / "encoder", name, size)
+    result = export(tmp_path / "encoder", ExportConfig(to=to, out=str(tmp_path / out)))
+    card = (tmp_path / out / "README.md") if out == "exported" else (tmp_path / out).with_suffix(".md")
+    code = re.search(r"```python\n(.*?)\n\nfrom torchvision.transforms", card.read_text(), re.DOTALL)[1]
+    assert code == result["loading"]
+    scope = {}
+    exec(code, scope)
+    with torch.no_grad():
+        features = scope["model"](normalize(to_float(images(size))))
+    torch.testing.assert_close(features, encoder(images(size)), rtol=1e-5, atol=1e-5)
+
+
+def test_the_configuration_says_how_images_are_prepared(tmp_path):
+    encoder = make_encoder(tmp_path / "encoder", "resnet18", 32)
+    export(tmp_path / "encoder", ExportConfig(to="timm", out=str(tmp_path / "out")))
+    config = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert config["image_size"] == 32 and config["mean"] == [0.485, 0.456, 0.406] and config["std"][0] == 0.229
+    assert config["architecture"] == "resnet18" and config["pretrained_cfg"]["input_size"] == [3, 32, 32]
+    with safe_open(tmp_path / "out" / "model.safetensors", framework="pt") as content:
+        assert json.loads(content.metadata()["config"]) == config
+    assert load_encoder(tmp_path / "out").weights_hash() == encoder.weights_hash()  # and synthcl takes it back
+
+
+def test_pth_files_hold_tensors_alone(tmp_path):
+    make_encoder(tmp_path / "encoder", "resnet18", 32)
+    export(tmp_path / "encoder", ExportConfig(to="torchvision", out=str(tmp_path / "r18.pth")))
+    state = torch.load(tmp_path / "r18.pth", weights_only=True)
+    assert all(type(tensor) is torch.Tensor for tensor in state.values()) and "layer4.1.bn2.weight" in state
+
+
+@pytest.mark.parametrize(
+    ("to", "name", "message"),
+    [
+        ("torchvision", "resnet10-w8", "resnet10-w8 has no counterpart in torchvision, which resnet18, resnet34"),
+        ("torchvision", "timm:resnet10t", "timm:resnet10t has no counterpart in torchvision"),
+        ("timm", "resnet10-w8", "no counterpart in timm.*--to safetensors takes any"),
+        ("timm", "resnet18-w32", "resnet18-w32 has no counterpart"),
+    ],
+)
+def test_backbones_that_are_not_there_are_refused_with_what_works(tmp_path, to, name, message):
+    make_encoder(tmp_path / "encoder", name, 32)
+    with pytest.raises(UsageError, match=message):
+        export(tmp_path / "encoder", ExportConfig(to=to, out=str(tmp_path / "out")))
+    assert [path.name for path in tmp_path.iterdir()] == ["encoder"]
+
+
+@pytest.mark.parametrize(
+    ("out", "error", "message"),
+    [
+        ("out.onnx", UsageError, "must be a folder, or a file that ends in"),
+        ("out.pth", UsageError, "--to safetensors writes .safetensors"),
+        ("full", DataError, "holds other things"),
+        ("file", DataError, "is a file; give a folder"),
+    ],
+)
+def test_places_that_cannot_be_written_are_refused(tmp_path, out, error, message):
+    make_encoder(tmp_path / "encoder", "resnet10-w8", 8)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.tex").write_text("years of work")
+    (tmp_path / "file").write_text("")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(error, match=message):
+        export(tmp_path / "encoder", ExportConfig(out=str(tmp_path / out)))
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_an_export_is_replaced_by_the_next(tmp_path):
+    make_encoder(tmp_path / "encoder", "resnet18", 32)
+    for to in EXPORT_TARGETS:
+        export(tmp_path / "encoder", ExportConfig(to=to, out=str(tmp_path / "out")))
+        assert json.loads((tmp_path / "out" / "config.json").read_text())["exported_to"] == to
+    assert {path.name for path in tmp_path.iterdir()} == {"encoder", "out"}
+
+
+def test_every_target_can_be_asked_for():
+    assert tuple(TARGETS) == EXPORT_TARGETS
