@@ -49,6 +49,8 @@ def project(features: np.ndarray, method: str, seed: int) -> np.ndarray:
 
     num_rows, num_features = features.shape
     seed = seed % 2**32
+    if num_rows < 2:
+        return np.zeros((num_rows, 2))
     if num_rows < 4:  # too few to have neighbours
         method = "pca"
     if method == "pca":
