@@ -18,6 +18,8 @@ import os
 import platform
 import random
 import resource
+import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -229,57 +231,118 @@ def make_large(path: Path, num_rows: int, per_shard: int = 10_000) -> None:
     (path / HIDDEN / "shardset.json").write_text(big.to_json())
 
 
-_KILLED = """
-import sys, time
-import numpy as np
-from synthcl.pipeline.shards import write_shard_set
-def render(indices):
-    time.sleep(0.01)
-    i = np.asarray(indices)[:, None, None, None, None]
-    _, c, y, x = np.ogrid[0:1, 0:3, 0:32, 0:32]
-    return ((i * 7 + c * 31 + y * 3 + x * 5) ^ (i * 13)).astype(np.uint8)
-if __name__ == "__main__":
-    part, parts = int(sys.argv[2]), int(sys.argv[3])
-    write_shard_set(sys.argv[1], {"seed": 0}, 4000, 100, render, batch_size=32, workers=1,
-        process_index=part, num_processes=parts)
-"""
+_SAMPLES, _PER_SHARD = 2000, 50
+_KILLED: dict[str, tuple[int, list[str]]] = {
+    "one process": (1, []),
+    "--num-jobs 2": (2, []),
+    "torchrun, 2 processes": (1, ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]),
+}
+"""How many commands fill a set together, and what each is launched by."""
 
 
 def kills(options: argparse.Namespace) -> dict[str, Any]:
-    """Kill writers of sets, alone and two at once, until so many kills are made; every set must come out the same."""
+    """`synthcl generate` killed at random moments, as users run it, until each set is whole; all must be the same.
 
-    def digest(path: Path) -> dict[str, bytes]:
-        return {str(p.relative_to(path)): p.read_bytes() for p in sorted(path.rglob("*")) if p.is_file()}
+    A moment is drawn from the time in which the command writes. Under torchrun one of its processes is killed, and
+    torchrun ends the other. Before each new start, what is published must be as in the uninterrupted set, and after it
+    the same files must still be there, untouched.
+    """
+    import torch
 
-    rng, made, sets = random.Random(0), 0, 0
+    from synthcl.generators.gan import GANGenerator
+    from synthcl.generators.gan.presets import choose_preset
+
+    rng, rows = random.Random(options.seed), {}
     with tempfile.TemporaryDirectory() as folder:
-        script = Path(folder) / "writer.py"
-        script.write_text(_KILLED)
+        torch.manual_seed(0)
+        generator = Path(folder) / "generator"
+        GANGenerator(16, choose_preset(16, "tiny").widths(16)).save_pretrained(generator)
+        killer = _Killer(Path(folder), generator, rng)
+        for setting in _KILLED:
+            made, sets = 0, 0
+            while made < options.kills / len(_KILLED):
+                made += killer.fill(setting)
+                sets += 1
+            rows[setting] = {"kills": made, "sets": sets, "identical": sets}
+    return {"settings": rows, "kills": sum(row["kills"] for row in rows.values()), "seconds_of_writing": killer.seconds}
 
-        def start(path: Path, part: int, parts: int) -> subprocess.Popen[bytes]:
-            return subprocess.Popen([sys.executable, str(script), str(path), str(part), str(parts)])
 
-        whole = Path(folder) / "whole"
-        began = time.monotonic()
-        assert start(whole, 0, 1).wait() == 0
-        duration, expected = time.monotonic() - began, digest(whole)
-        while made < options.kills:
-            path, parts = Path(folder) / f"set{sets}", sets % 2 + 1
-            sets += 1
-            left = list(range(parts))
-            while left:
-                running = {part: start(path, part, parts) for part in left}
-                deadline = time.monotonic() + rng.uniform(0.3, duration)
-                for part, process in running.items():
-                    try:
-                        assert process.wait(timeout=max(0.0, deadline - time.monotonic())) == 0
-                        left.remove(part)
-                    except subprocess.TimeoutExpired:
-                        process.kill()
-                        process.wait()
+class _Killer:
+    """Starts `synthcl generate` and kills it."""
+
+    def __init__(self, folder: Path, generator: Path, rng: random.Random) -> None:
+        self.folder, self.generator, self.rng = folder, generator, rng
+        self.sets = 0
+        whole = folder / "whole"
+        (process,) = self._start("one process", whole)
+        begun = self._begin(process, whole, 0)
+        assert process.wait() == 0
+        self.seconds, self.expected = round(time.monotonic() - begun, 2), _contents(whole)
+
+    def fill(self, setting: str) -> int:
+        """Fill a set, killing each process at random moments; how many kills it took."""
+        path, made = self.folder / f"set-{self.sets}", 0
+        self.sets += 1
+        done = False
+        while not done:
+            before = self._published(path)
+            running = self._start(setting, path)
+            # Each later start has less to write, and is killed the sooner.
+            part = 1 - len(before) / (2 * _SAMPLES / _PER_SHARD)
+            done = True
+            for number, process in enumerate(running):
+                begun = self._begin(process, path, number)
+                moment = begun + self.rng.uniform(0, 1.2 * self.seconds * part)
+                while process.poll() is None and time.monotonic() < moment:
+                    time.sleep(0.001)
+                if process.poll() is None:
+                    victim = self._victim(process.pid, setting)
+                    if victim is not None:
+                        os.kill(victim, signal.SIGKILL)
                         made += 1
-            assert digest(path) == expected, f"{path} differs"
-    return {"kills": made, "sets": sets, "identical": sets, "seconds_for_one": round(duration, 2)}
+                done = process.wait() == 0 and done
+            after = self._published(path)
+            assert before.items() <= after.items(), "a published file was lost or written again"
+        assert _contents(path) == self.expected, f"{path} differs"
+        shutil.rmtree(path)
+        return made
+
+    def _start(self, setting: str, path: Path) -> list[subprocess.Popen[bytes]]:
+        jobs, launcher = _KILLED[setting]
+        command = [sys.executable, *launcher, "-m", "synthcl.cli", "generate", "--generator", str(self.generator)]
+        command += ["--num-samples", str(_SAMPLES), "--samples-per-shard", str(_PER_SHARD), "--batch-size", "16"]
+        command += ["--out", str(path), "--workers", "1", "--num-jobs", str(jobs)]
+        return [
+            subprocess.Popen([*command, "--job-index", str(i)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            for i in range(jobs)
+        ]
+
+    def _begin(self, process: subprocess.Popen[bytes], path: Path, number: int) -> float:
+        """Wait until a process has begun to write: what comes before is the import of torch."""
+        while process.poll() is None and not list(path.glob(f".synthcl/lock-{number}-of-*")):
+            time.sleep(0.001)
+        return time.monotonic()
+
+    def _victim(self, pid: int, setting: str) -> int | None:
+        """The process itself, or one of those that the launcher started."""
+        if not _KILLED[setting][1]:
+            return pid
+        ranks = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return int(self.rng.choice(ranks)) if ranks else None
+
+    def _published(self, path: Path) -> dict[str, int]:
+        """The shards and sidecars that count, with the time of their writing; all as in the uninterrupted set."""
+        found = {}
+        for sidecar in path.glob(".synthcl/0*.parquet"):
+            for file in (sidecar, path / sidecar.with_suffix(".tar").name):
+                name = str(file.relative_to(path))
+                assert file.read_bytes() == self.expected[name], f"{file} differs"
+                found[name] = file.stat().st_mtime_ns
+        return found
+
+
+def _contents(path: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(path)): p.read_bytes() for p in sorted(path.rglob("*")) if p.is_file()}
 
 
 def main() -> None:
@@ -299,7 +362,7 @@ def main() -> None:
             },
         ),
         (large, {"--num-rows": 10_000_000}),
-        (kills, {"--kills": 100}),
+        (kills, {"--kills": 100, "--seed": 0}),
     ):
         command = commands.add_parser(function.__name__, help=function.__doc__)
         command.set_defaults(function=function)

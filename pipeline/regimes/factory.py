@@ -52,7 +52,9 @@ def create_regime(
 def _offline(
     config: TrainConfig, real: RealImages, views: ViewMaker, share: Share, key: Key, total_steps: int
 ) -> OfflineRegime:
-    images = ShardImages([open_shard_set(path, where=config.where) for path in config.shards], real.store.image_size)
+    size = real.store.image_size
+    sets = [open_shard_set(path, where=config.where, mixed_size=size) for path in config.shards]
+    images = ShardImages(sets, size)
     # The order follows from what is read, and not from where it is kept meanwhile.
     order = sample_order(images, share, key, config.shards_per_window)
     store = cached(images, config.cache, real.device)

@@ -27,7 +27,9 @@ from .remote import RemoteFolder, is_url
 from .select import select_rows
 
 
-def open_shard_set(path: str | Path, *, where: str | None = None, image_size: int | None = None) -> ShardSet:
+def open_shard_set(
+    path: str | Path, *, where: str | None = None, image_size: int | None = None, mixed_size: int | None = None
+) -> ShardSet:
     """Open a complete shard set.
 
     Args:
@@ -35,6 +37,7 @@ def open_shard_set(path: str | Path, *, where: str | None = None, image_size: in
         where: an SQL condition on the columns of its sidecars and side tables, such as `hardness > 2`; only samples
             that meet it are in the set that is returned, numbered anew in the same order.
         image_size: pixels a side that the images are brought to; their own by default.
+        mixed_size: the same, for a set whose images differ in size alone.
 
     Raises:
         DataError: no set, an incomplete or damaged one, or one whose images differ in size and none is asked for.
@@ -44,6 +47,8 @@ def open_shard_set(path: str | Path, *, where: str | None = None, image_size: in
     check_complete(folder)
     index = SetIndex(folder)
     rows = None if where is None else select_rows(index, where)
+    if image_size is None and index.content.image_size is None:
+        image_size = mixed_size
     return ShardSet(index, rows=rows, image_size=image_size)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import signal
 import traceback
@@ -11,7 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from synthcl.cli import main
 from synthcl.pipeline.shards import write_shard_set
 
 SIZE = 16
@@ -131,3 +134,35 @@ def peak_memory() -> Callable[[], int]:
     reset.write_text("5")  # forget the peak so far
     before = resident("VmRSS")
     return lambda: resident("VmHWM") - before
+
+
+@pytest.fixture
+def commands_refuse(tmp_path: Path) -> Callable[..., None]:
+    """Holds `synthcl train --shards` and `synthcl shards verify` to exit code 1, a sentence, and nothing left as if
+    whole: `commands_refuse(path, "000001.tar")`, with what the sentence must name."""
+
+    def check(path: Path, named: str, *options: str, verify: bool = True) -> None:
+        run = tmp_path / "run"
+        train = [
+            "train",
+            "--data",
+            "digits",
+            "--image-size",
+            str(SIZE),
+            "--backbone",
+            "resnet10-w8",
+            "--batch-size",
+            "20",
+        ]
+        train += ["--steps", "5", "--precision", "fp32", "--out", str(run), "--shards", str(path), *options]
+        result = CliRunner().invoke(main, train)
+        assert result.exit_code == 1 and result.stdout == "", result.output
+        assert result.stderr.count("Error:") == 1 and "Traceback" not in result.output
+        assert named in " ".join(result.stderr.split()), result.stderr
+        assert not (run / "result.json").exists() and not (run / "encoder").exists()
+        if verify:
+            result = CliRunner().invoke(main, ["shards", "verify", str(path), "--decode", "--json"])
+            report = json.loads(result.stdout)
+            assert result.exit_code == 1 and not report["ok"] and report["errors"]
+
+    return check

@@ -17,11 +17,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 
+from synthcl.cli import main
 from synthcl.pipeline.errors import DataError
 from synthcl.pipeline.shards import open_shard_set
 from synthcl.pipeline.shards.adopt import index_shards
 from synthcl.pipeline.shards.finish import index_entry
+from synthcl.pipeline.shards.publish import file_sha256
 from synthcl.pipeline.shards.setfile import SetFile, read_set_file
 from synthcl.pipeline.shards.verify import verify_shard_set
 
@@ -121,7 +124,7 @@ HOSTILE_TARS: dict[str, tuple[bytes, str]] = {
 
 
 @pytest.mark.parametrize("name", HOSTILE_TARS)
-def test_hostile_tars_are_refused(tmp_path: Path, name: str) -> None:
+def test_hostile_tars_are_refused(tmp_path: Path, commands_refuse, name: str) -> None:
     data, message = HOSTILE_TARS[name]
     (tmp_path / "a.tar").write_bytes(data)
     if message is None:  # adopting reads headers alone; unpacking is what is refused
@@ -130,10 +133,14 @@ def test_hostile_tars_are_refused(tmp_path: Path, name: str) -> None:
             open_shard_set(tmp_path, image_size=8).read_views([0, 1])
         report = verify_shard_set(tmp_path, decode=True)
         assert [error.key for error in report.errors] == ["1"]
+        commands_refuse(tmp_path, "13000 x 13000")
         return
     with pytest.raises(DataError, match=message):
         index_shards(tmp_path)
     assert not list((tmp_path / ".synthcl").iterdir())
+    result = CliRunner().invoke(main, ["shards", "index", str(tmp_path)])
+    assert result.exit_code == 1 and result.stderr.count("Error:") == 1 and "Traceback" not in result.output
+    commands_refuse(tmp_path, "is no shard set")
 
 
 def test_links_in_the_folder_are_not_followed(tmp_path: Path, make_set) -> None:
@@ -190,11 +197,12 @@ def with_first(content: SetFile, **facts: object) -> SetFile:
         "-x.tar",
     ],
 )
-def test_names_in_an_index_stay_in_the_folder(make_set, name: str) -> None:
+def test_names_in_an_index_stay_in_the_folder(make_set, commands_refuse, name: str) -> None:
     path = make_set()
     rewrite(path, lambda content: with_first(content, name=name))
     with pytest.raises(DataError, match="names a shard"):
         open_shard_set(path)
+    commands_refuse(path, "names a shard")
 
 
 @pytest.mark.parametrize(
@@ -245,11 +253,26 @@ def forge_sidecar(path: Path, change: Callable[[dict[str, np.ndarray]], None], k
         ("size", 0, "images of"),
     ],
 )
-def test_offsets_outside_or_overlapping(make_set, kind: str, column: str, value: int, message: str) -> None:
+def test_offsets_outside_or_overlapping(
+    make_set, commands_refuse, kind: str, column: str, value: int, message: str
+) -> None:
     path = make_set()
     forge_sidecar(path, lambda columns: columns[column].__setitem__(5, value), kind)
     with pytest.raises(DataError, match=message):
         open_shard_set(path).read_views([0])
+    commands_refuse(path, "000000.parquet is not sound")
+
+
+def test_a_gzip_in_the_place_of_a_tar(make_set, commands_refuse) -> None:
+    """Of the right length, and with the index's checksum of the tar put right."""
+    path = make_set()
+    tar = path / "000000.tar"
+    packed = gzip.compress(tar.read_bytes())
+    tar.write_bytes(packed + bytes(tar.stat().st_size - len(packed)))
+    rewrite(path, lambda c: with_first(c, sha256=file_sha256(tar)))
+    with pytest.raises(DataError, match=r"sample '0000000000'.*000000\.tar"):
+        open_shard_set(path).read_views([0])
+    commands_refuse(path, "000000.tar")
 
 
 def test_nothing_can_hide_between_the_images_of_a_set_of_ours(make_set) -> None:
@@ -292,7 +315,7 @@ def test_sidecars_of_another_shape(make_set, change: Callable[[dict[str, np.ndar
         assert "parquet" in str(error)
 
 
-def test_a_huge_image_behind_right_checksums(make_set) -> None:
+def test_a_huge_image_behind_right_checksums(make_set, commands_refuse) -> None:
     """The set says 16 pixels; its first image, put in with all its checksums right, is of 13,000."""
     path = make_set(num_samples=1)
     data = huge_png()
@@ -310,6 +333,7 @@ def test_a_huge_image_behind_right_checksums(make_set) -> None:
         open_shard_set(path).read_views([0])
     with pytest.raises(DataError, match="13000 x 13000 pixels"):
         open_shard_set(path, image_size=8).read_views([0])
+    commands_refuse(path, "13000 x 13000 pixels", "--batch-size", "2")
 
 
 def test_an_index_that_is_too_large_is_not_read(make_set) -> None:

@@ -135,16 +135,20 @@ def test_unusual_files_are_left_to_the_general_decoder(render, kind: str) -> Non
     assert not FAST_DECODERS[kind](strange, 16)[1].any()
 
 
+def write_tar(path: Path, files: list[bytes], extensions: list[str] | None = None) -> None:
+    with tarfile.open(path, "w") as tar:
+        for i, data in enumerate(files):
+            member = tarfile.TarInfo(f"{i}.{extensions[i] if extensions else 'png'}")
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+
+
 def test_an_adopted_set_of_all_kinds_is_read_right(tmp_path: Path, render) -> None:
     images = render(np.arange(6))[:, 0]
     kinds = [("PNG", {}), ("JPEG", {"quality": 100, "subsampling": 0}), ("WEBP", {"lossless": True}), ("PNG", {})]
     kinds += [("JPEG", {"quality": 100, "subsampling": 0, "progressive": True}), ("PNG", {"compress_level": 1})]
-    with tarfile.open(tmp_path / "a.tar", "w") as file:
-        for i, (image, (kind, options)) in enumerate(zip(images, kinds, strict=True)):
-            data = encoded(image, kind, **options)
-            member = tarfile.TarInfo(f"{i}.{kind.lower()}")
-            member.size = len(data)
-            file.addfile(member, io.BytesIO(data))
+    files = [encoded(image, kind, **options) for image, (kind, options) in zip(images, kinds, strict=True)]
+    write_tar(tmp_path / "a.tar", files, [kind.lower() for kind, _ in kinds])
     index_shards(tmp_path)
     read = open_shard_set(tmp_path).read_views(range(6)).numpy()[:, 0].astype(int)
     assert (read[[0, 2, 3, 5]] == images[[0, 2, 3, 5]]).all()
@@ -205,6 +209,31 @@ def test_damage_is_named(make_set, flip, damage: str, options: dict[str, object]
     harm(path, flip)
     with pytest.raises(DataError, match=named):
         read_all(path)
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_damage_ends_a_training_before_its_first_step(make_set, flip, commands_refuse, damage: str) -> None:
+    path = make_set(num_samples=50, samples_per_shard=20)
+    harm, named = DAMAGE[damage]
+    harm(path, flip)
+    commands_refuse(path, named)
+
+
+@pytest.mark.parametrize("damage", ["flipped payload", "flipped header name", "flipped sidecar", "shard twice"])
+def test_damage_ends_a_training_at_the_read_that_meets_it(make_set, flip, commands_refuse, damage: str) -> None:
+    """Without a cache; an epoch is five steps of ten samples, so every sample is met."""
+    path = make_set(num_samples=50, samples_per_shard=20)
+    harm, named = DAMAGE[damage]
+    harm(path, flip)
+    commands_refuse(path, named, "--cache", "none", verify=False)
+
+
+def test_a_set_whose_images_differ_in_size_is_brought_to_that_of_the_training(tmp_path: Path, render) -> None:
+    write_tar(tmp_path / "a.tar", [encoded(render(np.arange(1), size=8 + i)[0, 0], "PNG") for i in range(12)])
+    index_shards(tmp_path)
+    with pytest.raises(DataError, match="pass --image-size"):
+        open_shard_set(tmp_path)
+    assert open_shard_set(tmp_path, mixed_size=6).read_views(range(12)).shape == (12, 1, 3, 6, 6)
 
 
 def test_every_byte_of_an_index_is_guarded(make_set, flip) -> None:
