@@ -232,26 +232,25 @@ def make_large(path: Path, num_rows: int, per_shard: int = 10_000) -> None:
 
 
 _SAMPLES, _PER_SHARD = 2000, 50
-_KILLED: dict[str, tuple[int, list[str]]] = {
-    "one process": (1, []),
-    "--num-jobs 2": (2, []),
-    "torchrun, 2 processes": (1, ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]),
-}
-"""How many commands fill a set together, and what each is launched by."""
+_TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "synthcl.cli"]
+_KILLED = {"one process": 1, "--num-jobs 2": 2, "torchrun, 2 processes": 1}
+"""How many commands fill a set together."""
 
 
 def kills(options: argparse.Namespace) -> dict[str, Any]:
-    """`synthcl generate` killed at random moments, as users run it, until each set is whole; all must be the same.
+    """`synthcl generate` killed at random moments, until each set is whole; all must be the same.
 
-    A moment is drawn from the time in which the command writes. Under torchrun one of its processes is killed, and
-    torchrun ends the other. Before each new start, what is published must be as in the uninterrupted set, and after it
-    the same files must still be there, untouched.
+    A moment is drawn from the time in which the command writes. The command runs in a process forked from this one,
+    since a new one would import torch for longer than it writes; under torchrun all is as users have it, and one of
+    its processes is killed, whereupon torchrun ends the other. Before each new start, what is published must be as in
+    the uninterrupted set, and after it the same files must still be there, untouched.
     """
     import torch
 
     from synthcl.generators.gan import GANGenerator
     from synthcl.generators.gan.presets import choose_preset
 
+    torch.set_num_threads(1)
     rng, rows = random.Random(options.seed), {}
     with tempfile.TemporaryDirectory() as folder:
         torch.manual_seed(0)
@@ -260,11 +259,45 @@ def kills(options: argparse.Namespace) -> dict[str, Any]:
         killer = _Killer(Path(folder), generator, rng)
         for setting in _KILLED:
             made, sets = 0, 0
-            while made < options.kills / len(_KILLED):
+            while made < (options.torchrun_kills if setting.startswith("torchrun") else options.kills / 2):
                 made += killer.fill(setting)
                 sets += 1
             rows[setting] = {"kills": made, "sets": sets, "identical": sets}
     return {"settings": rows, "kills": sum(row["kills"] for row in rows.values()), "seconds_of_writing": killer.seconds}
+
+
+class _Forked:
+    """The command in a process forked from this one; spoken to like a `subprocess.Popen`."""
+
+    def __init__(self, arguments: list[str]) -> None:
+        from synthcl.cli import main as synthcl
+
+        self.returncode: int | None = None
+        self.pid = os.fork()
+        if self.pid == 0:
+            null = os.open(os.devnull, os.O_RDWR)
+            for descriptor in (1, 2):
+                os.dup2(null, descriptor)
+            try:
+                synthcl(arguments)
+            except SystemExit as end:
+                os._exit(int(end.code or 0))
+            finally:
+                os._exit(1)
+
+    def poll(self) -> int | None:
+        return self._reap(os.WNOHANG)
+
+    def wait(self) -> int:
+        code = self._reap(0)
+        assert code is not None, "it has ended"
+        return code
+
+    def _reap(self, options: int) -> int | None:
+        if self.returncode is None:
+            pid, status = os.waitpid(self.pid, options)
+            self.returncode = os.waitstatus_to_exitcode(status) if pid else None
+        return self.returncode
 
 
 class _Killer:
@@ -307,17 +340,16 @@ class _Killer:
         shutil.rmtree(path)
         return made
 
-    def _start(self, setting: str, path: Path) -> list[subprocess.Popen[bytes]]:
-        jobs, launcher = _KILLED[setting]
-        command = [sys.executable, *launcher, "-m", "synthcl.cli", "generate", "--generator", str(self.generator)]
-        command += ["--num-samples", str(_SAMPLES), "--samples-per-shard", str(_PER_SHARD), "--batch-size", "16"]
-        command += ["--out", str(path), "--workers", "1", "--num-jobs", str(jobs)]
-        return [
-            subprocess.Popen([*command, "--job-index", str(i)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            for i in range(jobs)
-        ]
+    def _start(self, setting: str, path: Path) -> list[Any]:
+        jobs = _KILLED[setting]
+        arguments = ["generate", "--generator", str(self.generator), "--out", str(path), "--num-samples", str(_SAMPLES)]
+        arguments += ["--samples-per-shard", str(_PER_SHARD), "--batch-size", "16", "--workers", "1"]
+        if setting.startswith("torchrun"):
+            command = [sys.executable, *_TORCHRUN, *arguments]
+            return [subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)]
+        return [_Forked([*arguments, "--num-jobs", str(jobs), "--job-index", str(i)]) for i in range(jobs)]
 
-    def _begin(self, process: subprocess.Popen[bytes], path: Path, number: int) -> float:
+    def _begin(self, process: Any, path: Path, number: int) -> float:
         """Wait until a process has begun to write: what comes before is the import of torch."""
         while process.poll() is None and not list(path.glob(f".synthcl/lock-{number}-of-*")):
             time.sleep(0.001)
@@ -325,7 +357,7 @@ class _Killer:
 
     def _victim(self, pid: int, setting: str) -> int | None:
         """The process itself, or one of those that the launcher started."""
-        if not _KILLED[setting][1]:
+        if not setting.startswith("torchrun"):
             return pid
         ranks = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         return int(self.rng.choice(ranks)) if ranks else None
@@ -362,7 +394,7 @@ def main() -> None:
             },
         ),
         (large, {"--num-rows": 10_000_000}),
-        (kills, {"--kills": 100, "--seed": 0}),
+        (kills, {"--kills": 100, "--torchrun-kills": 6, "--seed": 0}),
     ):
         command = commands.add_parser(function.__name__, help=function.__doc__)
         command.set_defaults(function=function)

@@ -77,20 +77,21 @@ class LocalFolder:
             )
 
 
-def open_plain(path: Path, size: int) -> int:
-    """A descriptor of a plain file of that size, to read from.
+def open_plain(path: Path, size: int | None = None) -> int:
+    """A descriptor of a plain file, to read from; of that size if one is given.
 
     Raises:
-        DataError: it is missing, a link, unreadable or of another size.
+        DataError: it is missing, a link, no file, unreadable or of another size.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}") from None
     found = os.fstat(descriptor)
-    if not stat.S_ISREG(found.st_mode) or found.st_size != size:
+    plain = stat.S_ISREG(found.st_mode)
+    if not plain or size not in (None, found.st_size):
         os.close(descriptor)
-        _check_size(path, found.st_size if stat.S_ISREG(found.st_mode) else None, size)
+        _check_size(path, found.st_size if plain else -1, size or 0)
     return descriptor
 
 

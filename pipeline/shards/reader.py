@@ -224,7 +224,10 @@ class ShardSet:
 
 def read_checked(descriptor: int, offset: int, size: int, crc32: int, header_crc32: int) -> memoryview | str:
     """An image file whose checksum is right, or what is wrong with it."""
-    data = memoryview(os.pread(descriptor, BLOCK + size, offset - BLOCK))
+    try:
+        data = memoryview(os.pread(descriptor, BLOCK + size, offset - BLOCK))
+    except OSError as error:
+        return f"cannot be read: {error.strerror} (at byte {offset:,})"
     if len(data) != BLOCK + size:
         return "is cut short: the tar has shrunk since it was opened"
     if deflate.crc32(data[:BLOCK]) != header_crc32:

@@ -13,6 +13,7 @@ import numpy as np
 from ..data.decode import SAFE_FORMATS, decode_images
 from ..errors import DataError
 from .finish import index_entry
+from .folder import open_plain
 from .layout import HIDDEN, sample_key, sidecar_path
 from .places import Places, read_places
 from .publish import file_sha256
@@ -153,9 +154,9 @@ def _verify_images(
 ) -> Iterator[Problem]:
     """Each image against the checksums in the sidecar; a sample with several that are damaged is named once."""
     try:
-        descriptor = os.open(tar, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError as error:
-        yield Problem(shard.name, None, f"cannot read {tar}: {error.strerror}")
+        descriptor = open_plain(tar)
+    except DataError as error:
+        yield Problem(shard.name, None, str(error))
         return
     try:
         everything = [places.at(np.arange(len(keys)), view) for view in range(content.views_per_sample)]

@@ -133,7 +133,7 @@ def test_hostile_tars_are_refused(tmp_path: Path, commands_refuse, name: str) ->
             open_shard_set(tmp_path, image_size=8).read_views([0, 1])
         report = verify_shard_set(tmp_path, decode=True)
         assert [error.key for error in report.errors] == ["1"]
-        commands_refuse(tmp_path, "13000 x 13000")
+        commands_refuse(tmp_path, "13000 x 13000", "--batch-size", "4")
         return
     with pytest.raises(DataError, match=message):
         index_shards(tmp_path)

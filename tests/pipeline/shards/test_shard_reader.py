@@ -189,6 +189,10 @@ DAMAGE = {
         lambda p, flip: ((p / "000001.tar").unlink(), (p / "000001.tar").mkdir()),
         "000001.tar",
     ),
+    "shard that is a pipe": (
+        lambda p, flip: ((p / "000001.tar").unlink(), os.mkfifo(p / "000001.tar")),
+        "000001.tar",
+    ),
     "one shard too many": (lambda p, flip: shutil.copy(p / "000000.tar", p / "000009.tar"), "000009.tar"),
     "index flipped": (lambda p, flip: flip(p / ".synthcl/shardset.json", 900), "shardset.json"),
     "index cut short": (lambda p, flip: cut(p / ".synthcl/shardset.json", -5), "shardset.json"),
@@ -219,7 +223,7 @@ def test_damage_ends_a_training_before_its_first_step(make_set, flip, commands_r
     commands_refuse(path, named)
 
 
-@pytest.mark.parametrize("damage", ["flipped payload", "flipped header name", "flipped sidecar", "shard twice"])
+@pytest.mark.parametrize("damage", ["flipped payload", "flipped header name", "flipped sidecar"])
 def test_damage_ends_a_training_at_the_read_that_meets_it(make_set, flip, commands_refuse, damage: str) -> None:
     """Without a cache; an epoch is five steps of ten samples, so every sample is met."""
     path = make_set(num_samples=50, samples_per_shard=20)
@@ -270,3 +274,15 @@ def test_an_unreadable_shard_is_named(make_set, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(DataError, match=r"cannot read .*000001.tar: Permission denied"):
         shards.read_views([25])
+
+
+def test_a_disk_that_fails_is_named_with_sample_and_shard(make_set, monkeypatch: pytest.MonkeyPatch) -> None:
+    shards = open_shard_set(make_set())
+    shards.read_views([25])
+
+    def fail(*arguments: int) -> bytes:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "pread", fail)
+    with pytest.raises(DataError, match=r"sample '0000000026'.*000001.tar.* cannot be read: Input/output error"):
+        shards.read_views([26])
