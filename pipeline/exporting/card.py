@@ -24,7 +24,7 @@ def model_card(encoder: Encoder, home: Path, target: Target, loading: str) -> st
         encoder: what is exported.
         home: the run's folder, or the encoder's own where there is no run.
         target: as what it is exported.
-        loading: lines of Python that load it.
+        loading: lines of Python that load it from beside the card.
     """
     training = _training(home)
     head = {
@@ -36,7 +36,8 @@ def model_card(encoder: Encoder, home: Path, target: Target, loading: str) -> st
         f"---\n{yaml.safe_dump(head, sort_keys=False)}---",
         f"# {encoder.name}, {encoder.image_size} pixels, {_title(training)}",
         f"An image encoder: RGB images of {encoder.image_size} x {encoder.image_size} pixels to "
-        f"{encoder.num_features} features. It was trained without labels, by synthcl." + _stem_sentence(encoder),
+        f"{encoder.num_features} features. It was trained without labels, by synthcl."
+        + _stem_sentence(encoder, target),
         "## Use",
         f"```python\n{loading}\n\n{_preprocessing(encoder)}\n```",
         "## Training",
@@ -67,12 +68,13 @@ def _title(training: dict[str, Any] | None) -> str:
     return f"{result.get('learner', 'contrastive learning')}, regime `{result.get('regime', 'unknown')}`"
 
 
-def _stem_sentence(encoder: Encoder) -> str:
+def _stem_sentence(encoder: Encoder, target: Target) -> str:
+    if not has_small_stem(encoder):
+        return ""
+    mended = "" if target.library == "synthcl" else "; the lines below put it in place"
     return (
         " Its stem is the one for small images, a 3 x 3 convolution without max-pooling, which torchvision and timm do "
-        "not build; the lines below put it in place."
-        if has_small_stem(encoder)
-        else ""
+        f"not build{mended}."
     )
 
 
@@ -102,8 +104,8 @@ def _training_text(training: dict[str, Any] | None) -> str:
         "synthetic samples seen": f"{result['num_synthetic']:,}" if result.get("num_synthetic") else None,
         "steps": result.get("steps"),
         "epochs": result.get("epochs"),
-        "loss at the end": result.get("loss"),
-        "hours": round(result["seconds"] / 3600, 3) if "seconds" in result else None,
+        "loss at the end": f"{result['loss']:.4g}" if "loss" in result else None,
+        "seconds": result.get("seconds"),
         "hardware": (run.get("hardware") or {}).get("device"),
         "versions": ", ".join(f"{n} {v}" for n, v in (run.get("versions") or {}).items() if v),
     }

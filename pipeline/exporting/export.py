@@ -45,12 +45,12 @@ def export(run: str | Path, config: ExportConfig) -> dict[str, Any]:
     target = TARGETS[config.to](encoder)
     write = _writer(out, config.to)
     weights = out if out.suffix else out / WEIGHTS_FILE
-    loading = target.loading.replace("load_file(WEIGHTS)", _loading(weights)).replace("FOLDER", repr(str(out)))
+    loading = _loading(target, weights)
     settings = _settings(encoder, config.to, target)
     files = {
         "weights": _weights(encoder, settings, weights.suffix),
         "config": (json.dumps(settings, indent=2) + "\n").encode(),
-        "card": model_card(encoder, find_home(run), target, loading).encode(),
+        "card": model_card(encoder, find_home(run), target, _loading(target, Path(weights.name))).encode(),
     }
     try:
         paths = write(out, files)
@@ -124,6 +124,8 @@ def _weights(encoder: Encoder, settings: dict[str, Any], suffix: str) -> bytes:
     return save(tensors, metadata={"format": "pt", "config": json.dumps(settings)})
 
 
-def _loading(weights: Path) -> str:
+def _loading(target: Target, weights: Path) -> str:
     path = repr(str(weights))
-    return f"torch.load({path}, weights_only=True)" if weights.suffix == ".pth" else f"load_file({path})"
+    reading = f"torch.load({path}, weights_only=True)" if weights.suffix == ".pth" else f"load_file({path})"
+    lines = target.loading.replace("load_file(WEIGHTS)", reading)
+    return lines if "load_file(" in reading else lines.replace("from safetensors.torch import load_file\n", "")

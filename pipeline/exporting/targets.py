@@ -89,8 +89,16 @@ def timm_target(encoder: Encoder) -> Target:
 
 
 def safetensors_target(encoder: Encoder) -> Target:
-    """Any backbone: what synthcl itself loads."""
-    lines = ["from synthcl.pipeline import load_encoder", "", "model = load_encoder(FOLDER).backbone"]
+    """Any backbone: what synthcl itself builds. The folder is one that `load_encoder` takes too."""
+    lines = [
+        "import torch",
+        "from safetensors.torch import load_file",
+        "from synthcl.learners import create_backbone",
+        "",
+        f'model = create_backbone("{encoder.name}", image_size={encoder.image_size})',
+        "model.load_state_dict(load_file(WEIGHTS))",
+        "model.eval()",
+    ]
     return Target("synthcl", {}, "\n".join(lines))
 
 

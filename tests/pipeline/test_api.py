@@ -35,7 +35,7 @@ def test_the_tour(tmp_path, capsys):
     scores = tour.main(tmp_path)
     assert set(scores) == {"real", "offline", "online"} and all(score > 0.5 for score in scores.values())
     assert (tmp_path / "embeddings.png").exists() and (tmp_path / "encoder" / "README.md").exists()
-    assert "load_encoder" in capsys.readouterr().out
+    assert "load_state_dict" in capsys.readouterr().out
 
 
 def test_options_by_name_are_checked_like_those_of_the_command(tmp_path):

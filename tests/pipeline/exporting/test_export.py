@@ -5,6 +5,7 @@ import re
 
 import pytest
 import torch
+from PIL import Image
 from safetensors import safe_open
 
 from synthcl.learners import create_backbone
@@ -26,6 +27,7 @@ LOADED = [
     ("timm", "timm:vit_tiny_patch16_224", 32, "exported"),
     ("timm", "timm:resnet10t", 32, "exported"),
     ("safetensors", "resnet10-w8", 8, "exported"),
+    ("safetensors", "resnet10-w8", 8, "model.safetensors"),
 ]
 
 
@@ -46,17 +48,21 @@ def images(size):
 
 
 @pytest.mark.parametrize(("to", "name", "size", "out"), LOADED)
-def test_the_lines_of_the_card_load_it_and_its_features_are_the_same(tmp_path, to, name, size, out):
+def test_the_lines_of_the_card_load_it_and_its_features_are_the_same(tmp_path, monkeypatch, to, name, size, out):
     encoder = make_encoder(tmp_path / "encoder", name, size)
-    result = export(tmp_path / "encoder", ExportConfig(to=to, out=str(tmp_path / out)))
+    result = export(tmp_path / "encoder", to=to, out=str(tmp_path / out))
     card = (tmp_path / out / "README.md") if out == "exported" else (tmp_path / out).with_suffix(".md")
-    code = re.search(r"```python\n(.*?)\n\nfrom torchvision.transforms", card.read_text(), re.DOTALL)[1]
-    assert code == result["loading"]
-    scope = {}
-    exec(code, scope)
+    code = re.search(r"```python\n(.*?)```", card.read_text(), re.DOTALL)[1]
+    monkeypatch.chdir(card.parent)
+    pixels = images(size)
+    scope = {"image": Image.fromarray(pixels[0].permute(1, 2, 0).numpy())}
     with torch.no_grad():
-        features = scope["model"](normalize(to_float(images(size))))
-    torch.testing.assert_close(features, encoder(images(size)), rtol=1e-5, atol=1e-5)
+        exec(code, scope)  # the card's lines end with the features of one image
+        features = scope["model"](normalize(to_float(pixels)))
+        torch.testing.assert_close(features, encoder(pixels), rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(scope["features"], features[:1], rtol=1e-4, atol=1e-4)
+        exec(result["loading"], scope)
+        torch.testing.assert_close(scope["model"](normalize(to_float(pixels))), features, rtol=1e-5, atol=1e-5)
 
 
 def test_the_configuration_says_how_images_are_prepared(tmp_path):
