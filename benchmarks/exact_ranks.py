@@ -9,13 +9,13 @@ view, which must be *equal*; losses; and the weights at the end (learner with mo
 In these modes, 20 steps each:
 
     tethered    each step begins from the state of the single process: the difference is that of one step
-    gentle      in a row, at a twentieth of the learning rates, about what the first steps of a warm-up have
-    float64     in a row, at the learning rates of the method, everything computed in float64
+    float64     in a row, everything computed in float64
+    float32     in a row, as users train
 
-In fp32 and at full learning rates, steps in a row soon go apart, from the rounding of sums in another order: training
-blows up any difference, as `nudged` shows, a single process whose weights begin one unit in the last place off. That
-float64 stays together shows that rounding is all there is. Differences are the largest absolute ones. Processes are
-forked from this one after the imports. Prints one JSON object; the progress goes to stderr.
+In fp32 steps in a row go apart, from the rounding of sums in another order: training blows up any difference, as
+`nudged` shows, a single process whose weights begin one unit in the last place off. That float64 stays together shows
+that rounding is all there is. Differences are the largest absolute ones. Processes are forked from this one after the
+imports. Prints one JSON object; the progress goes to stderr.
 """
 
 from __future__ import annotations
@@ -39,7 +39,6 @@ import torch.distributed as dist
 from torch import Tensor
 
 from synthcl.learners import learner_names
-from synthcl.learners.registry import learner_recipe
 from synthcl.pipeline import generation, pretraining, randomness, training
 from synthcl.pipeline.checkpoint import load_checkpoint
 from synthcl.pipeline.configs.generate import GenerateConfig
@@ -50,9 +49,8 @@ from synthcl.pipeline.regimes.assembly import RealImages
 from synthcl.pipeline.views import augmentation
 
 IMPORTS = "sklearn.datasets diffusers synthcl.generators.gan.trainer synthcl.learners.backbones synthcl.learners.moco"
-MODES = ("tethered", "gentle", "float64")
-GENTLE = 0.05
-GENERATOR_LEARNING_RATE = 2e-3  # what the tiny preset takes by itself
+MODES = ("tethered", "float64", "float32")
+HEADS = {"hidden_dim": 64, "embedding_dim": 32}  # narrow ones: every step saves a checkpoint
 IMAGES = {"data": "digits", "image_size": 8, "log_every": 1}
 REGIMES: dict[str, dict[str, Any]] = {
     "real": {},
@@ -82,6 +80,7 @@ class Watcher:
         self._wrap(offline.OfflineRegime, "samples", self._offline)
         self._wrap(online.OnlineRegime, "batch", self._online)
         self._wrap(augmentation, "sample_views", self._views)
+        self._wrap(training, "create_learner", lambda original, *arguments, **o: original(*arguments, **HEADS, **o))
         if self.mode == "nudged":
             self._wrap(training, "build_learner", lambda original, *arguments: nudged(original(*arguments)))
         if self.mode == "float64":
@@ -167,16 +166,12 @@ def difference(state: dict[str, Any], other: dict[str, Any]) -> dict[str, float]
     return {n: max(float((a[k] - b[k]).abs().max()) for k in a if a[k].numel()) for n, (a, b) in nets.items()}
 
 
-def config(name: str, sources: Path, out: Path, steps: int, mode: str = "float32") -> TrainConfig:
+def config(name: str, sources: Path, out: Path, steps: int) -> TrainConfig:
     learner, regime, options = SETTINGS[name]
     chosen = {**IMAGES, "learner": learner, "backbone": "resnet10-w8", "precision": "fp32", "batch_size": 32, **options}
     chosen |= {option: _placed(value, sources) for option, value in REGIMES[regime].items()}
     if learner == "moco":
         chosen["queue_size"] = 200
-    if mode == "gentle":
-        chosen["learning_rate"] = GENTLE * learner_recipe(learner).base_learning_rate
-    if mode == "gentle" and regime == "online":
-        chosen["generator_learning_rate"] = GENTLE * GENERATOR_LEARNING_RATE
     return TrainConfig(**chosen, out=str(out), steps=steps, checkpoint_every=1, keep=steps + 1)
 
 
@@ -194,9 +189,9 @@ def in_process(rank: int, world: int, names: list[str], modes: list[str], folder
         os.environ |= {"MASTER_ADDR": "127.0.0.1", "LOCAL_WORLD_SIZE": str(world)}
         dist.init_process_group("gloo", init_method=f"file://{folder}/store{world}", rank=rank, world_size=world)
     for name in names:
-        for mode in modes if world > 1 else ("float32", "nudged", *(m for m in modes if m != "tethered")):
+        for mode in modes if world > 1 else ("float32", "nudged", "float64"):
             with Watcher(mode, folder / name / "1-float32" / "checkpoints") as watcher:
-                training.train(config(name, folder, folder / name / f"{world}-{mode}", steps, mode))
+                training.train(config(name, folder, folder / name / f"{world}-{mode}", steps))
             torch.save((watcher.steps, watcher.differences), folder / name / f"{world}-{mode}-{rank}.pt")
         if rank == 0:
             print(f"{name} in {world}", file=sys.stderr, flush=True)
@@ -260,7 +255,7 @@ def compare(folder: Path, world: int, modes: list[str], steps: int) -> dict[str,
     """One setting in `world` processes against one, in each mode."""
     results: dict[str, Any] = {"same_draws": True}
     for mode in modes if world > 1 else ("nudged",):
-        single = "float32" if mode in ("tethered", "nudged") else mode
+        single = "float64" if mode == "float64" else "float32"
         runs = [folder / f"{world}-{mode}", folder / f"1-{single}"]
         if mode == "tethered":
             each = torch.load(folder / f"{world}-{mode}-0.pt")[1]
