@@ -1,6 +1,6 @@
 """What exactness costs: a checkpoint, and randomness by counter in place of a generator with a state.
 
-    python benchmarks/exact_cost.py [--steps 30]
+    python benchmarks/exact_cost.py [--steps 12]
 
 Trains on digits at 32 pixels (resnet10-w16, 64 images a step), in the regimes `real` and `online`, SimCLR and MoCo, and
 adds up the CPU time of the steps, of all random numbers and of the order of the images in them, and of what torch's
@@ -113,7 +113,7 @@ def measure(regime: str, learner: str, steps: int, clock: Clock, folder: Path) -
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--steps", type=int, default=12)
     options = parser.parse_args()
     clock = Clock()
     for kind in STATEFUL:
