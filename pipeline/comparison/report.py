@@ -39,6 +39,8 @@ QUANTITIES = {
                         "it falls as pairs grow harder."),
     "view_similarity_synthetic": ("view similarity", "Cosine similarity between two views of one synthetic image, to "
                                   "compare that of pairs with."),
+    "knn_top1": ("kNN accuracy", "Nearest neighbours on parts of the train and test images (--eval-every): to watch a "
+                 "training by, not to judge it."),
     "margin": ("discriminator's margin", "The discriminator's score of real images less that of synthetic ones: nearer "
                "to zero is harder to tell apart. The realism that joint training must not lose."),
 }  # fmt: skip
