@@ -2,6 +2,9 @@
 
 What reads images imports torch and is loaded when it is asked for: the encoder processes import this package too, and
 must start quickly.
+
+For code of your own, `as_torch_dataset(SET)` is a `torch.utils.data.Dataset` and `as_webdataset(SET)` a
+`webdataset.WebDataset`.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .finish import ShardSetInfo
+    from .handout import as_torch_dataset, as_webdataset
     from .reader import ShardSet, open_shard_set
     from .recipe import Recipe
     from .recorder import ShardRecorder
@@ -23,6 +27,8 @@ _HOMES = {
     "ShardSet": "reader",
     "ShardSetInfo": "finish",
     "ShardStore": "store",
+    "as_torch_dataset": "handout",
+    "as_webdataset": "handout",
     "open_shard_set": "reader",
     "open_shard_store": "store",
     "write_shard_set": "writer",
@@ -34,6 +40,8 @@ __all__ = [
     "ShardSet",
     "ShardSetInfo",
     "ShardStore",
+    "as_torch_dataset",
+    "as_webdataset",
     "open_shard_set",
     "open_shard_store",
     "write_shard_set",

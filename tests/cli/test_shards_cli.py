@@ -1,6 +1,8 @@
 """`synthcl shards ...`, as users call it."""
 
+import errno
 import json
+import os
 import shutil
 import sys
 
@@ -11,6 +13,7 @@ from PIL import Image
 
 from synthcl.cli.shards import shards
 from synthcl.pipeline.shards import ShardRecorder, write_shard_set
+from synthcl.pipeline.shards.locks import PartLock
 
 
 @pytest.fixture
@@ -115,6 +118,39 @@ def test_index(run, sets):
 
 def test_score_needs_an_encoder(run, sets):
     assert "there is no run" in run("score", sets / "a", "--encoder", sets / "nothing", code=1).stderr
+
+
+@pytest.mark.parametrize("call", [2, 5, 9])
+def test_a_full_disk_is_a_sentence_and_the_same_command_completes_the_set(
+    synthcl, generator, tmp_path, monkeypatch, call
+):
+    generate = ["generate", "--generator", generator, "--num-samples", 30, "--samples-per-shard", 10, "--workers", 0]
+    synthcl(*generate, "--out", tmp_path / "whole")
+    real, calls = os.fsync, iter(range(1, 1000))
+
+    def full(descriptor):
+        if next(calls) >= call:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        result = synthcl(*generate, "--out", tmp_path / "set", code=1)
+    assert "No space left on device" in result.stderr and "same command continues" in " ".join(result.stderr.split())
+    assert not [p for p in (tmp_path / "set" / ".synthcl").iterdir() if p.name.startswith((".tmp", "lock"))]
+    synthcl(*generate, "--out", tmp_path / "set")
+    for file in (tmp_path / "whole").rglob("*"):
+        assert (
+            file.is_dir() or file.read_bytes() == (tmp_path / "set" / file.relative_to(tmp_path / "whole")).read_bytes()
+        )
+
+
+def test_a_second_writer_is_refused(synthcl, generator, tmp_path):
+    (tmp_path / "set" / ".synthcl").mkdir(parents=True)
+    with PartLock(tmp_path / "set"):
+        generate = ["generate", "--generator", generator, "--num-samples", 3, "--workers", 0, "--out", tmp_path / "set"]
+        assert "being written by another process" in " ".join(synthcl(*generate, code=1).stderr.split())
+    synthcl(*generate)
 
 
 def test_help_needs_no_torch():

@@ -12,8 +12,7 @@ import webdataset as wds
 from torch.utils.data import DataLoader
 
 from synthcl.pipeline.errors import DataError
-from synthcl.pipeline.shards import open_shard_set
-from synthcl.pipeline.shards.handout import as_torch_dataset, as_webdataset
+from synthcl.pipeline.shards import as_torch_dataset, as_webdataset, open_shard_set
 
 # WebDataset leaves files to the garbage collector.
 pytestmark = [
