@@ -12,10 +12,10 @@ In these modes, 20 steps each:
     float64     in a row, everything computed in float64
     float32     in a row, as users train
 
-In fp32 steps in a row go apart, from the rounding of sums in another order: training blows up any difference, as
-`nudged` shows, a single process whose weights begin one unit in the last place off. That float64 stays together shows
-that rounding is all there is. Differences are the largest absolute ones. Processes are forked from this one after the
-imports. Prints one JSON object; the progress goes to stderr.
+In fp32 steps in a row go apart, from the rounding of sums in another order, which training blows up: for comparison
+there is `nudged`, a single process whose weights begin one unit in the last place off. That float64 stays together
+shows that rounding is all there is. Differences are the largest absolute ones. Processes are forked from this one after
+the imports. Prints one JSON object; the progress goes to stderr.
 """
 
 from __future__ import annotations
