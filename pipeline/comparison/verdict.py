@@ -110,8 +110,9 @@ def efficiency_sentence(
         found = "does not reach, with any part of the labels, what real images alone reach with all of them"
     else:
         found = f"reaches what real images alone reach with all labels at {_part(fraction, smallest)} of them"
-    seeds = ", ".join("not reached" if part is None else _part(part, smallest) for part in by_seed)
-    return f"{regime.capitalize()} {found}, by the means over seeds (each seed on its own: {seeds})."
+    each = ", ".join("not reached" if part is None else _part(part, smallest) for part in by_seed)
+    seeds = f"each seed on its own: {each}" if any(part is not None for part in by_seed) else "nor does any seed"
+    return f"{regime.capitalize()} {found}, by the means over seeds ({seeds})."
 
 
 def _part(fraction: float, smallest: float) -> str:
