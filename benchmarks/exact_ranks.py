@@ -11,6 +11,7 @@ In these modes, 20 steps each:
     tethered    each step begins from the state of the single process: the difference is that of one step
     float64     in a row, everything computed in float64
     float32     in a row, as users train
+    slow        in a row, at a hundredth or so of the learning rates (--slow-down), as in a long warm-up
 
 In fp32 steps in a row go apart, from the rounding of sums in another order, which training blows up: for comparison
 there is `nudged`, a single process whose weights begin one unit in the last place off. That float64 stays together
@@ -38,7 +39,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from synthcl.learners import learner_names
+from synthcl.learners import learner_names, learner_recipe
 from synthcl.pipeline import generation, pretraining, randomness, training
 from synthcl.pipeline.checkpoint import load_checkpoint
 from synthcl.pipeline.configs.generate import GenerateConfig
@@ -49,7 +50,9 @@ from synthcl.pipeline.regimes.assembly import RealImages
 from synthcl.pipeline.views import augmentation
 
 IMPORTS = "sklearn.datasets diffusers synthcl.generators.gan.trainer synthcl.learners.backbones synthcl.learners.moco"
-MODES = ("tethered", "float64", "float32")
+MODES = {"tethered": "float32", "float64": "float64", "float32": "float32", "slow": "slow"}
+"""Each mode, and the single process's to compare it with."""
+GENERATOR_LEARNING_RATE = 2e-3  # the GAN's own at this size
 HEADS = {"hidden_dim": 64, "embedding_dim": 32}  # narrow ones: every step saves a checkpoint
 IMAGES = {"data": "digits", "image_size": 8, "log_every": 1}
 REGIMES: dict[str, dict[str, Any]] = {
@@ -166,12 +169,16 @@ def difference(state: dict[str, Any], other: dict[str, Any]) -> dict[str, float]
     return {n: max(float((a[k] - b[k]).abs().max()) for k in a if a[k].numel()) for n, (a, b) in nets.items()}
 
 
-def config(name: str, sources: Path, out: Path, steps: int) -> TrainConfig:
+def config(name: str, sources: Path, out: Path, steps: int, slow_down: float = 1) -> TrainConfig:
     learner, regime, options = SETTINGS[name]
     chosen = {**IMAGES, "learner": learner, "backbone": "resnet10-w8", "precision": "fp32", "batch_size": 32, **options}
     chosen |= {option: _placed(value, sources) for option, value in REGIMES[regime].items()}
     if learner == "moco":
         chosen["queue_size"] = 200
+    if slow_down > 1:
+        chosen["learning_rate"] = learner_recipe(learner).base_learning_rate / slow_down
+        if regime == "online":
+            chosen["generator_learning_rate"] = GENERATOR_LEARNING_RATE / slow_down
     return TrainConfig(**chosen, out=str(out), steps=steps, checkpoint_every=1, keep=steps + 1)
 
 
@@ -182,16 +189,19 @@ def _placed(value: Any, folder: Path) -> Any:
     return str(folder / value) if isinstance(value, str) else value
 
 
-def in_process(rank: int, world: int, names: list[str], modes: list[str], folder: Path, steps: int) -> None:
+def in_process(
+    rank: int, world: int, names: list[str], modes: list[str], folder: Path, steps: int, slow_down: float
+) -> None:
     """All the settings and modes, as one of `world` processes."""
     if world > 1:
         os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(world), "LOCAL_RANK": str(rank)}
         os.environ |= {"MASTER_ADDR": "127.0.0.1", "LOCAL_WORLD_SIZE": str(world)}
         dist.init_process_group("gloo", init_method=f"file://{folder}/store{world}", rank=rank, world_size=world)
     for name in names:
-        for mode in modes if world > 1 else ("float32", "nudged", "float64"):
+        for mode in modes if world > 1 else sorted({*map(MODES.get, modes)} | {"float32", "nudged"}):
             with Watcher(mode, folder / name / "1-float32" / "checkpoints") as watcher:
-                training.train(config(name, folder, folder / name / f"{world}-{mode}", steps))
+                slower = slow_down if mode == "slow" else 1
+                training.train(config(name, folder, folder / name / f"{world}-{mode}", steps, slower))
             torch.save((watcher.steps, watcher.differences), folder / name / f"{world}-{mode}-{rank}.pt")
         if rank == 0:
             print(f"{name} in {world}", file=sys.stderr, flush=True)
@@ -255,7 +265,7 @@ def compare(folder: Path, world: int, modes: list[str], steps: int) -> dict[str,
     """One setting in `world` processes against one, in each mode."""
     results: dict[str, Any] = {"same_draws": True}
     for mode in modes if world > 1 else ("nudged",):
-        single = "float64" if mode == "float64" else "float32"
+        single = MODES.get(mode, "float32")
         runs = [folder / f"{world}-{mode}", folder / f"1-{single}"]
         if mode == "tethered":
             each = torch.load(folder / f"{world}-{mode}-0.pt")[1]
@@ -292,6 +302,7 @@ def main() -> None:
     parser.add_argument("--only", default=",".join(SETTINGS), help="settings, by name")
     parser.add_argument("--modes", default=",".join(MODES), help="how to compare; see above")
     parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--slow-down", type=float, default=100, help="what the learning rates are divided by in `slow`")
     options = parser.parse_args()
     modes = options.modes.split(",")
     names, worlds = options.only.split(","), [int(world) for world in options.worlds.split(",")]
@@ -303,7 +314,7 @@ def main() -> None:
         for name in names:
             (folder / name).mkdir()
         for world in (1, *worlds):
-            fork(world, names, modes, folder, options.steps)
+            fork(world, names, modes, folder, options.steps, options.slow_down)
         results = {n: {w: compare(folder / n, w, modes, options.steps) for w in (1, *worlds)} for n in names}
     print(json.dumps({"steps": options.steps, "torch": torch.__version__, "settings": results}, indent=2))
 
