@@ -262,6 +262,7 @@ def kills(options: argparse.Namespace) -> dict[str, Any]:
             while made < (options.torchrun_kills if setting.startswith("torchrun") else options.kills / 2):
                 made += killer.fill(setting)
                 sets += 1
+                print(f"{setting}: {made} kills, {sets} sets, all the same", file=sys.stderr)
             rows[setting] = {"kills": made, "sets": sets, "identical": sets}
     return {"settings": rows, "kills": sum(row["kills"] for row in rows.values()), "seconds_of_writing": killer.seconds}
 
@@ -320,12 +321,10 @@ class _Killer:
         while not done:
             before = self._published(path)
             running = self._start(setting, path)
-            # Each later start has less to write, and is killed the sooner.
-            part = 1 - len(before) / (2 * _SAMPLES / _PER_SHARD)
             done = True
             for number, process in enumerate(running):
                 begun = self._begin(process, path, number)
-                moment = begun + self.rng.uniform(0, 1.2 * self.seconds * part)
+                moment = begun + self.rng.uniform(0, 1.2 * self.seconds)
                 while process.poll() is None and time.monotonic() < moment:
                     time.sleep(0.001)
                 if process.poll() is None:
