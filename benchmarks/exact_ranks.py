@@ -11,7 +11,7 @@ In these modes, 20 steps each:
     tethered    each step begins from the state of the single process: the difference is that of one step
     float64     in a row, everything computed in float64
     float32     in a row, as users train
-    slow        in a row, at a hundredth or so of the learning rates (--slow-down), as in a long warm-up
+    slow        in a row, at a thousandth of the learning rates (--slow-down), as early in a long warm-up
 
 In fp32 steps in a row go apart, from the rounding of sums in another order, which training blows up: for comparison
 there is `nudged`, a single process whose weights begin one unit in the last place off. That float64 stays together
@@ -302,7 +302,9 @@ def main() -> None:
     parser.add_argument("--only", default=",".join(SETTINGS), help="settings, by name")
     parser.add_argument("--modes", default=",".join(MODES), help="how to compare; see above")
     parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--slow-down", type=float, default=100, help="what the learning rates are divided by in `slow`")
+    parser.add_argument(
+        "--slow-down", type=float, default=1000, help="what the learning rates are divided by in `slow`"
+    )
     options = parser.parse_args()
     modes = options.modes.split(",")
     names, worlds = options.only.split(","), [int(world) for world in options.worlds.split(",")]

@@ -27,7 +27,7 @@ def test_killed_at_random_moments_a_run_is_the_undisturbed_one():
 @pytest.fixture(scope="module")
 def ranks():
     names = ["simclr-online", "byol-real"]
-    options = ["--worlds", 2, "--steps", 4, "--modes", "tethered,float64"]
+    options = ["--worlds", 2, "--steps", 4, "--modes", "tethered,float64,slow"]
     return measure("exact_ranks.py", *options, "--only", ",".join(names))
 
 
@@ -41,3 +41,4 @@ def test_two_processes_take_the_steps_of_one(ranks, setting):
     assert found["tethered"]["weights_learner"] < 1e-4
     weights = {name: value for name, value in found["float64"].items() if name.startswith("weights")}
     assert len(weights) == (4 if setting == "simclr-online" else 1) and max(weights.values()) < 1e-10
+    assert max(value for name, value in found["slow"].items() if name.startswith("weights")) < 1e-4
