@@ -13,7 +13,7 @@ Shapes: N views in this process, F features, P parts.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -47,8 +47,11 @@ def encode_in_parts(backbone: nn.Module, views: Tensor, groups: Tensor, num_part
 def _encode(backbone: nn.Module, views: Tensor) -> Tensor:
     if not torch.is_grad_enabled():
         return backbone(views)
-    contexts = lambda: (nullcontext(), _statistics_kept(backbone))  # noqa: E731
-    return checkpoint(backbone, views, use_reentrant=False, context_fn=contexts)
+
+    def first_and_second_pass() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+        return nullcontext(), _statistics_kept(backbone)
+
+    return checkpoint(backbone, views, use_reentrant=False, context_fn=first_and_second_pass)
 
 
 @contextmanager
