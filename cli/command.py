@@ -76,6 +76,7 @@ def config_options(config: type[Config]) -> Callable[[Callable], Callable]:
                 n: v for n, v in given.items() if context.get_parameter_source(n) is not ParameterSource.DEFAULT
             }
             resolved = config.from_values({**(read_yaml(file) if file else {}), **explicit})
+            resolved.check_given(explicit)
             if dry_run:
                 click.echo(write_yaml(resolved.to_dict()), nl=False)
                 return None

@@ -143,6 +143,8 @@ class GeneratorTrainer(ABC):
         *,
         images: Tensor | None = None,
         hard_gradient: Tensor | None = None,
+        hard_bound: float = 1.0,
+        bound_on: str = "images",
     ) -> dict[str, Tensor]:
         """One update of everything that learns, and of the moving average.
 
@@ -154,6 +156,9 @@ class GeneratorTrainer(ABC):
             hard_gradient: (N, 3, S, S) the gradient *of the loss that G is to minimise* with respect to `images`, to
                 be added to the trainer's own: in joint training the reversed gradient of the learner's loss. Zeros
                 change nothing, bit for bit.
+            hard_bound: the largest ratio of the norm of the hard gradient to that of the trainer's own.
+            bound_on: where the two are compared: "images", sample by sample, or "parameters", all of G's together. A
+                kind whose own gradient is not one at the images compares parameters in any case.
 
         Returns:
             Scalars to log, detached, by name.

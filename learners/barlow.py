@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from torch import Tensor, nn
 
@@ -13,6 +13,11 @@ from .precision import at_least_float32, full_precision, unit_length
 from .recipe import Recipe
 from .statistics import pair_mean, pair_product, without_diagonal
 from .validation import require_positive
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from .base import CommonOptions
 
 EPSILON = 1e-5
 """Added to variances, as by the batch normalisation of the authors' code."""
@@ -70,6 +75,8 @@ class BarlowTwins(Learner):
         source="lightly's CIFAR-10 benchmark: SGD 0.06 for a batch of 128, no warm-up",
     )
 
+    loss_of_each_view: ClassVar[bool] = False
+
     def __init__(
         self,
         backbone: nn.Module,
@@ -77,14 +84,18 @@ class BarlowTwins(Learner):
         hidden_dim: int = 2048,
         embedding_dim: int = 2048,
         off_diagonal_weight: float = 5e-3,
+        **common: Unpack[CommonOptions],
     ) -> None:
-        super().__init__()
+        super().__init__(**common)
         require_positive(hidden_dim=hidden_dim, embedding_dim=embedding_dim, off_diagonal_weight=off_diagonal_weight)
         self.off_diagonal_weight = off_diagonal_weight
         self.backbone = backbone
         self.projector = batchnorm_mlp(backbone.num_features, hidden_dim, hidden_dim, embedding_dim, output_bias=False)
 
-    def forward(self, views: Tensor, groups: Tensor) -> LearnerOutput:
-        projections = self.projector(self.encode(self.backbone, views, groups))
+    def embed(self, views: Tensor) -> Tensor:
+        return unit_length(self.projector(self.backbone(views)))
+
+    def forward(self, views: Tensor, groups: Tensor, num_real: int | None = None) -> LearnerOutput:
+        projections = self.project(self.backbone, self.projector, views, groups, num_real)
         loss, shares = barlow_twins_loss(projections, pair_views(groups), self.off_diagonal_weight)
         return LearnerOutput(loss, shares, unit_length(projections.detach()))

@@ -6,12 +6,15 @@ Shapes: N views in this process, D dimensions of an embedding.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, NamedTuple
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple, TypedDict
 
+import torch
 from torch import Tensor, nn
 
-from .parts import encode_in_parts
+from .parts import encode_in_parts, statistics_kept
 from .recipe import Recipe
+from .validation import require_positive
 
 
 class LearnerOutput(NamedTuple):
@@ -25,28 +28,92 @@ class LearnerOutput(NamedTuple):
     """(N, D) detached, of unit length: what the loss compares."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class SyntheticTerms:
+    """How the synthetic views of a batch enter the loss; the defaults treat all views alike.
+
+    Attributes:
+        weight: lambda of `L_real + lambda L_synthetic`, each the mean over its own views; None is the mean over all
+            views, as in PPCL (arXiv 2202.06464).
+        own_statistics: batch normalisation takes synthetic views by themselves, and its running statistics follow the
+            real ones alone, as the auxiliary batch normalisation of AdvProp (Xie et al. 2020, arXiv 1911.09665) does;
+            scale and shift are shared, which is ours.
+    """
+
+    weight: float | None = None
+    own_statistics: bool = False
+
+
+class CommonOptions(TypedDict, total=False):
+    """What every learner takes besides its own options; see `Learner`."""
+
+    num_parts: int
+    synthetic: SyntheticTerms | None
+
+
 class Learner(nn.Module, ABC):
     """A backbone and what trains it: projection head, loss, and whatever moves along (momentum encoder, queue).
 
     Both are `nn.Module` state (parameters and buffers), so that a learner's `state_dict` is all of it.
+
+    Args:
+        num_parts: in how many parts a batch goes through the backbone, to save memory; see `encode_in_parts`.
+        synthetic: how synthetic views enter the loss.
     """
 
     recipe: ClassVar[Recipe]
     """The optimizer settings to start from."""
 
+    loss_of_each_view: ClassVar[bool] = True
+    """Whether the loss is a mean of losses of single views, so that views can be weighted."""
+
+    temperature: float = 0.2
+    """Of the softmax over similarities: the loss's, or, where it has none, that of measures of hardness (ours)."""
+
     backbone: nn.Module
     """Images (N, 3, H, W), normalised, to features (N, F); `backbone.num_features` is F. It is what is exported and
     probed."""
 
-    num_parts: int = 1
-    """In how many parts a batch goes through the backbone, to save memory; see `encode_in_parts`."""
+    def __init__(self, *, num_parts: int = 1, synthetic: SyntheticTerms | None = None) -> None:
+        super().__init__()
+        require_positive(num_parts=num_parts)
+        self.num_parts = num_parts
+        self.synthetic = synthetic or SyntheticTerms()
+        if self.synthetic.weight is not None and not self.loss_of_each_view:
+            raise ValueError(
+                f"{type(self).__name__} cannot weight synthetic views: its loss is not a mean over views. Leave the "
+                "weight out."
+            )
 
-    def encode(self, backbone: nn.Module, views: Tensor, groups: Tensor) -> Tensor:
-        """Features (N, F) of `backbone`, the learner's own or one that follows it, in `num_parts` parts."""
-        return encode_in_parts(backbone, views, groups, self.num_parts)
+    def project(
+        self, backbone: nn.Module, head: nn.Module, views: Tensor, groups: Tensor, num_real: int | None
+    ) -> Tensor:
+        """`head(backbone(views))`, (N, D), in `num_parts` parts and with the statistics that `synthetic` asks for.
+
+        Args:
+            backbone, head: the learner's own, or those that follow them.
+            views, groups, num_real: as for `forward`.
+        """
+        if not self.synthetic.own_statistics or num_real is None or num_real == len(views):
+            return head(encode_in_parts(backbone, views, groups, self.num_parts))
+        real = head(encode_in_parts(backbone, views[:num_real], groups[:num_real], self.num_parts))
+        with statistics_kept(backbone), statistics_kept(head):
+            made = head(encode_in_parts(backbone, views[num_real:], groups[num_real:], self.num_parts))
+        return torch.cat((real, made))
+
+    def reduce(self, losses: Tensor, num_real: int | None) -> Tensor:
+        """The loss () of the losses of single views (N,), weighted as `synthetic` asks for."""
+        weight = self.synthetic.weight
+        if weight is None or num_real is None or num_real == len(losses):
+            return losses.mean()
+        return losses[:num_real].mean() + weight * losses[num_real:].mean()
 
     @abstractmethod
-    def forward(self, views: Tensor, groups: Tensor) -> LearnerOutput:
+    def embed(self, views: Tensor) -> Tensor:
+        """Embeddings (N, D) of unit length of views (N, 3, H, W), what the loss compares, with gradient."""
+
+    @abstractmethod
+    def forward(self, views: Tensor, groups: Tensor, num_real: int | None = None) -> LearnerOutput:
         """The loss of a multi-viewed batch.
 
         Args:
@@ -54,6 +121,7 @@ class Learner(nn.Module, ABC):
             groups: (N,) int64: which image or latent a view shows, unique over all processes. Views of one group are
                 each other's positives; the views of a group are all in one process and stand in the order of their
                 numbering. Groups may have different numbers of views, two or more.
+            num_real: how many of the views, the first ones, show real images; all of them if not given.
 
         Returns:
             `LearnerOutput`, for this process's views.

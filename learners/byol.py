@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,11 @@ from .pairs import pair_views
 from .precision import unit_length
 from .recipe import Recipe
 from .validation import require_fraction, require_positive
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from .base import CommonOptions
 
 
 class BYOL(Learner):
@@ -46,8 +51,9 @@ class BYOL(Learner):
         embedding_dim: int = 256,
         momentum: float = 0.99,
         final_momentum: float = 1.0,
+        **common: Unpack[CommonOptions],
     ) -> None:
-        super().__init__()
+        super().__init__(**common)
         require_positive(hidden_dim=hidden_dim, embedding_dim=embedding_dim)
         require_fraction(momentum=momentum, final_momentum=final_momentum)
         self.momentum, self.final_momentum = momentum, final_momentum
@@ -57,12 +63,15 @@ class BYOL(Learner):
         self.momentum_backbone = momentum_copy(self.backbone)
         self.momentum_projector = momentum_copy(self.projector)
 
-    def forward(self, views: Tensor, groups: Tensor) -> LearnerOutput:
-        projections = self.projector(self.encode(self.backbone, views, groups))
+    def embed(self, views: Tensor) -> Tensor:
+        return unit_length(self.projector(self.backbone(views)))
+
+    def forward(self, views: Tensor, groups: Tensor, num_real: int | None = None) -> LearnerOutput:
+        projections = self.project(self.backbone, self.projector, views, groups, num_real)
         with torch.no_grad():
-            targets = self.momentum_projector(self.encode(self.momentum_backbone, views, groups))
+            targets = self.project(self.momentum_backbone, self.momentum_projector, views, groups, num_real)
         losses = 2 - 2 * cosine_similarity(self.predictor(projections), targets[pair_views(groups).partner])
-        return LearnerOutput(losses.mean(), losses.detach(), unit_length(projections.detach()))
+        return LearnerOutput(self.reduce(losses, num_real), losses.detach(), unit_length(projections.detach()))
 
     def after_step(self, progress: float) -> None:
         """Move the momentum encoder."""

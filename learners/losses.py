@@ -32,7 +32,7 @@ def contrastive_loss(logits: Tensor, positives: Tensor, candidates: Tensor) -> T
     return log_sum - positive_sum / positives.sum(dim=1)
 
 
-def ppcl(embeddings: Tensor, groups: Tensor, temperature: float) -> Tensor:
+def ppcl(embeddings: Tensor, groups: Tensor, temperature: float, num_real: int | None = None) -> Tensor:
     """The partially pseudo-labeled contrastive loss (Wu et al. 2023, arXiv 2202.06464): SimCLR's for groups of two.
 
     `contrastive_loss` with the views of all processes as candidates, but for the view itself; views are positives when
@@ -43,6 +43,8 @@ def ppcl(embeddings: Tensor, groups: Tensor, temperature: float) -> Tensor:
         embeddings: (N, D) of unit length. N is the same in every process.
         groups: (N,) integers, unique over all processes.
         temperature: above 0.
+        num_real: where given, how many of the views, the first ones, are real, in every process; real views are then
+            compared with real ones alone.
 
     Returns:
         (N,) the loss of each of this process's views.
@@ -52,7 +54,11 @@ def ppcl(embeddings: Tensor, groups: Tensor, temperature: float) -> Tensor:
         logits = embeddings @ gather_with_gradient(embeddings).T / temperature  # (N, W * N)
         others = ~_itself(logits)
         positives = (groups[:, None] == gather(groups)[None]) & others
-        return contrastive_loss(logits, positives, others)
+        candidates = others
+        if num_real is not None:
+            column = torch.arange(logits.shape[1], device=logits.device) % len(logits)
+            candidates = others & ((column < num_real)[None] | (column[: len(logits)] >= num_real)[:, None])
+        return contrastive_loss(logits, positives, candidates)
 
 
 def queue_contrast(queries: Tensor, keys: Tensor, groups: Tensor, queue: Tensor, temperature: float) -> Tensor:

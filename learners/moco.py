@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,11 @@ from .momentum import cosine_momentum, follow, momentum_copy
 from .precision import unit_length
 from .recipe import Recipe
 from .validation import require_fraction, require_positive
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from .base import CommonOptions
 
 
 class MoCo(Learner):
@@ -60,8 +65,9 @@ class MoCo(Learner):
         temperature: float = 0.1,
         momentum: float = 0.99,
         final_momentum: float | None = None,
+        **common: Unpack[CommonOptions],
     ) -> None:
-        super().__init__()
+        super().__init__(**common)
         self.momentum = momentum
         self.final_momentum = momentum if final_momentum is None else final_momentum
         require_positive(
@@ -77,14 +83,17 @@ class MoCo(Learner):
         self.register_buffer("queue_position", torch.zeros((), dtype=torch.int64))
         self._new_keys: list[tuple[Tensor, Tensor]] = []  # of this step: keys (N, D) and their groups (N,)
 
-    def forward(self, views: Tensor, groups: Tensor) -> LearnerOutput:
-        queries = unit_length(self.head(self.encode(self.backbone, views, groups)))
+    def embed(self, views: Tensor) -> Tensor:
+        return unit_length(self.head(self.backbone(views)))
+
+    def forward(self, views: Tensor, groups: Tensor, num_real: int | None = None) -> LearnerOutput:
+        queries = unit_length(self.project(self.backbone, self.head, views, groups, num_real))
         with torch.no_grad():
-            keys = unit_length(self.momentum_head(self.encode(self.momentum_backbone, views, groups)))
+            keys = unit_length(self.project(self.momentum_backbone, self.momentum_head, views, groups, num_real))
         losses = queue_contrast(queries, keys, groups, self.queue, self.temperature)
         if self.training and torch.is_grad_enabled():
             self._new_keys.append((keys, groups))
-        return LearnerOutput(losses.mean(), losses.detach(), queries.detach())
+        return LearnerOutput(self.reduce(losses, num_real), losses.detach(), queries.detach())
 
     @torch.no_grad()
     def after_step(self, progress: float) -> None:

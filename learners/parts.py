@@ -49,14 +49,14 @@ def _encode(backbone: nn.Module, views: Tensor) -> Tensor:
         return backbone(views)
 
     def first_and_second_pass() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-        return nullcontext(), _statistics_kept(backbone)
+        return nullcontext(), statistics_kept(backbone)
 
     return checkpoint(backbone, views, use_reentrant=False, context_fn=first_and_second_pass)
 
 
 @contextmanager
-def _statistics_kept(module: nn.Module) -> Iterator[None]:
-    """Within it, running statistics of batch normalisation stay: the second forward pass has nothing new to tell."""
+def statistics_kept(module: nn.Module) -> Iterator[None]:
+    """Within it, running statistics of batch normalisation stay as they are; statistics of the batch still serve."""
     tracking = [m for m in module.modules() if getattr(m, "track_running_stats", False)]
     kept = [(m, m.momentum, m.num_batches_tracked.clone()) for m in tracking]
     for m in tracking:

@@ -13,7 +13,7 @@ from .recipe import Recipe
 if TYPE_CHECKING:
     from torch import nn
 
-    from .base import Learner
+    from .base import Learner, SyntheticTerms
 
 LEARNERS = {
     "simclr": ".simclr:SimCLR",
@@ -56,12 +56,20 @@ def learner_recipe(name: str) -> Recipe:
     return _learner_class(name).recipe
 
 
-def create_learner(name: str, backbone: nn.Module, **options: Any) -> Learner:
+def create_learner(
+    name: str,
+    backbone: nn.Module,
+    *,
+    num_parts: int = 1,
+    synthetic: SyntheticTerms | None = None,
+    **options: Any,
+) -> Learner:
     """A learner around `backbone`, with fresh weights drawn from torch's global generator.
 
     Args:
         name: one of `learner_names()`.
         backbone: images (N, 3, H, W) to features (N, F), with `num_features` = F.
+        num_parts, synthetic: see `Learner`.
         options: those of `learner_options(name)`.
 
     Raises:
@@ -72,7 +80,7 @@ def create_learner(name: str, backbone: nn.Module, **options: Any) -> Learner:
     for option in options:
         if option not in known:
             raise ValueError(f"{name} has no option {option!r}{_hint(option, known)}. It has: {', '.join(known)}.")
-    return learner_class(backbone, **options)
+    return learner_class(backbone, num_parts=num_parts, synthetic=synthetic, **options)
 
 
 def create_backbone(name: str, *, image_size: int) -> nn.Module:

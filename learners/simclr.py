@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from torch import Tensor, nn
 
@@ -12,6 +12,11 @@ from .losses import ppcl
 from .precision import unit_length
 from .recipe import Recipe
 from .validation import require_positive
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from .base import CommonOptions
 
 
 class SimCLR(Learner):
@@ -23,6 +28,8 @@ class SimCLR(Learner):
             `num_features`, 128 and 0.5.
         embedding_dim: D.
         temperature: of the softmax.
+        synthetic_negatives: whether a real view is compared with synthetic ones; without, as in CLSP (Wu et al. 2023),
+            synthetic images push no real image away. Synthetic views are compared with all others in any case.
     """
 
     recipe: ClassVar[Recipe] = Recipe(
@@ -32,15 +39,27 @@ class SimCLR(Learner):
     )
 
     def __init__(
-        self, backbone: nn.Module, *, hidden_dim: int = 2048, embedding_dim: int = 256, temperature: float = 0.2
+        self,
+        backbone: nn.Module,
+        *,
+        hidden_dim: int = 2048,
+        embedding_dim: int = 256,
+        temperature: float = 0.2,
+        synthetic_negatives: bool = True,
+        **common: Unpack[CommonOptions],
     ) -> None:
-        super().__init__()
+        super().__init__(**common)
         require_positive(hidden_dim=hidden_dim, embedding_dim=embedding_dim, temperature=temperature)
         self.backbone = backbone
         self.head = mlp(backbone.num_features, hidden_dim, embedding_dim)
         self.temperature = temperature
+        self.synthetic_negatives = synthetic_negatives
 
-    def forward(self, views: Tensor, groups: Tensor) -> LearnerOutput:
-        embeddings = unit_length(self.head(self.encode(self.backbone, views, groups)))
-        losses = ppcl(embeddings, groups, self.temperature)
-        return LearnerOutput(losses.mean(), losses.detach(), embeddings.detach())
+    def embed(self, views: Tensor) -> Tensor:
+        return unit_length(self.head(self.backbone(views)))
+
+    def forward(self, views: Tensor, groups: Tensor, num_real: int | None = None) -> LearnerOutput:
+        embeddings = unit_length(self.project(self.backbone, self.head, views, groups, num_real))
+        apart = None if self.synthetic_negatives else num_real
+        losses = ppcl(embeddings, groups, self.temperature, apart)
+        return LearnerOutput(self.reduce(losses, num_real), losses.detach(), embeddings.detach())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from torch import Tensor, nn
 
@@ -13,6 +13,11 @@ from .pairs import pair_views
 from .precision import unit_length
 from .recipe import Recipe
 from .validation import require_positive
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from .base import CommonOptions
 
 
 class SimSiam(Learner):
@@ -34,9 +39,15 @@ class SimSiam(Learner):
     )
 
     def __init__(
-        self, backbone: nn.Module, *, hidden_dim: int = 2048, embedding_dim: int = 2048, predictor_dim: int = 512
+        self,
+        backbone: nn.Module,
+        *,
+        hidden_dim: int = 2048,
+        embedding_dim: int = 2048,
+        predictor_dim: int = 512,
+        **common: Unpack[CommonOptions],
     ) -> None:
-        super().__init__()
+        super().__init__(**common)
         require_positive(hidden_dim=hidden_dim, embedding_dim=embedding_dim, predictor_dim=predictor_dim)
         self.backbone = backbone
         self.projector = batchnorm_mlp(
@@ -44,8 +55,11 @@ class SimSiam(Learner):
         )
         self.predictor = batchnorm_mlp(embedding_dim, predictor_dim, embedding_dim)
 
-    def forward(self, views: Tensor, groups: Tensor) -> LearnerOutput:
-        projections = self.projector(self.encode(self.backbone, views, groups))
+    def embed(self, views: Tensor) -> Tensor:
+        return unit_length(self.projector(self.backbone(views)))
+
+    def forward(self, views: Tensor, groups: Tensor, num_real: int | None = None) -> LearnerOutput:
+        projections = self.project(self.backbone, self.projector, views, groups, num_real)
         targets = projections.detach()[pair_views(groups).partner]
         losses = -cosine_similarity(self.predictor(projections), targets)
-        return LearnerOutput(losses.mean(), losses.detach(), unit_length(projections.detach()))
+        return LearnerOutput(self.reduce(losses, num_real), losses.detach(), unit_length(projections.detach()))

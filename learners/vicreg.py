@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -14,6 +14,11 @@ from .precision import at_least_float32, full_precision, unit_length
 from .recipe import Recipe
 from .statistics import num_pairs, pair_mean, pair_product, without_diagonal
 from .validation import require_positive
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from .base import CommonOptions
 
 EPSILON = 1e-4
 """Added to variances (eq. 2)."""
@@ -95,6 +100,8 @@ class VICReg(Learner):
         source="the rate is ours, for SGD: the method is published with LARS, and 0.12 for 96 images diverges",
     )
 
+    loss_of_each_view: ClassVar[bool] = False
+
     def __init__(
         self,
         backbone: nn.Module,
@@ -104,8 +111,9 @@ class VICReg(Learner):
         invariance_weight: float = 25.0,
         variance_weight: float = 25.0,
         covariance_weight: float = 1.0,
+        **common: Unpack[CommonOptions],
     ) -> None:
-        super().__init__()
+        super().__init__(**common)
         self.weights = Weights(invariance_weight, variance_weight, covariance_weight)
         require_positive(hidden_dim=hidden_dim, embedding_dim=embedding_dim)
         require_positive(
@@ -114,7 +122,10 @@ class VICReg(Learner):
         self.backbone = backbone
         self.projector = batchnorm_mlp(backbone.num_features, hidden_dim, hidden_dim, embedding_dim, output_bias=False)
 
-    def forward(self, views: Tensor, groups: Tensor) -> LearnerOutput:
-        projections = self.projector(self.encode(self.backbone, views, groups))
+    def embed(self, views: Tensor) -> Tensor:
+        return unit_length(self.projector(self.backbone(views)))
+
+    def forward(self, views: Tensor, groups: Tensor, num_real: int | None = None) -> LearnerOutput:
+        projections = self.project(self.backbone, self.projector, views, groups, num_real)
         loss, shares = vicreg_loss(projections, pair_views(groups), self.weights)
         return LearnerOutput(loss, shares, unit_length(projections.detach()))

@@ -15,7 +15,7 @@ import functools
 import shlex
 import types
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import MISSING, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,8 @@ class OptionInfo:
     metavar: str | None = None
     may_change: bool = False
     """Whether a run may be continued with another value: its length, its logging, where it computes."""
+    concerns: tuple[str, ...] = ()
+    """The regimes that the option means something in; () is all of them."""
 
 
 def option(default: Any = MISSING, *, help: str, **info: Any) -> Any:
@@ -114,6 +116,19 @@ class Config:
             if f.default is MISSING and f.default_factory is MISSING and values.get(name) is None:
                 raise UsageError(f"Missing option '{flag(name)}': {f.metadata['option'].help}")
         return cls(**values)
+
+    def check_given(self, names: Iterable[str]) -> None:
+        """Refuse options that mean nothing beside the others; called with those that the user typed.
+
+        An option left at its default is no statement of the user's unless it was typed, which only the command line
+        knows. Other values are checked when the config is made.
+
+        Args:
+            names: the options on the command line.
+
+        Raises:
+            UsageError: an option that would be ignored.
+        """
 
     def to_dict(self) -> dict[str, Any]:
         """Names and values, as `config.yaml` has them."""

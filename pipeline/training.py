@@ -15,6 +15,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from ..learners import Learner, convert_sync_batchnorm, create_backbone, create_learner
+from ..learners.base import SyntheticTerms
 from .checkpoint import Stateful
 from .configs.train import TrainConfig
 from .data import ImageStore, cached, open_images
@@ -28,7 +29,7 @@ from .options import takes_options
 from .randomness import Key
 from .regimes.assembly import RealImages, ViewMaker
 from .regimes.base import Regime, Share
-from .regimes.factory import create_regime, recording
+from .regimes.setup import RegimeSetup, build_regime
 from .run import RunFolder, open_run
 from .trackers import check_trackers, open_trackers
 from .views import Augmentation
@@ -89,14 +90,15 @@ class TrainingStep:
         batch = self.regime.batch(step)
         views = batch.views.contiguous(memory_format=torch.channels_last)
         with self.accelerator.autocast():
-            output = self.learner(views, batch.groups)
+            output = self.learner(views, batch.groups, batch.num_real)
         self.accelerator.backward(output.loss)
         scaler = self.accelerator.scaler
         loss_scale = scaler.get_scale() if scaler is not None else 1.0
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.inner.after_step((step + 1) / self.schedule.total_steps)
-        metrics = self.regime.feedback(step, batch, output, loss_scale=loss_scale)
+        with self.accelerator.autocast():
+            metrics = self.regime.feedback(step, batch, output, self.inner, loss_scale=loss_scale)
         return {"loss": output.loss.detach(), "learning_rate": torch.tensor(learning_rate), **metrics}
 
 
@@ -111,29 +113,36 @@ def train(config: TrainConfig) -> dict[str, Any]:
     check_trackers(config.tracker)
     accelerator = create_accelerator(config.precision)
     key = Key.from_seed(config.seed)
-    store = open_images(config.data, image_size=config.image_size, split="train", data_root=config.data_root)
+    # Images are decoded when the first is read: after everything has been checked.
+    opened = open_images(config.data, image_size=config.image_size, split="train", data_root=config.data_root)
+    store = cached(opened, config.cache, accelerator.device)
     share = Share(config.batch_size, accelerator.process_index, accelerator.num_processes)
     share.check_parts(config.accumulate)
     real = RealImages.create(store, share, key, accelerator.device)
     steps = config.steps or config.epochs * real.steps_per_epoch
     torch.manual_seed(config.seed)
     learner = build_learner(config, store.image_size)
-    regime = create_regime(config, real, view_maker(config, store, key), key, accelerator, steps)
+    setup = RegimeSetup(
+        config=config,
+        real=real,
+        views=view_maker(config, store, key),
+        key=key,
+        accelerator=accelerator,
+        total_steps=steps,
+    )
+    regime = build_regime(setup)
     knn = online_knn(config, store, accelerator)
     run = open_run(config.out, "train", config, main_process=accelerator.is_main_process)
     accelerator.wait_for_everyone()
     if run.result is not None and run.result["steps"] == steps:
         return run.result
-    # Only now, when everything has been checked, the images are decoded.
-    regime.real = real.with_store(cached(store, config.cache, accelerator.device))
-    knn = knn and knn.with_images(regime.real.store, config.cache)
     step = _prepare(config, accelerator, learner, regime, real.steps_per_epoch, steps)
 
     def encoder() -> Encoder:
         return Encoder(step.inner.backbone, config.backbone, store.image_size)
 
     with (
-        recording(config, regime, accelerator.is_main_process),
+        regime.open(),
         open_trackers(config.tracker, run, config, main_process=accelerator.is_main_process) as trackers,
     ):
         seconds = run_loop(
@@ -178,7 +187,15 @@ def online_knn(config: TrainConfig, store: ImageStore, accelerator: Accelerator)
     if config.eval_every is None:
         return None
     precision = "bf16" if accelerator.mixed_precision == "bf16" else "fp32"
-    return OnlineKnn.open(store, config.data, config.seed, accelerator.device, precision, config.data_root)
+    return OnlineKnn.open(
+        store,
+        config.data,
+        config.seed,
+        accelerator.device,
+        precision,
+        cache=config.cache,
+        data_root=config.data_root,
+    )
 
 
 def save_snapshot(regime: Regime, path: Path) -> None:
@@ -197,20 +214,28 @@ def build_learner(config: TrainConfig, image_size: int) -> Learner:
     Raises:
         UsageError: an unknown backbone, or an option that the learner does not have.
     """
-    options = {"temperature": config.temperature, "queue_size": config.queue_size}
+    options = {
+        "temperature": config.temperature,
+        "queue_size": config.queue_size,
+        "synthetic_negatives": None if config.synthetic_negatives else False,
+    }
     try:
         backbone = create_backbone(config.backbone, image_size=image_size)
-        learner = create_learner(config.learner, backbone, **{n: v for n, v in options.items() if v is not None})
+        return create_learner(
+            config.learner,
+            backbone,
+            num_parts=config.accumulate,
+            synthetic=SyntheticTerms(weight=config.synthetic_weight, own_statistics=config.separate_batchnorm),
+            **{name: value for name, value in options.items() if value is not None},
+        )
     except ValueError as error:
         raise UsageError(str(error)) from None
-    learner.num_parts = config.accumulate
-    return learner
 
 
 def view_maker(config: TrainConfig, store: ImageStore, key: Key) -> ViewMaker:
     """The views that the options name."""
     preset = config.views or default_preset(config.learner, store.image_size, source=config.data)
-    return ViewMaker(Augmentation(preset, store.image_size), key)
+    return ViewMaker(Augmentation(preset, store.image_size), key, config.views_per_image)
 
 
 def _prepare(

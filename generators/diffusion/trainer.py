@@ -38,8 +38,6 @@ class DiffusionTrainer(GeneratorTrainer):
         weight_decay: AdamW's.
         snr_gamma: of the min-SNR weights; 5 as in the paper.
         gradient_clip: the largest norm of the denoising gradient; 1 is ours, and usual.
-        hardness_clip: the largest norm of the learner's gradient on G's weights, as a multiple of the denoising
-            gradient's (ours): it grows steeply with the number of sampling steps that carry it.
         ema_decay: of G's moving average, a step.
         ema_warmup: ramp the decay up from 0, for a fresh G; a G and an average that start equal need none.
         flip: mirror half of the images, left to right. Not for digits or text.
@@ -63,7 +61,6 @@ class DiffusionTrainer(GeneratorTrainer):
         weight_decay: float = 0.0,
         snr_gamma: float = 5.0,
         gradient_clip: float = 1.0,
-        hardness_clip: float = 1.0,
         ema_decay: float = 0.999,
         ema_warmup: bool = True,
         flip: bool = False,
@@ -78,7 +75,7 @@ class DiffusionTrainer(GeneratorTrainer):
         self.generator = generator.to(device).train()
         self.ema = _average_of(self.generator)
         self.learning_rate, self.warmup_steps = learning_rate, warmup_steps
-        self.snr_gamma, self.gradient_clip, self.hardness_clip = snr_gamma, gradient_clip, hardness_clip
+        self.snr_gamma, self.gradient_clip = snr_gamma, gradient_clip
         self.ema_decay, self.flip, self.synchronise = ema_decay, flip, synchronise
         self.alphas_cumprod = generator.alphas_cumprod.to(self.generator.device)
         names = [name for name, parameter in self.generator.named_parameters() if parameter.requires_grad]
@@ -133,14 +130,21 @@ class DiffusionTrainer(GeneratorTrainer):
         return cls(generator, **{**defaults, **options})
 
     def step(
-        self, real: Tensor, draws: Draws, *, images: Tensor | None = None, hard_gradient: Tensor | None = None
+        self,
+        real: Tensor,
+        draws: Draws,
+        *,
+        images: Tensor | None = None,
+        hard_gradient: Tensor | None = None,
+        hard_bound: float = 1.0,
+        bound_on: str = "parameters",
     ) -> dict[str, Tensor]:
         """One update of the network, then one of the average. See `GeneratorTrainer.step`."""
         _check_images(real, images, hard_gradient)
         hard = None if hard_gradient is None else self._hard_gradients(images, hard_gradient)
         metrics = self._denoising_gradients(real, draws)
         if hard is not None:
-            metrics |= self._add(hard, metrics["gradient_realism"].clamp(max=self.gradient_clip))
+            metrics |= self._add(hard, metrics["gradient_realism"].clamp(max=self.gradient_clip), hard_bound)
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate * min(1.0, (self.num_steps + 1) / max(self.warmup_steps, 1))
         self.optimizer.step()
@@ -173,11 +177,11 @@ class DiffusionTrainer(GeneratorTrainer):
         norm = nn.utils.clip_grad_norm_(self.trained.parameters(), self.gradient_clip)
         return {"loss_generator": loss.detach(), "gradient_realism": norm}
 
-    def _add(self, hard: list[Tensor], realism_norm: Tensor) -> dict[str, Tensor]:
-        """Add the learner's gradient, shortened to at most `hardness_clip` times the denoising gradient."""
+    def _add(self, hard: list[Tensor], realism_norm: Tensor, bound: float) -> dict[str, Tensor]:
+        """Add the learner's gradient, shortened to at most `bound` times the denoising gradient."""
         norm = nn.utils.get_total_norm(hard)
         tiny = torch.finfo(norm.dtype).tiny
-        scale = (self.hardness_clip * realism_norm / norm.clamp(min=tiny)).clamp(max=1)  # NaN stays NaN, to stop at
+        scale = (bound * realism_norm / norm.clamp(min=tiny)).clamp(max=1)  # NaN stays NaN, to stop at
         for parameter, gradient in zip(self.trained.parameters(), hard, strict=True):
             parameter.grad.add_(gradient * scale)
         return {"hard_ratio": norm / realism_norm.clamp(min=tiny), "hard_clipped": (scale < 1).float()}

@@ -2,8 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
+
+
+@dataclass(frozen=True)
+class HardGradient:
+    """What G is to descend besides its own loss.
+
+    Attributes:
+        gradient: (N, 3, S, S) at its images.
+        bound: the largest ratio of its norm to the realism gradient's.
+        bound_on: where that ratio is taken, "images" or "parameters".
+    """
+
+    gradient: Tensor
+    bound: float
+    bound_on: str = "images"
 
 
 def join_gradients(realism: Tensor, hard: Tensor, bound: float) -> tuple[Tensor, dict[str, Tensor]]:
@@ -28,3 +46,27 @@ def join_gradients(realism: Tensor, hard: Tensor, bound: float) -> tuple[Tensor,
     ratio = hard_norm / realism_norm.clamp(min=tiny)
     metrics = {"hard_ratio": ratio.mean(), "hard_clipped": (scale < 1).float().mean()}
     return realism + hard * scale[:, None, None, None], metrics
+
+
+def join_parameter_gradients(
+    realism: Sequence[Tensor], hard: Sequence[Tensor], bound: float
+) -> tuple[list[Tensor], dict[str, Tensor]]:
+    """realism + hard over all parameters of G, with the hard part shortened to at most `bound` times the realism part.
+
+    A bound below 1 leaves every step of G one that descends its realism loss, to first order. That is not so of a bound
+    on each image's gradients: over a batch of M, what the hard gradients have in common adds up as M, and realism
+    gradients, which point each its own way, as the root of M.
+
+    Args:
+        realism: the gradient of G's own loss, by parameter.
+        hard: the gradient of what else G is to minimise, likewise.
+        bound: the largest ratio of norms, at least 0.
+
+    Returns:
+        The joined gradients, and scalars: the ratio of norms before the bound, and whether it was shortened.
+    """
+    realism_norm, hard_norm = (torch.nn.utils.get_total_norm(list(gradients)) for gradients in (realism, hard))
+    tiny = torch.finfo(realism_norm.dtype).tiny
+    scale = (bound * realism_norm / hard_norm.clamp(min=tiny)).clamp(max=1)
+    metrics = {"hard_ratio": hard_norm / realism_norm.clamp(min=tiny), "hard_clipped": (scale < 1).float()}
+    return [r + h * scale for r, h in zip(realism, hard, strict=True)], metrics

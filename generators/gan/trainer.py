@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ..base import Draws, GeneratorTrainer, Synchronise, no_synchronisation
 from ..ema import MovingAverage, frozen_copy
 from .diffaugment import NUM_PARAMETERS, check_policy, diffaugment
-from .hard_gradient import join_gradients
+from .hard_gradient import HardGradient, join_gradients, join_parameter_gradients
 from .losses import discriminator_loss, generator_loss, gradient_penalties
 from .networks import GANDiscriminator, GANGenerator
 from .presets import choose_preset
@@ -45,7 +45,6 @@ class GANTrainer(GeneratorTrainer):
         ema_warmup: ramp the decay up from 0, for a fresh G; a G and an average that start equal need none.
         augment: DiffAugment's parts, of colour, translation and cutout, or "none". Short runs came further without
             colour, on digits (two seeds) and on CIFAR-10 (one); long runs are untried.
-        hardness_clip: the largest ratio of hard to realism gradient of a sample's image (ours; see `join_gradients`).
         bf16: compute the residual stages' convolutions in bf16.
         synchronise: averages gradients over processes.
     """
@@ -65,7 +64,6 @@ class GANTrainer(GeneratorTrainer):
         ema_decay: float = 0.999,
         ema_warmup: bool = True,
         augment: str = "translation,cutout",
-        hardness_clip: float = 1.0,
         bf16: bool = False,
         synchronise: Synchronise = no_synchronisation,
     ) -> None:
@@ -79,7 +77,7 @@ class GANTrainer(GeneratorTrainer):
             raise ValueError(f"penalty_every must be at least 1, not {penalty_every}")
         self.gamma, self.penalty_every = gamma, penalty_every
         self.ema_decay = ema_decay
-        self.augment, self.hardness_clip, self.synchronise = check_policy(augment), hardness_clip, synchronise
+        self.augment, self.synchronise = check_policy(augment), synchronise
         if learning_rate is None:
             learning_rate = default_learning_rate(generator.config.widths)
         self.optimizers = {
@@ -117,7 +115,14 @@ class GANTrainer(GeneratorTrainer):
         return cls(generator, discriminator, **{"ema_warmup": False, **options})
 
     def step(
-        self, real: Tensor, draws: Draws, *, images: Tensor | None = None, hard_gradient: Tensor | None = None
+        self,
+        real: Tensor,
+        draws: Draws,
+        *,
+        images: Tensor | None = None,
+        hard_gradient: Tensor | None = None,
+        hard_bound: float = 1.0,
+        bound_on: str = "images",
     ) -> dict[str, Tensor]:
         """One update of D, then one of G against the new D on the same images, then one of the average.
 
@@ -131,7 +136,8 @@ class GANTrainer(GeneratorTrainer):
                 images = self.generator(latents)
             _check_images(real, images, hard_gradient)
             metrics = self._update_discriminator(real, images.detach(), uniform[:, :2])
-            metrics |= self._update_generator(real, images, hard_gradient, uniform[:, 2:])
+            hard = None if hard_gradient is None else HardGradient(hard_gradient, hard_bound, bound_on)
+            metrics |= self._update_generator(real, images, hard, uniform[:, 2:])
         self.average.update(self.num_steps, self.ema_decay)
         self.num_steps += 1
         return metrics
@@ -153,7 +159,7 @@ class GANTrainer(GeneratorTrainer):
         return metrics
 
     def _update_generator(
-        self, real: Tensor, images: Tensor, hard_gradient: Tensor | None, uniform: Tensor
+        self, real: Tensor, images: Tensor, hard: HardGradient | None, uniform: Tensor
     ) -> dict[str, Tensor]:
         with torch.no_grad():
             real_logits = self.discriminator(self._see(real, uniform[:, 0]))
@@ -163,10 +169,28 @@ class GANTrainer(GeneratorTrainer):
         # Of each sample's own loss, and their mean: the same for any number of processes.
         norms = len(gradient) * torch.linalg.vector_norm(gradient.flatten(1), dim=1)
         metrics = {"loss_generator": loss.detach(), "gradient_realism": norms.mean()}
-        if hard_gradient is not None:
-            gradient, joined = join_gradients(gradient, hard_gradient, self.hardness_clip)
+        if hard is not None and hard.bound_on == "parameters":
+            return metrics | self._apply_within(images, gradient, hard)
+        if hard is not None:
+            gradient, joined = join_gradients(gradient, hard.gradient, hard.bound)
             metrics |= joined
         self._apply("generator", images, gradient)
+        return metrics
+
+    def _apply_within(self, images: Tensor, realism: Tensor, hard: HardGradient) -> dict[str, Tensor]:
+        """Move G by both gradients, bounded where they meet, in its parameters: one more pass back through G."""
+        parameters = list(self.generator.parameters())
+        self.optimizers["generator"].zero_grad(set_to_none=True)
+        images.backward(hard.gradient, retain_graph=True)
+        self.synchronise(parameters)
+        pushed = [p.grad for p in parameters]
+        self.optimizers["generator"].zero_grad(set_to_none=True)
+        images.backward(realism)
+        self.synchronise(parameters)
+        joined, metrics = join_parameter_gradients([p.grad for p in parameters], pushed, hard.bound)
+        for parameter, gradient in zip(parameters, joined, strict=True):
+            parameter.grad = gradient
+        self.optimizers["generator"].step()
         return metrics
 
     def _see(self, images: Tensor, uniform: Tensor) -> Tensor:

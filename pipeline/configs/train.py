@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ...learners import learner_names
 from ..errors import UsageError
-from ..options import option
+from ..options import default_of, flag, option
+from ..regimes.table import BASELINE, DRAWN, JOINT, REGIMES, SYNTHETIC
 from ..views.presets import PRESETS
 from . import common
 from .sampling import SamplingConfig
@@ -19,38 +22,99 @@ class TrainingConfig(SamplingConfig):
     data: str = common.data_option()
     out: str = option(help="Folder of the run.", metavar="DIR", may_change=True)
 
-    synthetic_ratio: float = option(0.5, help="Latents a real image: 0.5 is one for two images.", above=0)
-
-    hard: bool = option(
-        True, help="--online: samples that are hard for the learner (its loss, reversed, reaches the generator)."
+    views_per_image: int = option(
+        2, help="Views of each image in a step, real or synthetic; all of an image's views are positives.", minimum=2,
+        maximum=16,
+    )  # fmt: skip
+    synthetic_ratio: float = option(
+        0.5, help="Latents a real image: 0.5 is one for two images.", above=0, concerns=SYNTHETIC
     )
-    pairs: bool = option(True, help="--online: positive pairs from the generator and its moving average.")
-    hard_weight: float = option(1.0, help="--online: weight of the reversed gradient. Ours.", minimum=0)
-    hard_ramp: float = option(
-        0.1, help="--online: part of training over which that weight rises from 0. Ours.", minimum=0, maximum=1
+    synthetic_weight: float | None = option(
+        None,
+        help="Weight of the mean loss of synthetic views beside the mean loss of real ones; if not given, one mean "
+        "over all views.",
+        minimum=0,
+        concerns=SYNTHETIC,
+    )
+    synthetic_negatives: bool = option(
+        True, help="Compare real views with synthetic ones too, as negatives (simclr).", concerns=SYNTHETIC
+    )
+    separate_batchnorm: bool = option(
+        False,
+        help="Normalise synthetic views by themselves; running statistics follow the real ones.",
+        concerns=SYNTHETIC,
+    )
+
+    pairs: bool = option(
+        True,
+        help="Two similar images of each latent, mutual positives: of the generator and its moving average (online), "
+        "or of two latents near each other (fresh).",
+        concerns=DRAWN,
+    )
+    pair_strength: float | None = option(
+        None,
+        help="How far the latent of a pair's second image is from the first's: 0 is the same, 1 another. "
+        "[default: 0.3 for fresh, 0 for online]",
+        minimum=0,
+        maximum=1,
+        concerns=DRAWN,
+    )
+    pair_ema_decay: float = option(
+        0.999, help="Decay of the moving average that gives the second image of a pair.", minimum=0, below=1,
+        concerns=JOINT,
+    )  # fmt: skip
+    pair_similarity: str | None = option(
+        None,
+        help="Target of the pair's cosine similarity, from A at the start to B at the end; the decay follows it.",
+        metavar="A:B",
+        concerns=JOINT,
+    )
+    hard: bool = option(True, help="Train the generator towards samples that are hard for the learner.", concerns=JOINT)
+    hard_objective: str = option(
+        "loss",
+        help="What the generator raises: the learner's whole loss, each latent's own loss against real negatives, or "
+        "the distance between each latent's views.",
+        choices=("loss", "real-negatives", "alignment"),
+        concerns=JOINT,
+    )
+    hard_weight: float = option(
+        1.0, help="Weight of the learner's gradient in the generator's.", minimum=0, concerns=JOINT
     )
     hardness_clip: float = option(
         1.0,
-        help="--online: bound of each image's reversed gradient, as a multiple of its realism gradient. Ours.",
+        help="Bound of the learner's gradient, as a multiple of the realism gradient.",
         above=0,
+        concerns=JOINT,
     )
-    pair_ema_decay: float = option(
-        0.999, help="--online: decay of the moving average that gives the second of a pair. Ours.", minimum=0, below=1
+    hardness_clip_on: str = option(
+        "images",
+        help="Where that bound is taken: on each image's gradients, or on those of the generator's parameters.",
+        choices=("images", "parameters"),
+        concerns=JOINT,
     )
-    pair_similarity: str | None = option(
+    hard_centred: bool = option(
+        False, help="Take off what the learner's gradients of all samples have in common.", concerns=JOINT
+    )
+    hard_gate: float | None = option(
         None,
-        help="--online: target of the pair's cosine similarity, from A at the start to B at the end. Ours.",
-        metavar="A:B",
+        help="No gradient of the learner for a latent whose loss exceeds that of real images by more than this.",
+        concerns=JOINT,
+    )
+    hard_ramp: float = option(
+        0.1, help="Part of training over which the bound rises from 0.", minimum=0, maximum=1, concerns=JOINT
+    )
+    hard_freeze: float = option(
+        0.0, help="Last part of training without the learner's gradient.", minimum=0, maximum=1, concerns=JOINT
     )
     generator_learning_rate: float | None = option(
-        None, help="--online: of generator and discriminator; the kind's own if not given.", above=0
+        None, help="Of generator and discriminator; the kind's own if not given.", above=0, concerns=JOINT
     )
 
     lora_rank: int | None = option(
-        None, help="--online with diffusion: train adapters of this rank instead of all weights.", minimum=1
+        None, help="Diffusion: train adapters of this rank instead of all weights.", minimum=1, concerns=JOINT
     )
     gradient_steps: int | None = option(
-        None, help="--online with diffusion: last sampling steps that carry the gradient (DRaFT-K).", minimum=1
+        None, help="Diffusion: last sampling steps that carry the gradient (DRaFT-K).", minimum=1, concerns=JOINT
     )
 
     learner: str = option("simclr", help="Method of contrastive learning.", choices=learner_names())
@@ -91,8 +155,9 @@ class TrainingConfig(SamplingConfig):
     cache: str = common.cache_option()
     data_root: str | None = common.data_root_option()
     sample_every: int = option(
-        1000, help="--online: steps between pictures of its pairs (samples/*.png).", minimum=1, may_change=True
-    )
+        1000, help="Steps between pictures of the generator's pairs (samples/*.png).", minimum=1, may_change=True,
+        concerns=JOINT,
+    )  # fmt: skip
     log_every: int = common.log_every_option()
     eval_every: int | None = option(
         None,
@@ -106,14 +171,25 @@ class TrainingConfig(SamplingConfig):
     keep: int = common.keep_option()
     seed: int = common.seed_option()
 
+    def regime_names(self) -> list[str]:
+        """The regimes that are trained with these options."""
+        raise AssertionError("a training config says which regimes it trains")
+
+    def check_given(self, names: Iterable[str]) -> None:
+        regimes = self.regime_names()
+        for f in dataclasses.fields(self):
+            if f.name in names and not concerns(f, regimes):
+                raise UsageError(_meaningless(f, regimes))
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.compile and self.accumulate > 1:
             raise UsageError(
                 "--compile cannot be given with --accumulate: torch.compile does not take parts computed twice"
             )
-        if self.pair_similarity is not None and not self.pairs:
-            raise UsageError("--pair-similarity is about pairs; it cannot be given with --no-pairs")
+        for name in ("pair_similarity", "pair_strength"):
+            if getattr(self, name) is not None and not self.pairs:
+                raise UsageError(f"{flag(name)} is about pairs; it cannot be given with --no-pairs")
         if self.pair_similarity is not None:
             self.pair_similarity_range()
 
@@ -152,10 +228,12 @@ class TrainConfig(TrainingConfig):
         help="--shards at URLs: shards are shuffled, and the samples of so many that follow each other. More mix "
         "better, and need more of the cache. Ours.",
         minimum=1,
+        concerns=("offline",),
     )
     online: bool = option(False, help="Train the generator jointly and draw samples from it at each step.")
+    fresh: bool = option(False, help="Draw new samples at each step from a generator that stays as it is.")
     generator: str | None = option(
-        None, help="The generator to start --online from, as `pretrain` wrote it.", metavar="DIR"
+        None, help="The generator of --online and --fresh, as `pretrain` wrote it.", metavar="DIR"
     )
     replay: str | None = option(None, help="A recording of an online run, fed back in its order.", metavar="DIR")
     record: str | None = option(
@@ -168,26 +246,45 @@ class TrainConfig(TrainingConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.check_length()
-        if self.online and self.generator is None:
+        chosen = [entry for entry in REGIMES.values() if entry.selected_by and getattr(self, entry.selected_by)]
+        if len(chosen) > 1:
+            first, second = (flag(entry.selected_by) for entry in chosen[:2])
+            raise UsageError(f"{first} and {second} each choose a regime; they cannot be given together")
+        if self.regime in DRAWN and self.generator is None:
             raise UsageError(
-                "--online needs --generator DIR, a generator to train jointly; `synthcl pretrain` makes one"
+                f"--{self.regime} needs --generator DIR, a generator to draw from; `synthcl pretrain` makes one"
             )
-        if self.generator is not None and not self.online:
-            raise UsageError("--generator is for --online; to use ready samples give --shards DIR")
-        if self.online and self.shards:
-            raise UsageError("--online draws its own samples; it cannot be given with --shards")
-        if self.replay is not None and (self.online or self.shards):
-            raise UsageError("--replay feeds back recorded samples; it cannot be given with --online or --shards")
+        if self.generator is not None and self.regime not in DRAWN:
+            raise UsageError("--generator is for --online and --fresh; to use ready samples give --shards DIR")
         if self.record is not None and not self.online:
             raise UsageError("--record writes what an online run draws; give it with --online")
         if self.where is not None and not self.shards:
             raise UsageError("--where chooses samples of --shards; give it with a set")
+        for f in dataclasses.fields(self):
+            if getattr(self, f.name) != default_of(f) and not concerns(f, [self.regime]):
+                raise UsageError(_meaningless(f, [self.regime]))
 
     @property
     def regime(self) -> str:
-        """`real`, `offline`, `online` or `replay`: where a batch's synthetic samples come from."""
-        if self.online:
-            return "online"
-        if self.replay is not None:
-            return "replay"
-        return "offline" if self.shards else "real"
+        """The name of the regime in the table: where a batch's synthetic samples come from."""
+        for entry in REGIMES.values():
+            if entry.selected_by and getattr(self, entry.selected_by):
+                return entry.name
+        return BASELINE
+
+    def regime_names(self) -> list[str]:
+        return [self.regime]
+
+
+def concerns(f: dataclasses.Field, regimes: Iterable[str]) -> bool:
+    """Whether an option means something in any of these regimes."""
+    wanted = f.metadata["option"].concerns
+    return not wanted or any(regime in wanted for regime in regimes)
+
+
+def _meaningless(f: dataclasses.Field, regimes: list[str]) -> str:
+    wanted = " and ".join(f.metadata["option"].concerns)
+    return (
+        f"{flag(f.name)} means nothing in the regime {' or '.join(regimes)}; it is for {wanted}. Leave it out, or "
+        "train in such a regime"
+    )

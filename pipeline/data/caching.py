@@ -25,11 +25,29 @@ _CHUNK = 1024  # images decoded at a time: enough for all threads, little memory
 
 
 class CachedStore(MemoryStore):
-    """The images of another store, decoded. Name, labels, keys and fingerprint are the other's."""
+    """The images of another store, decoded all together when the first is read. The rest is the other store's.
 
-    def __init__(self, store: ImageStore, images: Tensor) -> None:
+    So what reads the images can be built, and everything be checked, before the long work begins.
+    """
+
+    def __init__(self, store: ImageStore, images: Tensor, progress: Callable[[int, int], None] | None) -> None:
         super().__init__(images, store.name, store.labels, store.class_names)
-        self._store = store
+        self._store, self._progress = store, progress
+        self._decoded = False
+
+    def read(self, indices: Indices) -> Tensor:
+        if not self._decoded:
+            self._decode()
+        return super().read(indices)
+
+    def _decode(self) -> None:
+        for start in range(0, len(self), _CHUNK):
+            stop = min(start + _CHUNK, len(self))
+            self.images[start:stop] = self._store.read(np.arange(start, stop))
+            if self._progress is not None:
+                self._progress(stop, len(self))
+        self._store.release()
+        self._decoded = True
 
     def keys(self, indices: Indices) -> list[str]:
         return self._store.keys(indices)
@@ -48,7 +66,7 @@ def cached(
     """A store that reads the same images from memory.
 
     Args:
-        store: what to decode, once, here and now.
+        store: what to decode, once, when the first image is read.
         mode: `device` and `ram` keep all images there; `none` gives `store` back as it is; `auto` is `device` on an
             accelerator if the images take at most `DEVICE_FRACTION` of its free memory, else `ram` if they take at most
             `RAM_FRACTION` of the free RAM, else `none`.
@@ -60,16 +78,15 @@ def cached(
 
     Raises:
         UsageError: an unknown mode, or images that do not fit where the mode wants them.
-        DataError: an image that cannot be decoded.
     """
     if mode not in CACHE_MODES:
         raise UsageError(f"--cache {mode!r} is unknown: choose one of {', '.join(CACHE_MODES)}")
     target = _target(mode, torch.device(device), _num_bytes(store))
     if target is None:
         return store
-    if isinstance(store, MemoryStore):
-        return store if store.images.device == target else CachedStore(store, store.images.to(target))
-    return CachedStore(store, _decode_all(store, mode, target, progress))
+    if isinstance(store, MemoryStore) and store.images.device == target:
+        return store
+    return CachedStore(store, _room(store, mode, target), progress)
 
 
 def _num_bytes(store: ImageStore) -> int:
@@ -86,21 +103,13 @@ def _target(mode: str, device: torch.device, num_bytes: int) -> torch.device | N
     return cpu if num_bytes <= RAM_FRACTION * available_ram() else None
 
 
-def _decode_all(
-    store: ImageStore, mode: str, target: torch.device, progress: Callable[[int, int], None] | None
-) -> Tensor:
+def _room(store: ImageStore, mode: str, target: torch.device) -> Tensor:
+    """Memory for all the images."""
     size = store.image_size
     try:
-        images = torch.empty(len(store), 3, size, size, dtype=torch.uint8, device=target)
+        return torch.empty(len(store), 3, size, size, dtype=torch.uint8, device=target)
     except RuntimeError as error:  # torch's out-of-memory errors, on any device
         raise UsageError(
             f"--cache {mode}: the {len(store):,} images of {store.name} take {_num_bytes(store) / 2**30:.1f} GiB, "
             f"more than there is on {target}: pass --cache none"
         ) from error
-    for start in range(0, len(store), _CHUNK):
-        stop = min(start + _CHUNK, len(store))
-        images[start:stop] = store.read(np.arange(start, stop))
-        if progress is not None:
-            progress(stop, len(store))
-    store.release()
-    return images

@@ -9,7 +9,7 @@ Shapes: N images of a part, F features.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -51,6 +51,10 @@ class _Part:
     def images(self) -> ImageStore:
         return PartStore(self.store, self.chosen)
 
+    def kept(self, cache: str, device: torch.device) -> _Part:
+        """The same images, kept decoded where `cache` says."""
+        return _Part(cached(self.images(), cache, device), np.arange(len(self.chosen)), self.labels)
+
 
 @dataclass(frozen=True)
 class OnlineKnn:
@@ -71,7 +75,15 @@ class OnlineKnn:
 
     @classmethod
     def open(
-        cls, train: ImageStore, spec: str, seed: int, device: torch.device, precision: str, data_root: str | None
+        cls,
+        train: ImageStore,
+        spec: str,
+        seed: int,
+        device: torch.device,
+        precision: str,
+        *,
+        cache: str = "none",
+        data_root: str | None = None,
     ) -> OnlineKnn:
         """Choose the images, by the seed.
 
@@ -80,6 +92,7 @@ class OnlineKnn:
             spec: what the user calls them, to find their test split by.
             seed: of the run.
             device, precision: see above.
+            cache: where the images to score on are kept decoded, as `cached` takes it.
             data_root: folder of the data sets that are called by name.
 
         Raises:
@@ -99,19 +112,10 @@ class OnlineKnn:
         key = Key.from_seed(seed).child("evaluation", "online")
         return cls(
             _Part.of(train, train_labels, BANK_IMAGES, key.child("bank")),
-            _Part.of(test, test_labels, SCORED_IMAGES, key.child("scored")),
+            _Part.of(test, test_labels, SCORED_IMAGES, key.child("scored")).kept(cache, device),
             len(classes),
             device,
             precision,
-        )
-
-    def with_images(self, train: ImageStore, cache: str) -> OnlineKnn:
-        """The same images, the training ones read from a cache and the others kept in one of that mode."""
-        scored = cached(self.scored.images(), cache, self.device)
-        return replace(
-            self,
-            bank=replace(self.bank, store=train),
-            scored=_Part(scored, np.arange(len(scored)), self.scored.labels),
         )
 
     def __call__(self, encoder: Encoder) -> dict[str, float]:

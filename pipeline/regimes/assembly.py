@@ -6,7 +6,7 @@ Shapes: B real images and M synthetic samples a step over all processes, b and m
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -17,7 +17,7 @@ from ..views import Augmentation, multi_view, normalize, to_float
 from .base import MultiViewedBatch, Share
 
 VIEWS_PER_IMAGE = 2
-"""T(x) and T'(x), of a real image, of G(z) and of G_ema(z)."""
+"""T(x) and T'(x), of a real image, of G(z) and of G_ema(z), unless asked otherwise."""
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,6 @@ class RealImages:
     def create(cls, store: ImageStore, share: Share, key: Key, device: torch.device) -> RealImages:
         """Real images for `share.total` a step."""
         return cls(store, GlobalOrder(len(store), share.total, key.child("order")), share, device)
-
-    def with_store(self, store: ImageStore) -> RealImages:
-        """The same images in the same order, read from elsewhere (a cache)."""
-        return replace(self, store=store)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -54,15 +50,16 @@ class ViewMaker:
 
     augmentation: Augmentation
     key: Key
+    num_views: int = VIEWS_PER_IMAGE
 
     def __call__(self, images: Tensor, numbers: Tensor, step: int) -> Tensor:
-        """Views (n, VIEWS_PER_IMAGE, 3, H, W), normalised, of images (n, 3, S, S) in [0, 1].
+        """Views (n, num_views, 3, H, W), normalised, of images (n, 3, S, S) in [0, 1].
 
         `numbers` (n,) are the images' numbers in the step, over all processes, which their parameters are drawn from.
         """
         key = self.key.child("views", step)
-        views = multi_view(images, numbers, VIEWS_PER_IMAGE, self.augmentation, key)
-        return normalize(views).unflatten(0, (-1, VIEWS_PER_IMAGE))
+        views = multi_view(images, numbers, self.num_views, self.augmentation, key)
+        return normalize(views).unflatten(0, (-1, self.num_views))
 
 
 def assemble(
@@ -80,11 +77,11 @@ def assemble(
     """
     numbers = real.share.numbers(real_images.device)
     real_views = views(real_images, numbers, step).flatten(0, 1)
-    parts, groups = [real_views], [numbers.repeat_interleave(VIEWS_PER_IMAGE)]
+    parts, groups = [real_views], [numbers.repeat_interleave(views.num_views)]
     if samples:
         latents = real.share.total + share.numbers(real_images.device)
         # Each image has its own number to draw its views from: the real ones, the first of each sample, the second.
         made = [views(images, latents + i * share.total, step) for i, images in enumerate(samples)]
         parts.append(torch.cat(made, dim=1).flatten(0, 1))
-        groups.append(latents.repeat_interleave(VIEWS_PER_IMAGE * len(samples)))
+        groups.append(latents.repeat_interleave(views.num_views * len(samples)))
     return MultiViewedBatch(torch.cat(parts), torch.cat(groups), num_real=len(real_views))

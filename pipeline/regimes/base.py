@@ -6,6 +6,8 @@ Shapes: B real images and M synthetic samples (latents) a step over all processe
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...learners.base import LearnerOutput
+from ...learners.base import Learner, LearnerOutput
 from ..distributed import slice_of
 from ..errors import UsageError
 from ..loop import Journal
@@ -48,14 +50,26 @@ class Regime(ABC):
         """This process's batch of step `step`, counted from 0."""
 
     def feedback(
-        self, step: int, batch: MultiViewedBatch, output: LearnerOutput, *, loss_scale: float = 1.0
+        self, step: int, batch: MultiViewedBatch, output: LearnerOutput, learner: Learner, *, loss_scale: float = 1.0
     ) -> dict[str, Tensor]:
-        """Called after the learner's backward pass on the batch; returns scalars to log.
+        """Called after the learner's step on the batch; returns scalars to log.
 
-        A regime that trains a generator does so here. `loss_scale` is what the loss was multiplied by before that pass
-        (fp16), and so what gradients at the images are to be divided by.
+        A regime that trains a generator does so here.
+
+        Args:
+            step: counted from 0.
+            batch: what `batch` gave for the step.
+            output: what the learner made of it.
+            learner: as it stands after its update.
+            loss_scale: what the loss was multiplied by before the backward pass (fp16), and so what gradients at the
+                images are to be divided by.
         """
         return hardness_metrics(batch, output)
+
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        """What the regime holds open while it trains."""
+        yield
 
     @property
     def journals(self) -> list[Journal]:
@@ -131,3 +145,12 @@ def hardness_metrics(batch: MultiViewedBatch, output: LearnerOutput) -> dict[str
 def unit_interval(images: Tensor) -> Tensor:
     """From [-1, 1], as generators speak, to [0, 1], as views take."""
     return images * 0.5 + 0.5
+
+
+def check_generator_size(generator: str, size: int, image_size: int) -> None:
+    """Raises UsageError if a generator makes images of another size than the training is at."""
+    if size != image_size:
+        raise UsageError(
+            f"--generator {generator} makes images of {size} pixels, and the training is at {image_size}; "
+            f"give --image-size {size}, or a generator of {image_size} pixels"
+        )

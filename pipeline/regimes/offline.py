@@ -11,15 +11,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..data import GlobalOrder, ImageStore
+from ..data import GlobalOrder, ImageStore, cached
 from ..data.order import SampleOrder
 from ..errors import UsageError
 from ..randomness import Key
-from ..shards import ShardSet
+from ..shards import ShardSet, open_shard_set
 from ..shards.order import WindowOrder
 from ..views import to_float
 from .assembly import RealImages, ViewMaker, assemble
 from .base import MultiViewedBatch, Regime, Share
+from .setup import RegimeSetup
 
 
 class ShardImages(ImageStore):
@@ -169,3 +170,18 @@ class OfflineRegime(Regime):
     def batch(self, step: int) -> MultiViewedBatch:
         synthetic = self.samples(step)
         return assemble(self.real, self.views, self.share, step, self.real.images(step), list(synthetic.unbind(1)))
+
+
+def build(setup: RegimeSetup) -> OfflineRegime:
+    """See `build_regime`.
+
+    Raises:
+        UsageError: sets of another image size, or fewer samples than a step takes.
+    """
+    config, share, size = setup.config, setup.synthetic_share(), setup.real.store.image_size
+    sets = [open_shard_set(path, where=config.where, mixed_size=size) for path in config.shards]
+    images = ShardImages(sets, size)
+    # The order follows from what is read, and not from where it is kept meanwhile.
+    order = sample_order(images, share, setup.key, config.shards_per_window)
+    store = cached(images, config.cache, setup.real.device)
+    return OfflineRegime(setup.real, setup.views, store, images.views_per_sample, share, order, setup.total_steps)

@@ -1,30 +1,40 @@
 """Joint sample generation and contrastive learning (Wu et al., arXiv 2202.06464), the method's figure.
 
 Each step draws latents z. The learner sees two views of G(z) and two of G_ema(z), all four mutual positives, beside
-the real views, and takes one forward and one backward pass. At G(z) the gradient of its loss is reversed, so that the
-same pass tells the generator how to make its samples harder; the discriminator's fakes are the same G(z).
+the real views. At G(z) a gradient of the learner, reversed, tells the generator how to make its samples harder; the
+discriminator's fakes are the same G(z).
 
 Shapes: M latents a step over all processes, m in this process, S pixels a side.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ...generators.base import GeneratorTrainer
-from ...learners.base import LearnerOutput
-from ..generation import save_generator
+from ...generators import GeneratorTrainer, load_trainer
+from ...generators.base import Draws
+from ...generators.fingerprint import fingerprint
+from ...learners.base import Learner, LearnerOutput
+from ..configs.train import TrainConfig
+from ..distributed import average_gradients
+from ..generation import generator_options, locate_generator, save_generator
 from ..loop import Journal
 from ..randomness import Key
-from .assembly import VIEWS_PER_IMAGE, RealImages, ViewMaker, assemble
-from .base import MultiViewedBatch, Regime, Share, hardness_metrics, unit_interval
+from ..shards import ShardRecorder
+from .assembly import RealImages, ViewMaker, assemble
+from .base import MultiViewedBatch, Regime, Share, check_generator_size, hardness_metrics, unit_interval
+from .fresh import samples_key
 from .gradients import quantize, reverse_gradient
+from .hardness import excess_hardness, hard_gradient, without_common_part
 from .recording import RunRecording, record, sample_hardness, sample_similarity
+from .setup import RegimeSetup
 from .similarity import SimilarityTarget
 
 SNAPSHOT_SAMPLES = 32
@@ -36,29 +46,59 @@ class OnlineOptions:
     """The switches of the method; each is an ablation.
 
     Attributes:
-        hard: G receives the reversed gradient of the learner's loss; without it G follows its own loss alone.
+        hard: G receives the learner's reversed gradient; without it G follows its own loss alone.
         pairs: two views of G_ema(z) beside the two of G(z).
-        hard_weight: weight of the reversed gradient after the ramp.
-        ramp_steps: steps over which that weight rises linearly from 0.
+        pair_strength: how far the latent of G_ema's image is from G's, as for `Generator.forward_pair`; 0 is the same.
+        objective: what G is to raise; see `hardness`.
+        weight: of the reversed gradient.
+        centred: the reversed gradients less their mean over the batch.
+        gate: no reversed gradient for latents that are this much harder than the real views; None is no gate.
+        bound: of the reversed gradient, as a multiple of the realism gradient.
+        bound_on: "images", each sample's gradients, or "parameters", those of G's weights.
+        ramp_steps: steps over which the bound rises linearly from 0.
+        last_hard_step: no reversed gradient from this step on.
         similarity: a target for the similarity of pairs, or None to let it be.
     """
 
     hard: bool = True
     pairs: bool = True
-    hard_weight: float = 1.0
+    pair_strength: float = 0.0
+    objective: str = "loss"
+    weight: float = 1.0
+    centred: bool = False
+    gate: float | None = None
+    bound: float = 1.0
+    bound_on: str = "images"
     ramp_steps: int = 0
+    last_hard_step: int | None = None
     similarity: SimilarityTarget | None = None
 
-    def weight(self, step: int) -> float:
-        """The weight of the reversed gradient at step `step`."""
-        if not self.hard:
-            return 0.0
-        return self.hard_weight * min(1.0, step / self.ramp_steps if self.ramp_steps else 1.0)
+    def is_hard(self, step: int) -> bool:
+        """Whether G receives a reversed gradient at step `step`."""
+        return self.hard and (self.last_hard_step is None or step < self.last_hard_step)
+
+    def bound_at(self, step: int) -> float:
+        """The bound at step `step`."""
+        return self.bound * min(1.0, step / self.ramp_steps if self.ramp_steps else 1.0)
 
 
-def online_key(key: Key) -> Key:
-    """What the latents of a run are drawn from: the child of a step for its samples, and that of `snapshot`."""
-    return key.child("online")
+@dataclass(frozen=True, kw_only=True)
+class OnlineBatch(MultiViewedBatch):
+    """What a step keeps beside its views until the learner has answered.
+
+    Attributes:
+        real: (b, 3, S, S) in [0, 1].
+        draws: of this process's latents.
+        images: (m, 3, S, S) in [-1, 1], G(z) with G's graph.
+        leaf: the same, detached; its gradient is the learner's, reversed, where that is asked for.
+        samples: V times (m, 3, S, S) in [0, 1], quantised: what the learner sees.
+    """
+
+    real: Tensor
+    draws: Draws
+    images: Tensor
+    leaf: Tensor
+    samples: list[Tensor]
 
 
 class OnlineRegime(Regime):
@@ -77,9 +117,9 @@ class OnlineRegime(Regime):
         self.recording = recording
         self.real, self.views, self.trainer, self.share, self.options = real, views, trainer, share, options
         self.samples_per_step = share.total
-        self.key = online_key(key)
+        self.key = samples_key(key)
 
-    def batch(self, step: int) -> MultiViewedBatch:
+    def batch(self, step: int) -> OnlineBatch:
         device = self.real.device
         numbers = self.share.numbers(device)
         draws = self.key.child(step).at(numbers)
@@ -88,69 +128,118 @@ class OnlineRegime(Regime):
         images = self.trainer.generator(latents)
         # The learner's graph ends at a leaf: its gradient is handed to the generator's own step, which goes back
         # through G once, with its realism gradient added.
-        leaf = images.detach().requires_grad_(self.options.hard)
-        samples = [quantize(unit_interval(reverse_gradient(leaf, self.options.weight(step))))]
+        shared = self.options.objective == "loss" and self.options.is_hard(step)
+        leaf = images.detach().requires_grad_(shared)
+        samples = [quantize(unit_interval(reverse_gradient(leaf, 1.0)))]
         if self.options.pairs:
-            with torch.no_grad():
-                samples.append(quantize(unit_interval(self.trainer.ema(latents))))
-        self.pending = _Pending(real, draws, images, leaf, samples)
-        return assemble(self.real, self.views, self.share, step, real, samples)
+            samples.append(quantize(unit_interval(self._partners(latents, draws))))
+        batch = assemble(self.real, self.views, self.share, step, real, samples)
+        shown = {field.name: getattr(batch, field.name) for field in fields(batch)}
+        return OnlineBatch(**shown, real=real, draws=draws, images=images, leaf=leaf, samples=samples)
+
+    @torch.no_grad()
+    def _partners(self, latents: Tensor, draws: Draws) -> Tensor:
+        """G_ema's image of each latent, or of one near it."""
+        strength = self.options.pair_strength
+        if strength == 0:
+            return self.trainer.ema(latents)
+        return self.trainer.ema.forward_pair(latents, strength, draws)[1]
 
     def feedback(
-        self, step: int, batch: MultiViewedBatch, output: LearnerOutput, *, loss_scale: float = 1.0
+        self, step: int, batch: MultiViewedBatch, output: LearnerOutput, learner: Learner, *, loss_scale: float = 1.0
     ) -> dict[str, Tensor]:
-        pending = self.pending
-        del self.pending
-        metrics = hardness_metrics(batch, output) | self._similarity(batch, output)
-        self._record(step, batch, output, pending.samples)
+        assert isinstance(batch, OnlineBatch)
+        metrics = hardness_metrics(batch, output) | self._similarity(batch, output) | _colours(batch)
+        self._record(step, batch, output)
         if self.options.similarity is not None:
             self.trainer.ema_decay = self.options.similarity.decay(step, metrics["pair_similarity"])
+        hard, told = self._hard_gradient(step, batch, output, learner, loss_scale)
         # The discriminator compares each sample with one real image, spread evenly over the step's, so that each
         # process finds its samples' among its own; with more samples than images they come again.
-        count, available = len(pending.images), len(pending.real)
-        partners = torch.arange(count, device=pending.real.device) * available // count
-        metrics |= self.trainer.step(
-            pending.real[partners] * 2 - 1,
-            pending.draws,
-            images=pending.images,
-            hard_gradient=_unscaled(pending.leaf.grad, loss_scale) if self.options.hard else None,
+        count, available = len(batch.images), len(batch.real)
+        partners = torch.arange(count, device=batch.real.device) * available // count
+        return (
+            metrics
+            | told
+            | self.trainer.step(
+                batch.real[partners] * 2 - 1,
+                batch.draws,
+                images=batch.images,
+                hard_gradient=hard,
+                hard_bound=self.options.bound_at(step),
+                bound_on=self.options.bound_on,
+            )
         )
-        return metrics | {"hard_weight": torch.tensor(self.options.weight(step))}
+
+    def _hard_gradient(
+        self, step: int, batch: OnlineBatch, output: LearnerOutput, learner: Learner, loss_scale: float
+    ) -> tuple[Tensor | None, dict[str, Tensor]]:
+        """What G is to descend besides its own loss, (m, 3, S, S), of the mean over latents; None where nothing is."""
+        options = self.options
+        if not options.is_hard(step):
+            return None, {}
+        metrics = {}
+        if options.objective == "loss":
+            # The learner's loss is a mean over all N views; G's is one over latents, each the mean over its views.
+            num_views = len(batch.groups)
+            per_latent = (num_views - batch.num_real) / len(batch.images)
+            gradient = _unscaled(batch.leaf.grad, loss_scale) * (num_views / per_latent)
+        else:
+            numbers = self.real.share.total + self.share.numbers(batch.images.device)
+
+            def make_views(images: Tensor) -> Tensor:
+                return self.views(quantize(unit_interval(images)), numbers, step)
+
+            gradient = hard_gradient(options.objective, batch.images, make_views, learner, batch, output)
+        if options.gate is not None:
+            open_ = excess_hardness(batch, output, len(batch.images)) <= options.gate
+            gradient = gradient * open_[:, None, None, None]
+            metrics["hard_gate_open"] = open_.float().mean()
+        if options.centred:
+            gradient = without_common_part(gradient)
+        return gradient * (options.weight / len(batch.images)), metrics
 
     def _similarity(self, batch: MultiViewedBatch, output: LearnerOutput) -> dict[str, Tensor]:
         """Mean cosine similarity of the learner's embeddings between two views of one image, and across a pair."""
-        real = output.embeddings[: batch.num_real].unflatten(0, (-1, VIEWS_PER_IMAGE)).float()
+        real = output.embeddings[: batch.num_real].unflatten(0, (-1, self.views.num_views)).float()
         fake = output.embeddings[batch.num_real :].unflatten(0, (-1, self.views_per_sample)).float()
         metrics = {
             "view_similarity_real": (real[:, 0] * real[:, 1]).sum(-1).mean(),
             "view_similarity_synthetic": (fake[:, 0] * fake[:, 1]).sum(-1).mean(),
         }
         if self.options.pairs:
-            metrics["pair_similarity"] = sample_similarity(batch, output).mean()
+            metrics["pair_similarity"] = sample_similarity(batch, output, self.views.num_views).mean()
         return metrics
 
-    def _record(self, step: int, batch: MultiViewedBatch, output: LearnerOutput, samples: list[Tensor]) -> None:
+    def _record(self, step: int, batch: OnlineBatch, output: LearnerOutput) -> None:
         if self.recording is None:
             return
         hardness = sample_hardness(batch, output, self.views_per_sample)
-        similarity = sample_similarity(batch, output) if self.options.pairs else None
-        record(self.recording.recorder, step, samples, hardness, similarity, f"{self.recording.generator}+{step}")
+        similarity = sample_similarity(batch, output, self.views.num_views) if self.options.pairs else None
+        generator = f"{self.recording.generator}+{step}"
+        record(self.recording.recorder, step, batch.samples, hardness, similarity, generator)
 
     @property
     def views_per_sample(self) -> int:
-        """Views of a latent: two of each of its images."""
-        return VIEWS_PER_IMAGE * (2 if self.options.pairs else 1)
+        """Views of a latent: those of each of its images."""
+        return self.views.num_views * (2 if self.options.pairs else 1)
 
     @property
     def journals(self) -> list[Journal]:
         recorder = self.recording.recorder if self.recording is not None else None
         return [recorder] if recorder is not None else []
 
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        recorder = self.recording.recorder if self.recording is not None else None
+        with recorder if recorder is not None else nullcontext():
+            yield
+
     @torch.no_grad()
     def snapshot(self) -> tuple[Tensor, Tensor]:
         draws = self.key.child("snapshot").at(torch.arange(SNAPSHOT_SAMPLES, device=self.real.device))
         latents = self.trainer.generator.sample_latents(SNAPSHOT_SAMPLES, draws=draws)
-        return self.trainer.generator(latents), self.trainer.ema(latents)
+        return self.trainer.generator(latents), self._partners(latents, draws)
 
     def save(self, folder: Path) -> None:
         save_generator(self.trainer, folder)
@@ -170,15 +259,10 @@ class OnlineRegime(Regime):
             self.options.similarity.load_state_dict(state["similarity"])
 
 
-@dataclass(frozen=True)
-class _Pending:
-    """What a step keeps between its batch and its feedback."""
-
-    real: Tensor  # (b, 3, S, S) in [0, 1]
-    draws: Any
-    images: Tensor  # (m, 3, S, S) in [-1, 1], with G's graph
-    leaf: Tensor  # the same, detached; its .grad is the learner's reversed gradient
-    samples: list[Tensor]  # V times (m, 3, S, S) in [0, 1], quantised: what the learner sees
+def _colours(batch: OnlineBatch) -> dict[str, Tensor]:
+    """How much the samples' mean colours vary, over how much those of real images do: near 0, G has one tint."""
+    spreads = [images.mean(dim=(2, 3)).std(dim=0).mean() for images in (batch.samples[0].detach(), batch.real)]
+    return {"colour_spread": spreads[0] / spreads[1].clamp(min=torch.finfo(spreads[1].dtype).tiny)}
 
 
 def _unscaled(gradient: Tensor, loss_scale: float) -> Tensor:
@@ -187,3 +271,75 @@ def _unscaled(gradient: Tensor, loss_scale: float) -> Tensor:
     if loss_scale == 1.0:
         return gradient
     return torch.where(torch.isfinite(gradient).all(), gradient / loss_scale, torch.zeros_like(gradient))
+
+
+def build(setup: RegimeSetup) -> OnlineRegime:
+    """See `build_regime`.
+
+    Raises:
+        UsageError: a generator that does not learn, or of another image size.
+    """
+    config = setup.config
+    trainer = _open_trainer(config, setup)
+    return OnlineRegime(
+        setup.real,
+        setup.views,
+        trainer,
+        setup.synthetic_share(),
+        setup.key,
+        _options(config, setup.total_steps),
+        _recording(config, trainer, setup.accelerator.is_main_process),
+    )
+
+
+def _open_trainer(config: TrainConfig, setup: RegimeSetup) -> GeneratorTrainer:
+    given = {
+        "ema_decay": config.pair_ema_decay,
+        "learning_rate": config.generator_learning_rate,
+        "lora_rank": config.lora_rank,
+        "gradient_steps": config.gradient_steps,
+        **config.sampling_options(),
+    }
+    options = {name: value for name, value in given.items() if value is not None}
+    device = setup.accelerator.device
+    with generator_options():
+        trainer = load_trainer(
+            locate_generator(config.generator), device=device, synchronise=average_gradients, **options
+        )
+    check_generator_size(config.generator, trainer.generator.image_size, setup.real.store.image_size)
+    return trainer
+
+
+def _options(config: TrainConfig, total_steps: int) -> OnlineOptions:
+    target = config.pair_similarity_range()
+    return OnlineOptions(
+        hard=config.hard,
+        pairs=config.pairs,
+        pair_strength=config.pair_strength or 0.0,
+        objective=config.hard_objective,
+        weight=config.hard_weight,
+        centred=config.hard_centred,
+        gate=config.hard_gate,
+        bound=config.hardness_clip,
+        bound_on=config.hardness_clip_on,
+        ramp_steps=round(config.hard_ramp * total_steps),
+        last_hard_step=round((1 - config.hard_freeze) * total_steps) if config.hard_freeze else None,
+        similarity=SimilarityTarget(*target, total_steps, config.pair_ema_decay) if target is not None else None,
+    )
+
+
+def _recording(config: TrainConfig, trainer: GeneratorTrainer, main_process: bool) -> RunRecording | None:
+    """Where to record what is drawn, if the options say so.
+
+    Raises:
+        UsageError: the folder holds another recording.
+    """
+    if config.record is None:
+        return None
+    generator = fingerprint(trainer.generator)
+    if not main_process:
+        return RunRecording(None, generator[:12])
+    unchanging = {f.name for f in fields(config) if not f.metadata["option"].may_change}
+    options = {name: value for name, value in config.to_dict().items() if name in unchanging - {"generator", "record"}}
+    recipe = {"recorded": options, "generator": {"weights": generator}, "seed": config.seed}
+    return RunRecording(ShardRecorder(config.record, recipe, pairs=config.pairs), generator[:12])

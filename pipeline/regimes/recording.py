@@ -14,7 +14,6 @@ from torch import Tensor
 from ...learners.base import LearnerOutput
 from ...learners.collectives import gather
 from ..shards import ShardRecorder
-from .assembly import VIEWS_PER_IMAGE
 from .base import MultiViewedBatch
 
 
@@ -41,9 +40,9 @@ def sample_hardness(batch: MultiViewedBatch, output: LearnerOutput, views_per_sa
     return output.hardness[batch.num_real :].unflatten(0, (-1, views_per_sample)).mean(dim=1)
 
 
-def sample_similarity(batch: MultiViewedBatch, output: LearnerOutput) -> Tensor:
+def sample_similarity(batch: MultiViewedBatch, output: LearnerOutput, views_per_image: int) -> Tensor:
     """(m,) mean cosine similarity of the learner's embeddings across each pair."""
-    embeddings = output.embeddings[batch.num_real :].float().unflatten(0, (-1, 2, VIEWS_PER_IMAGE))
+    embeddings = output.embeddings[batch.num_real :].float().unflatten(0, (-1, 2, views_per_image))
     return torch.einsum("mid,mjd->mij", embeddings[:, 0], embeddings[:, 1]).mean(dim=(1, 2))
 
 

@@ -9,10 +9,12 @@ import numpy as np
 from torch import Tensor
 
 from ..errors import UsageError
-from ..shards import ShardSet
+from ..shards import ShardSet, open_shard_set
 from ..views import to_float
 from .assembly import RealImages, ViewMaker, assemble
 from .base import MultiViewedBatch, Regime, Share
+from .offline import check_image_size
+from .setup import RegimeSetup
 
 
 class ReplayRegime(Regime):
@@ -51,3 +53,14 @@ def _check_steps(recording: ShardSet, samples_per_step: int, total_steps: int) -
             f"--replay {recording.path} holds {len(counts)} steps, fewer than the {total_steps} to train; "
             f"give --steps {len(counts)}"
         )
+
+
+def build(setup: RegimeSetup) -> ReplayRegime:
+    """See `build_regime`.
+
+    Raises:
+        UsageError: see `ReplayRegime`; a recording of another image size.
+    """
+    recording = open_shard_set(setup.config.replay)
+    check_image_size("--replay", recording, setup.real.store.image_size)
+    return ReplayRegime(setup.real, setup.views, recording, setup.synthetic_share(), setup.total_steps)

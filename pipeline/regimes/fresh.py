@@ -1,0 +1,91 @@
+"""New samples at each step from a generator that stays as it is: the control between `offline` and `online`.
+
+`fresh - offline` is what new samples are worth beside a finite set, and `online - fresh` what the joint training is.
+
+Shapes: M latents a step over all processes, m in this process, S pixels a side.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ...generators.base import Draws, Generator
+from ..errors import UsageError
+from ..generation import generator_options, open_generator
+from ..randomness import Key
+from .assembly import RealImages, ViewMaker, assemble
+from .base import MultiViewedBatch, Regime, Share, check_generator_size, unit_interval
+from .gradients import quantize
+from .setup import RegimeSetup
+
+PAIR_STRENGTH = 0.3
+"""Of the pairs of a frozen generator, as in `synthcl generate --pairs`. Ours."""
+
+
+def samples_key(key: Key) -> Key:
+    """What the latents of a run are drawn from: the child of a step for its samples."""
+    return key.child("online")
+
+
+class FreshRegime(Regime):
+    """Real images, and samples of a frozen generator.
+
+    Args:
+        real: the source of the real images.
+        views: makes the views.
+        generator: stays as it is.
+        share: which of a step's samples are this process's.
+        key: the run's.
+        pair_strength: how far the second image of a pair is from the first (see `Generator.forward_pair`); None for
+            single images.
+    """
+
+    def __init__(
+        self,
+        real: RealImages,
+        views: ViewMaker,
+        generator: Generator,
+        share: Share,
+        key: Key,
+        pair_strength: float | None,
+    ) -> None:
+        self.real, self.views, self.generator, self.share = real, views, generator, share
+        self.pair_strength = pair_strength
+        self.samples_per_step = share.total
+        self.key = samples_key(key)
+
+    def batch(self, step: int) -> MultiViewedBatch:
+        draws = self.key.child(step).at(self.share.numbers(self.real.device))
+        samples = [quantize(unit_interval(images)) for images in self._draw(draws)]
+        return assemble(self.real, self.views, self.share, step, self.real.images(step), samples)
+
+    @torch.no_grad()
+    def _draw(self, draws: Draws) -> list[Tensor]:
+        """One or two tensors (m, 3, S, S) in [-1, 1]."""
+        latents = self.generator.sample_latents(len(draws), draws=draws)
+        if self.pair_strength is None:
+            return [self.generator(latents)]
+        return list(self.generator.forward_pair(latents, self.pair_strength, draws))
+
+
+def build(setup: RegimeSetup) -> FreshRegime:
+    """See `build_regime`.
+
+    Raises:
+        UsageError: a generator of another image size, or one that cannot make pairs.
+    """
+    config = setup.config
+    generator = open_generator(config.generator, setup.accelerator.device, **config.sampling_options())
+    check_generator_size(config.generator, generator.image_size, setup.real.store.image_size)
+    strength = None
+    if config.pairs:
+        strength = config.pair_strength if config.pair_strength is not None else PAIR_STRENGTH
+        if strength == 0:
+            raise UsageError(
+                "--pair-strength 0 makes both images of a pair the same one in the regime fresh; give more than 0, or "
+                "--no-pairs"
+            )
+        with generator_options():
+            generator.check_pairs(strength)
+    return FreshRegime(setup.real, setup.views, generator, setup.synthetic_share(), setup.key, strength)

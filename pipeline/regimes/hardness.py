@@ -1,0 +1,122 @@
+"""What the generator is asked for in joint training: samples that are hard for the learner.
+
+The learner's whole loss is one answer, `loss`: its gradient comes with the learner's own backward pass. But samples
+that are all alike maximise it, as each is then a strong negative of every other. The other objectives look at each
+latent on its own, and take one more pass through the learner, of the views of G(z) alone.
+
+Shapes: M latents a step over all processes, m in this process, V views of a latent of which U are of G(z), R real views
+over all processes, D dimensions of an embedding.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from ...learners.base import Learner, LearnerOutput
+from ...learners.collectives import gather
+from ..distributed import average
+from .base import MultiViewedBatch
+
+OBJECTIVES = ("loss", "real-negatives", "alignment")
+
+
+def against_real(own: Tensor, positives: Tensor, real: Tensor, temperature: float) -> Tensor:
+    """How badly a latent's views are told from real images: the contrastive loss with real negatives alone.
+
+    `-1/|P| sum_p log( exp(s_p / t) / (exp(s_p / t) + sum_r exp(s_r / t)) )`, the mean over the latent's own views. It
+    is not raised by making synthetic samples alike, since no other sample is in it. Ours.
+
+    Args:
+        own: (m, U, D) embeddings of views of G(z), of unit length.
+        positives: (m, V, D) embeddings of all views of the latents, those of `own` first and in its order.
+        real: (R, D) embeddings of real views.
+        temperature: t.
+
+    Returns:
+        (m,).
+    """
+    similar = _similarity_of_positives(own, positives) / temperature  # (m, U, V), -inf for a view and itself
+    repelled = (own @ real.T / temperature).logsumexp(dim=-1, keepdim=True)  # (m, U, 1)
+    losses = torch.nn.functional.softplus(repelled - similar)
+    return _mean_over_positives(losses.masked_fill(similar.isneginf(), 0))
+
+
+def alignment(own: Tensor, positives: Tensor) -> Tensor:
+    """How far apart a latent's views are: the mean of 1 - cos to its other views, (m,); arguments as `against_real`."""
+    similar = _similarity_of_positives(own, positives)
+    return _mean_over_positives((1 - similar).masked_fill(similar.isneginf(), 0))
+
+
+def _similarity_of_positives(own: Tensor, positives: Tensor) -> Tensor:
+    itself = torch.eye(own.shape[1], positives.shape[1], dtype=torch.bool, device=own.device)
+    return (own @ positives.transpose(1, 2)).masked_fill(itself, -torch.inf)
+
+
+def _mean_over_positives(values: Tensor) -> Tensor:
+    """(m,) of (m, U, V), of which one in each row is a view and itself, and 0."""
+    return values.sum(dim=2).mean(dim=1) / (values.shape[2] - 1)
+
+
+def hard_gradient(
+    objective: str,
+    images: Tensor,
+    make_views: Callable[[Tensor], Tensor],
+    learner: Learner,
+    batch: MultiViewedBatch,
+    output: LearnerOutput,
+) -> Tensor:
+    """The gradient, at each image, of minus what G is to raise: of the image's own latent, not of their mean.
+
+    The learner is as it stands after its step, in evaluation mode, so that no sample's gradient depends on another's.
+
+    Args:
+        objective: one of `OBJECTIVES` but `loss`.
+        images: (m, 3, S, S) in [-1, 1], G(z).
+        make_views: gives views (m, U, 3, H, W) of images, differentiable.
+        learner: gives embeddings.
+        batch, output: of the step: what the learner made of real views, and of those of the moving average.
+
+    Returns:
+        (m, 3, S, S).
+    """
+    leaf = images.detach().requires_grad_()
+    views = make_views(leaf)
+    count, num_own = views.shape[:2]
+    was_training = learner.training
+    learner.eval()
+    try:
+        own = learner.embed(views.flatten(0, 1).contiguous(memory_format=torch.channels_last)).float()
+    finally:
+        learner.train(was_training)
+    own = own.unflatten(0, (count, num_own))
+    seen = output.embeddings[batch.num_real :].float().unflatten(0, (count, -1))[:, num_own:]
+    positives = torch.cat((own, seen), dim=1)
+    if objective == "alignment":
+        hardness = alignment(own, positives)
+    else:
+        real = gather(output.embeddings[: batch.num_real].float())
+        hardness = against_real(own, positives, real, learner.temperature)
+    (gradient,) = torch.autograd.grad(-hardness.sum(), leaf)
+    return gradient
+
+
+def excess_hardness(batch: MultiViewedBatch, output: LearnerOutput, count: int) -> Tensor:
+    """(m,) by how much each latent's loss exceeds the real views' mean loss.
+
+    A view with |P| positives has a loss of at least log |P|, which is taken off.
+    """
+    real, made = output.hardness[: batch.num_real], output.hardness[batch.num_real :].unflatten(0, (count, -1))
+    return made.mean(dim=1) - math.log(made.shape[1] - 1) - average(real.mean())
+
+
+def without_common_part(gradient: Tensor) -> Tensor:
+    """The gradients (m, 3, S, S) less their mean over the latents of all processes.
+
+    What all samples share, a tint above all, adds up over a batch in G's parameters, where what realism asks of each
+    sample does not. Ours.
+    """
+    return gradient - average(gradient.mean(dim=0))
