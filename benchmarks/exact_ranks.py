@@ -133,7 +133,7 @@ class Watcher:
 
     def _online(self, original: Any, regime: online.OnlineRegime, step: int) -> Any:
         batch = original(regime, step)
-        draws = regime.pending.draws
+        draws = batch.draws
         self.steps[-1]["latents"] = (draws.indices, regime.trainer.generator.sample_latents(len(draws), draws=draws))
         return batch
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..errors import DataError
+from ..regimes.table import BASELINE
 from .evaluations import UNTRAINED
 from .matching import images_through_learner
 from .runs import ComparedRun, by_regime
@@ -30,7 +31,7 @@ def caveats(comparison: Comparison) -> list[str]:
             f"Intervals are Student's over {n} seeds, which stand for first weights, order of images, views and "
             "labeled parts. With so few, that differences are near normal is taken on trust."
         )
-    if set(comparison.regimes) & {"offline", "online"}:
+    if set(comparison.regimes) - {BASELINE}:
         found.append(
             "All seeds share one pretrained generator"
             + (" and one offline set" if "offline" in comparison.regimes else "")

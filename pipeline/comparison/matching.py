@@ -6,24 +6,16 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..configs.train import TrainConfig
+from ..configs.train import TrainConfig, concerns
 from ..options import flag
 from .plan import images_per_sample
 from .runs import ComparedRun
 
 TOLERANCE = {"steps": 0.0, "images": 0.01, "seconds": 0.05}
 """By how much budgets may differ, relative to the largest, since whole steps cannot divide images and seconds. Ours."""
-SOURCES = {"online", "replay", "record", "shards", "where", "shards_per_window", "generator"}
-"""Options that make a regime what it is."""
-SAMPLES = {"synthetic_ratio", "sampler", "sampling_steps"}
-"""Options that nothing depends on in real."""
-JOINT = {
-    "hard", "pairs", "hard_weight", "hard_ramp", "hardness_clip", "pair_ema_decay", "pair_similarity",
-    "generator_learning_rate", "lora_rank", "gradient_steps",
-}  # fmt: skip
-"""Options that nothing depends on but in online."""
-APART = {"out", "seed", "steps", "epochs", "log_every"}
-"""What runs may differ in: compared in another way (the length), or of no influence on the weights."""
+APART = {"out", "seed", "steps", "epochs", "log_every", "record", "online", "fresh", "replay"}
+"""What runs may differ in: compared in another way (the length, the regime), of no influence on the weights, or of a
+seed by right (the recording)."""
 
 
 def mismatches(runs: Sequence[ComparedRun], equal: str, *, planned: bool = False) -> list[str]:
@@ -38,7 +30,7 @@ def mismatches(runs: Sequence[ComparedRun], equal: str, *, planned: bool = False
     for f in dataclasses.fields(TrainConfig):
         if f.name in APART or (f.metadata["option"].may_change):
             continue
-        concerned = [run for run in runs if _concerns(f.name, run)]
+        concerned = [run for run in runs if concerns(f, [run.regime])]
         lines += _differing(flag(f.name), concerned, lambda run, name=f.name: getattr(run.config, name))
     lines += _differing("training images", runs, lambda run: run.result["num_images"])
     if not planned:
@@ -72,17 +64,6 @@ def other_conditions(runs: Sequence[ComparedRun]) -> list[str]:
 def images_through_learner(run: ComparedRun) -> int:
     """Images, real and synthetic, each before its two views."""
     return run.result["steps"] * run.config.batch_size + images_per_sample(run.config) * run.result["num_synthetic"]
-
-
-def _concerns(name: str, run: ComparedRun) -> bool:
-    if name in SOURCES:
-        # Runs of one regime must have the same source; a recording is of a seed, and so differs by right.
-        return (name in ("shards", "where", "shards_per_window") and run.regime == "offline") or (
-            name == "generator" and run.regime == "online"
-        )
-    if name in SAMPLES:
-        return run.regime != "real"
-    return name not in JOINT or run.regime == "online"
 
 
 def _differing(what: str, runs: Sequence[ComparedRun], value: Callable[[ComparedRun], Any]) -> list[str]:

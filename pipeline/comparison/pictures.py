@@ -21,7 +21,7 @@ from ..errors import DataError, UsageError
 from ..generation import open_generator, to_bytes
 from ..grids import read_grid
 from ..randomness import Key
-from ..regimes.online import online_key
+from ..regimes.fresh import samples_key
 from ..shards import open_shard_set
 from .runs import ComparedRun
 
@@ -104,7 +104,7 @@ def _start(run: ComparedRun) -> Strip | None:
     except (ValueError, OSError) as error:
         log.warning("the report does not show the generator that online began with: %s", error)
         return None
-    draws = online_key(Key.from_seed(run.seed)).child("snapshot").at(torch.arange(PER_ROW))
+    draws = samples_key(Key.from_seed(run.seed)).child("snapshot").at(torch.arange(PER_ROW))
     with torch.no_grad():
         images = to_bytes(generator(generator.sample_latents(PER_ROW, draws=draws)))
     return _strip("online, step 0: G and G_ema are the pretrained generator", "Samples before joint training.", images)

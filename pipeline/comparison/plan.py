@@ -16,9 +16,10 @@ from typing import Any
 
 from ..configs.compare import CompareConfig
 from ..configs.generate import GenerateConfig
-from ..configs.train import TrainConfig, TrainingConfig
+from ..configs.train import TrainConfig, TrainingConfig, concerns
 from ..errors import UsageError
 from ..regimes.base import synthetic_share
+from ..regimes.table import BASELINE, REGIMES
 from ..shards import open_shard_set
 
 MAX_SAMPLES = 50_000
@@ -98,7 +99,7 @@ def latents_per_step(config: CompareConfig) -> int:
 
 def images_per_step(config: CompareConfig, regime: str) -> int:
     """Images, real and synthetic, that a step puts through the learner, before each is seen in two views."""
-    if regime == "real":
+    if regime == BASELINE:
         return config.batch_size
     views = (2 if config.pairs else 1) if not (regime == "offline" and config.shards) else _views(config.shards[0])
     return config.batch_size + views * latents_per_step(config)
@@ -124,6 +125,7 @@ def generation(config: CompareConfig, budget: Budget) -> GenerateConfig | None:
         out=str(Path(config.out) / "shards"),
         pairs=config.pairs,
         seed=config.seed,
+        **({"pair_strength": config.pair_strength} if config.pair_strength is not None else {}),
         sampler=config.sampler,
         sampling_steps=config.sampling_steps,
     )
@@ -151,14 +153,15 @@ def train_config(
         shards: the generated set, if it is elsewhere.
     """
     home = runs or Path(config.out)
-    shared = {f.name: getattr(config, f.name) for f in dataclasses.fields(TrainingConfig)}
+    shared = {f.name: getattr(config, f.name) for f in dataclasses.fields(TrainingConfig) if concerns(f, [regime])}
     shared |= {
         "out": str(home / "runs" / regime / f"seed-{seed}"),
         "seed": seed,
         "steps": steps,
         "epochs": None,
-        "sample_every": config.sample_every or max(1, steps // NUM_SNAPSHOTS),
     }
+    if REGIMES[regime].learns:
+        shared["sample_every"] = config.sample_every or max(1, steps // NUM_SNAPSHOTS)
     return TrainConfig(**shared, **_sources(config, regime, home / "recordings" / f"seed-{seed}", shards))
 
 
@@ -169,4 +172,6 @@ def _sources(config: CompareConfig, regime: str, recording: Path, shards: Path |
     if regime == "online":
         record = str(recording) if "replay" in config.regime_names() else None
         return {"online": True, "generator": config.generator, "record": record}
+    if regime == "fresh":
+        return {"fresh": True, "generator": config.generator}
     return {"replay": str(recording)} if regime == "replay" else {}

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
+from ..regimes.table import BASELINE, REGIMES
 from .statistics import Difference, Spread, spread
 from .svg import COLORS, style, to_svg
 from .verdict import percent, points
@@ -20,8 +21,8 @@ Scores = Mapping[str, Mapping[int, float]]
 Curve = tuple[np.ndarray, np.ndarray]
 """Steps (T,) and values over seeds (seeds, T)."""
 
-MARKERS = {"real": "s", "offline": "D", "online": "o", "replay": "^", "untrained": "X"}
-DASHES = {"real": "-", "offline": (0, (5, 2)), "online": "-", "replay": (0, (2, 1.5)), "untrained": ":"}
+MARKERS = {**{name: entry.marker for name, entry in REGIMES.items()}, "untrained": "X"}
+DASHES = {**{name: entry.dash for name, entry in REGIMES.items()}, "untrained": ":"}
 """Beside the colours, so that the plots can be read without them."""
 WIDTH = 4.3
 """Inches: at the width of a phone, 8 points of text then stay readable."""
@@ -68,8 +69,10 @@ def fraction_plot(name: str, curves: Mapping[str, Mapping[float, Sequence[float]
             _band(axes, regime, x, values[:, 1], values[:, 2])
             _line(axes, regime, x, values[:, 0], marker=MARKERS[regime], markersize=4)
             ends.append((regime, values[-1, 0]))
-        if "real" in curves:
-            axes.axhline(100 * np.mean(curves["real"][1.0]), color=COLORS["real"], linewidth=0.9, linestyle=(0, (1, 2)))
+        if BASELINE in curves:
+            axes.axhline(
+                100 * np.mean(curves[BASELINE][1.0]), color=COLORS[BASELINE], linewidth=0.9, linestyle=(0, (1, 2))
+            )
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(FixedLocator(fractions))
         axes.xaxis.set_minor_locator(NullLocator())

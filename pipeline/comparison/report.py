@@ -17,6 +17,7 @@ from ..configs.pretrain import PretrainConfig
 from ..errors import DataError, UsageError
 from ..files import write_file
 from ..options import command_line, write_yaml
+from ..regimes.table import REGIMES, meaning
 from ..run import read_config
 from .caveats import caveats
 from .evaluations import UNTRAINED
@@ -65,7 +66,7 @@ def render(comparison: Comparison, summary: dict[str, Any]) -> str:
     page = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     ).from_string(template)
-    page.globals.update(points=points)
+    page.globals.update(points=points, meaning=meaning, regimes=list(REGIMES.values()))
     return page.render(
         summary=summary,
         data=comparison.data,
@@ -108,12 +109,12 @@ def _plots(comparison: Comparison) -> dict[str, Any]:
 def _training_plots(comparison: Comparison) -> list[tuple[str, Markup, str]]:
     """Title, plot and meaning of each quantity that was logged."""
     found = []
-    for quantity, (title, meaning) in QUANTITIES.items():
+    for quantity, (title, words) in QUANTITIES.items():
         curves = {regime: curve for regime, runs in by_regime(comparison.runs).items()
                   if (curve := _curve(runs, quantity)) is not None}  # fmt: skip
         if curves:
             name = quantity.replace("_", "-")
-            found.append((title, Markup(curve_plot(name, curves, title, meaning)), meaning))
+            found.append((title, Markup(curve_plot(name, curves, title, words)), words))
     return found
 
 

@@ -9,9 +9,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from ..configs.compare import REGIMES
 from ..configs.train import TrainConfig
 from ..errors import DataError, UsageError
+from ..regimes.table import REGIMES, regime_order
 from ..run import RunFolder, read_config
 
 
@@ -58,7 +58,7 @@ def read_run(path: str | Path) -> ComparedRun:
     result = RunFolder(path).result
     if result is None:
         raise DataError(f"--run {path} is not finished; run its command again first")
-    return ComparedRun(path, TrainConfig.from_values(values), result, record)
+    return ComparedRun(path, TrainConfig.of_run(values), result, record)
 
 
 def read_runs(paths: Sequence[str | Path]) -> list[ComparedRun]:
@@ -68,7 +68,7 @@ def read_runs(paths: Sequence[str | Path]) -> list[ComparedRun]:
         DataError: see `read_run`.
         UsageError: less than two regimes, or two runs of the same regime and seed, of which only one can be counted.
     """
-    runs = sorted((read_run(path) for path in paths), key=lambda run: (REGIMES.index(run.regime), run.seed))
+    runs = sorted((read_run(path) for path in paths), key=lambda run: (regime_order(run.regime), run.seed))
     for one, other in pairwise(runs):
         if (one.regime, one.seed) == (other.regime, other.seed):
             raise UsageError(

@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from ..configs.compare import REGIMES, CompareConfig
+from ..configs.compare import CompareConfig
+from ..regimes.table import BASELINE, REGIMES, meaning
 from .evaluations import UNTRAINED, Answer
 from .results import costs
 from .runs import ComparedRun, by_regime
 from .statistics import Difference, spread
-from .verdict import BASELINE, METRIC, compare_regimes, data_efficiency, headline, sentence, winner
+from .verdict import METRIC, compare_regimes, data_efficiency, headline, sentence, winner
 
 
 @dataclass(frozen=True)
@@ -143,6 +144,7 @@ def summarise(comparison: Comparison) -> dict[str, Any]:
             {
                 **{n: v for n, v in asdict(d).items() if n != "spread"},
                 **asdict(d.spread),
+                "meaning": meaning(d.regime, d.baseline),
                 "outcome": "unknown" if comparison.mismatches else d.outcome,
                 "sentence": sentence(d, len(differences), comparison.mismatches),
             }

@@ -15,9 +15,11 @@ import matplotlib
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from ..regimes.table import REGIMES
+
 COLORS = {
     name: f"#0{number:x}0a0{number:x}"
-    for number, name in enumerate(("ink", "muted", "grid", "paper", "real", "offline", "online", "replay", "untrained"))
+    for number, name in enumerate(("ink", "muted", "grid", "paper", "untrained", *REGIMES))
 }
 """Sentinels; none is a colour that anything else has."""
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..evaluation.scores import CONFIDENCE
+from ..regimes.table import BASELINE, REGIMES
 from .statistics import MIN_SEEDS, Difference, Spread, matching_fraction, paired_difference, with_holm
 
 METRIC = "linear-probe top-1 accuracy (L-BFGS, all labels)"
 """The primary metric, named beforehand; kNN, label fractions and transfer are shown and decide nothing."""
-BASELINE = "real"
 
 
 def compare_regimes(scores: Mapping[str, Mapping[int, float]]) -> list[Difference]:
-    """All differences that are judged, corrected together: each regime less the baseline, and online less the others.
+    """All differences that are judged, corrected together: each regime less the baseline, and less those that the table
+    of regimes gives a meaning.
 
     Args:
         scores: by regime, then by seed; regimes in their order.
@@ -21,7 +22,7 @@ def compare_regimes(scores: Mapping[str, Mapping[int, float]]) -> list[Differenc
     regimes = list(scores)
     baseline = BASELINE if BASELINE in regimes else regimes[0]
     pairs = [(regime, baseline) for regime in regimes if regime != baseline]
-    pairs += [("online", other) for other in regimes if "online" in regimes and other not in ("online", baseline)]
+    pairs += [(regime, other) for regime in regimes for other in REGIMES[regime].differences if other in regimes]
     found = [paired_difference(*pair, scores[pair[0]], scores[pair[1]]) for pair in dict.fromkeys(pairs)]
     return with_holm([difference for difference in found if difference is not None])
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..errors import UsageError
 from ..options import default_of, flag, option
-from .train import TrainingConfig
+from ..regimes.table import DRAWN, REGIMES
+from .train import TrainingConfig, concerns, meaningless
 
-REGIMES = ("real", "offline", "online", "replay")
-"""In the order in which tables, plots and runs have them."""
 LABEL_FRACTIONS = [0.01, 0.1, 0.5]
 """Beside 1, the whole. Ours."""
 WITH_RUNS = {
@@ -37,7 +37,7 @@ class CompareConfig(TrainingConfig):
         None, help="Images to score on; the test or validation split of --data if not given.", metavar="SPEC"
     )
     generator: str | None = option(
-        None, help="The pretrained generator that offline draws from and online starts from.", metavar="DIR"
+        None, help="The pretrained generator that offline and fresh draw from and online starts from.", metavar="DIR"
     )
     regimes: str = option("real,offline,online", help=f"Which to compare, of {', '.join(REGIMES)}.", metavar="A,B,...")
     seeds: int = option(
@@ -95,7 +95,7 @@ class CompareConfig(TrainingConfig):
             self._check_plan()
 
     def regime_names(self) -> list[str]:
-        """The regimes to compare, in the order of `REGIMES`."""
+        """The regimes to compare, in the order of the table."""
         given = [name.strip() for name in self.regimes.split(",") if name.strip()]
         unknown = [name for name in given if name not in REGIMES]
         if unknown:
@@ -132,8 +132,25 @@ class CompareConfig(TrainingConfig):
             raise UsageError("--where chooses samples of --shards; give it with a set")
         if self.num_samples is not None and ("offline" not in regimes or self.shards):
             raise UsageError("--num-samples is for the set that offline generates; it needs offline, and no --shards")
-        needing = [name for name in regimes if name == "online" or (name == "offline" and not self.shards)]
+        needing = [name for name in regimes if name in DRAWN or (name == "offline" and not self.shards)]
         if needing and self.generator is None:
             raise UsageError(f"{' and '.join(needing)} needs --generator DIR; `synthcl pretrain` makes one")
         if self.generator is not None and not needing:
-            raise UsageError("--generator is for online, and for offline without --shards; neither is compared")
+            raise UsageError(
+                f"--generator is for {' and '.join(DRAWN)}, and for offline without --shards; none of them is compared"
+            )
+        for f in dataclasses.fields(self):
+            if getattr(self, f.name) != default_of(f) and not concerns(f, self._concerned()):
+                raise UsageError(meaningless(f, regimes))
+
+    def check_given(self, names: Iterable[str]) -> None:
+        if self.run:
+            return
+        for f in dataclasses.fields(self):
+            if f.name in names and not concerns(f, self._concerned()):
+                raise UsageError(meaningless(f, self.regime_names()))
+
+    def _concerned(self) -> list[str]:
+        """The regimes whose options mean something; a set generated for offline is drawn as `fresh` draws."""
+        regimes = self.regime_names()
+        return [*regimes, "fresh"] if "offline" in regimes and not self.shards else regimes

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..options import Config, option
+from ..regimes.table import DRAWN
 
 SAMPLERS = ("ddim", "dpm")
 
@@ -16,9 +17,13 @@ class SamplingConfig(Config):
         None,
         help="Diffusion: solver; the generator's own if not given. [ddim: 2010.02502, dpm: 2211.01095]",
         choices=SAMPLERS,
+        concerns=DRAWN,
     )
     sampling_steps: int | None = option(
-        None, help="Diffusion: network evaluations an image; the generator's own if not given.", minimum=1
+        None,
+        help="Diffusion: network evaluations an image; the generator's own if not given.",
+        minimum=1,
+        concerns=DRAWN,
     )
 
     def sampling_options(self) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from ...learners import learner_names
 from ..errors import UsageError
@@ -171,16 +172,6 @@ class TrainingConfig(SamplingConfig):
     keep: int = common.keep_option()
     seed: int = common.seed_option()
 
-    def regime_names(self) -> list[str]:
-        """The regimes that are trained with these options."""
-        raise AssertionError("a training config says which regimes it trains")
-
-    def check_given(self, names: Iterable[str]) -> None:
-        regimes = self.regime_names()
-        for f in dataclasses.fields(self):
-            if f.name in names and not concerns(f, regimes):
-                raise UsageError(_meaningless(f, regimes))
-
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.compile and self.accumulate > 1:
@@ -222,6 +213,7 @@ class TrainConfig(TrainingConfig):
         help="A shard set of synthetic samples to stream (offline): a folder, or a URL such as s3://BUCKET/SET. "
         "May be repeated.",
         metavar="DIR",
+        concerns=("offline",),
     )
     shards_per_window: int = option(
         8,
@@ -233,14 +225,20 @@ class TrainConfig(TrainingConfig):
     online: bool = option(False, help="Train the generator jointly and draw samples from it at each step.")
     fresh: bool = option(False, help="Draw new samples at each step from a generator that stays as it is.")
     generator: str | None = option(
-        None, help="The generator of --online and --fresh, as `pretrain` wrote it.", metavar="DIR"
+        None,
+        help="The generator of --online and --fresh, as `pretrain` wrote it.",
+        metavar="DIR",
+        concerns=DRAWN,
     )
     replay: str | None = option(None, help="A recording of an online run, fed back in its order.", metavar="DIR")
     record: str | None = option(
         None, help="--online: write every synthetic sample that the learner sees to a shard set.", metavar="DIR"
     )
     where: str | None = option(
-        None, help="--shards: only samples that meet an SQL condition on their columns.", metavar="EXPR"
+        None,
+        help="--shards: only samples that meet an SQL condition on their columns.",
+        metavar="EXPR",
+        concerns=("offline",),
     )
 
     def __post_init__(self) -> None:
@@ -262,7 +260,17 @@ class TrainConfig(TrainingConfig):
             raise UsageError("--where chooses samples of --shards; give it with a set")
         for f in dataclasses.fields(self):
             if getattr(self, f.name) != default_of(f) and not concerns(f, [self.regime]):
-                raise UsageError(_meaningless(f, [self.regime]))
+                raise UsageError(meaningless(f, [self.regime]))
+
+    @classmethod
+    def of_run(cls, values: dict[str, Any]) -> TrainConfig:
+        """The options of a run that exists; those that mean nothing in its regime are taken for their defaults."""
+        names = {f.name: f for f in dataclasses.fields(cls)}
+        sources = {n: v for n, v in values.items() if n in names and not names[n].metadata["option"].concerns}
+        regimes = [cls.from_values(sources | {n: values.get(n) for n in SOURCE_OPTIONS if values.get(n)}).regime]
+        return cls.from_values(
+            {name: value for name, value in values.items() if name not in names or concerns(names[name], regimes)}
+        )
 
     @property
     def regime(self) -> str:
@@ -272,8 +280,14 @@ class TrainConfig(TrainingConfig):
                 return entry.name
         return BASELINE
 
-    def regime_names(self) -> list[str]:
-        return [self.regime]
+    def check_given(self, names: Iterable[str]) -> None:
+        for f in dataclasses.fields(self):
+            if f.name in names and not concerns(f, [self.regime]):
+                raise UsageError(meaningless(f, [self.regime]))
+
+
+SOURCE_OPTIONS = ("shards", "generator", *(e.selected_by for e in REGIMES.values() if e.selected_by))
+"""The options that say where synthetic samples come from."""
 
 
 def concerns(f: dataclasses.Field, regimes: Iterable[str]) -> bool:
@@ -282,7 +296,8 @@ def concerns(f: dataclasses.Field, regimes: Iterable[str]) -> bool:
     return not wanted or any(regime in wanted for regime in regimes)
 
 
-def _meaningless(f: dataclasses.Field, regimes: list[str]) -> str:
+def meaningless(f: dataclasses.Field, regimes: list[str]) -> str:
+    """What to say of an option that means nothing in these regimes."""
     wanted = " and ".join(f.metadata["option"].concerns)
     return (
         f"{flag(f.name)} means nothing in the regime {' or '.join(regimes)}; it is for {wanted}. Leave it out, or "

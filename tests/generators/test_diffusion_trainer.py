@@ -48,9 +48,9 @@ def equal(first, second) -> bool:
     return all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
 
 
-def joint_step(trainer: DiffusionTrainer, step: int, scale: float = 1.0) -> dict[str, torch.Tensor]:
+def joint_step(trainer: DiffusionTrainer, step: int, scale: float = 1.0, **bound: float) -> dict[str, torch.Tensor]:
     images = trainer.generator(trainer.generator.sample_latents(N, draws=draws(step)))
-    return trainer.step(real(), draws(step), images=images, hard_gradient=scale * real().flip(0))
+    return trainer.step(real(), draws(step), images=images, hard_gradient=scale * real().flip(0), **bound)
 
 
 @pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
@@ -141,27 +141,27 @@ def test_a_hard_gradient_of_zeros_changes_nothing_bit_for_bit():
 
 def test_a_hard_gradient_lowers_its_loss():
     """With a weak denoising gradient and no bound to speak of, G goes where the learner's gradient sends it."""
-    trainer = make_trainer(learning_rate=2e-3, warmup_steps=1, hardness_clip=100.0)
+    trainer = make_trainer(learning_rate=2e-3, warmup_steps=1)
     direction = torch.ones(N, 3, 8, 8)
     latents = trainer.generator.sample_latents(N, draws=draws())
     before = trainer.generator(latents).mean().item()
     for step in range(10):
         images = trainer.generator(latents)
-        trainer.step(real(), draws(step), images=images, hard_gradient=direction / images.numel())
+        trainer.step(real(), draws(step), images=images, hard_gradient=direction / images.numel(), hard_bound=100.0)
     assert trainer.generator(latents).mean().item() < before - 0.05
 
 
 @pytest.mark.parametrize("bound", [0.5, 2.0])
 def test_the_hard_gradient_is_bounded_by_the_denoising_gradient(bound):
-    trainer = make_trainer(hardness_clip=bound)
+    trainer = make_trainer()
     reference = make_trainer()
     realism = reference._denoising_gradients(real(), draws())["gradient_realism"].clamp(max=1.0)
     expected = [p.grad.clone() for p in reference.trained.parameters()]
-    metrics = joint_step(trainer, 0, scale=1e4)
+    metrics = joint_step(trainer, 0, scale=1e4, hard_bound=bound)
     added = [p.grad - e for p, e in zip(trainer.trained.parameters(), expected, strict=True)]
     torch.testing.assert_close(torch.nn.utils.get_total_norm(added), bound * realism, rtol=1e-3, atol=1e-5)
     assert metrics["hard_clipped"] == 1 and metrics["hard_ratio"] > bound
-    assert joint_step(make_trainer(hardness_clip=bound), 0, scale=1e-6)["hard_clipped"] == 0
+    assert joint_step(make_trainer(), 0, scale=1e-6, hard_bound=bound)["hard_clipped"] == 0
 
 
 def test_nan_in_the_hard_gradient_is_not_hidden():

@@ -40,10 +40,10 @@ def weights(trainer: GANTrainer) -> dict[str, torch.Tensor]:
     }
 
 
-def joint_step(trainer: GANTrainer, hard: torch.Tensor | None, step: int = 0) -> dict[str, torch.Tensor]:
+def joint_step(trainer: GANTrainer, hard: torch.Tensor | None, step: int = 0, **bound) -> dict[str, torch.Tensor]:
     latents = trainer.generator.sample_latents(N, draws=draws(step))
     images = trainer.generator(latents)
-    return trainer.step(real_images(), draws(step), images=images, hard_gradient=hard)
+    return trainer.step(real_images(), draws(step), images=images, hard_gradient=hard, **bound)
 
 
 def test_a_step_equals_one_written_out_plainly():
@@ -103,29 +103,31 @@ def test_images_of_the_caller_equal_those_the_trainer_draws():
     assert all(torch.equal(value, weights(joint)[name]) for name, value in weights(alone).items())
 
 
-def test_a_hard_gradient_of_zeros_changes_nothing_bit_for_bit():
+@pytest.mark.parametrize("bound_on", ["images", "parameters"])
+def test_a_hard_gradient_of_zeros_changes_nothing_bit_for_bit(bound_on):
     plain, joint = build(), build()
     for step in range(3):
         joint_step(plain, None, step)
-        metrics = joint_step(joint, torch.zeros(N, 3, SIZE, SIZE), step)
+        metrics = joint_step(joint, torch.zeros(N, 3, SIZE, SIZE), step, bound_on=bound_on)
     assert all(torch.equal(value, weights(joint)[name]) for name, value in weights(plain).items())
     assert metrics["hard_ratio"] == 0 and metrics["hard_clipped"] == 0
 
 
-def test_a_hardness_clip_of_zero_is_a_plain_step():
-    plain, joint = build(), build(hardness_clip=0.0)
+@pytest.mark.parametrize("bound_on", ["images", "parameters"])
+def test_a_bound_of_zero_is_a_plain_step(bound_on):
+    plain, joint = build(), build()
     joint_step(plain, None)
-    joint_step(joint, torch.randn(N, 3, SIZE, SIZE))
+    joint_step(joint, torch.randn(N, 3, SIZE, SIZE), hard_bound=0.0, bound_on=bound_on)
     assert all(torch.equal(value, weights(joint)[name]) for name, value in weights(plain).items())
 
 
 def test_images_move_against_the_hard_gradient():
     hard = torch.tensor([1e3, -1e3, 5e2])[None, :, None, None].expand(N, -1, SIZE, SIZE)  # less red, more green
-    plain, joint = build(hardness_clip=100.0), build(hardness_clip=100.0)
+    plain, joint = build(), build()
     latents = plain.generator.sample_latents(N, draws=draws())
     for step in range(5):
         joint_step(plain, None, step)
-        joint_step(joint, hard, step)
+        joint_step(joint, hard, step, hard_bound=100.0)
     with torch.no_grad():
         moved = joint.generator(latents) - plain.generator(latents)
     assert torch.cosine_similarity(moved.flatten(), -hard.flatten(), dim=0) > 0.5
@@ -278,3 +280,29 @@ def test_images_that_do_not_fit_are_refused(images, hard, message):
 def test_the_default_learning_rate_falls_with_width():
     assert default_learning_rate([32, 16]) == pytest.approx(2e-3)
     assert default_learning_rate([256, 64]) == pytest.approx(2.5e-4)
+
+
+def test_the_bound_in_parameters_is_that_of_the_norm_of_the_gradient_of_g():
+    """Against both gradients taken apart: realism whole, the hard one shortened to the bound, or let be within it."""
+    hard = torch.randn(N, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(3))
+    for scale, bound in ((1e3, 0.25), (1e-6, 0.25)):
+        moved = {}
+        for name, given in {"plain": None, "joint": scale * hard}.items():
+            trainer = build()
+            applied = []
+            trainer.optimizers["generator"].register_step_pre_hook(
+                lambda optimizer, *_, applied=applied: applied.extend(
+                    p.grad.clone() for group in optimizer.param_groups for p in group["params"]
+                )
+            )
+            joint_step(trainer, given, hard_bound=bound, bound_on="parameters")
+            moved[name] = applied
+        realism = torch.nn.utils.get_total_norm(moved["plain"])
+        added = torch.nn.utils.get_total_norm([j - p for j, p in zip(moved["joint"], moved["plain"], strict=True)])
+        if scale > 1:
+            torch.testing.assert_close(added, bound * realism, rtol=1e-3, atol=0)
+        else:
+            trainer = build()
+            images = trainer.generator(trainer.generator.sample_latents(N, draws=draws()))
+            alone = torch.autograd.grad(images, list(trainer.generator.parameters()), scale * hard)
+            torch.testing.assert_close(added, torch.nn.utils.get_total_norm(alone), rtol=1e-2, atol=0)

@@ -16,7 +16,7 @@ CPU = torch.device("cpu")
 
 def opened(spec="digits", seed=0, image_size=8):
     train = open_images(spec, image_size=image_size, split="train")
-    return OnlineKnn.open(train, spec, seed, CPU, "fp32", None).with_images(train, "auto")
+    return OnlineKnn.open(train, spec, seed, CPU, "fp32", cache="auto")
 
 
 def test_on_all_images_it_is_the_nearest_neighbour_evaluation(run, encoder):

@@ -14,6 +14,7 @@ from synthcl.pipeline.regimes import online as online_module
 from synthcl.pipeline.regimes.assembly import RealImages, ViewMaker
 from synthcl.pipeline.regimes.base import Share, synthetic_share, unit_interval
 from synthcl.pipeline.regimes.gradients import quantize, reverse_gradient
+from synthcl.pipeline.regimes.hardness import OBJECTIVES, excess_hardness
 from synthcl.pipeline.regimes.online import OnlineOptions, OnlineRegime
 from synthcl.pipeline.views import Augmentation
 
@@ -73,7 +74,7 @@ def test_processes_together_see_the_batch_of_one():
 
 def test_the_gradient_at_the_generator_equals_finite_differences():
     """From the learner's loss through its networks, the normalisation and the views to G's weights, in float64."""
-    one = regime(hard_weight=0.7)
+    one = regime(weight=0.7)
     learner = a_learner().double()
     generator = copy.deepcopy(one.trainer.generator).double()
     latents = generator.sample_latents(4, draws=one.key.child(0).at(torch.arange(4))).double()
@@ -111,28 +112,28 @@ def run_steps(one: OnlineRegime, learner, steps: int, learning_rate=0.0):
     rows = []
     for step in range(steps):
         batch = one.batch(step)
-        output = learner(batch.views, batch.groups)
+        output = learner(batch.views, batch.groups, batch.num_real)
         output.loss.backward()
         optimizer.step()
         optimizer.zero_grad()
-        rows.append({name: float(value) for name, value in one.feedback(step, batch, output).items()})
+        rows.append({name: float(value) for name, value in one.feedback(step, batch, output, learner).items()})
     return rows
 
 
 def test_the_leaf_gets_the_reversed_gradient_of_the_learner():
-    one, learner = regime(hard_weight=0.5, pairs=False), a_learner()
+    one, learner = regime(pairs=False), a_learner()
     batch = one.batch(0)
     learner(batch.views, batch.groups).loss.backward()
-    images = one.pending.images.detach().requires_grad_()
+    images = batch.images.detach().requires_grad_()
     again = online_module.assemble(
         one.real, one.views, one.share, 0, one.real.images(0), [quantize(unit_interval(images))]
     )
     learner(again.views, again.groups).loss.backward()
-    torch.testing.assert_close(one.pending.leaf.grad, -0.5 * images.grad)
-    assert one.pending.leaf.grad.abs().max() > 0
+    torch.testing.assert_close(batch.leaf.grad, -images.grad)
+    assert batch.leaf.grad.abs().max() > 0
 
 
-@pytest.mark.parametrize("options", [{"hard_weight": 0.0}, {"hard": False}, {"hard": False, "pairs": False}])
+@pytest.mark.parametrize("options", [{"weight": 0.0}, {"hard": False}, {"hard": False, "pairs": False}])
 def test_weight_zero_is_a_plain_gan_step_exactly(options):
     one = regime(**options)
     plain = copy.deepcopy(one.trainer)
@@ -170,9 +171,8 @@ def test_hardness_of_samples_rises_against_a_frozen_generator():
     run_steps(base, learner, 60, learning_rate=0.1)
     hardness = {}
     for name in ("frozen", "hard"):
-        one = regime(batch_size=32, hard_weight=10.0, pairs=False, views="digits")
+        one = regime(batch_size=32, weight=10.0, bound=30.0, pairs=False, views="digits")
         one.trainer = copy.deepcopy(base.trainer)
-        one.trainer.hardness_clip = 30.0
         for optimizer in one.trainer.optimizers.values():
             optimizer.param_groups[0]["lr"] = 5e-4
         if name == "frozen":
@@ -182,7 +182,47 @@ def test_hardness_of_samples_rises_against_a_frozen_generator():
     assert hardness["hard"] > hardness["frozen"] + 0.1
 
 
+@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("pairs", [True, False])
+def test_the_hard_gradient_means_the_same_with_pairs_and_at_any_ratio(objective, pairs):
+    """Its size is that of the mean over latents of a loss of each one's own: of the same order in all settings."""
+    sizes = []
+    for ratio in (0.25, 1.0):
+        one, learner = regime(batch_size=16, ratio=ratio, pairs=pairs, objective=objective, bound=1e6), a_learner()
+        batch = one.batch(0)
+        output = learner(batch.views, batch.groups, batch.num_real)
+        output.loss.backward()
+        gradient, _ = one._hard_gradient(0, batch, output, learner, 1.0)
+        sizes.append(len(gradient) * gradient.flatten(1).norm(dim=1).mean().item())
+    assert 0 < sizes[0] < 2 * sizes[1] < 4 * sizes[0]
+
+
+def test_the_common_part_is_taken_off_and_the_gate_closes_for_hard_latents():
+    one, learner = regime(centred=True, objective="real-negatives"), a_learner()
+    batch = one.batch(0)
+    output = learner(batch.views, batch.groups, batch.num_real)
+    gradient, _ = one._hard_gradient(0, batch, output, learner, 1.0)
+    torch.testing.assert_close(gradient.mean(0), torch.zeros_like(gradient[0]), atol=1e-8, rtol=0)
+    excess = excess_hardness(batch, output, 4)
+    limit = excess.sort().values[1].item()
+    one = regime(gate=limit, objective="real-negatives")
+    gradient, metrics = one._hard_gradient(0, one.batch(0), output, learner, 1.0)
+    assert ((gradient.flatten(1).norm(dim=1) == 0) == (excess > limit)).all()
+    assert metrics["hard_gate_open"] == 0.5
+
+
+def test_a_pair_of_latents_near_each_other():
+    same, near = regime(), regime(pair_strength=0.5)
+    assert torch.equal(same.batch(0).samples[0], near.batch(0).samples[0])
+    assert not torch.equal(same.batch(0).samples[1], near.batch(0).samples[1])
+    assert torch.equal(same.batch(0).samples[0], same.batch(0).samples[1])  # G and its average begin as one
+
+
 def test_the_ramp_rises_linearly_from_zero():
-    options = OnlineOptions(hard_weight=2.0, ramp_steps=4)
-    assert [options.weight(step) for step in range(6)] == [0.0, 0.5, 1.0, 1.5, 2.0, 2.0]
-    assert OnlineOptions(hard=False).weight(10) == 0.0
+    options = OnlineOptions(bound=2.0, ramp_steps=4)
+    assert [options.bound_at(step) for step in range(6)] == [0.0, 0.5, 1.0, 1.5, 2.0, 2.0]
+
+
+def test_hardness_ends_where_it_is_frozen():
+    assert [OnlineOptions(last_hard_step=2).is_hard(step) for step in range(4)] == [True, True, False, False]
+    assert not OnlineOptions(hard=False).is_hard(0)

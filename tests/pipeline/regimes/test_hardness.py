@@ -1,0 +1,131 @@
+"""What the generator is asked for, against plain loops; and that making all samples alike does not pay."""
+
+import dataclasses
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from synthcl.learners import create_learner
+from synthcl.learners.base import LearnerOutput
+from synthcl.learners.losses import ppcl
+from synthcl.pipeline.configs.train import TrainConfig
+from synthcl.pipeline.regimes.base import MultiViewedBatch
+from synthcl.pipeline.regimes.hardness import (
+    OBJECTIVES,
+    against_real,
+    alignment,
+    excess_hardness,
+    hard_gradient,
+    without_common_part,
+)
+
+
+def unit(*shape: int, seed: int = 0) -> torch.Tensor:
+    return F.normalize(torch.randn(*shape, generator=torch.Generator().manual_seed(seed)), dim=-1)
+
+
+@pytest.mark.parametrize("num_own", [2, 3])
+@pytest.mark.parametrize("num_seen", [0, 2])
+def test_objectives_are_those_of_plain_loops(num_own, num_seen):
+    own, seen, real = unit(3, num_own, 5), unit(3, num_seen, 5, seed=1), unit(7, 5, seed=2)
+    views = torch.cat((own, seen), dim=1)
+    told, apart = [], []
+    for j in range(3):
+        losses, distances = [], []
+        for u in range(num_own):
+            for v in range(num_own + num_seen):
+                if u == v:
+                    continue
+                similar = float(views[j, u] @ views[j, v])
+                negatives = sum(math.exp(float(views[j, u] @ r) / 0.3) for r in real)
+                losses.append(-math.log(math.exp(similar / 0.3) / (math.exp(similar / 0.3) + negatives)))
+                distances.append(1 - similar)
+        told.append(sum(losses) / len(losses))
+        apart.append(sum(distances) / len(distances))
+    torch.testing.assert_close(against_real(own, views, real, 0.3), torch.tensor(told), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(alignment(own, views), torch.tensor(apart), rtol=1e-4, atol=1e-5)
+
+
+def test_samples_that_are_all_alike_raise_the_whole_loss_but_no_objective_of_ones_own():
+    """Eight latents, each with views near each other: at eight places, and all at one of them."""
+    places, real = unit(8, 1, 16), unit(32, 16, seed=3)
+    noise = 0.1 * torch.randn(8, 4, 16, generator=torch.Generator().manual_seed(4))
+    varied, alike = F.normalize(places + noise, dim=-1), F.normalize(places[:1] + noise, dim=-1)
+    groups = torch.cat((torch.arange(16).repeat_interleave(2), 16 + torch.arange(8).repeat_interleave(4)))
+    whole = [ppcl(torch.cat((real, made.flatten(0, 1))), groups, 0.2)[32:].mean() for made in (varied, alike)]
+    assert whole[1] > whole[0] + 1
+    for measure in (alignment, lambda own, views: against_real(own, views, real, 0.2)):
+        apart, together = (measure(made[:, :2], made).mean() for made in (varied, alike))
+        assert abs(together - apart) < 0.35  # the place alone decides, not that all are there
+
+
+class Flat(nn.Module):
+    """A linear encoder, so that gradients have a closed form."""
+
+    num_features = 6
+
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Linear(3 * 4 * 4, 6)
+        self.norm = nn.BatchNorm1d(6)
+
+    def forward(self, x):
+        return self.norm(self.net(x.flatten(1)))
+
+
+@pytest.mark.parametrize("objective", ["real-negatives", "alignment"])
+def test_the_gradient_is_each_samples_own_and_leaves_the_learner_as_it_was(objective):
+    torch.manual_seed(0)
+    learner = create_learner("simclr", Flat(), hidden_dim=8, embedding_dim=5)
+    images = torch.rand(4, 3, 4, 4, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    batch = MultiViewedBatch(torch.zeros(12 + 16, 3, 4, 4), torch.arange(28), num_real=12)
+    embeddings = unit(28, 5, seed=5)
+    output = LearnerOutput(torch.zeros(()), torch.zeros(28), embeddings)
+
+    def views(x):
+        return torch.stack((x, x.flip(-1) * 0.5), dim=1)
+
+    before = {name: value.clone() for name, value in learner.state_dict().items()}
+    gradient = hard_gradient(objective, images, views, learner, batch, output)
+    assert learner.training
+    assert all(torch.equal(value, before[name]) for name, value in learner.state_dict().items())
+    assert all(p.grad is None for p in learner.parameters())
+    # Another image in place of the last one changes no other sample's gradient.
+    changed = images.clone()
+    changed[3] = 0.3
+    again = hard_gradient(objective, changed, views, learner, batch, output)
+    torch.testing.assert_close(again[:3], gradient[:3])
+    # Against the gradient the images become harder.
+    learner.eval()
+
+    def hardness(x):
+        own = learner.embed(views(x).flatten(0, 1)).unflatten(0, (4, 2))
+        positives = torch.cat((own, embeddings[12:].unflatten(0, (4, 4))[:, 2:]), dim=1)
+        if objective == "alignment":
+            return alignment(own, positives).sum()
+        return against_real(own, positives, embeddings[:12], learner.temperature).sum()
+
+    with torch.no_grad():
+        step = 1e-3
+        rise = hardness(images - step * gradient) - hardness(images + step * gradient)
+    assert rise.item() == pytest.approx(2 * step * gradient.square().sum().item(), rel=1e-2)
+
+
+def test_excess_hardness_takes_off_what_the_size_of_a_group_brings():
+    hardness = torch.tensor([1.0, 3.0, 2.0, 2.0, 4.0, 4.0, 4.0, 4.0, 6.0, 6.0, 6.0, 6.0])
+    batch = MultiViewedBatch(torch.zeros(12, 1), torch.zeros(12), num_real=4)
+    found = excess_hardness(batch, LearnerOutput(torch.zeros(()), hardness, torch.zeros(12, 1)), 2)
+    torch.testing.assert_close(found, torch.tensor([4.0, 6.0]) - math.log(3) - 2.0)
+
+
+def test_the_common_part():
+    gradient = torch.randn(5, 3, 2, 2)
+    torch.testing.assert_close(without_common_part(gradient + 7.0), gradient - gradient.mean(0), rtol=1e-4, atol=1e-5)
+
+
+def test_the_option_names_every_objective():
+    (info,) = (f.metadata["option"] for f in dataclasses.fields(TrainConfig) if f.name == "hard_objective")
+    assert info.choices == OBJECTIVES

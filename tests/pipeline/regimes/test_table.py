@@ -1,0 +1,89 @@
+"""The table of regimes is complete, and every place that names regimes asks it."""
+
+import dataclasses
+import importlib
+
+import pytest
+
+from synthcl.pipeline.comparison.plots import DASHES, MARKERS
+from synthcl.pipeline.comparison.svg import COLORS
+from synthcl.pipeline.configs.train import TrainConfig
+from synthcl.pipeline.errors import UsageError
+from synthcl.pipeline.options import default_of
+from synthcl.pipeline.regimes.table import BASELINE, DRAWN, JOINT, REGIMES, SYNTHETIC, meaning, regime_order
+
+GIVEN = {
+    "real": {},
+    "offline": {"shards": ["set"]},
+    "fresh": {"fresh": True, "generator": "gan"},
+    "online": {"online": True, "generator": "gan"},
+    "replay": {"replay": "recording"},
+}
+COMMON = {"data": "digits", "out": "run", "steps": 1}
+
+
+@pytest.mark.parametrize("name", REGIMES)
+def test_each_regime_is_whole(name):
+    entry = REGIMES[name]
+    module, _, function = entry.builder.partition(":")
+    assert callable(getattr(importlib.import_module(module, "synthcl.pipeline.regimes"), function))
+    assert name in MARKERS and name in DASHES and name in COLORS
+    assert set(entry.differences) <= set(REGIMES) - {name}
+    assert BASELINE in entry.differences or name == BASELINE
+    assert TrainConfig(**COMMON, **GIVEN[name]).regime == name
+
+
+def test_colours_and_markers_tell_regimes_apart():
+    for attribute in ("color", "dark_color", "marker"):
+        values = [getattr(entry, attribute) for entry in REGIMES.values()]
+        assert len(set(values)) == len(values)
+
+
+def test_differences_have_words_where_the_table_has_some():
+    assert "jointness" in meaning("online", "fresh") and "freshness" in meaning("fresh", "offline")
+    assert meaning("real", "online") is None and meaning("untrained", "real") is None
+    assert sorted(REGIMES, key=regime_order) == list(REGIMES)
+
+
+OPTIONS = [f for f in dataclasses.fields(TrainConfig) if f.metadata["option"].concerns]
+
+
+def another(f):
+    """A value of an option that is not its default."""
+    info, default = f.metadata["option"], default_of(f)
+    if isinstance(default, bool):
+        return not default
+    if info.choices is not None:
+        return next(choice for choice in info.choices if choice != default)
+    special = {"shards": ["x"], "pair_similarity": "0.9:0.5", "generator": "gan", "where": "step > 1"}
+    if f.name in special:
+        return special[f.name]
+    return type(default)(default / 2) if default else 1 if "int" in str(f.type) else 0.5
+
+
+@pytest.mark.parametrize("regime", REGIMES)
+@pytest.mark.parametrize("f", OPTIONS, ids=lambda f: f.name)
+def test_an_option_is_refused_where_it_means_nothing(regime, f):
+    if f.name in ("shards", "generator", "where"):
+        pytest.skip("these choose the regime")
+    options = {**COMMON, **GIVEN[regime], f.name: another(f)}
+    if regime in f.metadata["option"].concerns:
+        TrainConfig(**options)
+        TrainConfig(**COMMON, **GIVEN[regime]).check_given([f.name])
+        return
+    with pytest.raises(UsageError, match="means nothing in the regime"):
+        TrainConfig(**options)
+    with pytest.raises(UsageError, match="means nothing in the regime"):
+        TrainConfig(**COMMON, **GIVEN[regime]).check_given([f.name])
+
+
+def test_runs_of_before_read_as_what_they_were():
+    """Options without a meaning in their regime stood in the records of earlier runs."""
+    values = TrainConfig(**COMMON, **GIVEN["real"]).to_dict() | {"hard_weight": 0.3, "pair_ema_decay": 0.5}
+    assert TrainConfig.of_run(values) == TrainConfig(**COMMON)
+    values = TrainConfig(**COMMON, **GIVEN["online"], hard_weight=0.3).to_dict()
+    assert TrainConfig.of_run(values).hard_weight == 0.3
+
+
+def test_the_groups_of_regimes():
+    assert set(JOINT) < set(DRAWN) < set(SYNTHETIC) and BASELINE not in SYNTHETIC
