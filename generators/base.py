@@ -143,7 +143,7 @@ class GeneratorTrainer(ABC):
         *,
         images: Tensor | None = None,
         hard_gradient: Tensor | None = None,
-        hard_bound: float = 1.0,
+        hard_bound: float | Tensor = 1.0,
         bound_on: str = "images",
     ) -> dict[str, Tensor]:
         """One update of everything that learns, and of the moving average.

@@ -5,6 +5,7 @@ Shapes: B real images and M synthetic samples a step over all processes, N views
 
 from __future__ import annotations
 
+import logging
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,11 +30,14 @@ from .options import takes_options
 from .randomness import Key
 from .regimes.assembly import RealImages, ViewMaker
 from .regimes.base import Regime, Share
+from .regimes.guard import GuardNotice
 from .regimes.setup import RegimeSetup, build_regime
 from .run import RunFolder, open_run
 from .trackers import check_trackers, open_trackers
 from .views import Augmentation
 from .views.presets import default_preset
+
+log = logging.getLogger(__name__)
 
 WARMUP_PART = 0.1
 """The most of a training that warm-up takes, so that short runs learn too. Ours."""
@@ -152,7 +156,7 @@ def train(config: TrainConfig) -> dict[str, Any]:
             _loop_options(config, accelerator, steps),
             journals=regime.journals,
             every={config.sample_every: lambda done: save_snapshot(regime, run.path / "samples" / f"{done:08d}.png")},
-            row_logs=trackers,
+            row_logs=[*trackers, GuardNotice(log.warning)],
             measurement=knn and Measurement(config.eval_every, lambda: knn(encoder())),
         )
         result = _result(config, run, regime, real, steps, seconds)

@@ -136,7 +136,7 @@ class DiffusionTrainer(GeneratorTrainer):
         *,
         images: Tensor | None = None,
         hard_gradient: Tensor | None = None,
-        hard_bound: float = 1.0,
+        hard_bound: float | Tensor = 1.0,
         bound_on: str = "parameters",
     ) -> dict[str, Tensor]:
         """One update of the network, then one of the average. See `GeneratorTrainer.step`."""
@@ -177,7 +177,7 @@ class DiffusionTrainer(GeneratorTrainer):
         norm = nn.utils.clip_grad_norm_(self.trained.parameters(), self.gradient_clip)
         return {"loss_generator": loss.detach(), "gradient_realism": norm}
 
-    def _add(self, hard: list[Tensor], realism_norm: Tensor, bound: float) -> dict[str, Tensor]:
+    def _add(self, hard: list[Tensor], realism_norm: Tensor, bound: float | Tensor) -> dict[str, Tensor]:
         """Add the learner's gradient, shortened to at most `bound` times the denoising gradient."""
         norm = nn.utils.get_total_norm(hard)
         tiny = torch.finfo(norm.dtype).tiny

@@ -20,11 +20,11 @@ class HardGradient:
     """
 
     gradient: Tensor
-    bound: float
+    bound: float | Tensor
     bound_on: str = "images"
 
 
-def join_gradients(realism: Tensor, hard: Tensor, bound: float) -> tuple[Tensor, dict[str, Tensor]]:
+def join_gradients(realism: Tensor, hard: Tensor, bound: float | Tensor) -> tuple[Tensor, dict[str, Tensor]]:
     """realism + hard, with each sample's hard gradient shortened to at most `bound` times its realism gradient.
 
     The bound (ours) keeps the discriminator's pull on every sample within a known factor of the learner's push. It
@@ -49,7 +49,7 @@ def join_gradients(realism: Tensor, hard: Tensor, bound: float) -> tuple[Tensor,
 
 
 def join_parameter_gradients(
-    realism: Sequence[Tensor], hard: Sequence[Tensor], bound: float
+    realism: Sequence[Tensor], hard: Sequence[Tensor], bound: float | Tensor
 ) -> tuple[list[Tensor], dict[str, Tensor]]:
     """realism + hard over all parameters of G, with the hard part shortened to at most `bound` times the realism part.
 

@@ -121,7 +121,7 @@ class GANTrainer(GeneratorTrainer):
         *,
         images: Tensor | None = None,
         hard_gradient: Tensor | None = None,
-        hard_bound: float = 1.0,
+        hard_bound: float | Tensor = 1.0,
         bound_on: str = "images",
     ) -> dict[str, Tensor]:
         """One update of D, then one of G against the new D on the same images, then one of the average.

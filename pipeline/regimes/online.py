@@ -32,6 +32,7 @@ from .assembly import RealImages, ViewMaker, assemble
 from .base import MultiViewedBatch, Regime, Share, check_generator_size, hardness_metrics, unit_interval
 from .fresh import samples_key
 from .gradients import quantize, reverse_gradient
+from .guard import HardGuard
 from .hardness import excess_hardness, hard_gradient, without_common_part
 from .recording import RunRecording, record, sample_hardness, sample_similarity
 from .setup import RegimeSetup
@@ -118,6 +119,7 @@ class OnlineRegime(Regime):
         self.real, self.views, self.trainer, self.share, self.options = real, views, trainer, share, options
         self.samples_per_step = share.total
         self.key = samples_key(key)
+        self.guard = HardGuard(real.device)
 
     def batch(self, step: int) -> OnlineBatch:
         device = self.real.device
@@ -158,18 +160,17 @@ class OnlineRegime(Regime):
         # process finds its samples' among its own; with more samples than images they come again.
         count, available = len(batch.images), len(batch.real)
         partners = torch.arange(count, device=batch.real.device) * available // count
-        return (
-            metrics
-            | told
-            | self.trainer.step(
-                batch.real[partners] * 2 - 1,
-                batch.draws,
-                images=batch.images,
-                hard_gradient=hard,
-                hard_bound=self.options.bound_at(step),
-                bound_on=self.options.bound_on,
-            )
+        trained = self.trainer.step(
+            batch.real[partners] * 2 - 1,
+            batch.draws,
+            images=batch.images,
+            hard_gradient=hard,
+            hard_bound=self.options.bound_at(step) * self.guard.factor,
+            bound_on=self.options.bound_on,
         )
+        if self.options.hard:
+            told |= self.guard.observe(trained.get("margin"), metrics["colour_spread"])
+        return metrics | told | trained
 
     def _hard_gradient(
         self, step: int, batch: OnlineBatch, output: LearnerOutput, learner: Learner, loss_scale: float
@@ -197,7 +198,7 @@ class OnlineRegime(Regime):
             metrics["hard_gate_open"] = open_.float().mean()
         if options.centred:
             gradient = without_common_part(gradient)
-        return gradient * (options.weight / len(batch.images)), metrics
+        return gradient * (self.guard.factor * options.weight / len(batch.images)), metrics
 
     def _similarity(self, batch: MultiViewedBatch, output: LearnerOutput) -> dict[str, Tensor]:
         """Mean cosine similarity of the learner's embeddings between two views of one image, and across a pair."""
@@ -251,10 +252,12 @@ class OnlineRegime(Regime):
         return {
             "trainer": self.trainer.state_dict(),
             "similarity": similarity.state_dict() if similarity is not None else None,
+            "guard": self.guard.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.trainer.load_state_dict(state["trainer"])
+        self.guard.load_state_dict(state["guard"])
         if self.options.similarity is not None:
             self.options.similarity.load_state_dict(state["similarity"])
 

@@ -1,0 +1,66 @@
+"""The guard falls outside the band, comes back inside it, and says so once."""
+
+import pytest
+import torch
+
+from synthcl.pipeline.regimes.guard import COLOUR_BAND, FALL, FLOOR, MIN_MARGIN, RISE, GuardNotice, HardGuard
+
+GOOD = (10 * MIN_MARGIN, 1.0)
+
+
+def after(steps, guard=None):
+    guard = guard or HardGuard(torch.device("cpu"))
+    for margin, colours in steps:
+        numbers = guard.observe(None if margin is None else torch.tensor(margin), torch.tensor(colours))
+    return guard, numbers["hard_guard"].item()
+
+
+@pytest.mark.parametrize(
+    ("margin", "colours", "falls"),
+    [
+        (*GOOD, False),
+        (0.0, 1.0, True),
+        (-0.1, 1.0, True),
+        (GOOD[0], COLOUR_BAND[0] - 0.1, True),
+        (GOOD[0], COLOUR_BAND[1] + 0.1, True),
+        (None, 1.0, False),
+        (None, 0.1, True),
+    ],
+)
+def test_it_falls_where_the_generator_leaves_its_band(margin, colours, falls):
+    _, factor = after([(margin, colours)] * 10)
+    assert factor == pytest.approx(FALL**10 if falls else 1.0, rel=1e-5)
+
+
+def test_it_comes_back_and_never_ends():
+    guard, low = after([(0.0, 1.0)] * 500)
+    assert low == pytest.approx(FLOOR)
+    _, higher = after([GOOD] * 200, guard)
+    assert low * RISE**100 < higher < 1
+    _, whole = after([GOOD] * 400, guard)
+    assert whole == 1.0
+
+
+def test_one_bad_step_is_no_drift():
+    _, factor = after([GOOD] * 30 + [(-0.05, 1.0)] + [GOOD])
+    assert factor == 1.0
+
+
+def test_its_state_continues_exactly():
+    steps = [(0.02 * (i % 7) - 0.04, 1.0 - 0.03 * i) for i in range(30)]
+    _, expected = after(steps)
+    first, _ = after(steps[:13])
+    second = HardGuard(torch.device("cpu"))
+    second.load_state_dict(first.state_dict())
+    assert after(steps[13:], second)[1] == expected
+
+
+def test_it_is_said_once_with_the_sign():
+    said = []
+    notice = GuardNotice(said.append)
+    rows = [{"step": 10}, {"step": 20, "hard_guard": 0.9, "margin": 0.0, "colour_spread": 1.0}]
+    rows += [{"step": s, "hard_guard": 0.4, "margin": 0.001, "colour_spread": 0.2} for s in (30, 40)]
+    for row in rows:
+        notice.append(row)
+    (sentence,) = said
+    assert "step 30" in sentence and "0.001" in sentence and "0.2 times" in sentence and "--hardness-clip" in sentence
