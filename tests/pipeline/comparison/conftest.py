@@ -14,6 +14,7 @@ from synthcl.pipeline.options import write_yaml
 SOURCES = {
     "real": {},
     "offline": {"shards": ["shards"]},
+    "fresh": {"fresh": True, "generator": "gan"},
     "online": {"online": True, "generator": "gan"},
     "replay": {"replay": "recording"},
 }
@@ -30,7 +31,8 @@ def make_run(tmp_path):
         path = tmp_path / f"{regime}-{seed}-{len(list(tmp_path.iterdir()))}"
         path.mkdir()
         given = {"data": "digits", "out": str(path), "steps": 4, "batch_size": 16, "seed": seed, **SOURCES[regime]}
-        config = TrainConfig(**{**given, **options})
+        # As earlier versions wrote them: with whatever options, those without a meaning in the regime too.
+        config = TrainConfig(**given).to_dict() | options
         came_out = {
             "run": str(path), "regime": regime, "steps": 4, "epochs": 0.1, "loss": 2.0, "seconds": 1.0,
             "images_per_second": 64.0, "num_images": 1442, "num_synthetic": 0 if regime == "real" else 32,
@@ -38,7 +40,7 @@ def make_run(tmp_path):
         record = {"command": "train", "versions": {"torch": "2"}, "hardware": {"device": "cpu"}}
         rows = [{"step": step, "loss": 3.0 - step / 10, "hardness_real": 3.0 - seed / 10} for step in (1, 2, 3, 4)]
         encoder.save(path / "encoder")
-        (path / "config.yaml").write_text(write_yaml(config.to_dict()))
+        (path / "config.yaml").write_text(write_yaml(config))
         (path / "run.json").write_text(json.dumps({**record, **(environment or {})}))
         (path / "result.json").write_text(json.dumps({**came_out, **(result or {})}))
         (path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))

@@ -7,7 +7,7 @@ from synthcl.pipeline.comparison.matching import mismatches, other_conditions, u
 
 @pytest.fixture
 def fair(make_run):
-    return [make_run(regime, seed) for regime in ("real", "offline", "online") for seed in (0, 1, 2)]
+    return [make_run(regime, seed) for regime in ("real", "offline", "fresh", "online") for seed in (0, 1, 2)]
 
 
 def test_runs_that_differ_in_regime_and_seed_alone_match(fair, make_run):
