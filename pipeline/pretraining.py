@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..generators import GeneratorTrainer, create_trainer
+from .checkpoint import list_checkpoints
 from .configs.pretrain import PretrainConfig
 from .data import GlobalOrder, cached, open_images
 from .distributed import average_gradients, create_accelerator, slice_of
@@ -31,7 +32,11 @@ def pretrain(config: PretrainConfig) -> dict[str, Any]:
     """Train a generator, or take up its training; see `synthcl pretrain`.
 
     Returns:
-        The run's result: `run`, `generator`, `steps`, `seconds`, `image_size`, `num_images`.
+        The run's result: `run`, `generator`, `steps`, `seconds`, `image_size`, `num_images`, and `training`, what the
+        generator was trained with.
+
+    Raises:
+        UsageError: options that cannot be used, or fewer steps than the run has done.
     """
     check_trackers(config.tracker)
     accelerator = create_accelerator("fp32")
@@ -40,6 +45,7 @@ def pretrain(config: PretrainConfig) -> dict[str, Any]:
     share = slice_of(config.batch_size, accelerator.process_index, accelerator.num_processes, "--batch-size")
     torch.manual_seed(config.seed)
     trainer = _create_trainer(config, store.image_size, accelerator.device)
+    _check_length(Path(config.out), config.steps)
     run = open_run(config.out, "pretrain", config, main_process=accelerator.is_main_process)
     accelerator.wait_for_everyone()
     if run.result is not None and run.result["steps"] == config.steps:
@@ -82,6 +88,7 @@ def pretrain(config: PretrainConfig) -> dict[str, Any]:
         "seconds": round(seconds, 2),
         "image_size": store.image_size,
         "num_images": len(store),
+        "training": trainer.options,
     }
     if accelerator.is_main_process:
         save_generator(trainer, run.path)
@@ -90,12 +97,38 @@ def pretrain(config: PretrainConfig) -> dict[str, Any]:
     return result
 
 
+def _check_length(out: Path, steps: int) -> None:
+    """Raises UsageError for fewer steps than a run has done: its weights would not be those of so many."""
+    saved = list_checkpoints(out / "checkpoints")
+    done = int(saved[-1].name.rpartition("-")[2]) if saved else 0
+    if done > steps:
+        raise UsageError(
+            f"--out {out} has done {done} steps already, more than --steps {steps}; give --steps {done} or more, or "
+            "another folder"
+        )
+
+
 def _create_trainer(config: PretrainConfig, image_size: int, device: torch.device) -> GeneratorTrainer:
-    given = {"learning_rate": config.learning_rate, "ema_decay": config.ema_decay}
+    given = {
+        "learning_rate": config.learning_rate,
+        "generator_learning_rate": config.generator_learning_rate,
+        "discriminator_learning_rate": config.discriminator_learning_rate,
+        "decay": config.decay,
+        "ema_decay": config.ema_decay,
+        "discriminator_preset": config.discriminator_preset,
+        "gamma": config.gamma,
+        "final_gamma": config.final_gamma,
+        "penalty_every": config.penalty_every,
+        "beta1": config.beta1,
+        "beta2": config.beta2,
+        "final_beta2": config.final_beta2,
+        "augment": config.augment,
+        "flip": config.flip or None,
+        "bf16": config.bf16 or None,
+    }
+    # Given only where asked for: what is not is the preset's, and kinds that do not take one say so.
     options = {name: value for name, value in given.items() if value is not None} | config.sampling_options()
-    # Given only where asked for: kinds that do not take one say so.
-    options |= {name: True for name, given in (("flip", config.flip), ("bf16", config.bf16)) if given}
-    options |= {"device": device, "synchronise": average_gradients}
+    options |= {"total_steps": config.steps, "device": device, "synchronise": average_gradients}
     try:
         return create_trainer(config.generator, image_size, preset=config.preset, **options)
     except ValueError as error:  # all that it is made from are options

@@ -17,7 +17,8 @@ class PretrainConfig(SamplingConfig):
     generator: str = option("gan", help="Kind of generator.", choices=generator_kinds())
     preset: str = option(
         "auto",
-        help="Size of the networks: tiny, small, base (gan: large too); auto goes by image size.",
+        help="Size of the networks and how they are trained: tiny, small, base (gan: large too); auto goes by image "
+        "size.",
         metavar="NAME",
     )
     flip: bool = option(False, help="Diffusion: mirror half of the images, where left and right mean the same.")
@@ -25,9 +26,52 @@ class PretrainConfig(SamplingConfig):
     image_size: int | None = common.image_size_option()
     steps: int = option(20_000, help="Updates of the generator.", minimum=1, may_change=True)
     batch_size: int = option(64, help="Real images a step, over all processes.", minimum=2)
-    learning_rate: float | None = option(None, help="Of all the networks; the kind's own if not given.", above=0)
+    learning_rate: float | None = option(None, help="Adam's, for all the networks; the preset's if not given.", above=0)
+    generator_learning_rate: float | None = option(
+        None, help="GAN: for the generator alone, instead of --learning-rate.", above=0
+    )
+    discriminator_learning_rate: float | None = option(
+        None, help="GAN: for the discriminator alone, instead of --learning-rate.", above=0
+    )
+    decay: float | None = option(
+        None,
+        help="Last part of the steps over which learning rates fall to 0, along a half cosine; 0 is none, and the "
+        "preset's if not given.",
+        minimum=0,
+        maximum=1,
+    )
     ema_decay: float | None = option(
-        None, help="Of the moving average of weights; the kind's own if not given.", minimum=0, below=1
+        None, help="Of the moving average of weights; the preset's if not given.", minimum=0, below=1
+    )
+    discriminator_preset: str | None = option(
+        None,
+        help="GAN: size and learning rate of the discriminator (tiny, small, base, large); those of --preset if not "
+        "given.",
+        metavar="NAME",
+    )
+    gamma: float | None = option(
+        None, help="GAN: weight of the gradient penalties on the discriminator; the preset's if not given.", minimum=0
+    )
+    final_gamma: float | None = option(
+        None, help="GAN: what --gamma comes to at the last step, by an equal factor each step.", above=0
+    )
+    penalty_every: int | None = option(
+        None,
+        help="GAN: steps from one with gradient penalties to the next, which weigh as many times more; the preset's if "
+        "not given.",
+        minimum=1,
+    )
+    beta1: float | None = option(None, help="GAN: Adam's; the preset's if not given.", minimum=0, below=1)
+    beta2: float | None = option(None, help="GAN: Adam's; the preset's if not given.", minimum=0, below=1)
+    final_beta2: float | None = option(
+        None, help="GAN: what --beta2 comes to at the last step, 1 - beta2 by an equal factor each step.",
+        minimum=0, below=1,
+    )  # fmt: skip
+    augment: str | None = option(
+        None,
+        help="GAN: what the discriminator sees is augmented by: colour, translation, cutout, with commas between them, "
+        "or none; the preset's if not given.",
+        metavar="PARTS",
     )
     sample_every: int = option(1000, help="Steps between sample grids (samples/*.png).", minimum=1, may_change=True)
     data_root: str | None = common.data_root_option()
