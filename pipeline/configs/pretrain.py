@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...generators import generator_kinds
+from ..errors import UsageError
 from ..options import option
 from . import common
 from .sampling import SamplingConfig
+
+EVAL_SAMPLES = 5000
+"""Ours: with as many real images, the distance of real to real ones is small beside what training changes."""
 
 
 @dataclass(kw_only=True)
@@ -77,7 +81,37 @@ class PretrainConfig(SamplingConfig):
     data_root: str | None = common.data_root_option()
     cache: str = common.cache_option()
     log_every: int = common.log_every_option()
+    eval_every: int | None = option(
+        None,
+        help="Steps between measurements of samples against real images: Fréchet distance, precision and recall in the "
+        "features of --eval-encoder; at the end alone if not given.",
+        minimum=1,
+        may_change=True,
+    )
+    eval_encoder: str | None = option(
+        None,
+        help="An encoder of real images alone to measure samples with: a run of `synthcl train`.",
+        metavar="RUN",
+        may_change=True,
+    )
+    eval_samples: int = option(
+        EVAL_SAMPLES,
+        help="--eval-encoder: samples to measure, and real images to compare them with; at most half of those there "
+        "are.",
+        minimum=10,
+        may_change=True,
+    )
     tracker: list[str] = common.tracker_option()
     checkpoint_every: int = common.checkpoint_every_option(1000)
     keep: int = common.keep_option()
     seed: int = common.seed_option()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.eval_encoder is None and self.eval_every is not None:
+            raise UsageError(
+                "--eval-every measures samples in the features of an encoder of real images: give --eval-encoder RUN. "
+                f"To make one: synthcl train --data {self.data} --epochs 3 --backbone resnet10-w32 --out RUN"
+            )
+        if self.eval_encoder is None and self.eval_samples != EVAL_SAMPLES:
+            raise UsageError("--eval-samples is for --eval-encoder RUN; give both")

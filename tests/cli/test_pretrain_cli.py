@@ -5,6 +5,8 @@ import shutil
 
 import pytest
 
+from synthcl.pipeline.evaluation.online_quality import MEASURES
+
 PRETRAIN = [
     "pretrain", "--data", "digits", "--image-size", 8, "--preset", "tiny", "--batch-size", 8, "--log-every", 1,
     "--checkpoint-every", 2, "--sample-every", 100, "--json",
@@ -99,3 +101,72 @@ def test_fewer_steps_than_were_done_are_refused(synthcl, tmp_path):
     message = " ".join(synthcl(*run, 3, code=2).stderr.split())
     assert "has done 4 steps already, more than --steps 3; give --steps 4 or more" in message
     assert synthcl(*run, 4).json == result
+
+
+@pytest.fixture(scope="module")
+def encoder(synthcl, tmp_path_factory):
+    """A run of `train` on real images alone."""
+    path = tmp_path_factory.mktemp("encoder") / "run"
+    synthcl(
+        "train", "--data", "digits", "--image-size", 8, "--batch-size", 16, "--backbone", "resnet10-w8", "--precision",
+        "fp32", "--steps", 2, "--out", path,
+    )  # fmt: skip
+    return path
+
+
+@pytest.mark.parametrize("kind", ["gan", "diffusion"])
+def test_measuring_a_run_does_not_change_it_and_resumes_exactly(synthcl, encoder, tmp_path, kind):
+    pretrain = [*PRETRAIN, "--log-every", 2, "--keep", 3, "--generator", kind, "--steps", 6]
+    pretrain += ["--sampling-steps", 2] if kind == "diffusion" else []
+    measure = ["--eval-every", 3, "--eval-encoder", encoder, "--eval-samples", 100]
+    synthcl(*pretrain, "--out", tmp_path / "plain")
+    done = synthcl(*pretrain, *measure, "--out", tmp_path / "measured")
+    assert weights(tmp_path / "plain") == weights(tmp_path / "measured")
+    assert "frechet_distance" in done.stderr and "recall" in done.stderr
+    rows = [json.loads(line) for line in (tmp_path / "measured" / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [2, 3, 4, 6]
+    measured = {row["step"]: {name: row[name] for name in MEASURES} for row in rows if "recall" in row}
+    assert list(measured) == [3, 6] and measured[3] != measured[6]
+    assert (
+        measured[3]["frechet_distance"] > measured[3]["frechet_distance_real"] == measured[6]["frechet_distance_real"]
+    )
+    assert {name: done.json[name] for name in MEASURES} == measured[6]
+    assert done.json["eval_encoder"] == str(encoder) and len(done.json["eval_encoder_hash"]) == 32
+
+    shutil.copytree(tmp_path / "measured", tmp_path / "cut")
+    for path in [tmp_path / "cut" / "generator", *sorted((tmp_path / "cut" / "checkpoints").iterdir())[1:]]:
+        shutil.rmtree(path)
+    (tmp_path / "cut" / "result.json").unlink()
+    synthcl(*pretrain, *measure, "--out", tmp_path / "cut")
+    assert (tmp_path / "cut" / "metrics.jsonl").read_bytes() == (tmp_path / "measured" / "metrics.jsonl").read_bytes()
+
+
+def test_an_encoder_alone_measures_at_the_end(synthcl, encoder, tmp_path):
+    run = [*PRETRAIN, "--steps", 3, "--eval-encoder", encoder, "--eval-samples", 50, "--out", tmp_path / "run"]
+    assert synthcl(*run).json["frechet_distance"] > 0
+    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert ["recall" in row for row in rows] == [False, False, True]
+
+
+UNMEASURABLE = {
+    "no encoder": (["--eval-every", 3], 2, "To make one: synthcl train --data digits --epochs 3"),
+    "samples for nothing": (["--eval-samples", 10], 2, "--eval-samples is for --eval-encoder RUN"),
+    "too few samples": (["--eval-encoder", "x", "--eval-samples", 5], 2, "--eval-samples must be at least 10, not 5"),
+    "no such run": (["--eval-encoder", "nowhere"], 1, "there is no run nowhere"),
+    "a generator": (["--eval-encoder", "GENERATOR"], 1, "has no encoder"),
+    "trained jointly": (["--eval-encoder", "ONLINE"], 2, "was trained on synthetic images too (regime online)"),
+}
+
+
+@pytest.mark.parametrize(("options", "code", "message"), UNMEASURABLE.values(), ids=UNMEASURABLE.keys())
+def test_what_cannot_measure_gets_a_sentence_and_leaves_nothing(synthcl, generator, tmp_path, options, code, message):
+    if "ONLINE" in options:
+        synthcl(
+            "train", "--data", "digits", "--image-size", 8, "--batch-size", 16, "--backbone", "resnet10-w8",
+            "--precision", "fp32", "--steps", 1, "--online", "--generator", generator, "--out", tmp_path / "online",
+        )  # fmt: skip
+    places = {"GENERATOR": generator, "ONLINE": tmp_path / "online"}
+    options = [places.get(option, option) for option in options]
+    result = synthcl(*PRETRAIN, *options, "--steps", 2, "--out", tmp_path / "run", code=code)
+    assert message in " ".join(result.stderr.split())
+    assert not (tmp_path / "run").exists()
