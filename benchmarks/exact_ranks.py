@@ -102,6 +102,7 @@ class Watcher:
         trainer = original(*arguments, **options)
         for module in trainer.modules().values():
             module.double()
+        trainer.load_state_dict(trainer.state_dict())  # gives the optimizers' moments the type of the weights
         return trainer
 
     def _wrap(self, owner: Any, name: str, wrapper: Any) -> None:

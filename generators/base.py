@@ -130,10 +130,56 @@ class GeneratorTrainer(ABC):
 
     One trainer serves both: joint training is pretraining with one more gradient on the images. `ema` is the moving
     average of G's weights; it is what pretraining saves, and the second generator of a positive pair.
+
+    Attributes:
+        generator: G.
+        ema: its moving average.
+        ema_decay: of the average, a step, in [0, 1). It may be changed between steps, as a target for the similarity of
+            pairs does.
+
+    The keyword arguments of a kind's class are its options. Every kind has `device`, `synchronise`, `learning_rate` (of
+    all that learns), `decay` and `total_steps` (the last part of that many steps, over which learning rates fall) and
+    `ema_decay`.
     """
 
     generator: Generator
     ema: Generator
+    ema_decay: float
+
+    @classmethod
+    @abstractmethod
+    def create(cls, image_size: int, *, preset: str = "auto", **options: Any) -> GeneratorTrainer:
+        """A trainer with fresh weights, drawn from torch's global generator.
+
+        Args:
+            image_size: S, in pixels.
+            preset: the size of the networks and the values of the options, by a name that the kind knows.
+            options: the options that override the preset's.
+
+        Raises:
+            ValueError: an unknown preset, a size that the kind cannot make, or an option with a wrong value.
+        """
+
+    @classmethod
+    @abstractmethod
+    def from_pretrained(cls, directory: str | Path, **options: Any) -> GeneratorTrainer:
+        """Take up what `save_pretrained` wrote, for joint training.
+
+        `ema` is the saved average. G goes on from its own weights where the kind saves them, with the states of the
+        optimizers and the options; otherwise from the average.
+
+        Args:
+            directory: the folder.
+            options: those that override the saved ones, or the kind's own.
+
+        Raises:
+            ValueError, OSError: a folder whose files are missing or damaged, or an option with a wrong value.
+        """
+
+    @property
+    @abstractmethod
+    def options(self) -> dict[str, Any]:
+        """What it trains with: plain values by name, for the record."""
 
     @abstractmethod
     def step(
@@ -179,4 +225,4 @@ class GeneratorTrainer(ABC):
     @abstractmethod
     def save_pretrained(self, directory: str | Path) -> None:
         """Write `ema` so that `load_generator(directory)` opens it, and beside it, in subfolders, what joint training
-        takes up again (a discriminator)."""
+        takes up again. JSON and safetensors only."""

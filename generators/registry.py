@@ -1,6 +1,6 @@
 """The kinds of generators, by name: what trains each and what opens it. Importable without torch.
 
-A new kind is an entry here, its module, and nothing else: the contract tests run over the table.
+A new kind is its module and an entry here; the contract tests run over the table.
 """
 
 from __future__ import annotations
@@ -23,22 +23,33 @@ class Kind(NamedTuple):
 
     A saved generator is known by its class: the name after the colon is the `_class_name` that its `config.json` (a
     model) or `model_index.json` (a pipeline) states.
+
+    Attributes:
+        trainer: a `GeneratorTrainer`.
+        generator: a `Generator`.
+        pipelines: the classes of diffusers' pipelines that the trainer takes up too, where they make RGB images.
     """
 
     trainer: str
     generator: str
+    pipelines: tuple[str, ...] = ()
 
 
 GENERATORS: dict[str, Kind] = {
     "gan": Kind(trainer=".gan:GANTrainer", generator=".gan:GANGenerator"),
-    "diffusion": Kind(trainer=".diffusion:DiffusionTrainer", generator=".diffusion:DiffusionGenerator"),
+    "diffusion": Kind(
+        trainer=".diffusion:DiffusionTrainer",
+        generator=".diffusion:DiffusionGenerator",
+        pipelines=("DDPMPipeline", "DDIMPipeline"),
+    ),
 }
 
 FROZEN = {"pretrained": ".pretrained:open_generator", "custom": ".custom:load_custom"}
 """What opens the kinds that do not learn: pipelines of diffusers, and classes of the user's."""
 
-_NOT_FOR_USERS = ("device", "synchronise")
-_TRAINABLE_PIPELINES = ("DDPMPipeline", "DDIMPipeline")
+_NOT_FOR_USERS = ("device", "synchronise", "total_steps")
+_TRAINABLE_PIPELINES = {pipeline: name for name, kind in GENERATORS.items() for pipeline in kind.pipelines}
+"""The kind that takes up each of them."""
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _CUSTOM = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*(:.+)?")
 
@@ -54,8 +65,8 @@ def create_trainer(kind: str, image_size: int, *, preset: str = "auto", **option
     Args:
         kind: a name of `GENERATORS`.
         image_size: pixels a side.
-        preset: the size of the networks, a name that the kind knows.
-        options: keyword arguments of the kind's trainer (`device`, `learning_rate`, ...).
+        preset: the size of the networks and what they are trained with, a name that the kind knows.
+        options: keyword arguments of the kind's trainer (`device`, `learning_rate`, ...), which override the preset's.
 
     Raises:
         ValueError: an unknown kind, preset or option, or a size the kind cannot make.
@@ -98,9 +109,10 @@ def load_trainer(source: str | Path, **options: Any) -> GeneratorTrainer:
     """
     kind = kind_of(source)
     if kind in FROZEN:
-        if _class_name(Path(source) / "model_index.json") not in _TRAINABLE_PIPELINES:
+        pipeline = _class_name(Path(source) / "model_index.json")
+        if pipeline not in _TRAINABLE_PIPELINES:
             raise ValueError(_does_not_learn(source, kind))
-        kind = "diffusion"
+        kind = _TRAINABLE_PIPELINES[pipeline]
     trainer = _load(GENERATORS[kind].trainer)
     _check_options(f"{kind} trainer", trainer.from_pretrained, options, trainer.__init__)
     return _open(trainer, source, options)

@@ -9,21 +9,24 @@ import torch
 from torch import Tensor
 
 from ..generators import GeneratorTrainer, create_trainer
+from .checkpoint import list_checkpoints
 from .configs.pretrain import PretrainConfig
-from .data import GlobalOrder, cached, open_images
+from .data import GlobalOrder, ImageStore, cached, open_images
 from .distributed import average_gradients, create_accelerator, slice_of
 from .errors import UsageError
+from .evaluation.online_quality import MEASURES, OnlineQuality, open_real_encoder
 from .generation import save_generator
 from .grids import save_grid
-from .loop import LoopOptions, run_loop
+from .loop import LoopOptions, Measurement, run_loop
 from .options import takes_options
 from .randomness import Key
-from .run import open_run
+from .run import RunFolder, open_run
 from .trackers import check_trackers, open_trackers
 from .views import to_float
 
 GRID_SAMPLES = 64
 """Samples in a grid: 8 x 8. Ours."""
+WATCH = ("loss_discriminator", "loss_generator", "margin", "loss", "frechet_distance", "recall")
 
 
 @takes_options(PretrainConfig)
@@ -31,7 +34,12 @@ def pretrain(config: PretrainConfig) -> dict[str, Any]:
     """Train a generator, or take up its training; see `synthcl pretrain`.
 
     Returns:
-        The run's result: `run`, `generator`, `steps`, `seconds`, `image_size`, `num_images`.
+        The run's result: `run`, `generator`, `steps`, `seconds`, `image_size`, `num_images`, and `training`, what the
+        generator was trained with. With an encoder to measure by also `frechet_distance`, `precision`, `recall`,
+        `frechet_distance_real` (see `OnlineQuality`), `eval_encoder` and `eval_encoder_hash`.
+
+    Raises:
+        UsageError: options that cannot be used, or fewer steps than the run has done.
     """
     check_trackers(config.tracker)
     accelerator = create_accelerator("fp32")
@@ -40,6 +48,8 @@ def pretrain(config: PretrainConfig) -> dict[str, Any]:
     share = slice_of(config.batch_size, accelerator.process_index, accelerator.num_processes, "--batch-size")
     torch.manual_seed(config.seed)
     trainer = _create_trainer(config, store.image_size, accelerator.device)
+    quality = _open_quality(config, len(store), accelerator.device)
+    _check_length(Path(config.out), config.steps)
     run = open_run(config.out, "pretrain", config, main_process=accelerator.is_main_process)
     accelerator.wait_for_everyone()
     if run.result is not None and run.result["steps"] == config.steps:
@@ -69,20 +79,14 @@ def pretrain(config: PretrainConfig) -> dict[str, Any]:
                 checkpoint_every=config.checkpoint_every,
                 keep=config.keep,
                 device=accelerator.device,
-                watch=("loss_discriminator", "loss_generator", "margin", "loss"),
+                watch=WATCH,
                 main_process=accelerator.is_main_process,
             ),
             row_logs=trackers,
             every={config.sample_every: lambda done: _sample_grid(trainer, key, samples / f"{done:08d}.png")},
+            measurement=quality and Measurement(config.eval_every or config.steps, lambda: quality(trainer.ema, store)),
         )
-    result = {
-        "run": str(run.path),
-        "generator": config.generator,
-        "steps": config.steps,
-        "seconds": round(seconds, 2),
-        "image_size": store.image_size,
-        "num_images": len(store),
-    }
+    result = _result(config, run, trainer, store, quality, seconds)
     if accelerator.is_main_process:
         save_generator(trainer, run.path)
         run.finish(result)
@@ -90,16 +94,73 @@ def pretrain(config: PretrainConfig) -> dict[str, Any]:
     return result
 
 
+def _open_quality(config: PretrainConfig, num_images: int, device: torch.device) -> OnlineQuality | None:
+    """What --eval-encoder measures; None without it."""
+    if config.eval_encoder is None:
+        return None
+    return OnlineQuality(open_real_encoder(config.eval_encoder), num_images, config.eval_samples, config.seed, device)
+
+
+def _check_length(out: Path, steps: int) -> None:
+    """Raises UsageError for fewer steps than a run has done: its weights would not be those of so many."""
+    saved = list_checkpoints(out / "checkpoints")
+    done = int(saved[-1].name.rpartition("-")[2]) if saved else 0
+    if done > steps:
+        raise UsageError(
+            f"--out {out} has done {done} steps already, more than --steps {steps}; give --steps {done} or more, or "
+            "another folder"
+        )
+
+
 def _create_trainer(config: PretrainConfig, image_size: int, device: torch.device) -> GeneratorTrainer:
-    given = {"learning_rate": config.learning_rate, "ema_decay": config.ema_decay}
+    given = {
+        "learning_rate": config.learning_rate,
+        "generator_learning_rate": config.generator_learning_rate,
+        "discriminator_learning_rate": config.discriminator_learning_rate,
+        "decay": config.decay,
+        "ema_decay": config.ema_decay,
+        "discriminator_preset": config.discriminator_preset,
+        "gamma": config.gamma,
+        "final_gamma": config.final_gamma,
+        "penalty_every": config.penalty_every,
+        "beta1": config.beta1,
+        "beta2": config.beta2,
+        "final_beta2": config.final_beta2,
+        "augment": config.augment,
+        "flip": config.flip or None,
+        "bf16": config.bf16 or None,
+    }
+    # Given only where asked for: what is not is the preset's, and kinds that do not take one say so.
     options = {name: value for name, value in given.items() if value is not None} | config.sampling_options()
-    # Given only where asked for: kinds that do not take one say so.
-    options |= {name: True for name, given in (("flip", config.flip), ("bf16", config.bf16)) if given}
-    options |= {"device": device, "synchronise": average_gradients}
+    options |= {"total_steps": config.steps, "device": device, "synchronise": average_gradients}
     try:
         return create_trainer(config.generator, image_size, preset=config.preset, **options)
     except ValueError as error:  # all that it is made from are options
         raise UsageError(str(error)) from None
+
+
+def _result(
+    config: PretrainConfig,
+    run: RunFolder,
+    trainer: GeneratorTrainer,
+    store: ImageStore,
+    quality: OnlineQuality | None,
+    seconds: float,
+) -> dict[str, Any]:
+    result = {
+        "run": str(run.path),
+        "generator": config.generator,
+        "steps": config.steps,
+        "seconds": round(seconds, 2),
+        "image_size": store.image_size,
+        "num_images": len(store),
+        "training": trainer.options,
+    }
+    if quality is not None:
+        last = run.metrics.read()[-1]
+        result |= {name: last[name] for name in MEASURES if name in last}
+        result |= {"eval_encoder": config.eval_encoder, "eval_encoder_hash": quality.encoder.weights_hash()}
+    return result
 
 
 def _sample_grid(trainer: GeneratorTrainer, key: Key, path: Path) -> None:

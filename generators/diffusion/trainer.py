@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from ..base import Draws, GeneratorTrainer, Synchronise, no_synchronisation
 from ..ema import MovingAverage
+from ..schedules import check_range, check_total_steps, final_decay, part_done
 from .generator import DiffusionGenerator
 from .lora import add_lora, merged
 from .objective import check_prediction, denoising_loss, flip, levels, min_snr_weights, target
@@ -22,6 +23,10 @@ from .presets import choose_preset, unet_config
 
 NUM_TIMESTEPS = 1000
 """T, as in DDPM (arXiv 2006.11239, section 4)."""
+
+_OPTIONS = (
+    "learning_rate", "warmup_steps", "decay", "weight_decay", "snr_gamma", "gradient_clip", "ema_decay", "flip",
+)  # fmt: skip
 
 
 class DiffusionTrainer(GeneratorTrainer):
@@ -35,6 +40,8 @@ class DiffusionTrainer(GeneratorTrainer):
         device: where it is to be.
         learning_rate: AdamW's; `create` and `from_pretrained` choose one that suits the network.
         warmup_steps: the learning rate rises linearly over the first of them (ours).
+        decay: the last part of the training, in [0, 1], over which it falls to 0 along a half cosine (ours); 0 is none.
+        total_steps: how many steps there will be, for `decay`. Without it the learning rate does not fall.
         weight_decay: AdamW's.
         snr_gamma: of the min-SNR weights; 5 as in the paper.
         gradient_clip: the largest norm of the denoising gradient; 1 is ours, and usual.
@@ -58,6 +65,8 @@ class DiffusionTrainer(GeneratorTrainer):
         device: torch.device | str | None = None,
         learning_rate: float = 5e-4,
         warmup_steps: int = 100,
+        decay: float = 0.0,
+        total_steps: int | None = None,
         weight_decay: float = 0.0,
         snr_gamma: float = 5.0,
         gradient_clip: float = 1.0,
@@ -75,7 +84,10 @@ class DiffusionTrainer(GeneratorTrainer):
         self.generator = generator.to(device).train()
         self.ema = _average_of(self.generator)
         self.learning_rate, self.warmup_steps = learning_rate, warmup_steps
+        self.decay = check_range("decay", decay, minimum=0, maximum=1)
+        self.total_steps = check_total_steps(total_steps)
         self.snr_gamma, self.gradient_clip = snr_gamma, gradient_clip
+        self.weight_decay = weight_decay
         self.ema_decay, self.flip, self.synchronise = ema_decay, flip, synchronise
         self.alphas_cumprod = generator.alphas_cumprod.to(self.generator.device)
         names = [name for name, parameter in self.generator.named_parameters() if parameter.requires_grad]
@@ -129,6 +141,10 @@ class DiffusionTrainer(GeneratorTrainer):
         defaults = {"learning_rate": 2e-5 if lora_rank is None else 1e-4, "ema_warmup": False}
         return cls(generator, **{**defaults, **options})
 
+    @property
+    def options(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in _OPTIONS}
+
     def step(
         self,
         real: Tensor,
@@ -145,8 +161,10 @@ class DiffusionTrainer(GeneratorTrainer):
         metrics = self._denoising_gradients(real, draws)
         if hard is not None:
             metrics |= self._add(hard, metrics["gradient_realism"].clamp(max=self.gradient_clip), hard_bound)
+        factor = min(1.0, (self.num_steps + 1) / max(self.warmup_steps, 1))
+        factor *= final_decay(part_done(self.num_steps, self.total_steps), self.decay)
         for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate * min(1.0, (self.num_steps + 1) / max(self.warmup_steps, 1))
+            group["lr"] = factor * self.learning_rate
         self.optimizer.step()
         self.average.update(self.num_steps, self.ema_decay)
         self.num_steps += 1

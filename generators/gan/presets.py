@@ -1,4 +1,5 @@
-"""Sizes of the GAN's networks: how wide at each resolution, and how deep. Importable without torch.
+"""Presets of the GAN: how wide its networks are at each resolution, how deep, and what they are trained with.
+Importable without torch.
 
 A network runs over resolutions base, 2 base, ..., image size, with 4 <= base <= 7: powers of two from 8 up, and sizes
 such as 12, 20, 28, 48 or 96. The widths, all ours, grow towards low resolution, where a channel is cheap.
@@ -7,36 +8,105 @@ such as 12, 20, 28, 48 or 96. The widths, all ours, grow towards low resolution,
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 MIN_IMAGE_SIZE, MAX_IMAGE_SIZE = 8, 128
 _BASES = range(4, 8)
 
 
 @dataclass(frozen=True)
+class Training:
+    """What a GAN is trained with: the keyword arguments of `GANTrainer` that a preset chooses.
+
+    The values here are those of a trainer that is made without a preset. All are ours unless a source is named.
+
+    Attributes:
+        generator_learning_rate, discriminator_learning_rate: Adam's, each above 0; None goes by the network's width.
+        gamma: weight of each gradient penalty, at least 0.
+        final_gamma: what gamma comes to at the end of pretraining, by an equal factor each step; None: it stays.
+        beta1, beta2: Adam's, in [0, 1).
+        final_beta2: what beta2 comes to at the end, 1 - beta2 by an equal factor each step; None: it stays.
+        decay: the last part of pretraining, in [0, 1], over which learning rates fall to 0 along a half cosine.
+        penalty_every: steps from one with penalties to the next.
+        ema_decay: of G's moving average, a step, in [0, 1).
+        augment: DiffAugment's parts, of colour, translation and cutout, or "none".
+    """
+
+    generator_learning_rate: float | None = None
+    discriminator_learning_rate: float | None = None
+    gamma: float = 0.2
+    final_gamma: float | None = None
+    beta1: float = 0.0
+    beta2: float = 0.99
+    final_beta2: float | None = None
+    decay: float = 0.0
+    penalty_every: int = 1
+    ema_decay: float = 0.999
+    augment: str = "translation,cutout"
+
+
+@dataclass(frozen=True)
 class Preset:
     """Width at a resolution is `area / resolution`, held within [narrowest, widest].
 
-    `penalty_every` is the trainer's. One step in four brought `tiny` further in equal time: on digits at 8 pixels to a
-    Frechet distance of 40 and 44 against 54 and 62 (two seeds, features of a small classifier, 30 s on one core).
-    `small` has it for the same saving, unmeasured; the larger two keep R3GAN's every step.
+    Attributes:
+        area, narrowest, widest, blocks_per_stage: of both networks.
+        training: what they are trained with. `penalty_every`: one step in four brought `tiny` further in equal time: on
+            digits at 8 pixels to a Frechet distance of 40 and 44 against 54 and 62 (two seeds, features of a small
+            classifier, 30 s on one core). `small` has it for the same saving, unmeasured; the larger two keep R3GAN's
+            every step. The learning rates are 0.064 over `widest`; see `default_learning_rate`.
+        discriminator_preset: the preset that the discriminator has its size from; None: this one.
     """
 
     area: int
     narrowest: int
     widest: int
     blocks_per_stage: int
-    penalty_every: int = 1
+    training: Training
+    discriminator_preset: str | None = None
 
     def widths(self, image_size: int) -> list[int]:
         """Channels at each resolution, from the base up to `image_size`."""
         return [min(max(self.area // side, self.narrowest), self.widest) for side in resolutions(image_size)]
 
+    def shape(self, image_size: int) -> dict[str, Any]:
+        """The keyword arguments of a network for images of `image_size` pixels."""
+        return {
+            "image_size": image_size,
+            "widths": self.widths(image_size),
+            "blocks_per_stage": self.blocks_per_stage,
+        }
+
 
 PRESETS = {
-    "tiny": Preset(area=256, narrowest=16, widest=32, blocks_per_stage=1, penalty_every=4),
-    "small": Preset(area=1024, narrowest=24, widest=96, blocks_per_stage=1, penalty_every=4),
-    "base": Preset(area=4096, narrowest=64, widest=256, blocks_per_stage=2),
-    "large": Preset(area=8192, narrowest=96, widest=512, blocks_per_stage=2),
+    "tiny": Preset(
+        area=256,
+        narrowest=16,
+        widest=32,
+        blocks_per_stage=1,
+        training=Training(generator_learning_rate=2e-3, discriminator_learning_rate=2e-3, penalty_every=4),
+    ),
+    "small": Preset(
+        area=1024,
+        narrowest=24,
+        widest=96,
+        blocks_per_stage=1,
+        training=Training(generator_learning_rate=2e-3 / 3, discriminator_learning_rate=2e-3 / 3, penalty_every=4),
+    ),
+    "base": Preset(
+        area=4096,
+        narrowest=64,
+        widest=256,
+        blocks_per_stage=2,
+        training=Training(generator_learning_rate=2.5e-4, discriminator_learning_rate=2.5e-4),
+    ),
+    "large": Preset(
+        area=8192,
+        narrowest=96,
+        widest=512,
+        blocks_per_stage=2,
+        training=Training(generator_learning_rate=1.25e-4, discriminator_learning_rate=1.25e-4),
+    ),
 }
 
 

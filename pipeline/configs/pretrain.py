@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...generators import generator_kinds
+from ..errors import UsageError
 from ..options import option
 from . import common
 from .sampling import SamplingConfig
+
+EVAL_SAMPLES = 5000
+"""Ours: with as many real images, the distance of real to real ones is small beside what training changes."""
 
 
 @dataclass(kw_only=True)
@@ -17,7 +21,8 @@ class PretrainConfig(SamplingConfig):
     generator: str = option("gan", help="Kind of generator.", choices=generator_kinds())
     preset: str = option(
         "auto",
-        help="Size of the networks: tiny, small, base (gan: large too); auto goes by image size.",
+        help="Size of the networks and how they are trained: tiny, small, base (gan: large too); auto goes by image "
+        "size.",
         metavar="NAME",
     )
     flip: bool = option(False, help="Diffusion: mirror half of the images, where left and right mean the same.")
@@ -25,15 +30,88 @@ class PretrainConfig(SamplingConfig):
     image_size: int | None = common.image_size_option()
     steps: int = option(20_000, help="Updates of the generator.", minimum=1, may_change=True)
     batch_size: int = option(64, help="Real images a step, over all processes.", minimum=2)
-    learning_rate: float | None = option(None, help="Of all the networks; the kind's own if not given.", above=0)
+    learning_rate: float | None = option(None, help="Adam's, for all the networks; the preset's if not given.", above=0)
+    generator_learning_rate: float | None = option(
+        None, help="GAN: for the generator alone, instead of --learning-rate.", above=0
+    )
+    discriminator_learning_rate: float | None = option(
+        None, help="GAN: for the discriminator alone, instead of --learning-rate.", above=0
+    )
+    decay: float | None = option(
+        None,
+        help="Last part of the steps over which learning rates fall to 0, along a half cosine; 0 is none, and the "
+        "preset's if not given.",
+        minimum=0,
+        maximum=1,
+    )
     ema_decay: float | None = option(
-        None, help="Of the moving average of weights; the kind's own if not given.", minimum=0, below=1
+        None, help="Of the moving average of weights; the preset's if not given.", minimum=0, below=1
+    )
+    discriminator_preset: str | None = option(
+        None,
+        help="GAN: size and learning rate of the discriminator (tiny, small, base, large); those of --preset if not "
+        "given.",
+        metavar="NAME",
+    )
+    gamma: float | None = option(
+        None, help="GAN: weight of the gradient penalties on the discriminator; the preset's if not given.", minimum=0
+    )
+    final_gamma: float | None = option(
+        None, help="GAN: what --gamma comes to at the last step, by an equal factor each step.", above=0
+    )
+    penalty_every: int | None = option(
+        None,
+        help="GAN: steps from one with gradient penalties to the next, which weigh as many times more; the preset's if "
+        "not given.",
+        minimum=1,
+    )
+    beta1: float | None = option(None, help="GAN: Adam's; the preset's if not given.", minimum=0, below=1)
+    beta2: float | None = option(None, help="GAN: Adam's; the preset's if not given.", minimum=0, below=1)
+    final_beta2: float | None = option(
+        None, help="GAN: what --beta2 comes to at the last step, 1 - beta2 by an equal factor each step.",
+        minimum=0, below=1,
+    )  # fmt: skip
+    augment: str | None = option(
+        None,
+        help="GAN: what the discriminator sees is augmented by: colour, translation, cutout, with commas between them, "
+        "or none; the preset's if not given.",
+        metavar="PARTS",
     )
     sample_every: int = option(1000, help="Steps between sample grids (samples/*.png).", minimum=1, may_change=True)
     data_root: str | None = common.data_root_option()
     cache: str = common.cache_option()
     log_every: int = common.log_every_option()
+    eval_every: int | None = option(
+        None,
+        help="Steps between measurements of samples against real images: Fréchet distance, precision and recall in the "
+        "features of --eval-encoder; at the end alone if not given.",
+        minimum=1,
+        may_change=True,
+    )
+    eval_encoder: str | None = option(
+        None,
+        help="An encoder of real images alone to measure samples with: a run of `synthcl train`.",
+        metavar="RUN",
+        may_change=True,
+    )
+    eval_samples: int = option(
+        EVAL_SAMPLES,
+        help="--eval-encoder: samples to measure, and real images to compare them with; at most half of those there "
+        "are.",
+        minimum=10,
+        may_change=True,
+    )
     tracker: list[str] = common.tracker_option()
     checkpoint_every: int = common.checkpoint_every_option(1000)
     keep: int = common.keep_option()
     seed: int = common.seed_option()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.eval_encoder is None and self.eval_every is not None:
+            raise UsageError(
+                "--eval-every measures samples in the features of an encoder of real images: give --eval-encoder RUN. "
+                f"To make one: synthcl train --data {self.data} --epochs 3 --backbone resnet10-w32 --out RUN"
+            )
+        if self.eval_encoder is None and self.eval_samples != EVAL_SAMPLES:
+            raise UsageError("--eval-samples is for --eval-encoder RUN; give both")

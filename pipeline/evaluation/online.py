@@ -128,7 +128,9 @@ class OnlineKnn:
             RunStopped: features that are no numbers, in all processes alike.
         """
         broadcast_state(encoder)
-        bank, scored = (self._features(encoder, part.images()) for part in (self.bank, self.scored))
+        bank, scored = (
+            shared_features(encoder, part.images(), self.device, self.precision) for part in (self.bank, self.scored)
+        )
         k, temperature = KNN_PRESETS[PRESET]
         votes = knn_scores(
             bank,
@@ -140,18 +142,25 @@ class OnlineKnn:
         )
         return {"knn_top1": (votes.argmax(dim=1).cpu() == self.scored.labels).double().mean().item()}
 
-    @torch.inference_mode()
-    def _features(self, encoder: Encoder, store: ImageStore) -> Tensor:
-        """(N, F) float32 on the device. Batches are the same for any number of processes."""
-        features = torch.zeros(len(store), encoder.num_features, device=self.device)
-        for rows in _batches(len(store)):
-            images = store.read(rows).to(self.device).contiguous(memory_format=torch.channels_last)
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-                features[torch.from_numpy(rows).to(self.device)] = encoder(images)
-        features = sum_over_processes(features)
-        if not torch.isfinite(features).all():
-            raise RunStopped(f"the encoder gives features that are not finite for images of {store.name}: it diverged")
-        return features
+
+@torch.inference_mode()
+def shared_features(encoder: Encoder, store: ImageStore, device: torch.device, precision: str = "fp32") -> Tensor:
+    """Features (N, F) float32 on the device of a store's N images, of which each process computes a share.
+
+    Batches are the same for any number of processes.
+
+    Raises:
+        RunStopped: features that are no numbers, in all processes alike.
+    """
+    features = torch.zeros(len(store), encoder.num_features, device=device)
+    for rows in _batches(len(store)):
+        images = store.read(rows).to(device).contiguous(memory_format=torch.channels_last)
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+            features[torch.from_numpy(rows).to(device)] = encoder(images)
+    features = sum_over_processes(features)
+    if not torch.isfinite(features).all():
+        raise RunStopped(f"the encoder gives features that are not finite for images of {store.name}: it diverged")
+    return features
 
 
 def _batches(num_images: int) -> Iterator[np.ndarray]:

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from synthcl.generators import GENERATORS, OptionError, create_trainer, kind_of, load_generator, load_trainer
-from synthcl.generators.base import Generator, GeneratorTrainer
+from synthcl.generators.base import Generator, GeneratorTrainer, no_synchronisation
 from synthcl.generators.custom import check_contract
 from synthcl.generators.fingerprint import fingerprint
 from synthcl.generators.pretrained.adapters import ADAPTERS
@@ -218,9 +218,48 @@ class TestEveryTrainer:
         trained.save_pretrained(tmp_path / "g")
         taken = load_trainer(tmp_path / "g")
         latents = trained.ema.sample_latents(N, draws=draws())
+        # A kind that saves its average alone starts G from it.
+        start = trained.generator if (tmp_path / "g" / "training").is_dir() else trained.ema
         with torch.no_grad():
-            for model in (taken.generator, taken.ema):
-                torch.testing.assert_close(model(latents), trained.ema(latents), rtol=0, atol=1e-6)
+            for model, saved in ((taken.generator, start), (taken.ema, trained.ema)):
+                torch.testing.assert_close(model(latents), saved(latents), rtol=0, atol=1e-6)
+        assert not [f for f in (tmp_path / "g").rglob("*.*") if f.suffix not in (".json", ".safetensors")]
+
+    def test_takes_the_options_that_every_kind_has(self, trained, tmp_path):
+        given = {"learning_rate": 1e-4, "decay": 0.5, "ema_decay": 0.5}
+        others = {"total_steps": 4, "device": "cpu", "synchronise": no_synchronisation}
+        trained.save_pretrained(tmp_path / "g")
+        kind = kind_of(tmp_path / "g")
+        for made in (
+            create_trainer(kind, SIZE, preset="tiny", **given, **others),
+            load_trainer(tmp_path / "g", **given, **others),
+        ):
+            assert made.options.items() >= {"decay": 0.5, "ema_decay": 0.5}.items()
+            assert {value for name, value in made.options.items() if name.endswith("learning_rate")} == {1e-4}
+            assert json.loads(json.dumps(made.options, allow_nan=False)) == made.options
+
+    @pytest.mark.parametrize("decay", [0.0, 1.0])
+    def test_learning_rates_fall_to_nothing_over_the_last_part(self, trained, tmp_path, decay):
+        trained.save_pretrained(tmp_path / "g")
+        taken = load_trainer(tmp_path / "g", total_steps=1, decay=decay)
+        moved = []
+        for step in range(2):  # the second is past the end
+            before = [p.detach().clone() for p in taken.generator.parameters()]
+            taken.step(torch.rand(N, 3, SIZE, SIZE) * 2 - 1, draws(step * N))
+            moved.append(any(not torch.equal(b, p) for b, p in zip(before, taken.generator.parameters(), strict=True)))
+        assert moved == [True, decay == 0]
+
+    def test_the_decay_of_the_average_may_be_changed_between_steps(self, trained, tmp_path):
+        trained.save_pretrained(tmp_path / "g")
+        taken = load_trainer(tmp_path / "g", ema_decay=0.9, learning_rate=1e-2)
+        assert taken.ema_decay == 0.9
+        apart = []
+        for decay in (0.0, 0.999):
+            taken.ema_decay = decay
+            taken.step(torch.rand(N, 3, SIZE, SIZE) * 2 - 1, draws())
+            pairs = zip(taken.ema.parameters(), taken.generator.parameters(), strict=True)
+            apart.append(max((a - b).abs().max().item() for a, b in pairs))
+        assert apart[0] < 1e-6 and apart[1] > 1e-5
 
     def test_resumed_equals_uninterrupted_bit_for_bit(self, trained, tmp_path):
         kind = next(name for name in GENERATORS if isinstance(trained, _load(GENERATORS[name].trainer)))

@@ -1,0 +1,161 @@
+"""`pretrain --eval-every`: how far a generator's samples are from real images, while it is trained.
+
+Samples of the average G and real images are compared in the features of a frozen encoder that has seen real images
+alone. Nothing is chosen by the numbers, and the run ends with the weights that it would have without.
+
+Shapes: N samples, and as many real images, F features.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path, PurePath
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...generators import Generator
+from ..data import ImageStore, Permutation
+from ..data.specs import held_out_split, parse_spec, split_of_file
+from ..encoder import Encoder, load_encoder
+from ..errors import DataError, UsageError
+from ..randomness import Key
+from ..run import RunFolder, read_config
+from .frechet import frechet_distance
+from .manifold import NEAREST_K, measure_manifold
+from .online import shared_features
+from .samples import GeneratorStore, PartStore
+from .task import find_home
+
+log = logging.getLogger(__name__)
+
+RECALL_SAMPLES = 2000
+"""Of the N, for precision and recall, whose cost grows with the square. Ours."""
+MEASURES = ("frechet_distance", "precision", "recall", "frechet_distance_real")
+
+
+class OnlineQuality:
+    """The distance of a generator's samples to real images.
+
+    The samples are the first that `synthcl generate` writes with the run's seed: the same latents each time. The real
+    images are drawn from the training images by the seed, and so are as many others, whose distance to them is the
+    least that can be expected of samples.
+
+    Args:
+        encoder: of real images; see `open_real_encoder`.
+        num_images: how many training images there are.
+        num_samples: N; half of the training images if they are fewer.
+        seed: of the run.
+        device: where features are computed.
+
+    Raises:
+        UsageError: too few training images.
+    """
+
+    def __init__(self, encoder: Encoder, num_images: int, num_samples: int, seed: int, device: torch.device) -> None:
+        self.num_samples = min(num_samples, num_images // 2)
+        if self.num_samples <= NEAREST_K:
+            raise UsageError(
+                f"--eval-encoder cannot be used with {num_images} images: it takes two parts of more than {NEAREST_K}"
+            )
+        if self.num_samples <= encoder.num_features:
+            log.warning(
+                "%d samples are compared with as many real images, fewer than the encoder has features (%d): the "
+                "Fréchet distance means little",
+                self.num_samples,
+                encoder.num_features,
+            )
+        self.encoder = encoder.to(device, memory_format=torch.channels_last)
+        self.seed, self.device = seed, device
+        order = Permutation(num_images, Key.from_seed(seed).child("evaluation", "online quality"))
+        self.chosen = order(np.arange(2 * self.num_samples))
+        self.real: Tensor | None = None
+        self.distance_real: float | None = None
+
+    def __call__(self, generator: Generator, train: ImageStore) -> dict[str, float]:
+        """`frechet_distance`, `precision` and `recall` of samples, and `frechet_distance_real`, of real images.
+
+        The same in every process, each of which computes a share of the features.
+
+        Args:
+            generator: frozen; it is left as it is.
+            train: the training images.
+
+        Raises:
+            RunStopped: features that are no numbers.
+        """
+        if self.real is None:
+            real, others = (PartStore(train, part) for part in np.split(self.chosen, 2))
+            self.real = shared_features(self.encoder, real, self.device)
+            self.distance_real = frechet_distance(self.real, shared_features(self.encoder, others, self.device))
+        samples = GeneratorStore(generator, "the generator", self.num_samples, self.seed, self.device)
+        features = shared_features(self.encoder, samples, self.device)
+        manifold = measure_manifold(self.real[:RECALL_SAMPLES], features[:RECALL_SAMPLES], NEAREST_K)
+        values = (
+            frechet_distance(self.real, features),
+            manifold.precision,
+            manifold.recall,
+            self.distance_real,
+        )
+        return dict(zip(MEASURES, values, strict=True))
+
+
+def open_real_encoder(path: str) -> Encoder:
+    """The encoder that --eval-encoder names, in which samples can be compared with real images.
+
+    An encoder of unknown origin, without the run that trained it, is taken, with a sentence in the log.
+
+    Raises:
+        UsageError: one that has seen synthetic images, labels or images that are held out.
+        DataError: there is none, or it is damaged.
+    """
+    option = f"--eval-encoder {path}"
+    if (_json(Path(path) / "run.json").get("command") or "").startswith("eval"):
+        raise UsageError(f"{option} is a classifier that was trained with labels; {_WANTED}")
+    encoder = load_encoder(path)
+    home = find_home(path)
+    try:
+        config = read_config(home)
+    except DataError:
+        log.warning("%s has no run: what its encoder was trained on is not known", option)
+        return encoder
+    regime = _regime(home, config)
+    if regime != "real":
+        raise UsageError(
+            f"{option} was trained on synthetic images too (regime {regime}), and a generator may be good for it "
+            f"alone; {_WANTED}"
+        )
+    if (split := _held_out(str(config.get("data")))) is not None:
+        raise UsageError(f"{option} was trained on the split {split} of {config['data']}, which is held out; {_WANTED}")
+    return encoder
+
+
+_WANTED = "give a run of `synthcl train` on the training images alone"
+_SYNTHETIC = {"online": "online", "generator": "online", "replay": "replay", "shards": "offline"}
+"""Options of `synthcl train` that bring in synthetic images, and the regime of each."""
+
+
+def _regime(home: Path, config: dict[str, Any]) -> str:
+    """The regime of a run: by its result, or by its options where it has none yet."""
+    result = RunFolder(home).result
+    if result is not None and isinstance(result.get("regime"), str):
+        return result["regime"]
+    return next((regime for option, regime in _SYNTHETIC.items() if config.get(option)), "real")
+
+
+def _held_out(spec: str) -> str | None:
+    """The split that a SPEC asks for, if it is one to score on; by its words alone, as the images may be gone."""
+    location, split = parse_spec(spec)
+    split = split or split_of_file(PurePath(location))
+    return split if split is not None and held_out_split([split]) is not None else None
+
+
+def _json(file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_text())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}

@@ -1,0 +1,41 @@
+"""What a preset chooses, and what overrides it."""
+
+import pytest
+
+from synthcl.generators.gan import GANTrainer
+from synthcl.generators.gan.presets import PRESETS
+from synthcl.generators.gan.trainer import default_learning_rate
+
+RATES = ("generator_learning_rate", "discriminator_learning_rate")
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_value_of_a_preset_reaches_the_trainer(name):
+    trainer = GANTrainer.create(8, preset=name)
+    chosen = PRESETS[name]
+    assert trainer.options == vars(chosen.training)
+    assert trainer.generator.config.widths == trainer.discriminator.config.widths == chosen.widths(8)
+    for rate in RATES:
+        assert trainer.options[rate] == pytest.approx(default_learning_rate(chosen.widths(8)))
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"learning_rate": 1e-4}, (1e-4, 1e-4)),
+        ({"learning_rate": 1e-4, "discriminator_learning_rate": 3e-4}, (1e-4, 3e-4)),
+        ({"generator_learning_rate": 5e-4}, (5e-4, 2e-3)),
+        ({"discriminator_preset": "base"}, (2e-3, 2.5e-4)),
+        ({"discriminator_preset": "base", "learning_rate": 1e-4}, (1e-4, 1e-4)),
+    ],
+)
+def test_learning_rates_are_those_given_then_those_of_the_preset(given, expected):
+    options = GANTrainer.create(8, preset="tiny", **given).options
+    assert tuple(options[rate] for rate in RATES) == expected
+
+
+def test_the_discriminator_may_have_the_size_of_another_preset():
+    trainer = GANTrainer.create(8, preset="tiny", discriminator_preset="small")
+    assert trainer.generator.config.widths == [32, 32] and trainer.discriminator.config.widths == [96, 96]
+    with pytest.raises(ValueError, match=r"'huge'.*tiny"):
+        GANTrainer.create(8, preset="tiny", discriminator_preset="huge")
