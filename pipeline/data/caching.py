@@ -25,7 +25,7 @@ _CHUNK = 1024  # images decoded at a time: enough for all threads, little memory
 
 
 class CachedStore(MemoryStore):
-    """The images of another store, decoded. Name, labels, keys and fingerprint are the other's."""
+    """The images of another store, decoded. Name, labels, keys, fingerprint and origin are the other's."""
 
     def __init__(self, store: ImageStore, images: Tensor) -> None:
         super().__init__(images, store.name, store.labels, store.class_names)
@@ -36,6 +36,9 @@ class CachedStore(MemoryStore):
 
     def fingerprint(self) -> str:
         return self._store.fingerprint()
+
+    def origin(self) -> tuple[str, np.ndarray]:
+        return self._store.origin()
 
 
 def cached(
