@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...learners import learner_names
+from ..data.specs import refuse_part
 from ..errors import UsageError
 from ..options import option
 from ..views.presets import PRESETS
@@ -172,6 +173,8 @@ class TrainConfig(TrainingConfig):
             raise UsageError(
                 "--online needs --generator DIR, a generator to train jointly; `synthcl pretrain` makes one"
             )
+        for path in self.shards:
+            refuse_part("--shards", path)
         if self.generator is not None and not self.online:
             raise UsageError("--generator is for --online; to use ready samples give --shards DIR")
         if self.online and self.shards:
