@@ -9,7 +9,9 @@ CACHES = ("auto", "device", "ram", "none")
 
 def data_option():
     return option(
-        help="Images: a name (digits, cifar10, ...) or a path (folder, Parquet, WebDataset tars); :split may follow.",
+        help="Images: a name (digits, cifar10, ...) or a path (folder, Parquet, WebDataset tars); :split may follow, "
+        "then a part: '[:10%]' in the order of the file, '[:10%,shuffled]' at random, '[:10%,balanced]' at random with "
+        "the same number of each class (',seed=N' draws another).",
         metavar="SPEC",
     )
 

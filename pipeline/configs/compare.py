@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ..data.specs import refuse_part
 from ..errors import UsageError
 from ..options import default_of, flag, option
 from ..regimes.table import DRAWN, REGIMES
@@ -126,6 +127,8 @@ class CompareConfig(TrainingConfig):
         regimes = self.regime_names()
         if "replay" in regimes and "online" not in regimes:
             raise UsageError("--regimes: replay feeds back what online runs draw; name online too")
+        for path in self.shards:
+            refuse_part("--shards", path)
         if self.shards and "offline" not in regimes:
             raise UsageError("--shards is for the regime offline; name it in --regimes")
         if self.where is not None and not self.shards:

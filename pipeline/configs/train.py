@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...learners import learner_names
+from ..data.specs import refuse_part
 from ..errors import UsageError
 from ..options import default_of, flag, option
 from ..regimes.table import BASELINE, DRAWN, JOINT, REGIMES, SYNTHETIC
@@ -252,6 +253,8 @@ class TrainConfig(TrainingConfig):
             raise UsageError(
                 f"--{self.regime} needs --generator DIR, a generator to draw from; `synthcl pretrain` makes one"
             )
+        for path in self.shards:
+            refuse_part("--shards", path)
         if self.generator is not None and self.regime not in DRAWN:
             raise UsageError("--generator is for --online and --fresh; to use ready samples give --shards DIR")
         if self.record is not None and not self.online:

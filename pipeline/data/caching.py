@@ -55,6 +55,9 @@ class CachedStore(MemoryStore):
     def fingerprint(self) -> str:
         return self._store.fingerprint()
 
+    def origin(self) -> tuple[str, np.ndarray]:
+        return self._store.origin()
+
 
 def cached(
     store: ImageStore,

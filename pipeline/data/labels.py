@@ -1,12 +1,15 @@
-"""Labels as sources write them, to int64 and names."""
+"""Labels as sources write them, to int64 and names; and the samples of each class, shuffled."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from ..errors import DataError
+from ..randomness import Key
 
 
 def encode_labels(
@@ -36,3 +39,22 @@ def encode_labels(
     names = sorted({str(word) for word in vocabulary()} | {str(value) for value in values})
     number = {name: i for i, name in enumerate(names)}
     return np.array([number[str(value)] for value in values], dtype=np.int64), names
+
+
+def rank_within_class(labels: Tensor, key: Key) -> tuple[Tensor, Tensor, Tensor]:
+    """Samples shuffled within their classes: what class-balanced choices are made of.
+
+    Args:
+        labels: (N,) int64, 0 or more.
+        key: which shuffling.
+
+    Returns:
+        (N,) int64 each, in one order: the samples sorted by class and shuffled in it, the rank of each in its class
+        from 0, and the size of its class.
+    """
+    drawn = key.at(torch.arange(len(labels))).bits("rank", 1)[:, 0]
+    order = drawn.argsort(stable=True)
+    order = order[labels[order].argsort(stable=True)]
+    counts = labels.bincount()
+    starts = (counts.cumsum(0) - counts)[labels[order]]
+    return order, torch.arange(len(labels)) - starts, counts[labels[order]]

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .decode import resize_images
 from .store import ImageStore, Indices, as_indices
 
 
@@ -50,3 +51,26 @@ class MemoryStore(ImageStore):
 
     def keys(self, indices: Indices) -> list[str]:
         return [str(index) for index in as_indices(indices, len(self))]
+
+
+class ResizedStore(ImageStore):
+    """The images of another store brought to another size as they are read, for those who read few of them.
+
+    Args:
+        store: the images, on the CPU.
+        image_size: pixels a side.
+    """
+
+    def __init__(self, store: ImageStore, image_size: int) -> None:
+        self.name, self.labels, self.class_names = store.name, store.labels, store.class_names
+        self.image_size = image_size
+        self._store = store
+
+    def __len__(self) -> int:
+        return len(self._store)
+
+    def read(self, indices: Indices) -> Tensor:
+        return resize_images(self._store.read(indices), self.image_size)
+
+    def keys(self, indices: Indices) -> list[str]:
+        return self._store.keys(indices)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from ..errors import DataError, UsageError
 from .paths import IMAGE_EXTENSIONS, find_images
 from .specs import (
+    DATASETS,
     choose_split,
     expand_pattern,
     group_by_split,
@@ -17,12 +18,10 @@ from .specs import (
     is_pattern,
     is_split_name,
     parse_spec,
+    path_exists,
     split_order,
 )
 from .store import ImageStore
-
-DATASETS = ("digits", "cifar10", "cifar100", "stl10", "fashion-mnist", "mnist", "svhn")
-"""What a SPEC can call by name."""
 
 _CONTAINERS = (".parquet", ".tar")
 _SHARD_INDEX = Path(".synthcl", "shardset.json")
@@ -44,14 +43,15 @@ def open_images(
     Args:
         spec: a name (`digits`, `cifar10`, ...) or a path: an image folder, Parquet (a file or a folder), WebDataset
             tars (a file or a folder), a shard set, or a pattern (`shards/{000000..000003}.tar`, `data/train-*`); with
-            `:split` after it where the source has splits.
+            `:split` after it where the source has splits, and a part of them in brackets (`[:10%]`, see slices.py).
         image_size: pixels a side; images of another size are resized (short side) and centre-cropped. None is their
             own size, if they are square and all of one size.
         split: what to open where the SPEC names no split and the source has some; None is `train`.
         data_root: where data sets called by name lie, or are downloaded to.
 
     Raises:
-        UsageError: a SPEC that names nothing, or a split that is not there.
+        UsageError: a SPEC that names nothing, a split that is not there, or a part that is malformed, empty or outside
+            of the set, or balanced without labels.
         DataError: images that cannot be read.
     """
     parsed = parse_spec(spec)
@@ -59,7 +59,14 @@ def open_images(
         raise UsageError(f"--image-size {image_size} is below 1: give pixels a side")
     source = find_source(parsed.location, data_root)
     chosen = choose_split(parsed, source.splits, split)
-    return source.open(chosen, f"{parsed.location}:{chosen}" if chosen else parsed.location, image_size)
+    name = f"{parsed.location}:{chosen}" if chosen else parsed.location
+    if parsed.part is None:
+        return source.open(chosen, name, image_size)
+    from .parts import open_part
+
+    # Sets called by name lie whole in memory: they are opened at their own size, and only the part is resized.
+    named = parsed.location in DATASETS
+    return open_part(source.open(chosen, name, None if named else image_size), parsed.part, image_size)
 
 
 def splits_of(spec: str) -> list[str]:
@@ -72,8 +79,8 @@ def splits_of(spec: str) -> list[str]:
 
 
 def test_spec(spec: str) -> str | None:
-    """The SPEC of the split of the same source that is held out for scoring: test, else validation; None without one,
-    or where the SPEC asks for that very split."""
+    """The SPEC of the split of the same source that is held out for scoring, all of it: test, else validation; None
+    without one, or where the SPEC asks for (a part of) that very split."""
     parsed = parse_spec(spec)
     splits = splits_of(spec)
     held_out = held_out_split(splits)
@@ -86,7 +93,7 @@ def find_source(location: str, data_root: str | Path | None) -> Source:
     """The source at a name, a path or a pattern."""
     if location in DATASETS:
         return _named_source(location, data_root)
-    if is_pattern(location) and not Path(location).exists():
+    if is_pattern(location) and not path_exists(location):
         return _source_of_files(expand_pattern(location), location)
     path = Path(location).expanduser()
     if path.is_dir():

@@ -1,4 +1,5 @@
-"""The SPEC by which a user names images: a name or a path, with `:split` after it where the source has splits."""
+"""The SPEC by which a user names images: a name or a path, with `:split` after it where the source has splits, and a
+part of them in brackets (see slices.py)."""
 
 from __future__ import annotations
 
@@ -10,6 +11,10 @@ from pathlib import Path, PurePath
 from typing import NamedTuple
 
 from ..errors import UsageError
+from .slices import Slice, parse_slice
+
+DATASETS = ("digits", "cifar10", "cifar100", "stl10", "fashion-mnist", "mnist", "svhn")
+"""What a SPEC can call by name."""
 
 TRAIN, TEST = "train", "test"
 
@@ -27,6 +32,7 @@ _ALIASES = {
 """Words that name a split, in file and folder names, and what each stands for."""
 
 _SPLIT = re.compile(r"(?P<location>.+):(?P<split>[A-Za-z0-9_-]*)", re.DOTALL)
+_PART = re.compile(r"(?P<whole>.+)\[(?P<inside>[^\[\]]*)\]", re.DOTALL)
 _FILE_SPLIT = re.compile(rf"(?P<split>{'|'.join(_ALIASES)})(?![a-z])", re.IGNORECASE)
 
 
@@ -35,22 +41,70 @@ class Spec(NamedTuple):
 
     location: str
     split: str | None
+    part: Slice | None = None
 
 
 def parse_spec(spec: str) -> Spec:
-    """Split `LOCATION:SPLIT`; a path that exists as it stands has no split.
+    """Take `LOCATION:SPLIT[PART]` apart; a path that exists as it stands is a location alone.
+
+    Brackets at the end are a part where what stands before them is there, and characters to match where it is not
+    (`photos/*.jp[g]`).
 
     Raises:
-        UsageError: an empty location or an empty split.
+        UsageError: an empty location, an empty split, or a malformed part.
     """
-    match = _SPLIT.fullmatch(spec)
-    if match is None or Path(spec).exists():
-        if not spec:
-            raise UsageError("the data SPEC is empty: give the name of a data set or a path")
+    if not spec:
+        raise UsageError("the data SPEC is empty: give the name of a data set or a path")
+    if path_exists(spec):
         return Spec(spec, None)
+    match = _PART.fullmatch(spec)
+    if match is None:
+        return _parse_location(spec)
+    whole = _parse_location(match["whole"])
+    if not _is_part(match["inside"], whole.location, spec):
+        return _parse_location(spec)
+    return Spec(whole.location, whole.split, parse_slice(match["inside"], spec))
+
+
+def refuse_part(option: str, path: str) -> None:
+    """Raises UsageError if a set of shards is given with the part of a SPEC, which only images to open can have."""
+    match = _PART.fullmatch(path)
+    if match is not None and ":" in match["inside"] and not path_exists(path):
+        raise UsageError(
+            f"{option} {path}: a part in brackets is for the images of --data, not for a set of shards; give {option} "
+            f"{match['whole']} with --where and a condition on its samples, such as 'sample_index < 1000'"
+        )
+
+
+def path_exists(path: str) -> bool:
+    """Whether a file or folder is called so."""
+    return os.path.exists(os.path.expanduser(path))
+
+
+def _parse_location(text: str) -> Spec:
+    """Split `LOCATION:SPLIT`."""
+    match = _SPLIT.fullmatch(text)
+    if match is None or path_exists(text):
+        return Spec(text, None)
     if not match["split"]:
-        raise UsageError(f"the data SPEC {spec!r} ends in a colon: give a split after it, or leave the colon out")
+        raise UsageError(f"the data SPEC {text!r} ends in a colon: give a split after it, or leave the colon out")
     return Spec(match["location"], match["split"])
+
+
+def _is_part(inside: str, location: str, spec: str) -> bool:
+    """Whether brackets at the end of a SPEC are a part, and not characters for a file's name to match."""
+    if location in DATASETS or path_exists(location):
+        return True
+    if not any(character in inside for character in ":,%="):
+        return False
+    return _matches_files(location) or not _matches_files(spec)
+
+
+def _matches_files(pattern: str) -> bool:
+    try:
+        return bool(expand_pattern(pattern))
+    except UsageError:
+        return False
 
 
 def choose_split(spec: Spec, splits: Sequence[str], default: str | None) -> str | None:

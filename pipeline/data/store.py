@@ -62,16 +62,32 @@ class ImageStore(ABC):
         is the same wherever the data lies and however it is called or cached. It does not notice a change to an image
         that is not among the 64.
         """
-        digest = hashlib.blake2b(f"{len(self)} {self.image_size}".encode(), digest_size=8)
+        digest = hashlib.blake2b(f"{len(self)} {self.image_size}".encode() + self._identity(), digest_size=8)
         if self.labels is not None:
             digest.update(np.ascontiguousarray(self.labels, dtype="<i8").tobytes())
         for content in self._contents(spread(len(self), _FINGERPRINT_IMAGES)):
             digest.update(content)
         return digest.hexdigest()
 
+    def origin(self) -> tuple[str, np.ndarray]:
+        """The fingerprint of the set that the images are taken from, and their positions there, (len,) int64: of the
+        store itself if it is no part of another."""
+        return self.fingerprint(), np.arange(len(self))
+
+    def _identity(self) -> bytes:
+        """What else tells this store's images from others'."""
+        return b""
+
     def _contents(self, indices: np.ndarray) -> Iterator[bytes]:
         """Bytes that identify each of these images: its pixels, or its file where there is one."""
         yield self.read(indices).cpu().numpy().tobytes()
+
+
+def count_shared(store: ImageStore, other: ImageStore) -> int:
+    """How many images of `store` are in `other` too, where both are, or are parts of, one set: whatever that is called
+    and wherever it lies. Sets of which one holds copies of some images of the other are not noticed."""
+    (whole, positions), (other_whole, other_positions) = store.origin(), other.origin()
+    return int(np.isin(positions, other_positions).sum()) if whole == other_whole else 0
 
 
 def as_indices(indices: Indices, length: int) -> np.ndarray:

@@ -18,12 +18,12 @@ from torch import Tensor
 from ...learners.collectives import rank, world_size
 from ..configs.evaluate import KNN_PRESETS
 from ..data import ImageStore, cached, open_images, test_spec
+from ..data.parts import PartStore
 from ..distributed import broadcast_state, sum_over_processes
 from ..encoder import Encoder
 from ..errors import DataError, RunStopped, UsageError
 from ..randomness import Key
 from .knn import knn_scores
-from .samples import PartStore
 from .subsets import labeled_subset
 from .task import match_labels
 

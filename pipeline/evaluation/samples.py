@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ...generators import Generator
 from ..data import ImageStore, Permutation, open_images
+from ..data.parts import PartStore
 from ..data.store import Indices, as_indices
 from ..errors import DataError, UsageError
 from ..generation import Renderer, open_generator, sample_key
@@ -34,24 +35,6 @@ class GeneratorStore(ImageStore):
 
     def keys(self, indices: Indices) -> list[str]:
         return [str(index) for index in as_indices(indices, len(self))]
-
-
-class PartStore(ImageStore):
-    """Some images of a store, in an order of their own."""
-
-    def __init__(self, store: ImageStore, part: np.ndarray) -> None:
-        self.name, self.image_size, self.class_names = store.name, store.image_size, store.class_names
-        self.labels = None if store.labels is None else store.labels[part]
-        self._store, self._part = store, part
-
-    def __len__(self) -> int:
-        return len(self._part)
-
-    def read(self, indices: Indices) -> Tensor:
-        return self._store.read(self._part[as_indices(indices, len(self))])
-
-    def keys(self, indices: Indices) -> list[str]:
-        return self._store.keys(self._part[as_indices(indices, len(self))])
 
 
 def random_part(store: ImageStore, num_images: int, key: Key) -> ImageStore:

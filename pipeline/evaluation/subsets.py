@@ -10,6 +10,7 @@ import math
 import torch
 from torch import Tensor
 
+from ..data.labels import rank_within_class
 from ..randomness import Key
 
 
@@ -28,7 +29,7 @@ def labeled_subset(labels: Tensor, fraction: float, key: Key) -> Tensor:
     """
     if fraction >= 1:
         return torch.arange(len(labels))
-    order, rank, size = _rank_within_class(labels, key)
+    order, rank, size = rank_within_class(labels, key)
     # Floating point must not make 0.07 of 100 eight samples.
     wanted = torch.tensor([math.ceil(round(fraction * n, 6)) for n in size.tolist()])
     return order[rank < wanted].sort().values
@@ -36,17 +37,7 @@ def labeled_subset(labels: Tensor, fraction: float, key: Key) -> Tensor:
 
 def folds(labels: Tensor, num_folds: int, key: Key) -> Tensor:
     """Each sample's fold, (N,) int64 in [0, num_folds), every class shared out evenly."""
-    order, rank, _ = _rank_within_class(labels, key)
+    order, rank, _ = rank_within_class(labels, key)
     fold = torch.empty_like(order)
     fold[order] = rank % num_folds
     return fold
-
-
-def _rank_within_class(labels: Tensor, key: Key) -> tuple[Tensor, Tensor, Tensor]:
-    """Samples shuffled and sorted by class, and of each its rank in its class and the size of its class."""
-    drawn = key.at(torch.arange(len(labels))).bits("rank", 1)[:, 0]
-    order = drawn.argsort(stable=True)
-    order = order[labels[order].argsort(stable=True)]
-    counts = labels.bincount()
-    starts = (counts.cumsum(0) - counts)[labels[order]]
-    return order, torch.arange(len(labels)) - starts, counts[labels[order]]

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from ..configs.evaluate import FinetuneConfig, LinearConfig
 from ..data import GlobalOrder, ImageStore, cached
+from ..data.specs import parse_spec
 from ..encoder import prepare
 from ..loop import LoopOptions, run_loop
 from ..options import Config
@@ -163,7 +164,7 @@ def _optimizer(model: Classifier, config: LinearConfig | FinetuneConfig, batch_s
 
 
 def _augmentation(config: LinearConfig | FinetuneConfig, image_size: int) -> Augmentation:
-    if config.views is None and config.data.split(":")[0] == "digits":
+    if config.views is None and parse_spec(config.data).location == "digits":
         return Augmentation("digits", image_size)  # a mirrored digit is another sign
     return Augmentation(PROBE_VIEWS if config.views is None else find_preset(config.views), image_size)
 

@@ -14,6 +14,9 @@ import torch
 from torch import Tensor
 
 from ..data import ImageStore, open_images, test_spec
+from ..data.parts import PartStore
+from ..data.specs import parse_spec
+from ..data.store import count_shared
 from ..encoder import Encoder, find_encoder, load_encoder
 from ..errors import DataError, UsageError
 from ..randomness import Key
@@ -35,7 +38,7 @@ class Task:
         subset: (M,) int64, which training images may be used with their labels.
         classes: the C names.
         warnings: what a reader of the result must know, a sentence each.
-        scored_on_training_split: whether the test images are those of the probe's or of the encoder's training.
+        scored_on_training_split: whether test images are among those of the probe's or of the encoder's training.
     """
 
     home: Path
@@ -113,13 +116,19 @@ def open_labeled(
         DataError: images without labels, or test classes that training lacks.
     """
     train = open_images(data, image_size=image_size, split="train", data_root=data_root)
-    scored = test_data or test_spec(data) or (train.name if train.name != data else None)
+    part = parse_spec(data).part
+    scored = test_data or test_spec(data) or (train.name if part is None and train.name != data else None)
     if scored is None:
-        raise UsageError(f"{data} has no test or validation split to score on; give --test-data SPEC")
+        raise UsageError(
+            f"{data} has no test or validation split to score on; give --test-data SPEC, which may be another part of "
+            "the same images, as [80%:,shuffled] is to [:80%,shuffled]"
+        )
     test = open_images(scored, image_size=image_size, split="test", data_root=data_root)
     train_labels, test_labels, classes = match_labels(train, test)
     if len(classes) < 2:
-        raise DataError(f"all images of {train.name} have the same label; a probe needs two classes or more")
+        raise DataError(
+            f"all images of {train.name} have the same label; a probe needs two classes or more{_fair_choice(train)}"
+        )
     return train, test, train_labels, test_labels, classes
 
 
@@ -148,11 +157,18 @@ def match_labels(train: ImageStore, test: ImageStore) -> tuple[Tensor, Tensor, l
     if unknown:
         raise DataError(
             f"{test.name} has classes that {train.name} lacks: {', '.join(map(str, unknown[:5]))}; "
-            "the probe can only be scored on the classes it was fitted to"
+            f"the probe can only be scored on the classes it was fitted to{_fair_choice(train)}"
         )
     test_numbers = np.searchsorted(classes, names[1])
     titles = classes if by_name or train.class_names is None else [train.class_names[c] for c in classes]
     return torch.from_numpy(train_numbers.ravel()), torch.from_numpy(test_numbers), [str(c) for c in titles]
+
+
+def _fair_choice(store: ImageStore) -> str:
+    """For an error: what helps if a part lacks classes that its set has. Folders come class by class."""
+    if not isinstance(store, PartStore):
+        return ""
+    return "; write ,balanced or ,shuffled after the slice for a part of every class"
 
 
 def _class_keys(store: ImageStore, by_name: bool) -> np.ndarray:
@@ -161,21 +177,28 @@ def _class_keys(store: ImageStore, by_name: bool) -> np.ndarray:
 
 
 def _flag_training_split(task: Task, data_root: str | None) -> None:
-    """Note it if the images to score on are those that the probe is fitted to, or that the encoder was trained on."""
-    scored = task.test.fingerprint()
-    if scored == task.train.fingerprint():
+    """Note it if images to score on are among those that the probe is fitted to, or that the encoder was trained on."""
+    if shared := count_shared(task.test, task.train):
         task.scored_on_training_split = True
-        task.warn(f"scored on {task.test.name}, the very images that the probe is fitted to: this is no test accuracy")
-    elif scored == _encoder_data(task, data_root):
+        task.warn(f"scored on {_which(task.test, shared)} that the probe is fitted to: this is no test accuracy")
+        return
+    trained_on = _encoder_data(task, data_root)
+    if trained_on is not None and (shared := count_shared(task.test, trained_on)):
         task.scored_on_training_split = True
-        task.warn(f"scored on {task.test.name}, the very images that the encoder was trained on")
+        task.warn(f"scored on {_which(task.test, shared)} that the encoder was trained on")
 
 
-def _encoder_data(task: Task, data_root: str | None) -> str | None:
-    """The fingerprint of the images that the run was trained on; None where that cannot be known."""
+def _which(store: ImageStore, shared: int) -> str:
+    if shared == len(store):
+        return f"{store.name}, the very images"
+    return f"{store.name}, {shared:,} of whose {len(store):,} images are among those"
+
+
+def _encoder_data(task: Task, data_root: str | None) -> ImageStore | None:
+    """The images that the run was trained on; None where that cannot be known."""
     try:
         spec = read_config(task.home)["data"]
-        return open_images(spec, image_size=task.encoder.image_size, split="train", data_root=data_root).fingerprint()
+        return open_images(spec, image_size=task.encoder.image_size, split="train", data_root=data_root)
     except (UsageError, DataError, KeyError) as error:
         log.debug("the images that %s was trained on cannot be compared: %s", task.home, error)
         return None

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ..data.specs import parse_spec
 from ..errors import UsageError
 
 Probabilities = tuple[float, ...]
@@ -171,7 +172,7 @@ def default_preset(learner: str, image_size: int, *, source: str = "") -> str:
         image_size: pixels a side.
         source: the SPEC of the images; `digits` has views of its own.
     """
-    if source.split(":")[0] == "digits":
+    if source and parse_spec(source).location == "digits":
         return "digits"
     small = image_size <= SMALL_IMAGE
     if learner == "simclr":

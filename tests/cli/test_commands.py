@@ -118,8 +118,58 @@ def damaged_parquet(path):
     return path
 
 
+def test_a_part_of_the_images_from_training_to_the_model_card(synthcl, tmp_path):
+    run, spec = tmp_path / "run", "digits[:10%,balanced]"
+    result = train(synthcl, run, "--data", spec, "--eval-every", 2).json
+    assert result["num_images"] == 144
+    assert "data: digits[:10%,balanced]" in (run / "config.yaml").read_text()
+    assert "knn_top1" in json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])
+    assert train(synthcl, run, "--data", spec, "--eval-every", 2).json == result
+    assert "--data: 'digits[:10%,balanced]' there, 'digits' now" in train(synthcl, run, code=2).stderr
+
+    other_seed = train(synthcl, tmp_path / "other", "--data", spec, "--seed", 1).json
+    assert other_seed["num_images"] == 144 and other_seed["loss"] != result["loss"]
+    part = synthcl("eval", "knn", run, "--data", spec, "--json").json
+    whole = synthcl("eval", "knn", run, "--data", "digits", "--json").json
+    assert (part["num_train"], part["num_test"], part["data"]) == (144, 355, "digits:train[:10%,balanced]")
+    assert (whole["num_train"], whole["num_test"], whole["data"]) == (1442, 355, "digits:train")
+    assert part["test_data"] == whole["test_data"] == "digits:test" and part["warnings"] != whole["warnings"]
+    assert len(list((run / "cache" / "features").iterdir())) == 3  # the part, the whole, the test split
+
+    synthcl("export", run, "--to", "safetensors", "--out", tmp_path / "export")
+    card = (tmp_path / "export" / "README.md").read_text()
+    assert "| data | digits[:10%,balanced] (144 images) |" in card and "--data 'digits[:10%,balanced]'" in card
+    assert "| knn | digits:train[:10%,balanced] | digits:test |" in card
+
+
+def test_a_part_is_embedded_and_pretrained_on(synthcl, tmp_path):
+    train(synthcl, tmp_path / "run", "--data", "digits[:20]")
+    synthcl(
+        "embed", tmp_path / "run", "--data", "digits[3:5]", "--data", "digits:test[-1:]", "--out",
+        tmp_path / "e.parquet",
+    )  # fmt: skip
+    table = pq.read_table(tmp_path / "e.parquet").to_pydict()
+    assert table["source"] == ["digits:train[3:5]"] * 2 + ["digits:test[-1:]"] and table["key"] == ["3", "4", "354"]
+    result = synthcl(
+        "pretrain", "--data", "digits[:50%,shuffled,seed=3]", "--image-size", 8, "--preset", "tiny", "--steps", 1,
+        "--batch-size", 8, "--out", tmp_path / "gan", "--json",
+    ).json  # fmt: skip
+    assert result["num_images"] == 721
+
+
 WRONG = {
     "missing path": (["--data", "nowhere/"], 2, "nowhere"),
+    "a slice outside of the set": (
+        ["--data", "digits[:1443]"],
+        2,
+        "1443 is outside of digits:train, which has 1,442",
+    ),
+    "an empty slice": (["--data", "digits[5:5]"], 2, "digits:train[5:5] holds no image"),
+    "no percent": (["--data", "digits[:0%]"], 2, "come to 0 and 0 of the 1,442 images"),
+    "a malformed slice": (["--data", "digits[10%]"], 2, "the first 10% is [:10%]"),
+    "an unknown word": (["--data", "digits[:10%,balance]"], 2, "did you mean balanced?"),
+    "a part smaller than the batch": (["--data", "digits[:10]"], 2, "larger than the set of 10 images"),
+    "a part of shards": (["--shards", "shards/c10[:10%]"], 2, "give --shards shards/c10 with --where"),
     "unknown split": (["--data", "digits:half"], 2, "train, test"),
     "unknown learner": (["--learner", "simlcr"], 2, "'simclr', 'moco'"),
     "unknown backbone": (["--backbone", "resnet81"], 2, "resnet18"),
@@ -154,6 +204,18 @@ def test_wrong_input_gets_a_sentence_and_leaves_nothing(synthcl, generator, tmp_
     result = train(synthcl, tmp_path / "run", *options, code=code)
     assert message in " ".join(result.stderr.split())
     assert not (tmp_path / "run").exists()
+
+
+def test_wrong_parts_elsewhere_get_a_sentence_too(synthcl, tmp_path):
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / "a.png")
+    result = train(synthcl, tmp_path / "run", "--data", f"{tmp_path}/*.png[:1,balanced]", code=2)
+    assert "has no labels to balance; write shuffled for balanced" in " ".join(result.stderr.split())
+    result = synthcl(
+        "compare", "--data", "digits", "--regimes", "real,offline", "--shards", "c10[:10%]", "--steps", 1, "--out",
+        tmp_path / "compared", code=2,
+    )  # fmt: skip
+    assert "give --shards c10 with --where" in " ".join(result.stderr.split())
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
 
 
 def test_a_truncated_image_is_named_with_its_position_before_training(synthcl, tmp_path):

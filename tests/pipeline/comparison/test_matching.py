@@ -20,6 +20,8 @@ MATTERS = {
     "batch_size": ("real", {"batch_size": 32}),
     "learner": ("real", {"learner": "moco"}),
     "data": ("real", {"data": "elsewhere"}),
+    "a part of the data": ("real", {"data": "digits[:10%]"}),
+    "another choice": ("offline", {"data": "digits[:10%,shuffled]"}),
     "precision": ("offline", {"precision": "bf16"}),
     "shards": ("offline", {"shards": ["others"]}),
     "synthetic_ratio": ("offline", {"synthetic_ratio": 1.0}),

@@ -41,11 +41,39 @@ def test_splits_and_the_held_out_one(tmp_path, picture):
     assert data.test_spec("digits") == "digits:test"
     assert data.test_spec("stl10:unlabeled") == "stl10:test"
     assert data.test_spec("digits:test") is None
+    assert data.test_spec("digits[:10%]") == data.test_spec("digits:train[5:,shuffled]") == "digits:test"
+    assert data.test_spec("digits:test[:10%]") is None
+    assert splits_of("digits[:10%]") == ["train", "test"]
     picture().save(tmp_path / "a.png")
     assert data.test_spec(str(tmp_path)) is None
     for split in ("train", "val"):
         (tmp_path / "b" / split).mkdir(parents=True)
     assert data.test_spec(f"{tmp_path}/b") == f"{tmp_path}/b:val"
+
+
+@pytest.mark.parametrize("kind", ["folder", "classes", "split", "tar", "pattern", "parquet", "odd"])
+def test_a_part_of_any_source_decodes_its_images_alone(tmp_path, picture, encode, write_tar, write_parquet, kind):
+    """Images 3, 4 and 5 of 8; the others are damaged behind their headers."""
+    files = [encode(picture(i)) if 3 <= i < 6 else encode(picture(i))[:60] for i in range(8)]
+    expected = torch.from_numpy(np.stack([np.asarray(picture(i)) for i in (3, 4, 5)])).permute(0, 3, 1, 2)
+    place = tmp_path / {"odd": "a[:3]", "split": "a/train"}.get(kind, "a")
+    if kind == "parquet":
+        write_parquet(place / "0.parquet", files, labels=list(range(8)))
+    elif kind in ("tar", "pattern"):
+        for tar in range(4):
+            write_tar(place / f"{tar}.tar", {f"{i}.png": files[i] for i in (2 * tar, 2 * tar + 1)})
+    else:
+        for i, content in enumerate(files):
+            path = place / (f"{i // 4}/{i}.png" if kind == "classes" else f"{i}.png")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+    location = {"split": f"{tmp_path}/a:train", "pattern": f"{place}/{{0..3}}.tar"}.get(kind, str(place))
+    part, whole = open_images(f"{location}[3:-2]"), open_images(location)
+    assert torch.equal(data.cached(part, "ram").read(range(3)), expected)
+    assert part.name == f"{location}[3:-2]" and part.keys(range(3)) == whole.keys([3, 4, 5])
+    assert whole.labels is None or part.labels.tolist() == whole.labels[3:6].tolist()
+    with pytest.raises(DataError):
+        whole.read(range(8))
 
 
 def test_an_unknown_split():
@@ -63,6 +91,8 @@ def test_missing_paths_suggest_near_names(tmp_path):
         open_images("cifar-10")
     with pytest.raises(UsageError, match="no data at '/nowhere/at/all': give a path"):
         open_images("/nowhere/at/all")
+    with pytest.raises(UsageError, match=r"no data at 'cifar-10' \(did you mean cifar10"):
+        open_images("cifar-10[:10%]")
 
 
 def test_image_sizes_below_one():

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from synthcl.pipeline.data.slices import Bound, Slice
 from synthcl.pipeline.data.specs import (
     Spec,
     choose_split,
@@ -12,6 +13,7 @@ from synthcl.pipeline.data.specs import (
     group_by_split,
     held_out_split,
     parse_spec,
+    refuse_part,
     split_of_file,
 )
 from synthcl.pipeline.errors import UsageError
@@ -29,6 +31,73 @@ def test_parse(tmp_path):
         parse_spec("")
     with pytest.raises(UsageError, match="ends in a colon"):
         parse_spec("cifar10:")
+
+
+THREE = Slice(None, Bound(3))
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ("digits[:3]", Spec("digits", None, THREE)),
+        ("digits:test[:3]", Spec("digits", "test", THREE)),
+        ("photos[:3]", Spec("photos", None, THREE)),
+        ("photos/:val[:3]", Spec("photos/", "val", THREE)),
+        ("photos/*.png[:3]", Spec("photos/*.png", None, THREE)),
+        ("photos/{0..1}.png[:3]", Spec("photos/{0..1}.png", None, THREE)),
+        # Characters to match, since nothing is called as what stands before them.
+        ("photos/[0:3].png", Spec("photos/[0:3].png", None)),
+        ("photos/*.pn[g]", Spec("photos/*.pn[g]", None)),
+        ("photos/*[g]", Spec("photos/*[g]", None)),
+        ("a[0:3]", Spec("a[0:3]", None)),
+        ("photos/[0:3].png[:3]", Spec("photos/[0:3].png", None, THREE)),
+        # Paths that are there as they stand.
+        ("odd[:3]", Spec("odd[:3]", None)),
+        ("odd[:3]:val", Spec("odd[:3]", "val")),
+        ("odd[:3][:3]", Spec("odd[:3]", None, THREE)),
+        ("odd[:3]:val[:3]", Spec("odd[:3]", "val", THREE)),
+        ("~/photos[:3]", Spec("~/photos", None, THREE)),
+        ("~/odd[:3]", Spec("~/odd[:3]", None)),
+        # Nothing is there: what it would have been.
+        ("fotos[:3]", Spec("fotos", None, THREE)),
+        ("fotos[ab]", Spec("fotos[ab]", None)),
+    ],
+)
+def test_brackets_are_a_part_or_belong_to_the_path(tmp_path, monkeypatch, spec, expected):
+    for folder in ("photos", "odd[:3]", "cifar100"):
+        (tmp_path / folder).mkdir()
+    for file in ("photos/0.png", "photos/1.png", "a0"):
+        (tmp_path / file).touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert parse_spec(spec) == expected
+
+
+def test_a_folder_that_the_brackets_would_match_does_not_hide_a_data_set(tmp_path, monkeypatch):
+    (tmp_path / "cifar100").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert parse_spec("cifar10[0:100]") == Spec("cifar10", None, Slice(Bound(0), Bound(100)))
+
+
+@pytest.mark.parametrize("spec", ["digits[5]", "digits[]", "digits[ab]", "digits:train[10%]"])
+def test_brackets_after_what_is_there_are_no_pattern(spec):
+    with pytest.raises(UsageError, match="has no slice START:STOP in its brackets"):
+        parse_spec(spec)
+
+
+def test_a_colon_before_a_part_needs_a_split():
+    with pytest.raises(UsageError, match="'cifar10:' ends in a colon"):
+        parse_spec("cifar10:[:10%]")
+
+
+def test_sets_of_shards_take_no_part(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "odd[:3]").mkdir()
+    for path in ("shards/c10", "odd[:3]", "s3://bucket/c10", "shards/c[12]"):
+        refuse_part("--shards", path)
+    for path in ("shards/c10[:10%]", "s3://bucket/c10[:10%]", "shards/c10[:10,balanced]"):
+        with pytest.raises(UsageError, match=r"--shards .*c10\[:10.*give --shards .*c10 with --where"):
+            refuse_part("--shards", path)
 
 
 def test_default_split():

@@ -91,6 +91,61 @@ def test_the_training_split_is_flagged_however_it_is_called(task, sources, make_
     assert opened.scored_on_training_split and "copy" in opened.warnings[0]
 
 
+def test_a_part_is_scored_on_the_whole_test_split(run):
+    opened = open_task(run, "digits[:10%]")
+    assert (opened.train.name, len(opened.train)) == ("digits:train[:10%]", 144)
+    assert (opened.test.name, len(opened.test), opened.warnings) == ("digits:test", 355, [])
+
+
+@pytest.mark.parametrize(
+    ("fitted", "scored", "words"),
+    [
+        ("digits[:50%]", "digits:train[:721]", "digits:train[:721], the very images that the probe is fitted to"),
+        ("digits", "digits:train[:10]", "digits:train[:10], the very images that the probe is fitted to"),
+        ("digits[:20]", "digits:train", "digits:train, 20 of whose 1,442 images are among those that the probe is fit"),
+        ("digits[:50%]", "digits:train[40%:]", "144 of whose 865 images are among those that the probe is fitted to"),
+        ("digits:test", "digits:train[40%:]", "the very images that the encoder was trained on"),
+    ],
+)
+def test_parts_that_overlap_are_flagged(run, fitted, scored, words):
+    opened = open_task(run, fitted, test_data=scored)
+    assert opened.scored_on_training_split and words in opened.warnings[0] and len(opened.warnings) == 1
+
+
+def test_images_of_a_part_that_the_encoder_was_trained_on_are_counted(run):
+    (run / "config.yaml").write_text("data: 'digits[:20]'\n")
+    opened = open_task(run, "digits:test", test_data="digits:train[10:]")
+    assert "10 of whose 1,432 images are among those that the encoder was trained on" in opened.warnings[0]
+    opened = open_task(run, "digits:train[:80%,shuffled]", test_data="digits:train[80%:,shuffled]")
+    assert "encoder was trained on" in opened.warnings[0]  # and not: that the probe is fitted to
+    (run / "config.yaml").write_text("data: 'digits[:80%,shuffled]'\n")
+    assert not open_task(run, "digits[:80%,shuffled]", test_data="digits:train[80%:,shuffled]").warnings
+
+
+def test_a_part_of_the_test_split_has_none_to_be_scored_on(run):
+    with pytest.raises(
+        UsageError, match=r"digits:test\[:50%\] has no test .* --test-data SPEC, which may be another part"
+    ):
+        open_task(run, "digits:test[:50%]")
+
+
+def test_a_part_without_some_classes_says_how_to_get_all(run, tmp_path):
+    from PIL import Image
+
+    for i in range(12):
+        (tmp_path / f"photos/{i // 4}").mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((8, 8, 3), i, np.uint8)).save(tmp_path / f"photos/{i // 4}/{i}.png")
+    photos = f"{tmp_path}/photos"
+    for part, words in (
+        ("[:8]", "has classes that .* lacks: 2; .*; write ,balanced"),
+        ("[:4]", "same label; .*; write ,bal"),
+    ):
+        with pytest.raises(DataError, match=words):
+            open_task(run, photos + part, test_data=photos + ("[8:]" if part == "[:8]" else part))
+    opened = open_task(run, f"{photos}[:6,balanced]", test_data=f"{photos}[6:,balanced]")
+    assert opened.train_labels.bincount().tolist() == opened.test_labels.bincount().tolist() == [2, 2, 2]
+
+
 def test_images_that_the_encoder_was_trained_on_are_flagged(task, sources, run):
     (run / "config.yaml").write_text("data: a:test\n")
     opened = task()
