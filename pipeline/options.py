@@ -86,7 +86,15 @@ class Config:
     Raises:
         UsageError: a value outside what its option takes. Checks across options belong in a subclass's
             `__post_init__`, after `super().__post_init__()`.
+        TypeError: when a subclass is defined, a default that its option does not take, such as None for `str`.
     """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        hints = typing.get_type_hints(cls)
+        for name, declared in vars(cls).items():
+            if isinstance(declared, dataclasses.Field) and name in hints:
+                _check_default(f"{cls.__name__}.{name}", declared, _option_type(hints[name]))
 
     def __post_init__(self) -> None:
         option_kinds = option_types(type(self))
@@ -120,6 +128,22 @@ class Config:
         return dataclasses.asdict(self)
 
 
+def _check_default(name: str, declared: dataclasses.Field, wanted: OptionType) -> None:
+    """Refuse a declaration whose default is not of its type: converted, None would become the text 'None'."""
+    required = declared.default is MISSING and declared.default_factory is MISSING
+    default = default_of(declared)
+    if required or (default is None and wanted.optional):
+        return
+    values = default if wanted.multiple else [default]
+    takes_it = isinstance(values, list) and all(
+        type(value) is wanted.kind or (wanted.kind is float and type(value) is int) for value in values
+    )
+    if not takes_it:
+        kind = f"list[{wanted.kind.__name__}]" if wanted.multiple else wanted.kind.__name__
+        hint = f"; declare it as {kind} | None" if default is None else ""
+        raise TypeError(f"{name} is declared {kind} and its default is {default!r}{hint}")
+
+
 def _convert(name: str, value: Any, wanted: OptionType) -> Any:
     """`value` as the option's type; YAML gives `1e-3` as a string and whole floats as integers."""
     if wanted.multiple:
@@ -131,6 +155,8 @@ def _convert(name: str, value: Any, wanted: OptionType) -> Any:
                 raise ValueError
             return value
         if isinstance(value, bool) or (wanted.kind is int and float(value) != int(float(value))):
+            raise ValueError
+        if value is None or isinstance(value, (list, tuple, dict)):  # str() would take them too
             raise ValueError
         return wanted.kind(value)
     except (TypeError, ValueError):

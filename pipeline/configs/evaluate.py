@@ -32,7 +32,7 @@ class EvaluationConfig(Config):
     untrained: bool = option(False, help="Evaluate fresh weights instead: the baseline.")
     precision: str = option("fp32", help="Of the frozen encoder; bf16 is quicker and less exact.", choices=PRECISIONS)
     batch_size: int = option(256, help="Images a forward pass, or a step where there is training.", minimum=1)
-    data_root: str = common.data_root_option()
+    data_root: str | None = common.data_root_option()
     seed: int = common.seed_option()
 
 
@@ -132,7 +132,7 @@ class QualityConfig(Config):
         None, help="Keep each sample's scores in the shard set, as a side table of this name.", metavar="NAME"
     )
     batch_size: int = option(256, help="Images a forward pass.", minimum=1)
-    data_root: str = common.data_root_option()
+    data_root: str | None = common.data_root_option()
     seed: int = common.seed_option()
 
 
@@ -142,5 +142,5 @@ class AlignmentConfig(Config):
     views: str = option("mocov2-cifar", help="Augmentation of the positive pairs.", choices=tuple(PRESETS))
     num_images: int = option(10_000, help="Images at most.", minimum=2)
     batch_size: int = option(256, help="Images a forward pass.", minimum=1)
-    data_root: str = common.data_root_option()
+    data_root: str | None = common.data_root_option()
     seed: int = common.seed_option()

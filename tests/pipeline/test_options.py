@@ -1,5 +1,6 @@
 """Options: values are checked and converted, files and flags resolve, differences are told."""
 
+import re
 import shlex
 from dataclasses import dataclass
 
@@ -42,12 +43,29 @@ def test_values_are_converted_to_their_types():
         ({"size": "many"}, "--size takes a value of type int, not 'many'"),
         ({"fast": 1}, "--fast takes a value of type bool, not 1"),
         ({"name": None}, "Missing option '--name'"),
+        ({"name": ["x", "y"]}, "--name takes a value of type str, not ['x', 'y']"),
+        ({"kind": None}, "--kind takes a value of type str, not None"),
         ({"speed": 1}, "there is no option 'speed'; the options are name, size"),
     ],
 )
 def test_wrong_values_are_refused_with_option_value_and_fix(values, message):
-    with pytest.raises(UsageError, match="^" + message.replace("(", r"\(")):
+    with pytest.raises(UsageError, match="^" + re.escape(message)):
         Thing.from_values({"name": "x", **values})
+
+
+@pytest.mark.parametrize(
+    ("kind", "default", "message"),
+    [
+        (str, None, "root is declared str and its default is None; declare it as str | None"),
+        (int, "8", "root is declared int and its default is '8'"),
+        (bool, 0, "root is declared bool and its default is 0"),
+        (list[str], None, "root is declared list[str] and its default is None"),
+        (list[int], ["a"], "root is declared list[int] and its default is ['a']"),
+    ],
+)
+def test_a_default_of_another_type_is_refused_when_the_class_is_defined(kind, default, message):
+    with pytest.raises(TypeError, match=re.escape(message)):
+        type("Wrong", (Config,), {"__annotations__": {"root": kind}, "root": option(default, help="A folder.")})
 
 
 def test_a_saved_config_reads_back(tmp_path):
