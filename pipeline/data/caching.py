@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from torch import Tensor
 
+from ...learners.collectives import rank
 from ..errors import UsageError
+from ..progress import Progress
 from .capacity import available_ram
 from .memory import MemoryStore
 from .store import ImageStore, Indices
@@ -38,14 +38,8 @@ class CachedStore(MemoryStore):
         return self._store.fingerprint()
 
 
-def cached(
-    store: ImageStore,
-    mode: str = "auto",
-    device: torch.device | str = "cpu",
-    *,
-    progress: Callable[[int, int], None] | None = None,
-) -> ImageStore:
-    """A store that reads the same images from memory.
+def cached(store: ImageStore, mode: str = "auto", device: torch.device | str = "cpu") -> ImageStore:
+    """A store that reads the same images from memory. Decoding shows its progress, in the main process.
 
     Args:
         store: what to decode, once, here and now.
@@ -53,7 +47,6 @@ def cached(
             accelerator if the images take at most `DEVICE_FRACTION` of its free memory, else `ram` if they take at most
             `RAM_FRACTION` of the free RAM, else `none`.
         device: the device of training. On the CPU, `device` and `ram` are the same.
-        progress: called with (images decoded, images in all) after each chunk.
 
     Returns:
         A store whose `read` gives tensors on the CPU (`ram`, `none`) or on `device` (`device`).
@@ -69,7 +62,7 @@ def cached(
         return store
     if isinstance(store, MemoryStore):
         return store if store.images.device == target else CachedStore(store, store.images.to(target))
-    return CachedStore(store, _decode_all(store, mode, target, progress))
+    return CachedStore(store, _decode_all(store, mode, target))
 
 
 def _num_bytes(store: ImageStore) -> int:
@@ -86,9 +79,7 @@ def _target(mode: str, device: torch.device, num_bytes: int) -> torch.device | N
     return cpu if num_bytes <= RAM_FRACTION * available_ram() else None
 
 
-def _decode_all(
-    store: ImageStore, mode: str, target: torch.device, progress: Callable[[int, int], None] | None
-) -> Tensor:
+def _decode_all(store: ImageStore, mode: str, target: torch.device) -> Tensor:
     size = store.image_size
     try:
         images = torch.empty(len(store), 3, size, size, dtype=torch.uint8, device=target)
@@ -97,10 +88,10 @@ def _decode_all(
             f"--cache {mode}: the {len(store):,} images of {store.name} take {_num_bytes(store) / 2**30:.1f} GiB, "
             f"more than there is on {target}: pass --cache none"
         ) from error
-    for start in range(0, len(store), _CHUNK):
-        stop = min(start + _CHUNK, len(store))
-        images[start:stop] = store.read(np.arange(start, stop))
-        if progress is not None:
-            progress(stop, len(store))
+    with Progress(f"decode {store.name}", len(store), "images", enabled=rank() == 0) as progress:
+        for start in range(0, len(store), _CHUNK):
+            stop = min(start + _CHUNK, len(store))
+            images[start:stop] = store.read(np.arange(start, stop))
+            progress.update(stop)
     store.release()
     return images
