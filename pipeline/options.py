@@ -36,6 +36,8 @@ class OptionInfo:
     above: float | None = None
     below: float | None = None
     metavar: str | None = None
+    instead_of: str | None = None
+    """An option that says the same in another way: of the two, one on the command line beats the other in a file."""
     may_change: bool = False
     """Whether a run may be continued with another value: its length, its logging, where it computes."""
 
@@ -194,6 +196,23 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise UsageError(f"--config {path} must hold names and values, one a line, such as 'steps: 100'")
     return {str(name).replace("-", "_"): value for name, value in values.items()}
+
+
+def override(values: dict[str, Any], given: dict[str, Any], config: type[Config]) -> dict[str, Any]:
+    """The options of a file, with those given on the command line in place of them and of what they stand instead of.
+
+    Args:
+        values: of the file.
+        given: on the command line.
+        config: whose options they are.
+    """
+    kept = dict(values)
+    for f in dataclasses.fields(config):
+        other = f.metadata["option"].instead_of
+        for one, another in ((f.name, other), (other, f.name)) if other is not None else ():
+            if one in given and another not in given:
+                kept.pop(another, None)
+    return {**kept, **given}
 
 
 def write_yaml(values: dict[str, Any]) -> str:

@@ -18,7 +18,7 @@ from .grids import save_grid
 from .loop import LoopOptions, run_loop
 from .options import takes_options
 from .randomness import Key
-from .run import open_run
+from .run import finished_result, open_run
 from .trackers import check_trackers, open_trackers
 from .views import to_float
 
@@ -34,6 +34,8 @@ def pretrain(config: PretrainConfig) -> dict[str, Any]:
         The run's result: `run`, `generator`, `steps`, `seconds`, `image_size`, `num_images`.
     """
     check_trackers(config.tracker)
+    if (finished := finished_result(config.out, "pretrain", config)) is not None:
+        return finished
     accelerator = create_accelerator("fp32")
     store = open_images(config.data, image_size=config.image_size, split="train", data_root=config.data_root)
     order = GlobalOrder(len(store), config.batch_size, Key.from_seed(config.seed).child("order"))

@@ -131,9 +131,15 @@ class QualityConfig(Config):
     scores: str | None = option(
         None, help="Keep each sample's scores in the shard set, as a side table of this name.", metavar="NAME"
     )
+    overwrite: bool = option(False, help="--scores: replace a table of that name.")
     batch_size: int = option(256, help="Images a forward pass.", minimum=1)
     data_root: str | None = common.data_root_option()
     seed: int = common.seed_option()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.overwrite and self.scores is None:
+            raise UsageError("--overwrite replaces a table of scores; give --scores NAME with it")
 
 
 @dataclass(kw_only=True)

@@ -9,9 +9,10 @@ import yaml
 from click.testing import CliRunner
 
 from synthcl.cli import main
+from synthcl.pipeline.configs.compare import CompareConfig
 from synthcl.pipeline.configs.train import TrainConfig
 from synthcl.pipeline.errors import UsageError
-from synthcl.pipeline.options import Config, command_line, differences, option, read_yaml, write_yaml
+from synthcl.pipeline.options import Config, command_line, differences, option, override, read_yaml, write_yaml
 
 
 @dataclass(kw_only=True)
@@ -79,6 +80,21 @@ def test_a_file_that_is_no_config_is_refused(tmp_path, text):
     (tmp_path / "c.yaml").write_text(text)
     with pytest.raises(UsageError, match=r"c\.yaml"):
         read_yaml(tmp_path / "c.yaml")
+
+
+LENGTHS = {
+    "the other one": ({"steps": 7, "seed": 1}, {"epochs": 1}, {"epochs": 1, "seed": 1}),
+    "and back": ({"epochs": 1}, {"steps": 7}, {"steps": 7}),
+    "none beside it, as a run saves it": ({"steps": 7, "epochs": None}, {"epochs": 1}, {"epochs": 1}),
+    "both, which are refused later": ({"steps": 7}, {"steps": 9, "epochs": 1}, {"steps": 9, "epochs": 1}),
+    "another option": ({"steps": 7}, {"seed": 3}, {"steps": 7, "seed": 3}),
+}
+
+
+@pytest.mark.parametrize(("in_file", "given", "expected"), LENGTHS.values(), ids=LENGTHS.keys())
+def test_what_is_given_takes_the_place_of_what_says_the_same_in_another_way(in_file, given, expected):
+    for config in (TrainConfig, CompareConfig):
+        assert override(in_file, given, config) == expected
 
 
 def test_differences_name_the_options_but_not_those_that_may_change():
