@@ -13,7 +13,7 @@ import click
 from click.core import ParameterSource
 
 from ..pipeline.errors import RunStopped, UsageError
-from ..pipeline.options import Config, OptionInfo, flag, option_types, read_yaml, write_yaml
+from ..pipeline.options import Config, OptionInfo, flag, option_types, override, read_yaml, write_yaml
 
 
 class Command(click.Command):
@@ -75,7 +75,7 @@ def config_options(config: type[Config]) -> Callable[[Callable], Callable]:
             explicit = {
                 n: v for n, v in given.items() if context.get_parameter_source(n) is not ParameterSource.DEFAULT
             }
-            resolved = config.from_values({**(read_yaml(file) if file else {}), **explicit})
+            resolved = config.from_values(override(read_yaml(file) if file else {}, explicit, config))
             resolved.check_given(explicit)
             if dry_run:
                 click.echo(write_yaml(resolved.to_dict()), nl=False)

@@ -95,10 +95,11 @@ def index(folder: str, as_json: bool) -> None:
 @click.argument("set_path", metavar="SET")
 @click.option("--encoder", required=True, metavar="RUN", help="The run whose encoder looks at the samples.")
 @click.option("--data", metavar="SPEC", help="Real images, for the distance to the nearest of them.")
-@click.option("--name", default="score", show_default=True, help="Of the side table.")
+@click.option("--name", default="score", show_default=True, help="Name of the side table.")
 @click.option("--clusters", type=click.IntRange(2), default=10, show_default=True, help="How many clusters.")
 @click.option("--batch-size", type=click.IntRange(1), default=256, show_default=True, help="Samples at once.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of views and clusters.")
+@click.option("--overwrite", is_flag=True, help="Replace a table of that name, as of a set that has grown since.")
 @json_option
 def score(set_path: str, as_json: bool, **options: Any) -> None:
     """Add a side table to a set: hardness, distance to the nearest real image, and cluster, by an encoder."""

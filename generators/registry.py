@@ -1,6 +1,7 @@
 """The kinds of generators, by name: what trains each and what opens it. Importable without torch.
 
-A new kind is its module and an entry here; the contract tests run over the table.
+A new kind is a module and an entry in `GENERATORS`, or in `FROZEN` if it does not learn; the contract tests run over
+`GENERATORS`. Pipelines of diffusers that learn are taken up by the kind `diffusion`, which `load_trainer` names.
 """
 
 from __future__ import annotations

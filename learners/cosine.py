@@ -1,4 +1,4 @@
-"""The loss of the methods without negatives: how far a prediction points away from its partner's embedding."""
+"""Cosine similarity of predictions and targets, which the losses of the methods without negatives are made of."""
 
 from __future__ import annotations
 

@@ -5,8 +5,9 @@
     run = train(data="digits", steps=200, out="runs/real")["run"]
     print(evaluate(run, "digits")["top1"])
 
-Each takes the options of its command by name, or the config class, which checks them alike; examples/notebook_tour.py
-uses all of them. Names load on first use, so that importing this costs no torch.
+`pretrain`, `generate`, `train`, `compare`, `embed` and `export` take the options of their command by name, or the
+config class, which checks them alike; `evaluate` takes them by name. The others open what is on disk. Names load on
+first use, so that importing this costs no torch. examples/notebook_tour.py is a tour.
 """
 
 from __future__ import annotations

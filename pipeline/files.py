@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from .errors import DataError
+
 TEMPORARY = ".tmp-"
 """How names of unfinished files and folders begin."""
 
@@ -31,6 +33,27 @@ def write_file(path: Path, data: bytes | str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """`write_file` of a JSON text."""
     write_file(path, json.dumps(value, indent=2, allow_nan=False, default=str) + "\n")
+
+
+def read_json(path: Path, advice: str) -> dict[str, Any]:
+    """The JSON object in a file.
+
+    Args:
+        path: the file.
+        advice: what to do if it is damaged, the end of a sentence.
+
+    Raises:
+        DataError: it cannot be read, or holds no JSON object; the message names it.
+    """
+    try:
+        content = json.loads(path.read_bytes())
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}") from None
+    except ValueError as error:
+        raise DataError(f"{path} is damaged ({error}): {advice}") from None
+    if not isinstance(content, dict):
+        raise DataError(f"{path} is damaged (it holds no JSON object): {advice}")
+    return content
 
 
 def write_folder(path: Path, fill: Callable[[Path], None]) -> None:

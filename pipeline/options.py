@@ -36,6 +36,8 @@ class OptionInfo:
     above: float | None = None
     below: float | None = None
     metavar: str | None = None
+    instead_of: str | None = None
+    """An option that says the same in another way: of the two, one on the command line beats the other in a file."""
     may_change: bool = False
     """Whether a run may be continued with another value: its length, its logging, where it computes."""
     concerns: tuple[str, ...] = ()
@@ -88,7 +90,15 @@ class Config:
     Raises:
         UsageError: a value outside what its option takes. Checks across options belong in a subclass's
             `__post_init__`, after `super().__post_init__()`.
+        TypeError: when a subclass is defined, a default that its option does not take, such as None for `str`.
     """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        hints = typing.get_type_hints(cls)
+        for name, declared in vars(cls).items():
+            if isinstance(declared, dataclasses.Field) and name in hints:
+                _check_default(f"{cls.__name__}.{name}", declared, _option_type(hints[name]))
 
     def __post_init__(self) -> None:
         option_kinds = option_types(type(self))
@@ -135,6 +145,22 @@ class Config:
         return dataclasses.asdict(self)
 
 
+def _check_default(name: str, declared: dataclasses.Field, wanted: OptionType) -> None:
+    """Refuse a declaration whose default is not of its type: converted, None would become the text 'None'."""
+    required = declared.default is MISSING and declared.default_factory is MISSING
+    default = default_of(declared)
+    if required or (default is None and wanted.optional):
+        return
+    values = default if wanted.multiple else [default]
+    takes_it = isinstance(values, list) and all(
+        type(value) is wanted.kind or (wanted.kind is float and type(value) is int) for value in values
+    )
+    if not takes_it:
+        kind = f"list[{wanted.kind.__name__}]" if wanted.multiple else wanted.kind.__name__
+        hint = f"; declare it as {kind} | None" if default is None else ""
+        raise TypeError(f"{name} is declared {kind} and its default is {default!r}{hint}")
+
+
 def _convert(name: str, value: Any, wanted: OptionType) -> Any:
     """`value` as the option's type; YAML gives `1e-3` as a string and whole floats as integers."""
     if wanted.multiple:
@@ -146,6 +172,8 @@ def _convert(name: str, value: Any, wanted: OptionType) -> Any:
                 raise ValueError
             return value
         if isinstance(value, bool) or (wanted.kind is int and float(value) != int(float(value))):
+            raise ValueError
+        if value is None or isinstance(value, (list, tuple, dict)):  # str() would take them too
             raise ValueError
         return wanted.kind(value)
     except (TypeError, ValueError):
@@ -183,6 +211,23 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise UsageError(f"--config {path} must hold names and values, one a line, such as 'steps: 100'")
     return {str(name).replace("-", "_"): value for name, value in values.items()}
+
+
+def override(values: dict[str, Any], given: dict[str, Any], config: type[Config]) -> dict[str, Any]:
+    """The options of a file, with those given on the command line in place of them and of what they stand instead of.
+
+    Args:
+        values: of the file.
+        given: on the command line.
+        config: whose options they are.
+    """
+    kept = dict(values)
+    for f in dataclasses.fields(config):
+        other = f.metadata["option"].instead_of
+        for one, another in ((f.name, other), (other, f.name)) if other is not None else ():
+            if one in given and another not in given:
+                kept.pop(another, None)
+    return {**kept, **given}
 
 
 def write_yaml(values: dict[str, Any]) -> str:

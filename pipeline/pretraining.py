@@ -20,7 +20,7 @@ from .grids import save_grid
 from .loop import LoopOptions, Measurement, run_loop
 from .options import takes_options
 from .randomness import Key
-from .run import RunFolder, open_run
+from .run import RunFolder, finished_result, open_run
 from .trackers import check_trackers, open_trackers
 from .views import to_float
 
@@ -42,6 +42,8 @@ def pretrain(config: PretrainConfig) -> dict[str, Any]:
         UsageError: options that cannot be used, or fewer steps than the run has done.
     """
     check_trackers(config.tracker)
+    if (finished := finished_result(config.out, "pretrain", config)) is not None:
+        return finished
     accelerator = create_accelerator("fp32")
     store = open_images(config.data, image_size=config.image_size, split="train", data_root=config.data_root)
     order = GlobalOrder(len(store), config.batch_size, Key.from_seed(config.seed).child("order"))

@@ -14,6 +14,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,11 @@ import yaml
 
 from .distributed import wait_for_all
 from .errors import DataError, UsageError
-from .files import remove_temporary, write_file, write_json
+from .files import read_json, remove_temporary, write_file, write_json
 from .options import Config, differences, write_yaml
 
+RESTORE = "restore it from a copy, or give another folder to start anew"
+"""What to do about a file of a run that is damaged."""
 PACKAGES = ("synthcl", "torch", "torchvision", "accelerate", "diffusers", "webdataset", "pyarrow")
 
 
@@ -38,9 +41,14 @@ class RunFolder:
 
     @property
     def result(self) -> dict[str, Any] | None:
-        """What a finished run came to; None while it is not finished."""
+        """What a finished run came to; None while it is not finished.
+
+        Raises:
+            DataError: the file is damaged.
+        """
         file = self.path / "result.json"
-        return json.loads(file.read_text()) if file.exists() else None
+        advice = "remove it and run the run's command again, which takes up the last checkpoint"
+        return read_json(file, advice) if file.exists() else None
 
     def finish(self, result: dict[str, Any]) -> None:
         """Write the result, which marks the run as finished."""
@@ -81,7 +89,7 @@ def open_run(out: str | Path, command: str, config: Config, *, main_process: boo
 
 
 def _check_same(path: Path, command: str, config: Config) -> None:
-    there = json.loads((path / "run.json").read_text())["command"]
+    there = read_record(path)["command"]
     if there != command:
         raise UsageError(f"--out {path} holds a run of `synthcl {there}`; give another folder for `synthcl {command}`")
     lines = differences(read_config(path), config.to_dict(), type(config))
@@ -92,16 +100,63 @@ def _check_same(path: Path, command: str, config: Config) -> None:
         )
 
 
+def finished_result(out: str | Path, command: str, config: Config) -> dict[str, Any] | None:
+    """The result of a run that the same command has finished; None if there is none, or it is of another length.
+
+    Nothing but the run's folder is looked at: what the run was made from may be gone.
+
+    Raises:
+        UsageError: the folder holds a run with other options.
+        DataError: a file of the run is damaged.
+    """
+    path = Path(out)
+    if not ((path / "run.json").exists() and (path / "result.json").exists()):
+        return None
+    _check_same(path, command, config)
+    result, saved, asked = RunFolder(path).result, read_config(path), config.to_dict()
+    for name in ("steps", "epochs"):
+        value = asked.get(name)
+        if result is None or saved.get(name) != value or (value is not None and result.get(name) != value):
+            return None
+    say_finished(path)
+    return result
+
+
+def say_finished(path: Path) -> None:
+    """Tell, in one of several processes, that there is nothing to do."""
+    if os.environ.get("RANK", "0") == "0":
+        print(f"{path} is already finished; this is its result", file=sys.stderr, flush=True)
+
+
+def read_record(path: str | Path) -> dict[str, Any]:
+    """A run's `run.json`: its command, versions and hardware.
+
+    Raises:
+        DataError: it is missing or damaged.
+    """
+    file = Path(path) / "run.json"
+    record = read_json(file, RESTORE)
+    if not isinstance(record.get("command"), str):
+        raise DataError(f"{file} is damaged (it names no command): {RESTORE}")
+    return record
+
+
 def read_config(path: str | Path) -> dict[str, Any]:
     """The options a run was started with.
 
     Raises:
-        DataError: the folder holds no run.
+        DataError: the folder holds no run, or its `config.yaml` is damaged.
     """
     file = Path(path) / "config.yaml"
     if not file.exists():
         raise DataError(f"{path} is no run of synthcl: it has no config.yaml")
-    return yaml.safe_load(file.read_text())
+    try:
+        values = yaml.safe_load(file.read_bytes())
+    except yaml.YAMLError as error:
+        raise DataError(f"{file} is damaged ({str(error).splitlines()[0]}): {RESTORE}") from None
+    if not isinstance(values, dict):
+        raise DataError(f"{file} is damaged (it holds no options): {RESTORE}")
+    return values
 
 
 def read_metrics(path: str | Path) -> list[dict[str, Any]]:

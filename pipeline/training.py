@@ -32,7 +32,7 @@ from .regimes.assembly import RealImages, ViewMaker
 from .regimes.base import Regime, Share
 from .regimes.guard import GuardNotice
 from .regimes.setup import RegimeSetup, build_regime
-from .run import RunFolder, open_run
+from .run import RunFolder, finished_result, open_run
 from .trackers import check_trackers, open_trackers
 from .views import Augmentation
 from .views.presets import default_preset
@@ -115,6 +115,8 @@ def train(config: TrainConfig) -> dict[str, Any]:
         `images_per_second`, `num_images`, and for synthetic regimes `num_synthetic`, how many samples were drawn.
     """
     check_trackers(config.tracker)
+    if (finished := finished_result(config.out, "train", config)) is not None:
+        return finished
     accelerator = create_accelerator(config.precision)
     key = Key.from_seed(config.seed)
     # Images are decoded when the first is read: after everything has been checked.

@@ -16,7 +16,9 @@ ALLOWED = {
     "generators": {"generators"},
     "learners": {"learners"},
 }
-CONFIGS = ("export", "embed", "pretrain", "preview", "generate", "train", "compare", "demo")
+SHARED = {"__init__", "common", "sampling"}
+"""Modules of configs/ that hold no command's options of their own."""
+CONFIGS = sorted({path.stem for path in (ROOT / "pipeline/configs").glob("*.py")} - SHARED)
 
 
 def modules():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -14,7 +13,8 @@ from ..encoder import CONFIG_FILE, find_encoder
 from ..evaluation import evaluate_knn, evaluate_linear
 from ..evaluation.results import hash_of
 from ..evaluation.task import open_labeled
-from ..files import write_json
+from ..files import read_json, write_json
+from ..run import RESTORE
 from .runs import ComparedRun
 
 UNTRAINED = "untrained"
@@ -110,7 +110,7 @@ def _answers(
             )  # fmt: skip
             result = _ask(run, question, config)
             write_json(file, {"question": asdict(question), **{n: result[n] for n in KEPT if n in result}})
-        yield Answer(regime, run.seed, question, json.loads(file.read_text()))
+        yield Answer(regime, run.seed, question, read_json(file, "remove it to have it asked again"))
 
 
 def _ask(run: ComparedRun, question: Question, config: CompareConfig) -> dict[str, Any]:
@@ -134,7 +134,7 @@ class _Identities:
         self.known: dict[tuple[str, str | None, int], list[str]] = {}
 
     def of(self, run: ComparedRun, question: Question) -> list[str]:
-        encoder = json.loads((find_encoder(run.path) / CONFIG_FILE).read_text())
+        encoder = read_json(find_encoder(run.path) / CONFIG_FILE, RESTORE)
         place = (question.data, question.test_data, encoder["image_size"])
         if place not in self.known:
             train, test, *_ = open_labeled(*place[:2], image_size=place[2], data_root=self.data_root)

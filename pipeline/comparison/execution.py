@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 from dataclasses import asdict, dataclass
@@ -16,7 +15,7 @@ from ..configs.compare import CompareConfig
 from ..data import GlobalOrder, open_images
 from ..errors import UsageError
 from ..evaluation.task import open_labeled
-from ..files import write_json
+from ..files import read_json, write_json
 from ..generation import generate, open_generator
 from ..randomness import Key
 from ..regimes.offline import check_image_size
@@ -58,7 +57,7 @@ def decide_budget(config: CompareConfig, accelerator: Accelerator) -> Budget:
     """The budget in OUT/plan.json, or a new one, measured where that is asked for and kept there."""
     file = Path(config.out) / "plan.json"
     # The main process decides for all: rates differ between processes, and the folder may not be shared.
-    kept = [json.loads(file.read_text()) if accelerator.is_main_process and file.exists() else None]
+    kept = [read_json(file, "give another --out") if accelerator.is_main_process and file.exists() else None]
     if accelerator.num_processes > 1:
         broadcast_object_list(kept)
     if kept[0] is not None:
@@ -104,7 +103,7 @@ def _generate(config: CompareConfig, budget: Budget, accelerator: Accelerator) -
     _say(accelerator, f"offline set of {wanted.num_samples:,} latents")
     result = generate(wanted)
     if file.exists() and result["reused"]:
-        return json.loads(file.read_text())
+        return read_json(file, "remove it")
     if accelerator.is_main_process:
         write_json(file, result)
     return result

@@ -83,7 +83,7 @@ def _shards(run: ComparedRun) -> Strip:
 
 
 def _over_time(run: ComparedRun, size: int) -> list[Strip]:
-    """A strip for each moment: G above, G_ema below, the same latents each time."""
+    """A strip for each moment, of the same latents each time: G above, G_ema below; without pairs G alone."""
     files = sorted((run.path / "samples").glob("*.png"))
     if len(files) > MAX_TIMES:
         files = [files[round(i * (len(files) - 1) / (MAX_TIMES - 1))] for i in range(MAX_TIMES)]
@@ -91,9 +91,13 @@ def _over_time(run: ComparedRun, size: int) -> list[Strip]:
     found = [] if start is None else [start]
     for file in files:
         step = int(file.stem)
-        words = f"Samples of G above those of G_ema for the same latents after step {step}."
+        if run.config.pairs:
+            title = f"online, step {step:,}: G above, G_ema below"
+            words = f"Samples of G above those of G_ema for the same latents after step {step}."
+        else:
+            title, words = f"online, step {step:,}: G", f"Samples of G after step {step}."
         images = read_grid(file, size, PER_ROW * (2 if run.config.pairs else 1))
-        found.append(_strip(f"online, step {step:,}: G above, G_ema below", words, images))
+        found.append(_strip(title, words, images))
     return found
 
 

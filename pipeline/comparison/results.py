@@ -1,4 +1,4 @@
-"""The numbers of a comparison: long-form rows on disk, and the summary that the table and the report show.
+"""The numbers of a comparison as long-form rows on disk. (What the table and the report show is in summary.py.)
 
 A row of results.parquet and results.csv is one number: regime, seed, task (`linear`, `knn`, `training`), data,
 test_data, label_fraction, transfer, metric, value. Accuracies are in [0, 1].

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -12,7 +11,7 @@ from typing import Any
 from ..configs.train import TrainConfig
 from ..errors import DataError, UsageError
 from ..regimes.table import REGIMES, regime_order
-from ..run import RunFolder, read_config
+from ..run import RunFolder, read_config, read_record
 
 
 @dataclass(frozen=True)
@@ -48,17 +47,21 @@ def read_run(path: str | Path) -> ComparedRun:
     """Read a finished run.
 
     Raises:
-        DataError: it is none of `train`, or not finished.
+        DataError: it is none of `train`, not finished, or a file of it is damaged.
     """
     path = Path(path)
     values = read_config(path)
-    record = json.loads((path / "run.json").read_text())
+    record = read_record(path)
     if record["command"] != "train":
         raise DataError(f"--run {path} is a run of `synthcl {record['command']}`; give runs of `synthcl train`")
     result = RunFolder(path).result
     if result is None:
         raise DataError(f"--run {path} is not finished; run its command again first")
-    return ComparedRun(path, TrainConfig.of_run(values), result, record)
+    try:
+        config = TrainConfig.of_run(values)
+    except UsageError as error:
+        raise DataError(f"{path / 'config.yaml'} is damaged, or of another version of synthcl: {error}") from None
+    return ComparedRun(path, config, result, record)
 
 
 def read_runs(paths: Sequence[str | Path]) -> list[ComparedRun]:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..configs.compare import CompareConfig
+from ..files import read_json
 from ..regimes.table import BASELINE, REGIMES, meaning
 from .evaluations import UNTRAINED, Answer
 from .results import costs
@@ -174,7 +175,7 @@ def one_time_costs(config: CompareConfig, generated: dict[str, Any] | None) -> d
     if config.generator is not None:
         result = Path(config.generator) / "result.json"
         if result.exists():
-            shared["pretrain_seconds"] = json.loads(result.read_text())["seconds"]
+            shared["pretrain_seconds"] = read_json(result, "remove it")["seconds"]
     if generated is not None:
         shared |= {"generate_seconds": generated["seconds"], "shard_bytes": generated["bytes"]}
         shared["num_samples"] = generated["num_samples"]

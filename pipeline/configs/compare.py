@@ -76,7 +76,7 @@ class CompareConfig(TrainingConfig):
         [], help="Compare runs that exist instead of training any; may be repeated.", metavar="DIR", may_change=True
     )
     epochs: int | None = option(None, help="Passes over the real images.", minimum=1)
-    steps: int | None = option(None, help="Optimizer steps, instead of --epochs.", minimum=1)
+    steps: int | None = option(None, help="Optimizer steps, instead of --epochs.", minimum=1, instead_of="epochs")
     sample_every: int | None = option(
         None, help="Steps between pictures of online pairs; a quarter of the training if not given.", minimum=1,
         may_change=True,

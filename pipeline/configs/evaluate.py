@@ -32,7 +32,7 @@ class EvaluationConfig(Config):
     untrained: bool = option(False, help="Evaluate fresh weights instead: the baseline.")
     precision: str = option("fp32", help="Of the frozen encoder; bf16 is quicker and less exact.", choices=PRECISIONS)
     batch_size: int = option(256, help="Images a forward pass, or a step where there is training.", minimum=1)
-    data_root: str = common.data_root_option()
+    data_root: str | None = common.data_root_option()
     seed: int = common.seed_option()
 
 
@@ -131,9 +131,15 @@ class QualityConfig(Config):
     scores: str | None = option(
         None, help="Keep each sample's scores in the shard set, as a side table of this name.", metavar="NAME"
     )
+    overwrite: bool = option(False, help="--scores: replace a table of that name.")
     batch_size: int = option(256, help="Images a forward pass.", minimum=1)
-    data_root: str = common.data_root_option()
+    data_root: str | None = common.data_root_option()
     seed: int = common.seed_option()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.overwrite and self.scores is None:
+            raise UsageError("--overwrite replaces a table of scores; give --scores NAME with it")
 
 
 @dataclass(kw_only=True)
@@ -142,5 +148,5 @@ class AlignmentConfig(Config):
     views: str = option("mocov2-cifar", help="Augmentation of the positive pairs.", choices=tuple(PRESETS))
     num_images: int = option(10_000, help="Images at most.", minimum=2)
     batch_size: int = option(256, help="Images a forward pass.", minimum=1)
-    data_root: str = common.data_root_option()
+    data_root: str | None = common.data_root_option()
     seed: int = common.seed_option()

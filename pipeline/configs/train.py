@@ -132,7 +132,9 @@ class TrainingConfig(SamplingConfig):
     )
 
     epochs: int | None = option(None, help="Passes over the real images.", minimum=1, may_change=True)
-    steps: int | None = option(None, help="Optimizer steps, instead of --epochs.", minimum=1, may_change=True)
+    steps: int | None = option(
+        None, help="Optimizer steps, instead of --epochs.", minimum=1, instead_of="epochs", may_change=True
+    )
     batch_size: int = option(256, help="Real images a step, over all processes.", minimum=2)
     accumulate: int = option(
         1,

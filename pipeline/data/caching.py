@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from torch import Tensor
 
+from ...learners.collectives import rank
 from ..errors import UsageError
+from ..progress import Progress
 from .capacity import available_ram
 from .memory import MemoryStore
 from .store import ImageStore, Indices
@@ -30,9 +30,9 @@ class CachedStore(MemoryStore):
     So what reads the images can be built, and everything be checked, before the long work begins.
     """
 
-    def __init__(self, store: ImageStore, images: Tensor, progress: Callable[[int, int], None] | None) -> None:
+    def __init__(self, store: ImageStore, images: Tensor) -> None:
         super().__init__(images, store.name, store.labels, store.class_names)
-        self._store, self._progress = store, progress
+        self._store = store
         self._decoded = False
 
     def read(self, indices: Indices) -> Tensor:
@@ -41,11 +41,11 @@ class CachedStore(MemoryStore):
         return super().read(indices)
 
     def _decode(self) -> None:
-        for start in range(0, len(self), _CHUNK):
-            stop = min(start + _CHUNK, len(self))
-            self.images[start:stop] = self._store.read(np.arange(start, stop))
-            if self._progress is not None:
-                self._progress(stop, len(self))
+        with Progress(f"decode {self.name}", len(self), "images", enabled=rank() == 0) as progress:
+            for start in range(0, len(self), _CHUNK):
+                stop = min(start + _CHUNK, len(self))
+                self.images[start:stop] = self._store.read(np.arange(start, stop))
+                progress.update(stop)
         self._store.release()
         self._decoded = True
 
@@ -59,14 +59,8 @@ class CachedStore(MemoryStore):
         return self._store.origin()
 
 
-def cached(
-    store: ImageStore,
-    mode: str = "auto",
-    device: torch.device | str = "cpu",
-    *,
-    progress: Callable[[int, int], None] | None = None,
-) -> ImageStore:
-    """A store that reads the same images from memory.
+def cached(store: ImageStore, mode: str = "auto", device: torch.device | str = "cpu") -> ImageStore:
+    """A store that reads the same images from memory. Decoding shows its progress, in the main process.
 
     Args:
         store: what to decode, once, when the first image is read.
@@ -74,7 +68,6 @@ def cached(
             accelerator if the images take at most `DEVICE_FRACTION` of its free memory, else `ram` if they take at most
             `RAM_FRACTION` of the free RAM, else `none`.
         device: the device of training. On the CPU, `device` and `ram` are the same.
-        progress: called with (images decoded, images in all) after each chunk.
 
     Returns:
         A store whose `read` gives tensors on the CPU (`ram`, `none`) or on `device` (`device`).
@@ -89,7 +82,7 @@ def cached(
         return store
     if isinstance(store, MemoryStore) and store.images.device == target:
         return store
-    return CachedStore(store, _room(store, mode, target), progress)
+    return CachedStore(store, _room(store, mode, target))
 
 
 def _num_bytes(store: ImageStore) -> int:

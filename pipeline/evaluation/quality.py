@@ -22,7 +22,7 @@ from ..encoder import Encoder, load_encoder
 from ..errors import DataError, UsageError
 from ..randomness import Key
 from ..run import read_config
-from ..shards.tables import write_side_table
+from ..shards.tables import check_free, write_side_table
 from .features import cached_features, choose_device
 from .frechet import frechet_distance
 from .manifold import Manifold, measure_manifold
@@ -66,6 +66,8 @@ def evaluate_quality(source: str | Path, data: str, **options: Any) -> dict[str,
     started = time.monotonic()
     if config.scores is not None and not is_shard_set(str(source)):
         raise UsageError(f"--scores is for shard sets; {source} is none")
+    if config.scores is not None:
+        check_free(source, config.scores, overwrite=config.overwrite)
     encoder, warnings = open_quality_encoder(config)
     images = _open(str(source), config, encoder)
     real, generated, held_out = (images.features.get(name) for name in ("real", "generated", "held_out"))
@@ -73,7 +75,7 @@ def evaluate_quality(source: str | Path, data: str, **options: Any) -> dict[str,
     manifold = measure_manifold(real, generated, config.k)
     memorisation = measure_memorisation(generated, real, held_out)
     if config.scores is not None:
-        write_side_table(source, config.scores, sample_scores(manifold, memorisation))
+        write_side_table(source, config.scores, sample_scores(manifold, memorisation), overwrite=config.overwrite)
     for warning in warnings:
         log.warning(warning)
     result = {

@@ -74,8 +74,8 @@ def record_result(home: Path, result: dict[str, Any], options: Collection[str]) 
 
 
 def options_of(config: Config) -> dict[str, Any]:
-    """The options that a result states: all but where data lie on this machine."""
-    return {name: value for name, value in config.to_dict().items() if name != "data_root"}
+    """The options that a result states: all but where data lie on this machine and whether a table is replaced."""
+    return {name: value for name, value in config.to_dict().items() if name not in ("data_root", "overwrite")}
 
 
 def hash_of(values: dict[str, Any]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import yaml
 
 from ..configs.train import TrainConfig
 from ..encoder import Encoder
-from ..errors import DataError
+from ..files import read_json
 from ..options import command_line
 from ..run import read_config
 from ..views import IMAGENET_MEAN, IMAGENET_STD
@@ -50,15 +49,13 @@ def model_card(encoder: Encoder, home: Path, target: Target, loading: str) -> st
 
 def _training(home: Path) -> dict[str, Any] | None:
     """Options, result and environment of the run; None where there is only an encoder."""
-    try:
-        values = read_config(home)
-    except DataError:
+    if not (home / "config.yaml").exists():
         return None
-    return {"options": values, "result": _read(home / "result.json"), "run": _read(home / "run.json")}
+    return {"options": read_config(home), "result": _read(home / "result.json"), "run": _read(home / "run.json")}
 
 
 def _read(file: Path) -> dict[str, Any]:
-    return json.loads(file.read_text()) if file.exists() else {}
+    return read_json(file, "remove it, or restore it from a copy") if file.exists() else {}
 
 
 def _title(training: dict[str, Any] | None) -> str:

@@ -1,4 +1,4 @@
-"""Where a set's files are: a folder here. (A remote one is in remote.py and has the same two methods.)"""
+"""Where a set's files are: `SetFolder`, and its form for a folder of this machine. (The remote one is in remote.py.)"""
 
 from __future__ import annotations
 

@@ -90,17 +90,16 @@ class ShardRecorder:
         *,
         hardness: Any,
         pair_similarity: Any | None = None,
-        latent_index: Any | None = None,
         generator: str = "",
     ) -> None:
-        """Add the samples of a step, in the order of their numbers in the step.
+        """Add the samples of a step, in the order of their numbers in the step, which become the `latent_index`: with
+        the step and the seed the latents were drawn by them.
 
         Args:
             step: counted from 0; each is appended once, in order.
             images: (N, V, 3, S, S) uint8, a tensor on any device or an array; not to be written to afterwards.
             hardness: (N,) floats.
             pair_similarity: (N,) floats, for pairs.
-            latent_index: (N,) integers by which, with the step and the seed, the latents were drawn; 0, 1, ... if None.
             generator: what drew them, such as a name and the number of its updates.
 
         Raises:
@@ -108,7 +107,7 @@ class ShardRecorder:
         """
         while self._pending and (self._pending[0].done() or len(self._pending) >= _PENDING_STEPS):
             self._pending.popleft().result()
-        values = {"hardness": hardness, "pair_similarity": pair_similarity, "latent_index": latent_index}
+        values = {"hardness": hardness, "pair_similarity": pair_similarity}
         self._pending.append(self._thread.submit(self._append, step, images, values, generator))
 
     def commit(self, steps: int) -> None:
@@ -169,9 +168,7 @@ class ShardRecorder:
 
 def _columns(step: int, n: int, values: Mapping[str, Any], generator: str) -> dict[str, pa.Array]:
     found: dict[str, Any] = {name: None if value is None else _as_numpy(value) for name, value in values.items()}
-    found |= {"step": np.full(n, step), "generator": [generator] * n}
-    if found["latent_index"] is None:
-        found["latent_index"] = np.arange(n)
+    found |= {"step": np.full(n, step), "latent_index": np.arange(n), "generator": [generator] * n}
     columns = {}
     for name, kind in RECORDED.items():
         value = found[name]

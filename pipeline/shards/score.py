@@ -27,9 +27,8 @@ from ..evaluation.features import choose_device, extract_features
 from ..progress import Progress
 from ..randomness import Key
 from ..views import Augmentation, multi_view, normalize, to_float
-from .layout import TABLES
 from .reader import ShardSet, open_shard_set
-from .tables import table_path, write_side_table
+from .tables import check_free, write_side_table
 
 TEMPERATURE = 0.2
 """Of the loss that measures hardness. MoCo v2's (arXiv 2003.04297)."""
@@ -50,6 +49,7 @@ def score_shards(
     clusters: int = 10,
     batch_size: int = 256,
     seed: int = 0,
+    overwrite: bool = False,
 ) -> dict[str, Any]:
     """Add a side table with the scores of all samples of a set.
 
@@ -62,14 +62,14 @@ def score_shards(
         clusters: how many clusters, at least 2.
         batch_size: samples at once; each is compared with the others of its batch, so it is part of what hardness is.
         seed: of views and clusters.
+        overwrite: replace a table of that name.
 
     Raises:
-        UsageError: a table of that name is there, or fewer samples than clusters.
+        UsageError: a table of that name is there and not to be replaced, or fewer samples than clusters.
         DataError: no complete set, or no encoder.
     """
     shards, directory = open_shard_set(path), Path(path)
-    if table_path(directory, name).exists():
-        raise UsageError(f"{directory} has a table {name!r} in {TABLES}/ already; give another --name, or remove it")
+    check_free(directory, name, overwrite=overwrite)
     if len(shards) < max(clusters, 2):
         raise UsageError(f"--clusters {clusters} of {len(shards)} samples cannot be; give fewer")
     device = choose_device()
@@ -80,7 +80,7 @@ def score_shards(
         real = F.normalize(extract_features(model, store, device=device), dim=1).to(device)
     kmeans = _find_clusters(model, shards, clusters, batch_size, seed, device)
     scores = _score(model, shards, real, kmeans, batch_size, Key.from_seed(seed).child("score"), device)
-    written = write_side_table(directory, name, scores)
+    written = write_side_table(directory, name, scores, overwrite=overwrite)
     means = {f"mean_{column}": float(values.mean()) for column, values in scores.items() if column != "cluster"}
     return {"table": str(written), "num_samples": len(shards), "columns": list(scores), **means}
 

@@ -34,23 +34,42 @@ def table_path(directory: Path, name: str) -> Path:
     return directory / HIDDEN / TABLES / (name + SIDECAR_SUFFIX)
 
 
-def write_side_table(directory: str | Path, name: str, columns: Mapping[str, np.ndarray]) -> Path:
+def check_free(directory: str | Path, name: str, *, overwrite: bool = False) -> Path:
+    """Where a new side table of that name is to lie.
+
+    Raises:
+        UsageError: there is one of that name, which is not to be overwritten, or the name would not do.
+    """
+    path = table_path(Path(directory), name)
+    if path.exists() and not overwrite:
+        try:
+            rows = f", of {read_metadata(path)[1]:,} samples"
+        except DataError:
+            rows = ""
+        raise UsageError(
+            f"{path} is there already{rows}; give --overwrite to replace it, or the new table another name"
+        )
+    return path
+
+
+def write_side_table(
+    directory: str | Path, name: str, columns: Mapping[str, np.ndarray], *, overwrite: bool = False
+) -> Path:
     """Add a side table to a set.
 
     Args:
         directory: the set's folder.
         name: of the table.
         columns: a value a sample each.
+        overwrite: replace a table of that name.
 
     Raises:
-        UsageError: there is a table of that name.
+        UsageError: there is a table of that name, and `overwrite` is not given.
         DataError: no complete set, or another process writes it.
     """
     directory = Path(directory)
     content = LocalFolder(directory).content
-    path = table_path(directory, name)
-    if path.exists():
-        raise UsageError(f"{path} is there already; give the new table another name, or remove it")
+    path = check_free(directory, name, overwrite=overwrite)
     for column, values in columns.items():
         if not _NAME.fullmatch(column) or len(values) != content.num_samples:
             raise ValueError(f"column {column!r} has {len(values)} values for {content.num_samples} samples")
@@ -60,7 +79,7 @@ def write_side_table(directory: str | Path, name: str, columns: Mapping[str, np.
         with TemporaryFile(lock.temporary(path.name)) as file:
             file.write(write_table(table, {"recipe_hash": content.recipe.hash}))
             file.finish()
-            file.publish(path)
+            file.publish(path, replace=overwrite)
     return path
 
 
@@ -74,17 +93,24 @@ class SideTables:
         num_samples: of the set.
 
     Raises:
-        DataError: a table that is damaged, or another set's.
+        DataError: a table that is damaged. One that was written for another state of the set keeps its columns' names
+            and cannot be read.
     """
 
     def __init__(self, files: Mapping[str, Path], taken: Sequence[str], recipe_hash: str, num_samples: int) -> None:
         self._num_samples = num_samples
         self._homes: dict[str, tuple[Path, str]] = {}
         self._columns: dict[str, pa.ChunkedArray] = {}
+        self._outdated: dict[Path, str] = {}
         for name, path in sorted(files.items()):
             metadata, rows = read_metadata(path)
-            if metadata.get("recipe_hash") != recipe_hash or rows != num_samples:
-                raise DataError(f"{path} belongs to another set: remove it")
+            again = f"score the set again with --overwrite, or remove {path}"
+            if metadata.get("recipe_hash") != recipe_hash:
+                self._outdated[path] = f"{path} belongs to another set, or to this one with other images: {again}"
+            elif rows != num_samples:
+                self._outdated[path] = (
+                    f"scored when the set had {rows:,} samples, and now it has {num_samples:,}: {again}"
+                )
             for column in read_schema(path).names:
                 if column != "sample_index":
                     free = column not in taken and column not in self._homes
@@ -96,8 +122,14 @@ class SideTables:
         return list(self._homes)
 
     def column(self, name: str) -> pa.ChunkedArray:
-        """A column, a value a sample of the set."""
+        """A column, a value a sample of the set.
+
+        Raises:
+            DataError: its table was written for another state of the set, or is damaged.
+        """
         if name not in self._columns:
             path, column = self._homes[name]
+            if path in self._outdated:
+                raise DataError(f"the column {name!r} cannot be used: {self._outdated[path]}")
             self._columns[name] = read_table(path, [column], num_rows=self._num_samples)[column]
         return self._columns[name]

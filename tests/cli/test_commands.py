@@ -104,6 +104,8 @@ def test_options_from_a_file_yield_to_those_given(synthcl, tmp_path):
     (tmp_path / "c.yaml").write_text("data: digits\nout: x\nsteps: 7\nbatch-size: 32\n")
     printed = synthcl("train", "--config", tmp_path / "c.yaml", "--steps", 9, "--dry-run").stdout
     assert "steps: 9" in printed and "batch_size: 32" in printed and "out: x" in printed
+    printed = synthcl("train", "--config", tmp_path / "c.yaml", "--epochs", 2, "--dry-run").stdout
+    assert "epochs: 2" in printed and "steps: null" in printed
 
 
 def damaged_parquet(path):

@@ -1,8 +1,14 @@
 """Runs taken up again from the command line: what is damaged, what diverges, what differs."""
 
+import io
 import json
+import shutil
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from synthcl.generators.gan.trainer import GANTrainer
 from synthcl.learners.simclr import SimCLR
@@ -11,6 +17,16 @@ from synthcl.pipeline.checkpoint import list_checkpoints
 TRAIN = ["train", "--data", "digits", "--image-size", 8, "--batch-size", 16, "--backbone", "resnet10-w8"]
 PRETRAIN = ["pretrain", "--data", "digits", "--image-size", 8, "--batch-size", 16, "--preset", "tiny"]
 OPTIONS = ["--log-every", 1, "--checkpoint-every", 2]
+
+
+def write_images(path, count):
+    """A Parquet file of plain images."""
+    images = []
+    for i in range(count):
+        buffer = io.BytesIO()
+        Image.fromarray(np.full((8, 8, 3), i, np.uint8)).save(buffer, "PNG")
+        images.append({"bytes": buffer.getvalue(), "path": f"{i}.png"})
+    pq.write_table(pa.table({"img": images}), path)
 
 
 def damage(checkpoint, part):
@@ -87,3 +103,18 @@ def test_a_loss_that_is_no_number_stops_within_a_step(
     assert list_checkpoints(tmp_path / "run" / "checkpoints")[-1] == last
     rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [1, 2, 3, 4, 5]
+
+
+def test_a_finished_run_needs_nothing_that_it_was_made_from(synthcl, generator, tmp_path):
+    copy, data = tmp_path / "generator", tmp_path / "train.parquet"
+    shutil.copytree(generator, copy)
+    write_images(data, 40)
+    options = ["--data", data, *TRAIN[3:], "--steps", 2, "--out", tmp_path / "run", "--json"]
+    online = ["train", *options, "--online", "--generator", copy]
+    first = synthcl(*online)
+    shutil.rmtree(copy)
+    data.unlink()
+    again = synthcl(*online)
+    assert again.json == first.json
+    assert "already finished" in again.stderr and "already finished" not in first.stderr
+    assert "--seed: 0 there, 1 now" in synthcl(*online, "--seed", 1, code=2).stderr

@@ -1,5 +1,6 @@
 """Options: values are checked and converted, files and flags resolve, differences are told."""
 
+import re
 import shlex
 from dataclasses import dataclass
 
@@ -8,9 +9,10 @@ import yaml
 from click.testing import CliRunner
 
 from synthcl.cli import main
+from synthcl.pipeline.configs.compare import CompareConfig
 from synthcl.pipeline.configs.train import TrainConfig
 from synthcl.pipeline.errors import UsageError
-from synthcl.pipeline.options import Config, command_line, differences, option, read_yaml, write_yaml
+from synthcl.pipeline.options import Config, command_line, differences, option, override, read_yaml, write_yaml
 
 
 @dataclass(kw_only=True)
@@ -42,12 +44,29 @@ def test_values_are_converted_to_their_types():
         ({"size": "many"}, "--size takes a value of type int, not 'many'"),
         ({"fast": 1}, "--fast takes a value of type bool, not 1"),
         ({"name": None}, "Missing option '--name'"),
+        ({"name": ["x", "y"]}, "--name takes a value of type str, not ['x', 'y']"),
+        ({"kind": None}, "--kind takes a value of type str, not None"),
         ({"speed": 1}, "there is no option 'speed'; the options are name, size"),
     ],
 )
 def test_wrong_values_are_refused_with_option_value_and_fix(values, message):
-    with pytest.raises(UsageError, match="^" + message.replace("(", r"\(")):
+    with pytest.raises(UsageError, match="^" + re.escape(message)):
         Thing.from_values({"name": "x", **values})
+
+
+@pytest.mark.parametrize(
+    ("kind", "default", "message"),
+    [
+        (str, None, "root is declared str and its default is None; declare it as str | None"),
+        (int, "8", "root is declared int and its default is '8'"),
+        (bool, 0, "root is declared bool and its default is 0"),
+        (list[str], None, "root is declared list[str] and its default is None"),
+        (list[int], ["a"], "root is declared list[int] and its default is ['a']"),
+    ],
+)
+def test_a_default_of_another_type_is_refused_when_the_class_is_defined(kind, default, message):
+    with pytest.raises(TypeError, match=re.escape(message)):
+        type("Wrong", (Config,), {"__annotations__": {"root": kind}, "root": option(default, help="A folder.")})
 
 
 def test_a_saved_config_reads_back(tmp_path):
@@ -61,6 +80,21 @@ def test_a_file_that_is_no_config_is_refused(tmp_path, text):
     (tmp_path / "c.yaml").write_text(text)
     with pytest.raises(UsageError, match=r"c\.yaml"):
         read_yaml(tmp_path / "c.yaml")
+
+
+LENGTHS = {
+    "the other one": ({"steps": 7, "seed": 1}, {"epochs": 1}, {"epochs": 1, "seed": 1}),
+    "and back": ({"epochs": 1}, {"steps": 7}, {"steps": 7}),
+    "none beside it, as a run saves it": ({"steps": 7, "epochs": None}, {"epochs": 1}, {"epochs": 1}),
+    "both, which are refused later": ({"steps": 7}, {"steps": 9, "epochs": 1}, {"steps": 9, "epochs": 1}),
+    "another option": ({"steps": 7}, {"seed": 3}, {"steps": 7, "seed": 3}),
+}
+
+
+@pytest.mark.parametrize(("in_file", "given", "expected"), LENGTHS.values(), ids=LENGTHS.keys())
+def test_what_is_given_takes_the_place_of_what_says_the_same_in_another_way(in_file, given, expected):
+    for config in (TrainConfig, CompareConfig):
+        assert override(in_file, given, config) == expected
 
 
 def test_differences_name_the_options_but_not_those_that_may_change():

@@ -2,14 +2,16 @@
 
 import dataclasses
 import json
+import re
 
 import pytest
 
+from synthcl.pipeline.comparison.runs import read_run
 from synthcl.pipeline.configs.pretrain import PretrainConfig
 from synthcl.pipeline.configs.train import TrainConfig
 from synthcl.pipeline.errors import DataError, UsageError
 from synthcl.pipeline.options import differences, flag
-from synthcl.pipeline.run import MetricsLog, open_run, read_config
+from synthcl.pipeline.run import MetricsLog, finished_result, open_run, read_config
 
 
 def config(out, **options) -> TrainConfig:
@@ -64,6 +66,61 @@ def test_folders_that_hold_something_else_are_refused(tmp_path):
         open_run(tmp_path / "file", "train", config("x"))
     with pytest.raises(DataError, match="not empty"):
         open_run(tmp_path, "train", config("x"))
+
+
+DAMAGED = {
+    "cut short": b'{"command": "tr',
+    "empty": b"",
+    "no object": b"[1, 2]",
+    "bytes": bytes(range(256)),
+}
+
+
+@pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED.keys())
+@pytest.mark.parametrize("name", ["run.json", "result.json", "config.yaml"])
+def test_a_damaged_file_is_named(tmp_path, name, content):
+    open_run(tmp_path, "train", config(tmp_path)).finish({"steps": 5})
+    (tmp_path / name).write_bytes(content)
+    for read in (lambda: finished_result(tmp_path, "train", config(tmp_path)), lambda: read_run(tmp_path)):
+        with pytest.raises(DataError, match=re.escape(str(tmp_path / name)) + " is damaged"):
+            read()
+
+
+def test_a_saved_option_that_there_is_not_is_told_with_the_file(tmp_path):
+    open_run(tmp_path, "train", config(tmp_path)).finish({"steps": 5})
+    (tmp_path / "config.yaml").write_text("data: digits\nout: x\nsteps: 5\nspeed: 3\n")
+    with pytest.raises(DataError, match=r"config\.yaml is damaged, or of another version .*'speed'"):
+        read_run(tmp_path)
+
+
+FINISHED = {
+    "the same": ({"steps": 5}, {"steps": 5}, True),
+    "in epochs": ({"epochs": 2}, {"epochs": 2}, True),
+    "longer": ({"steps": 5}, {"steps": 6}, False),
+    "shorter": ({"steps": 5}, {"steps": 4}, False),
+    "the length in another way": ({"steps": 5}, {"epochs": 2}, False),
+}
+
+
+@pytest.mark.parametrize(("before", "now", "same"), FINISHED.values(), ids=FINISHED.keys())
+def test_a_run_is_finished_for_its_own_length(tmp_path, capsys, before, now, same):
+    result = {"steps": 5, "epochs": 2.0}
+    open_run(tmp_path, "train", TrainConfig(data="digits", out="x", **before)).finish(result)
+    found = finished_result(tmp_path, "train", TrainConfig(data="digits", out="x", **now))
+    assert found == (result if same else None)
+    assert ("already finished" in capsys.readouterr().err) == same
+
+
+def test_a_run_that_was_to_be_longer_is_not_finished_by_its_old_result(tmp_path):
+    open_run(tmp_path, "train", config(tmp_path)).finish({"steps": 5})
+    open_run(tmp_path, "train", config(tmp_path, steps=9))  # and interrupted
+    assert finished_result(tmp_path, "train", config(tmp_path, steps=9)) is None
+
+
+def test_no_run_is_not_finished(tmp_path):
+    assert finished_result(tmp_path / "nothing", "train", config(tmp_path)) is None
+    open_run(tmp_path, "train", config(tmp_path))
+    assert finished_result(tmp_path, "train", config(tmp_path)) is None
 
 
 def test_metrics_have_no_double_after_a_rewind_and_no_half_row(tmp_path):

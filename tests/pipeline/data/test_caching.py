@@ -35,17 +35,38 @@ class CountingStore(ImageStore):
 @pytest.mark.parametrize("mode", ["auto", "ram", "device"])
 def test_each_image_is_decoded_once(monkeypatch, mode):
     monkeypatch.setattr(caching, "_CHUNK", 16)
-    store, calls = CountingStore(), []
-    fast = cached(store, mode, "cpu", progress=lambda done, total: calls.append((done, total)))
+    store = CountingStore()
+    fast = cached(store, mode, "cpu")
     for _ in range(3):
         assert torch.equal(fast.read([49, 0, 0, 7]), store.pixels[[49, 0, 0, 7]])
     assert set(store.reads.values()) == {1}
     assert len(store.reads) == 50
-    assert calls == [(16, 50), (32, 50), (48, 50), (50, 50)]
     assert fast.fingerprint() == store.fingerprint()
     assert fast.keys([3]) == ["key3"]
     assert (fast.name, fast.image_size, fast.class_names) == ("counting", 4, ["a", "b", "c"])
     np.testing.assert_array_equal(fast.labels, store.labels)
+
+
+def test_decoding_tells_how_far_it_is_and_for_how_long(monkeypatch, capsys):
+    monkeypatch.setattr(caching, "_CHUNK", 10)
+    seconds = [0.0]
+
+    class SlowStore(CountingStore):
+        def read(self, indices):
+            seconds[0] += 20.0
+            return super().read(indices)
+
+    monkeypatch.setattr("synthcl.pipeline.progress.time.monotonic", lambda: seconds[0])
+    cached(SlowStore(), "ram", "cpu")
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "decode counting: 10/50 images  0/s  1:20 left"
+    assert lines[-1] == "decode counting: 50/50 images  0/s  0:00 left"
+
+
+def test_decoding_is_told_by_one_process_alone(monkeypatch, capsys):
+    monkeypatch.setattr(caching, "rank", lambda: 1)
+    cached(CountingStore(), "ram", "cpu")
+    assert capsys.readouterr().err == ""
 
 
 def test_none_and_what_does_not_fit_stay_as_they_are(monkeypatch):

@@ -83,6 +83,10 @@ def test_scores_go_to_a_side_table_of_the_set(run, shards):
     assert np.mean(table["inside"]) == pytest.approx(result["precision"])
     assert np.mean(table["density"]) == pytest.approx(result["density"])
     assert np.mean(table["authentic"]) == pytest.approx(result["authenticity"])
+    with pytest.raises(UsageError, match="is there already, of 40 samples; give --overwrite"):
+        evaluate_quality(shards, "digits", encoder=str(run), num_samples=30, scores="quality")
+    again = evaluate_quality(shards, "digits", encoder=str(run), num_samples=30, scores="quality", overwrite=True)
+    assert again["recorded"] == result["recorded"]  # the same question
     far = open_shard_store(shards, where=f"train_distance > {np.median(table['train_distance'])}")
     assert len(far) == 20
 
@@ -107,6 +111,7 @@ def test_an_encoder_that_the_generator_worked_against_is_flagged(run, generator)
     [
         ("nowhere", {}, DataError, "no shard set, no generator"),
         ("GENERATOR", {"scores": "q"}, UsageError, "--scores is for shard sets"),
+        ("GENERATOR", {"overwrite": True}, UsageError, "--overwrite replaces a table of scores"),
         ("GENERATOR", {"encoder": "nowhere"}, DataError, "there is no run"),
         ("GENERATOR", {"encoder": "random:resnet99"}, UsageError, "resnet99"),
         ("GENERATOR", {"num_samples": 4}, DataError, "too few for --k 5"),

@@ -78,5 +78,20 @@ def test_what_cannot_be_scored(make_set, encoder: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="there is no run"):
         score_shards(path, encoder=tmp_path / "nowhere")
     score_shards(path, encoder=encoder, clusters=2)
-    with pytest.raises(UsageError, match="give another --name"):
+    with pytest.raises(UsageError, match=r"is there already, of 20 samples; give --overwrite"):
         score_shards(path, encoder=encoder)
+
+
+def test_a_set_that_has_grown_is_scored_again(make_set, encoder: Path) -> None:
+    path = make_set(num_samples=40)
+    score_shards(path, encoder=encoder, clusters=2)
+    make_set(num_samples=60)
+    with pytest.raises(
+        DataError, match=r"'hardness' .* scored when the set had 40 samples, and now it has 60: .*--over"
+    ):
+        open_shard_set(path, where="hardness > 0")
+    assert len(open_shard_set(path, where="sample_index < 50")) == 50  # what is not of the table can be read
+    with pytest.raises(UsageError, match="of 40 samples; give --overwrite"):
+        score_shards(path, encoder=encoder, clusters=2)
+    assert score_shards(path, encoder=encoder, clusters=2, overwrite=True)["num_samples"] == 60
+    assert len(open_shard_set(path, where="hardness > 0")) == 60

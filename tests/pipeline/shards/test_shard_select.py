@@ -107,6 +107,7 @@ def test_side_tables_are_checked(recorded: Path, make_set) -> None:
     path = write_side_table(recorded, "score", {"cluster": np.arange(30)})
     with pytest.raises(UsageError, match="is there already"):
         write_side_table(recorded, "score", {"cluster": np.arange(30)})
+    write_side_table(recorded, "score", {"cluster": np.arange(30)}, overwrite=True)
     other = make_set()
     (other / ".synthcl" / "tables").mkdir()
     (other / ".synthcl" / "tables" / "score.parquet").write_bytes(path.read_bytes())

@@ -1,0 +1,35 @@
+"""The strips of the report: their words say what is in them."""
+
+import pytest
+import torch
+
+from synthcl.pipeline.comparison import pictures
+from synthcl.pipeline.comparison.pictures import PER_ROW
+from synthcl.pipeline.training import save_snapshot
+
+SIZE = 8
+
+
+class Snapshot:
+    """A regime whose G makes white images and whose G_ema black ones."""
+
+    def snapshot(self):
+        white = torch.ones(2 * PER_ROW, 3, SIZE, SIZE)
+        return white, -white
+
+
+@pytest.mark.parametrize(
+    ("options", "title", "means"),
+    [({}, "online, step 4: G above, G_ema below", [255, 0]), ({"pairs": False}, "online, step 4: G", [255])],
+    ids=["pairs", "no pairs"],
+)
+def test_a_strip_of_joint_training_says_whose_samples_it_shows(make_run, monkeypatch, options, title, means):
+    shown = []
+    strip = pictures._strip
+    monkeypatch.setattr(pictures, "_strip", lambda *words: shown.append(words[-1]) or strip(*words))
+    run = make_run("online", 0, **options)
+    save_snapshot(Snapshot(), run.path / "samples" / "00000004.png")
+    (found,) = pictures._over_time(run, SIZE)
+    assert found.title == title and ("G_ema" in found.alt) == (len(means) == 2)
+    rows = shown[0].unflatten(0, (-1, PER_ROW)).float()
+    assert rows.mean(dim=(1, 2, 3, 4)).tolist() == means
