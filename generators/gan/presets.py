@@ -84,7 +84,13 @@ PRESETS = {
         narrowest=16,
         widest=32,
         blocks_per_stage=1,
-        training=Training(generator_learning_rate=2e-3, discriminator_learning_rate=2e-3, penalty_every=4),
+        training=Training(
+            generator_learning_rate=5e-4,
+            discriminator_learning_rate=5e-4,
+            gamma=0.02,
+            penalty_every=4,
+            augment="none",
+        ),
     ),
     "small": Preset(
         area=1024,

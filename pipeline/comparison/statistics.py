@@ -47,6 +47,7 @@ class Difference:
         spread: of the values.
         p_value: of Student's paired test, two-sided; None without an interval.
         p_holm: the same after Holm's correction for all comparisons made together.
+        primary: whether it is the one that was named beforehand, and so is judged by itself: `p_holm` is `p_value`.
     """
 
     regime: str
@@ -56,6 +57,7 @@ class Difference:
     spread: Spread
     p_value: float | None
     p_holm: float | None = None
+    primary: bool = False
 
     @property
     def outcome(self) -> str:
@@ -106,15 +108,26 @@ def paired_difference(
     return Difference(regime, baseline, seeds, values, between, p_value)
 
 
-def with_holm(differences: Sequence[Difference]) -> list[Difference]:
-    """The same with `p_holm`, over all those that have a p-value (Holm 1979)."""
-    order = sorted((d.p_value, i) for i, d in enumerate(differences) if d.p_value is not None)
-    adjusted: dict[int, float] = {}
+def with_holm(differences: Sequence[Difference], primary: tuple[str, str] | None = None) -> list[Difference]:
+    """The same with `p_holm`, over all those that have a p-value (Holm 1979).
+
+    Args:
+        differences: what is judged.
+        primary: regime and baseline of the one comparison that was named beforehand, which is judged by itself.
+    """
+    named = [(d.regime, d.baseline) == primary for d in differences]
+    order = sorted((d.p_value, i) for i, d in enumerate(differences) if d.p_value is not None and not named[i])
+    adjusted = {i: d.p_value for i, d in enumerate(differences) if named[i]}
     largest = 0.0
     for rank, (p_value, index) in enumerate(order):
         largest = max(largest, min(1.0, (len(order) - rank) * p_value))
         adjusted[index] = largest
-    return [replace(d, p_holm=adjusted.get(i)) for i, d in enumerate(differences)]
+    return [replace(d, p_holm=adjusted.get(i), primary=named[i]) for i, d in enumerate(differences)]
+
+
+def num_corrected(differences: Sequence[Difference]) -> int:
+    """How many comparisons Holm's correction is for."""
+    return sum(not d.primary and d.p_value is not None for d in differences)
 
 
 def matching_fraction(fractions: Sequence[float], values: Sequence[float], target: float) -> float | None:

@@ -16,7 +16,7 @@ from ..regimes.table import BASELINE, REGIMES, meaning
 from .evaluations import UNTRAINED, Answer
 from .results import costs
 from .runs import ComparedRun, by_regime
-from .statistics import Difference, spread
+from .statistics import Difference, num_corrected, spread
 from .verdict import METRIC, compare_regimes, data_efficiency, headline, sentence, winner
 
 
@@ -81,7 +81,8 @@ class Comparison:
 
     def differences(self) -> list[Difference]:
         """Of the primary scores, between regimes."""
-        return compare_regimes({regime: own for regime, own in self.primary().items() if regime != UNTRAINED})
+        scores = {regime: own for regime, own in self.primary().items() if regime != UNTRAINED}
+        return compare_regimes(scores, self.config.primary_comparison())
 
     def curves(self) -> dict[str, dict[float, dict[int, float]]]:
         """The linear probe by regime, label fraction and seed."""
@@ -147,7 +148,7 @@ def summarise(comparison: Comparison) -> dict[str, Any]:
                 **asdict(d.spread),
                 "meaning": meaning(d.regime, d.baseline),
                 "outcome": "unknown" if comparison.mismatches else d.outcome,
-                "sentence": sentence(d, len(differences), comparison.mismatches),
+                "sentence": sentence(d, num_corrected(differences), comparison.mismatches),
             }
             for d in differences
         ],

@@ -6,25 +6,28 @@ from collections.abc import Mapping, Sequence
 
 from ..evaluation.scores import CONFIDENCE
 from ..regimes.table import BASELINE, REGIMES
-from .statistics import MIN_SEEDS, Difference, Spread, matching_fraction, paired_difference, with_holm
+from .statistics import MIN_SEEDS, Difference, Spread, matching_fraction, num_corrected, paired_difference, with_holm
 
 METRIC = "linear-probe top-1 accuracy (L-BFGS, all labels)"
 """The primary metric, named beforehand; kNN, label fractions and transfer are shown and decide nothing."""
 
 
-def compare_regimes(scores: Mapping[str, Mapping[int, float]]) -> list[Difference]:
+def compare_regimes(
+    scores: Mapping[str, Mapping[int, float]], primary: tuple[str, str] | None = None
+) -> list[Difference]:
     """All differences that are judged, corrected together: each regime less the baseline, and less those that the table
     of regimes gives a meaning.
 
     Args:
         scores: by regime, then by seed; regimes in their order.
+        primary: the one comparison that was named beforehand, which needs no correction.
     """
     regimes = list(scores)
     baseline = BASELINE if BASELINE in regimes else regimes[0]
     pairs = [(regime, baseline) for regime in regimes if regime != baseline]
     pairs += [(regime, other) for regime in regimes for other in REGIMES[regime].differences if other in regimes]
     found = [paired_difference(*pair, scores[pair[0]], scores[pair[1]]) for pair in dict.fromkeys(pairs)]
-    return with_holm([difference for difference in found if difference is not None])
+    return with_holm([difference for difference in found if difference is not None], primary)
 
 
 def winner(regimes: Sequence[str], differences: Sequence[Difference], mismatches: Sequence[str]) -> str | None:
@@ -44,7 +47,7 @@ def headline(differences: Sequence[Difference], mismatches: Sequence[str]) -> st
         return "No winner is called: no two regimes have a seed in common."
     baseline = differences[0].baseline
     against = [d for d in differences if d.baseline == baseline]
-    return " ".join(sentence(d, len(differences)) for d in against)
+    return " ".join(sentence(d, num_corrected(differences)) for d in against)
 
 
 def sentence(difference: Difference, num_comparisons: int, mismatches: Sequence[str] = ()) -> str:

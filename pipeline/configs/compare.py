@@ -21,6 +21,7 @@ WITH_RUNS = {
     "test_data",
     "equal",
     "label_fraction",
+    "primary",
     "transfer",
     "transfer_test_data",
     "data_root",
@@ -41,6 +42,13 @@ class CompareConfig(TrainingConfig):
         None, help="The pretrained generator that offline and fresh draw from and online starts from.", metavar="DIR"
     )
     regimes: str = option("real,offline,online", help=f"Which to compare, of {', '.join(REGIMES)}.", metavar="A,B,...")
+    primary: str | None = option(
+        None,
+        help="The one comparison that the trainings are made for, named beforehand, such as online-real: it is judged "
+        "by itself, the others with Holm's correction.",
+        metavar="A-B",
+        may_change=True,
+    )
     seeds: int = option(
         3, help="Runs of each regime, of --seed and those after it; fewer than 3 give no interval.", minimum=1,
         may_change=True,
@@ -84,7 +92,10 @@ class CompareConfig(TrainingConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.regime_names()
+        regimes = self.regime_names()
+        primary = self.primary_comparison()
+        if primary is not None and not self.run and not set(primary) <= set(regimes):
+            raise UsageError(f"--primary {self.primary} is of regimes that are not compared; name both in --regimes")
         if self.transfer_test_data and len(self.transfer_test_data) != len(self.transfer):
             raise UsageError(
                 f"--transfer-test-data is given {len(self.transfer_test_data)} times and --transfer "
@@ -104,6 +115,20 @@ class CompareConfig(TrainingConfig):
         if len(set(given)) < 2:
             raise UsageError(f"--regimes {self.regimes!r} leaves nothing to compare; name two or more")
         return [name for name in REGIMES if name in given]
+
+    def primary_comparison(self) -> tuple[str, str] | None:
+        """Regime and baseline of --primary.
+
+        Raises:
+            UsageError: it does not name two regimes of which the table compares the first with the second.
+        """
+        if self.primary is None:
+            return None
+        regime, _, baseline = self.primary.partition("-")
+        if regime not in REGIMES or baseline not in REGIMES[regime].differences:
+            choices = ", ".join(f"{name}-{other}" for name, entry in REGIMES.items() for other in entry.differences)
+            raise UsageError(f"--primary {self.primary!r} is no comparison that is made; they are {choices}")
+        return regime, baseline
 
     def fractions(self) -> list[float]:
         """The label fractions, the whole among them, ascending."""

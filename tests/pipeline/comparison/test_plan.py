@@ -57,6 +57,8 @@ def test_equal_images_and_equal_seconds():
 
 
 WRONG = {
+    "no such comparison": ({"primary": "real-online"}, "--primary 'real-online' is no comparison that is made"),
+    "a comparison of others": ({"primary": "fresh-real"}, "--primary fresh-real is of regimes that are not compared"),
     "no data": ({"data": None}, "Missing option '--data'"),
     "no such regime": ({"regimes": "real,oline"}, "no regime 'oline'"),
     "one regime": ({"regimes": "real, real"}, "nothing to compare"),

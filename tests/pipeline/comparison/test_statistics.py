@@ -9,6 +9,7 @@ from scipy import stats
 
 from synthcl.pipeline.comparison.statistics import (
     matching_fraction,
+    num_corrected,
     paired_difference,
     spread,
     with_holm,
@@ -58,6 +59,14 @@ def test_holm_by_hand():
 
     given = [replace(base, p_value=p) for p in (0.01, 0.04, 0.03)] + [replace(base, p_value=None)]
     assert [d.p_holm for d in with_holm(given)] == pytest.approx([0.03, 0.06, 0.06, None])
+
+
+def test_the_comparison_named_beforehand_needs_no_correction():
+    base = paired_difference("online", "real", A, B)
+    others = [replace(base, baseline=name, p_value=p) for name, p in (("fresh", 0.02), ("offline", 0.03))]
+    found = with_holm([replace(base, p_value=0.04), *others], ("online", "real"))
+    assert [d.p_holm for d in found] == pytest.approx([0.04, 0.04, 0.04])
+    assert [d.primary for d in found] == [True, False, False] and num_corrected(found) == 2
 
 
 OUTCOMES = {
