@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from synthcl.pipeline.regimes.table import REGIMES
+
 ROOT = Path(__file__).parent.parent
 FOLDERS = ("cli", "pipeline", "generators", "learners")
 ALLOWED = {
@@ -65,5 +67,7 @@ def test_no_option_is_parsed_and_ignored(name):
     sampling = (ROOT / "pipeline/configs/sampling.py").read_text()
     code += "".join(f"config.{name} " for name in re.findall(r'"(\w+)"', "".join(sampling.split("def ")[1:])))
     code += "".join(re.findall(r"self\.\w+ ?", sampling))
+    # These choose the regime, which asks its table.
+    code += "".join(f"config.{entry.selected_by} " for entry in REGIMES.values())
     names = {f.name for config in configs for f in dataclasses.fields(config)}
     assert not [name for name in names if not re.search(rf"config\.{name}\b|self\.{name}\b", code)]

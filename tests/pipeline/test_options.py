@@ -115,11 +115,11 @@ def test_a_printed_command_has_the_options_it_was_made_of():
         out="runs/x y",
         shards=["a", "b's"],
         where="hardness > 1",
-        hard=False,
+        sync_batchnorm=False,
         steps=3,
         learning_rate=1e-3,
     )
     command = shlex.split(command_line("train", config))
-    assert command[:2] == ["synthcl", "train"] and "--no-hard" in command and "--batch-size" not in command
+    assert command[:2] == ["synthcl", "train"] and "--no-sync-batchnorm" in command and "--batch-size" not in command
     printed = CliRunner().invoke(main, [*command[1:], "--dry-run"])
     assert yaml.safe_load(printed.stdout) == config.to_dict()

@@ -27,7 +27,7 @@ def test_runs_differ_in_their_sources_and_seeds_alone():
             f.name for f in dataclasses.fields(run.config)
             if getattr(run.config, f.name) != getattr(runs[0].config, f.name)
         }  # fmt: skip
-        assert changed <= {"out", "seed", "shards", "online", "generator", "record", "replay"}
+        assert changed <= {"out", "seed", "shards", "online", "generator", "record", "replay", "sample_every"}
     by_name = {(run.regime, run.seed): run.config for run in runs}
     assert by_name["replay", 6].replay == by_name["online", 6].record == "out/recordings/seed-6"
     assert by_name["offline", 5].shards == by_name["offline", 6].shards == ["out/shards"]
@@ -64,7 +64,7 @@ WRONG = {
     "one regime": ({"regimes": "real, real"}, "nothing to compare"),
     "replay alone": ({"regimes": "real,replay", "generator": None}, "name online too"),
     "no generator": ({"generator": None}, "offline and online needs --generator"),
-    "a generator for nothing": ({"regimes": "real,offline", "shards": ["x"]}, "neither is compared"),
+    "a generator for nothing": ({"regimes": "real,offline", "shards": ["x"]}, "none of them is compared"),
     "shards without offline": ({"regimes": "real,online", "shards": ["x"]}, "--shards is for the regime offline"),
     "where without shards": ({"where": "step > 1"}, "--where chooses samples of --shards"),
     "a number for given shards": ({"shards": ["x"], "num_samples": 64}, "--num-samples is for the set"),

@@ -57,7 +57,7 @@ def test_decoding_tells_how_far_it_is_and_for_how_long(monkeypatch, capsys):
             return super().read(indices)
 
     monkeypatch.setattr("synthcl.pipeline.progress.time.monotonic", lambda: seconds[0])
-    cached(SlowStore(), "ram", "cpu")
+    cached(SlowStore(), "ram", "cpu").read([0])
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "decode counting: 10/50 images  0/s  1:20 left"
     assert lines[-1] == "decode counting: 50/50 images  0/s  0:00 left"
@@ -65,7 +65,7 @@ def test_decoding_tells_how_far_it_is_and_for_how_long(monkeypatch, capsys):
 
 def test_decoding_is_told_by_one_process_alone(monkeypatch, capsys):
     monkeypatch.setattr(caching, "rank", lambda: 1)
-    cached(CountingStore(), "ram", "cpu")
+    cached(CountingStore(), "ram", "cpu").read([0])
     assert capsys.readouterr().err == ""
 
 
