@@ -250,7 +250,9 @@ class TrainConfig(TrainingConfig):
         chosen = [entry for entry in REGIMES.values() if entry.selected_by and getattr(self, entry.selected_by)]
         if len(chosen) > 1:
             first, second = (flag(entry.selected_by) for entry in chosen[:2])
-            raise UsageError(f"{first} and {second} each choose a regime; they cannot be given together")
+            raise UsageError(
+                f"{second} cannot be given with {first}: each says where synthetic samples come from; give one of them"
+            )
         if self.regime in DRAWN and self.generator is None:
             raise UsageError(
                 f"--{self.regime} needs --generator DIR, a generator to draw from; `synthcl pretrain` makes one"

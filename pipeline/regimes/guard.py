@@ -37,8 +37,9 @@ class HardGuard:
 
     def __init__(self, device: torch.device) -> None:
         self.factor = torch.ones((), device=device)
-        self.margin = torch.full((), torch.nan, device=device)
-        self.colours = torch.full((), torch.nan, device=device)
+        self.seen = torch.zeros((), device=device)  # steps, to begin the averages with
+        self.margin = torch.zeros((), device=device)
+        self.colours = torch.zeros((), device=device)
 
     def observe(self, margin: Tensor | None, colours: Tensor) -> dict[str, Tensor]:
         """Take in a step, and give the scalars to log: `hard_guard`, what is left.
@@ -47,11 +48,13 @@ class HardGuard:
             margin: this process's mean D(x) - D(G(z)); None for a generator without a discriminator.
             colours: this process's spread of mean colours, over that of real images.
         """
-        seen = average(torch.stack((colours if margin is None else margin, colours)).detach().float())
+        now = average(torch.stack((colours if margin is None else margin, colours)).detach().float())
+        # The first step counts whole, and later ones less, until the memory is full.
+        new = torch.clamp(1 / (self.seen + 1), min=1 - MEMORY)
         self.margin, self.colours = (
-            torch.where(kept.isnan(), new, MEMORY * kept + (1 - MEMORY) * new)
-            for kept, new in zip((self.margin, self.colours), seen, strict=True)
+            torch.lerp(a, b, new) for a, b in zip((self.margin, self.colours), now, strict=True)
         )
+        self.seen = self.seen + 1
         outside = (self.colours < COLOUR_BAND[0]) | (self.colours > COLOUR_BAND[1])
         if margin is not None:
             outside = outside | (self.margin < MIN_MARGIN)
@@ -59,7 +62,7 @@ class HardGuard:
         return {"hard_guard": self.factor}
 
     def state_dict(self) -> dict[str, Any]:
-        return {"factor": self.factor, "margin": self.margin, "colours": self.colours}
+        return {"factor": self.factor, "seen": self.seen, "margin": self.margin, "colours": self.colours}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         for name, value in state.items():

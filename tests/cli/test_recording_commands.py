@@ -63,7 +63,7 @@ WRONG = {
     "another batch size": (["--batch-size", 32, "--replay", "REC"], "8 samples a step, not 16"),
     "more steps": (["--steps", 9, "--replay", "REC"], "holds 7 steps, fewer than the 9"),
     "no recording": (["--replay", "SHARDS"], "no recording of an online run"),
-    "replay and shards": (["--replay", "REC", "--shards", "REC"], "cannot be given with --online or --shards"),
+    "replay and shards": (["--replay", "REC", "--shards", "REC"], "cannot be given with --shards"),
     "record without online": (["--record", "REC"], "give it with --online"),
     "where without shards": (["--where", "step > 1"], "give it with a set"),
     "a condition on no column": (["--shards", "REC", "--where", "colour > 1"], "colour"),

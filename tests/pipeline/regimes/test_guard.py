@@ -55,6 +55,10 @@ def test_its_state_continues_exactly():
     assert after(steps[13:], second)[1] == expected
 
 
+def test_a_guard_that_has_seen_nothing_can_be_saved():
+    assert all(value.isfinite() for value in HardGuard(torch.device("cpu")).state_dict().values())
+
+
 def test_it_is_said_once_with_the_sign():
     said = []
     notice = GuardNotice(said.append)
