@@ -12,6 +12,7 @@ from ..generators import GeneratorTrainer, create_trainer
 from .checkpoint import list_checkpoints
 from .configs.pretrain import PretrainConfig
 from .data import GlobalOrder, ImageStore, cached, open_images
+from .discriminator_watch import DiscriminatorWatch
 from .distributed import average_gradients, create_accelerator, slice_of
 from .errors import UsageError
 from .evaluation.online_quality import MEASURES, OnlineQuality, open_real_encoder
@@ -27,6 +28,7 @@ from .views import to_float
 GRID_SAMPLES = 64
 """Samples in a grid: 8 x 8. Ours."""
 WATCH = ("loss_discriminator", "loss_generator", "margin", "loss", "frechet_distance", "recall")
+ADVICE = "Try lower learning rates (--learning-rate), a smaller --gamma, or a larger --discriminator-preset"
 
 
 @takes_options(PretrainConfig)
@@ -84,7 +86,7 @@ def pretrain(config: PretrainConfig) -> dict[str, Any]:
                 watch=WATCH,
                 main_process=accelerator.is_main_process,
             ),
-            row_logs=trackers,
+            row_logs=[*trackers, DiscriminatorWatch(run.metrics, ADVICE)],
             every={config.sample_every: lambda done: _sample_grid(trainer, key, samples / f"{done:08d}.png")},
             measurement=quality and Measurement(config.eval_every or config.steps, lambda: quality(trainer.ema, store)),
         )
