@@ -55,8 +55,8 @@ def failing_read(rank):
 def nan_in_one(rank):
     original = SimCLR.forward
 
-    def broken(self, views, groups):
-        output = original(self, views, groups)
+    def broken(self, views, groups, num_real):
+        output = original(self, views, groups, num_real)
         return LearnerOutput(output.loss * float("nan"), output.hardness, output.embeddings)
 
     if rank == 1:

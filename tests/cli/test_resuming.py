@@ -56,8 +56,8 @@ def test_a_damaged_checkpoint_is_passed_over_and_none_left_is_an_error(synthcl, 
 
 
 def broken_loss(original, when):
-    def forward(self, views, groups):
-        output = original(self, views, groups)
+    def forward(self, views, groups, num_real):
+        output = original(self, views, groups, num_real)
         when["step"] += 1
         return output._replace(loss=output.loss * float("nan")) if when["step"] > 5 else output
 
