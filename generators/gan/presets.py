@@ -51,10 +51,12 @@ class Preset:
 
     Attributes:
         area, narrowest, widest, blocks_per_stage: of both networks.
-        training: what they are trained with. `penalty_every`: one step in four brought `tiny` further in equal time: on
-            digits at 8 pixels to a Frechet distance of 40 and 44 against 54 and 62 (two seeds, features of a small
-            classifier, 30 s on one core). `small` has it for the same saving, unmeasured; the larger two keep R3GAN's
-            every step. The learning rates are 0.064 over `widest`; see `default_learning_rate`.
+        training: what they are trained with. Rates, gamma and augmentation of `tiny` were measured on CIFAR-10 at 16
+            pixels, one seed (benchmarks/gan/README.md). Those of the others are 0.064 over `widest` (see
+            `default_learning_rate`) and unmeasured. `penalty_every`: one step in four brought `tiny` further in equal
+            time: on digits at 8 pixels to a Frechet distance of 40 and 44 against 54 and 62 (two seeds, features of a
+            small classifier, 30 s on one core). `small` has it for the same saving, unmeasured; the larger two keep
+            R3GAN's every step.
         discriminator_preset: the preset that the discriminator has its size from; None: this one.
     """
 
