@@ -19,7 +19,13 @@ from .sampling import SamplingConfig
 
 @dataclass(kw_only=True)
 class TrainingConfig(SamplingConfig):
-    """What a training is in any regime, and what it is once it is online."""
+    """What a training is in any regime, and what it is once it is online.
+
+    Defaults of joint training that are ours: a bound of 0.2 on hard gradients without their common part. On CIFAR-10 at
+    16 pixels, three epochs and three seeds, these two gave +1.4 points of linear accuracy over real images (95%
+    interval -0.2 to 3.0) where a bound of 1 with the common part gave +0.6 (two seeds); benchmarks/online has
+    what was measured since.
+    """
 
     data: str = common.data_option()
     out: str = option(help="Folder of the run.", metavar="DIR", may_change=True)
@@ -83,7 +89,7 @@ class TrainingConfig(SamplingConfig):
         1.0, help="Weight of the learner's gradient in the generator's.", minimum=0, concerns=JOINT
     )
     hardness_clip: float = option(
-        1.0,
+        0.2,
         help="Bound of the learner's gradient, as a multiple of the realism gradient.",
         above=0,
         concerns=JOINT,
@@ -95,7 +101,7 @@ class TrainingConfig(SamplingConfig):
         concerns=JOINT,
     )
     hard_centred: bool = option(
-        False, help="Take off what the learner's gradients of all samples have in common.", concerns=JOINT
+        True, help="Take off what the learner's gradients of all samples have in common.", concerns=JOINT
     )
     hard_gate: float | None = option(
         None,
@@ -109,7 +115,11 @@ class TrainingConfig(SamplingConfig):
         0.0, help="Last part of training without the learner's gradient.", minimum=0, maximum=1, concerns=JOINT
     )
     generator_learning_rate: float | None = option(
-        None, help="Of generator and discriminator; the kind's own if not given.", above=0, concerns=JOINT
+        None, help="Learning rate of all that the generator trains; what it was pretrained with if not given.", above=0,
+        concerns=JOINT,
+    )  # fmt: skip
+    discriminator_learning_rate: float | None = option(
+        None, help="GAN: learning rate of the discriminator, where it is to be another.", above=0, concerns=JOINT
     )
 
     lora_rank: int | None = option(

@@ -299,6 +299,7 @@ def _open_trainer(config: TrainConfig, setup: RegimeSetup) -> GeneratorTrainer:
     given = {
         "ema_decay": config.pair_ema_decay,
         "learning_rate": config.generator_learning_rate,
+        "discriminator_learning_rate": config.discriminator_learning_rate,
         "lora_rank": config.lora_rank,
         "gradient_steps": config.gradient_steps,
         **config.sampling_options(),
