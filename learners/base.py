@@ -6,6 +6,8 @@ Shapes: N views in this process, D dimensions of an embedding.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple, TypedDict
 
@@ -28,20 +30,32 @@ class LearnerOutput(NamedTuple):
     """(N, D) detached, of unit length: what the loss compares."""
 
 
+SYNTHETIC_LOSSES = ("ppcl", "clsp")
+"""The losses of synthetic views; see `SyntheticTerms`."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class SyntheticTerms:
     """How the synthetic views of a batch enter the loss; the defaults treat all views alike.
 
     Attributes:
         weight: lambda of `L_real + lambda L_synthetic`, each the mean over its own views; None is the mean over all
-            views, as in PPCL (arXiv 2202.06464).
+            views, as in PPCL (arXiv 2202.06464), and with the loss "clsp" the learner's `clsp_weight`.
+        loss: "ppcl": the learner's own loss, for synthetic views as for real ones. "clsp": the learner's own loss on
+            real views alone, and `attraction` between the synthetic views of a latent, which are no other view's
+            negatives (CLSP, Zeng et al. 2024, arXiv 2408.16965): `L_real + lambda L_synthetic`.
         own_statistics: batch normalisation takes synthetic views by themselves, and its running statistics follow the
             real ones alone, as the auxiliary batch normalisation of AdvProp (Xie et al. 2020, arXiv 1911.09665) does;
             scale and shift are shared, which is ours.
     """
 
     weight: float | None = None
+    loss: str = "ppcl"
     own_statistics: bool = False
+
+    def __post_init__(self) -> None:
+        if self.loss not in SYNTHETIC_LOSSES:
+            raise ValueError(f"unknown loss of synthetic views {self.loss!r}; choose {' or '.join(SYNTHETIC_LOSSES)}")
 
 
 class CommonOptions(TypedDict, total=False):
@@ -67,6 +81,9 @@ class Learner(nn.Module, ABC):
     loss_of_each_view: ClassVar[bool] = True
     """Whether the loss is a mean of losses of single views, so that views can be weighted."""
 
+    clsp_weight: ClassVar[float | None] = None
+    """Lambda of CLSP's loss where none is given; None for a learner that does not have that loss."""
+
     temperature: float = 0.2
     """Of the softmax over similarities: the loss's, or, where it has none, that of measures of hardness (ours)."""
 
@@ -83,6 +100,11 @@ class Learner(nn.Module, ABC):
             raise ValueError(
                 f"{type(self).__name__} cannot weight synthetic views: its loss is not a mean over views. Leave the "
                 "weight out."
+            )
+        if self.synthetic.loss == "clsp" and self.clsp_weight is None:
+            raise ValueError(
+                f"{type(self).__name__} does not have the loss 'clsp', which needs contrast with negatives on real "
+                "views; take simclr or moco, or the loss 'ppcl'."
             )
 
     def project(
@@ -104,6 +126,8 @@ class Learner(nn.Module, ABC):
     def reduce(self, losses: Tensor, num_real: int | None) -> Tensor:
         """The loss () of the losses of single views (N,), weighted as `synthetic` asks for."""
         weight = self.synthetic.weight
+        if weight is None and self.synthetic.loss == "clsp":
+            weight = self.clsp_weight
         if weight is None or num_real is None or num_real == len(losses):
             return losses.mean()
         return losses[:num_real].mean() + weight * losses[num_real:].mean()
@@ -126,6 +150,16 @@ class Learner(nn.Module, ABC):
         Returns:
             `LearnerOutput`, for this process's views.
         """
+
+    @contextmanager
+    def extra_pass(self) -> Iterator[None]:
+        """Within it, a forward pass leaves nothing behind but its loss.
+
+        Running statistics of batch normalisation stay as they are, though the batch's own still serve, and `after_step`
+        learns nothing of it. For views that the encoder will not meet later, such as adversarial ones.
+        """
+        with statistics_kept(self):
+            yield
 
     def after_step(self, progress: float) -> None:
         """Called after each optimizer step, for momentum encoders.

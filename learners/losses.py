@@ -88,6 +88,28 @@ def queue_contrast(queries: Tensor, keys: Tensor, groups: Tensor, queue: Tensor,
         return contrastive_loss(logits, positives, positives | in_queue)
 
 
+def attraction(embeddings: Tensor, groups: Tensor) -> Tensor:
+    """`2 - 2 cos` between a view and the other views of its group, the mean over those: what CLSP asks of synthetic
+    positives (Zeng et al. 2024, arXiv 2408.16965; of unit vectors, it is the squared distance). There are no negatives.
+
+    In the paper the pair is a view of a real image and one of an image that was generated from it. Here it is any two
+    views of one latent, across both of its images where there are two: samples have no real image that they belong to.
+    That is ours.
+
+    Args:
+        embeddings: (N, D) of unit length.
+        groups: (N,) integers; every group has two views or more.
+
+    Returns:
+        (N,) in [0, 4]. The gradient flows to both sides, as in the authors' code.
+    """
+    with full_precision(embeddings):
+        embeddings = at_least_float32(embeddings)
+        others = same_group(groups).fill_diagonal_(False)
+        similar = (embeddings @ embeddings.T).masked_fill(~others, 0).sum(dim=1) / others.sum(dim=1)
+        return 2 - 2 * similar
+
+
 def same_group(groups: Tensor) -> Tensor:
     """(N, N) bool: whether two views of this process show the same image or latent; true on the diagonal."""
     return groups[:, None] == groups[None]

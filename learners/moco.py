@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
@@ -10,7 +12,7 @@ from torch import Tensor, nn
 from .base import Learner, LearnerOutput
 from .collectives import gather
 from .heads import mlp
-from .losses import queue_contrast
+from .losses import attraction, queue_contrast
 from .momentum import cosine_momentum, follow, momentum_copy
 from .precision import unit_length
 from .recipe import Recipe
@@ -44,6 +46,8 @@ class MoCo(Learner):
         final_momentum: where m goes by the end of training, along a cosine; it stays as it is if not given. solo-learn
             goes from 0.99 to 0.999.
     """
+
+    clsp_weight: ClassVar[float | None] = 0.5  # the authors' configuration for MoCo (arXiv 2408.16965)
 
     recipe: ClassVar[Recipe] = Recipe(
         base_learning_rate=0.06,
@@ -88,12 +92,24 @@ class MoCo(Learner):
 
     def forward(self, views: Tensor, groups: Tensor, num_real: int | None = None) -> LearnerOutput:
         queries = unit_length(self.project(self.backbone, self.head, views, groups, num_real))
+        # Under CLSP's loss synthetic views are nobody's negatives: they have no keys.
+        with_keys = slice(num_real if self.synthetic.loss == "clsp" else None)
+        views, key_groups = views[with_keys], groups[with_keys]
         with torch.no_grad():
-            keys = unit_length(self.project(self.momentum_backbone, self.momentum_head, views, groups, num_real))
-        losses = queue_contrast(queries, keys, groups, self.queue, self.temperature)
+            keys = unit_length(self.project(self.momentum_backbone, self.momentum_head, views, key_groups, num_real))
+        losses = queue_contrast(queries[with_keys], keys, key_groups, self.queue, self.temperature)
+        if len(keys) < len(queries):
+            losses = torch.cat((losses, attraction(queries[num_real:], groups[num_real:])))
         if self.training and torch.is_grad_enabled():
-            self._new_keys.append((keys, groups))
+            self._new_keys.append((keys, key_groups))
         return LearnerOutput(self.reduce(losses, num_real), losses.detach(), queries.detach())
+
+    @contextmanager
+    def extra_pass(self) -> Iterator[None]:
+        noted = len(self._new_keys)
+        with super().extra_pass():
+            yield
+        del self._new_keys[noted:]
 
     @torch.no_grad()
     def after_step(self, progress: float) -> None:

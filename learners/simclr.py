@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from .base import Learner, LearnerOutput
 from .heads import mlp
-from .losses import ppcl
+from .losses import attraction, ppcl
 from .precision import unit_length
 from .recipe import Recipe
 from .validation import require_positive
@@ -28,9 +29,12 @@ class SimCLR(Learner):
             `num_features`, 128 and 0.5.
         embedding_dim: D.
         temperature: of the softmax.
-        synthetic_negatives: whether a real view is compared with synthetic ones; without, as in CLSP (Wu et al. 2023),
+        synthetic_negatives: whether a real view is compared with synthetic ones; without,
             synthetic images push no real image away. Synthetic views are compared with all others in any case.
+            `SyntheticTerms(loss="clsp")` goes further: there they are nobody's negatives.
     """
+
+    clsp_weight: ClassVar[float | None] = 1.0  # the authors' configuration for SimCLR (arXiv 2408.16965)
 
     recipe: ClassVar[Recipe] = Recipe(
         base_learning_rate=0.12,
@@ -60,6 +64,11 @@ class SimCLR(Learner):
 
     def forward(self, views: Tensor, groups: Tensor, num_real: int | None = None) -> LearnerOutput:
         embeddings = unit_length(self.project(self.backbone, self.head, views, groups, num_real))
-        apart = None if self.synthetic_negatives else num_real
-        losses = ppcl(embeddings, groups, self.temperature, apart)
+        losses = self._losses(embeddings, groups, num_real)
         return LearnerOutput(self.reduce(losses, num_real), losses.detach(), embeddings.detach())
+
+    def _losses(self, embeddings: Tensor, groups: Tensor, num_real: int | None) -> Tensor:
+        if self.synthetic.loss == "clsp" and num_real is not None:
+            real = ppcl(embeddings[:num_real], groups[:num_real], self.temperature)
+            return torch.cat((real, attraction(embeddings[num_real:], groups[num_real:])))
+        return ppcl(embeddings, groups, self.temperature, None if self.synthetic_negatives else num_real)

@@ -17,6 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from synthcl.learners import convert_sync_batchnorm, create_backbone, create_learner, learner_names
 from synthcl.learners.barlow import barlow_twins_loss
+from synthcl.learners.base import SyntheticTerms
 from synthcl.learners.collectives import gather, gather_with_gradient, rank, sum_with_gradient, world_size
 from synthcl.learners.losses import ppcl
 from synthcl.learners.pairs import pair_views
@@ -77,18 +78,19 @@ def run_batchnorm(name: str) -> dict[str, torch.Tensor]:
     return results | {f"state: {key}": buffer.clone() for key, buffer in module.named_buffers()}
 
 
-def run_learner(name: str, num_parts: int = 1) -> dict[str, torch.Tensor]:
+def run_learner(name: str, num_parts: int = 1, synthetic: SyntheticTerms | None = None) -> dict[str, torch.Tensor]:
     torch.manual_seed(0)
     options = {"hidden_dim": 24, "embedding_dim": 12} | ({"queue_size": QUEUE_SIZE} if name == "moco" else {})
     learner = create_learner(name, create_backbone("resnet10-w8", image_size=8), **options).double()
     learner = convert_sync_batchnorm(learner)
-    learner.num_parts = num_parts
+    learner.num_parts, learner.synthetic = num_parts, synthetic or SyntheticTerms()
+    num_real = 16 // world_size() if synthetic else None
     model = DistributedDataParallel(learner) if world_size() > 1 else learner
     results = {}
     for i in range(STEPS):
         views = random(i, len(GROUPS), 3, 8, 8)[mine()].requires_grad_()
         learner.zero_grad()
-        loss, hardness, embeddings = model(views, GROUPS[mine()])
+        loss, hardness, embeddings = model(views, GROUPS[mine()], num_real)
         loss.backward()
         results |= {f"loss {i}": mean_over_processes(loss.detach()), f"hardness {i}": hardness}
         results |= {f"embeddings {i}": embeddings, f"gradient of views {i}": views.grad / world_size()}
@@ -104,7 +106,9 @@ def run_all() -> dict[str, dict[str, torch.Tensor]]:
     results = {f"loss {name}": run_loss(name) for name in LOSSES}
     results |= {f"batchnorm {name}": run_batchnorm(name) for name in BATCHNORMS}
     results |= {f"learner {name}": run_learner(name) for name in learner_names()}
-    return results | {f"learner {name} in parts": run_learner(name, num_parts=2) for name in learner_names()}
+    results |= {f"learner {name} in parts": run_learner(name, num_parts=2) for name in learner_names()}
+    clsp = SyntheticTerms(loss="clsp")
+    return results | {f"learner {name} with clsp": run_learner(name, synthetic=clsp) for name in ("simclr", "moco")}
 
 
 def run_collectives() -> dict[str, float]:

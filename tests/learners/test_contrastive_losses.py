@@ -7,7 +7,7 @@ import torch
 from lightly.loss import NTXentLoss
 from torch.nn import functional as F
 
-from synthcl.learners.losses import contrastive_loss, ppcl, queue_contrast
+from synthcl.learners.losses import attraction, contrastive_loss, ppcl, queue_contrast
 
 MIXED_GROUPS = torch.tensor([7, 3, 7, 3, 50, 50, 50, 50, 9, 9, 9])  # two views, two, four and three
 
@@ -51,6 +51,23 @@ def test_queue_contrast_is_the_equation_written_out(temperature):
     q, k, queue = (embeddings(n, seed=s) for s, n in enumerate((11, 11, 5)))
     losses = queue_contrast(q, k, MIXED_GROUPS, queue, temperature)
     torch.testing.assert_close(losses, naive_queue_contrast(q, k, MIXED_GROUPS, queue, temperature))
+
+
+def naive_attraction(z, groups):
+    """The mean squared distance to the other views of the group."""
+    losses = []
+    for i in range(len(z)):
+        others = [p for p in range(len(z)) if p != i and groups[p] == groups[i]]
+        losses.append(sum(float((z[i] - z[p]).square().sum()) for p in others) / len(others))
+    return torch.tensor(losses, dtype=torch.float64)
+
+
+def test_attraction_is_the_squared_distance_to_the_other_views():
+    z = embeddings(len(MIXED_GROUPS))
+    torch.testing.assert_close(attraction(z, MIXED_GROUPS), naive_attraction(z, MIXED_GROUPS))
+    assert torch.autograd.gradcheck(lambda z: attraction(z, MIXED_GROUPS), z.requires_grad_())
+    apart = F.normalize(torch.tensor([[1.0, 0.0], [-1.0, 0.0]]), dim=1)
+    assert attraction(apart, torch.tensor([3, 3])).tolist() == [4.0, 4.0]
 
 
 @pytest.mark.parametrize("temperature", [0.07, 0.5])
