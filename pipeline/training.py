@@ -15,7 +15,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from ..learners import Learner, convert_sync_batchnorm, create_backbone, create_learner
+from ..learners import Learner, LearnerOutput, convert_sync_batchnorm, create_backbone, create_learner
 from ..learners.base import SyntheticTerms
 from .checkpoint import Stateful
 from .configs.train import TrainConfig
@@ -29,12 +29,13 @@ from .loop import LoopOptions, Measurement, run_loop
 from .options import takes_options
 from .randomness import Key
 from .regimes.assembly import RealImages, ViewMaker
-from .regimes.base import Regime, Share
+from .regimes.base import MultiViewedBatch, Regime, Share
 from .regimes.guard import GuardNotice
 from .regimes.setup import RegimeSetup, build_regime
 from .run import RunFolder, finished_result, open_run
 from .trackers import check_trackers, open_trackers
 from .views import Augmentation
+from .views.adversarial import AdversarialViews
 from .views.presets import default_preset
 
 log = logging.getLogger(__name__)
@@ -75,9 +76,10 @@ class TrainingStep:
         optimizer: torch.optim.Optimizer,
         schedule: Schedule,
         regime: Regime,
+        adversary: AdversarialViews | None = None,
     ) -> None:
         self.accelerator, self.learner, self.optimizer = accelerator, learner, optimizer
-        self.schedule, self.regime = schedule, regime
+        self.schedule, self.regime, self.adversary = schedule, regime, adversary
         self.inner: Learner = accelerator.unwrap_model(learner, keep_torch_compile=False)
 
     @property
@@ -93,9 +95,11 @@ class TrainingStep:
             group["lr"] = learning_rate
         batch = self.regime.batch(step)
         views = batch.views.contiguous(memory_format=torch.channels_last)
-        with self.accelerator.autocast():
-            output = self.learner(views, batch.groups, batch.num_real)
-        self.accelerator.backward(output.loss)
+        if self.adversary is None:
+            output = self._passes(views, batch.groups, batch.num_real)
+            losses = {"loss": output.loss.detach()}
+        else:
+            output, losses = self._adversarial_passes(self.adversary, views, batch)
         scaler = self.accelerator.scaler
         loss_scale = scaler.get_scale() if scaler is not None else 1.0
         self.optimizer.step()
@@ -103,7 +107,29 @@ class TrainingStep:
         self.inner.after_step((step + 1) / self.schedule.total_steps)
         with self.accelerator.autocast():
             metrics = self.regime.feedback(step, batch, output, self.inner, loss_scale=loss_scale)
-        return {"loss": output.loss.detach(), "learning_rate": torch.tensor(learning_rate), **metrics}
+        return {**losses, "learning_rate": torch.tensor(learning_rate), **metrics}
+
+    def _passes(self, views: Tensor, groups: Tensor, num_real: int | None, weight: float = 1.0) -> LearnerOutput:
+        """One forward and one backward pass, whose gradient adds to what is there."""
+        with self.accelerator.autocast():
+            output = self.learner(views, groups, num_real)
+        self.accelerator.backward(weight * output.loss)
+        return output
+
+    def _adversarial_passes(
+        self, adversary: AdversarialViews, views: Tensor, batch: MultiViewedBatch
+    ) -> tuple[LearnerOutput, dict[str, Tensor]]:
+        """Those of the clean views, and those of the real ones among them, moved against the learner."""
+        watched = adversary.watch(views)
+        # Processes exchange their gradients once, of both.
+        with self.accelerator.no_sync(self.learner):
+            output = self._passes(watched, batch.groups, batch.num_real)
+        real = slice(batch.num_real)
+        moved = adversary(watched[real], watched.grad[real]).contiguous(memory_format=torch.channels_last)
+        with self.inner.extra_pass():
+            adversarial = self._passes(moved, batch.groups[real], None, adversary.weight)
+        losses = {"loss": output.loss.detach(), "loss_adversarial": adversarial.loss.detach()}
+        return output, losses
 
 
 @takes_options(TrainConfig)
@@ -231,7 +257,11 @@ def build_learner(config: TrainConfig, image_size: int) -> Learner:
             config.learner,
             backbone,
             num_parts=config.accumulate,
-            synthetic=SyntheticTerms(weight=config.synthetic_weight, own_statistics=config.separate_batchnorm),
+            synthetic=SyntheticTerms(
+                weight=config.synthetic_weight,
+                loss=config.synthetic_loss,
+                own_statistics=config.separate_batchnorm,
+            ),
             **{name: value for name, value in options.items() if value is not None},
         )
     except ValueError as error:
@@ -261,7 +291,8 @@ def _prepare(
     if config.compile:
         learner = torch.compile(learner)
     prepared, optimizer = accelerator.prepare(learner, optimizer)
-    return TrainingStep(accelerator, prepared, optimizer, schedule, regime)
+    adversary = AdversarialViews(config.adversarial) if config.adversarial is not None else None
+    return TrainingStep(accelerator, prepared, optimizer, schedule, regime, adversary)
 
 
 def _result(

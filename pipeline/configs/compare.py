@@ -168,17 +168,18 @@ class CompareConfig(TrainingConfig):
                 f"--generator is for {' and '.join(DRAWN)}, and for offline without --shards; none of them is compared"
             )
         for f in dataclasses.fields(self):
-            if getattr(self, f.name) != default_of(f) and not concerns(f, self._concerned()):
+            if getattr(self, f.name) != default_of(f) and not concerns(f, self.concerned()):
                 raise UsageError(meaningless(f, regimes))
 
     def check_given(self, names: Iterable[str]) -> None:
         if self.run:
             return
+        super().check_given(names)
         for f in dataclasses.fields(self):
-            if f.name in names and not concerns(f, self._concerned()):
+            if f.name in names and not concerns(f, self.concerned()):
                 raise UsageError(meaningless(f, self.regime_names()))
 
-    def _concerned(self) -> list[str]:
+    def concerned(self) -> list[str]:
         """The regimes whose options mean something; a set generated for offline is drawn as `fresh` draws."""
         regimes = self.regime_names()
         return [*regimes, "fresh"] if "offline" in regimes and not self.shards else regimes

@@ -14,6 +14,7 @@ from ..options import default_of, flag, option
 from ..regimes.table import BASELINE, DRAWN, JOINT, REGIMES, SYNTHETIC
 from ..views.presets import PRESETS
 from . import common
+from .recipes import RECIPES
 from .sampling import SamplingConfig
 
 
@@ -34,13 +35,27 @@ class TrainingConfig(SamplingConfig):
         2, help="Views of each image in a step, real or synthetic; all of an image's views are positives.", minimum=2,
         maximum=16,
     )  # fmt: skip
+    recipe: str | None = option(
+        None,
+        help="Published way to use generated images, as the options that it sets: adainf is --views adainf, "
+        "--synthetic-ratio 2 and --no-pairs, with samples treated as real images are.",
+        choices=tuple(RECIPES),
+        concerns=SYNTHETIC,
+    )
     synthetic_ratio: float = option(
         0.5, help="Latents a real image: 0.5 is one for two images.", above=0, concerns=SYNTHETIC
+    )
+    synthetic_loss: str = option(
+        "ppcl",
+        help="Loss of synthetic views: ppcl, the learner's own, as for real views; or clsp (simclr, moco), which draws "
+        "the views of a latent together and uses no synthetic view as a negative.",
+        choices=("ppcl", "clsp"),
+        concerns=SYNTHETIC,
     )
     synthetic_weight: float | None = option(
         None,
         help="Weight of the mean loss of synthetic views beside the mean loss of real ones; if not given, one mean "
-        "over all views.",
+        "over all views, and for clsp its authors' weight: 1 for simclr, 0.5 for moco.",
         minimum=0,
         concerns=SYNTHETIC,
     )
@@ -129,6 +144,15 @@ class TrainingConfig(SamplingConfig):
         None, help="Diffusion: last sampling steps that carry the gradient (DRaFT-K).", minimum=1, concerns=JOINT
     )
 
+    adversarial: float | None = option(
+        None,
+        help="Train on adversarial views of the real images too (CLAE), each pixel moved by this part of its range "
+        "towards a higher loss, for one more forward and backward pass. CLAE's 0.03 of [-1, 1] is 0.015 here.",
+        metavar="EPS",
+        above=0,
+        maximum=1,
+    )
+
     learner: str = option("simclr", help="Method of contrastive learning.", choices=learner_names())
     backbone: str = option(
         "resnet18", help="Encoder: resnet18, resnet34, resnet50, resnet10-w16, timm:NAME.", metavar="NAME"
@@ -187,15 +211,68 @@ class TrainingConfig(SamplingConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self._take_recipe()
         if self.compile and self.accumulate > 1:
             raise UsageError(
                 "--compile cannot be given with --accumulate: torch.compile does not take parts computed twice"
             )
+        if self.adversarial is not None and self.compile:
+            raise UsageError(
+                "--compile cannot be given with --adversarial, whose two passes differ in their batch statistics"
+            )
+        if self.synthetic_loss == "clsp":
+            self._check_clsp()
         for name in ("pair_similarity", "pair_strength"):
             if getattr(self, name) is not None and not self.pairs:
                 raise UsageError(f"{flag(name)} is about pairs; it cannot be given with --no-pairs")
         if self.pair_similarity is not None:
             self.pair_similarity_range()
+
+    def concerned(self) -> list[str]:
+        """The regimes whose options mean something here."""
+        return list(REGIMES)
+
+    def _take_recipe(self) -> None:
+        """Give the options that --recipe sets their values, those of them that mean something here.
+
+        Raises:
+            UsageError: one of them has another value.
+        """
+        if self.recipe is None:
+            return
+        for f in dataclasses.fields(self):
+            if f.name not in RECIPES[self.recipe] or not concerns(f, self.concerned()):
+                continue
+            wanted = RECIPES[self.recipe][f.name]
+            if getattr(self, f.name) not in (default_of(f), wanted):
+                raise UsageError(contradiction(self.recipe, f.name, getattr(self, f.name)))
+            setattr(self, f.name, wanted)
+
+    @classmethod
+    def from_values(cls, values: dict[str, Any]) -> TrainingConfig:
+        config = super().from_values(values)
+        # A default that was given is a statement too, which a config does not tell from one that was not.
+        for name in RECIPES.get(config.recipe, ()):
+            given = values.get(name)
+            if given is not None and default_of(cls.__dataclass_fields__[name]) == given != getattr(config, name):
+                raise UsageError(contradiction(config.recipe, name, given))
+        return config
+
+    def _check_clsp(self) -> None:
+        if not self.synthetic_negatives:
+            raise UsageError(
+                "--synthetic-loss clsp uses no synthetic view as a negative anyway; --no-synthetic-negatives cannot be "
+                "given with it"
+            )
+        if self.hard_gate is not None:
+            raise UsageError(
+                "--hard-gate compares the losses of synthetic and of real views, which --synthetic-loss clsp makes two "
+                "different ones; leave one of the two out"
+            )
+
+    def check_given(self, names: Iterable[str]) -> None:
+        if "synthetic_negatives" in names and self.synthetic_loss == "clsp":
+            raise UsageError("--synthetic-loss clsp has no synthetic negatives; leave --synthetic-negatives out")
 
     def pair_similarity_range(self) -> tuple[float, float] | None:
         """The two ends of --pair-similarity."""
@@ -297,7 +374,11 @@ class TrainConfig(TrainingConfig):
                 return entry.name
         return BASELINE
 
+    def concerned(self) -> list[str]:
+        return [self.regime]
+
     def check_given(self, names: Iterable[str]) -> None:
+        super().check_given(names)
         for f in dataclasses.fields(self):
             if f.name in names and not concerns(f, [self.regime]):
                 raise UsageError(meaningless(f, [self.regime]))
@@ -305,6 +386,21 @@ class TrainConfig(TrainingConfig):
 
 SOURCE_OPTIONS = ("shards", "generator", *(e.selected_by for e in REGIMES.values() if e.selected_by))
 """The options that say where synthetic samples come from."""
+
+
+def contradiction(recipe: str, name: str, given: Any) -> str:
+    """What to say of an option that a recipe sets to another value."""
+    wanted = _as_typed(name, RECIPES[recipe][name])
+    return f"--recipe {recipe} sets {wanted}; {_as_typed(name, given)} cannot be given with it"
+
+
+def _as_typed(name: str, value: Any) -> str:
+    """An option with its value, in a sentence."""
+    if isinstance(value, bool):
+        return flag(name if value else f"no_{name}")
+    if value is None:
+        return f"no {flag(name)}"
+    return f"{flag(name)} {value:g}" if isinstance(value, float) else f"{flag(name)} {value}"
 
 
 def concerns(f: dataclasses.Field, regimes: Iterable[str]) -> bool:

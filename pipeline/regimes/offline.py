@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..configs.recipes import RECIPES
+from ..configs.train import TrainConfig
 from ..data import GlobalOrder, ImageStore, cached
 from ..data.order import SampleOrder
 from ..errors import UsageError
@@ -99,6 +101,15 @@ def check_image_size(option: str, shards: ShardSet, image_size: int) -> None:
         )
 
 
+def check_recipe(option: str, shards: ShardSet, config: TrainConfig) -> None:
+    """Raises UsageError if the set holds pairs and --recipe is for single images."""
+    if config.recipe is not None and RECIPES[config.recipe]["pairs"] is False and shards.views_per_sample > 1:
+        raise UsageError(
+            f"{option} {shards.path} holds pairs, and --recipe {config.recipe} is for single images; give a set that "
+            "was made without --pairs"
+        )
+
+
 def sample_order(images: ShardImages, share: Share, key: Key, shards_per_window: int) -> SampleOrder:
     """The order of the sets' samples: a permutation of all where all are here, windows of shards where any is not.
 
@@ -176,10 +187,13 @@ def build(setup: RegimeSetup) -> OfflineRegime:
     """See `build_regime`.
 
     Raises:
-        UsageError: sets of another image size, or fewer samples than a step takes.
+        UsageError: sets of another image size, of pairs where a recipe is for single images, or of fewer samples than a
+            step takes.
     """
     config, share, size = setup.config, setup.synthetic_share(), setup.real.store.image_size
     sets = [open_shard_set(path, where=config.where, mixed_size=size) for path in config.shards]
+    for each in sets:
+        check_recipe("--shards", each, config)
     images = ShardImages(sets, size)
     # The order follows from what is read, and not from where it is kept meanwhile.
     order = sample_order(images, share, setup.key, config.shards_per_window)

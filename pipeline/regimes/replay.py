@@ -13,7 +13,7 @@ from ..shards import ShardSet, open_shard_set
 from ..views import to_float
 from .assembly import RealImages, ViewMaker, assemble
 from .base import MultiViewedBatch, Regime, Share
-from .offline import check_image_size
+from .offline import check_image_size, check_recipe
 from .setup import RegimeSetup
 
 
@@ -63,4 +63,5 @@ def build(setup: RegimeSetup) -> ReplayRegime:
     """
     recording = open_shard_set(setup.config.replay)
     check_image_size("--replay", recording, setup.real.store.image_size)
+    check_recipe("--replay", recording, setup.config)
     return ReplayRegime(setup.real, setup.views, recording, setup.synthetic_share(), setup.total_steps)

@@ -196,6 +196,35 @@ WRONG = {
     "hard in real": (["--no-hard"], 2, "--hard means nothing in the regime real; it is for online"),
     "an option of another learner": (["--queue-size", 64], 2, "queue_size"),
     "fp16 without a GPU": (["--precision", "fp16"], 2, "needs a GPU"),
+    "no distance of adversarial views": (["--adversarial", 0], 2, "--adversarial must be above 0, not 0.0"),
+    "a negative distance": (["--adversarial", -0.1], 2, "--adversarial must be above 0, not -0.1"),
+    "a distance beyond the range": (["--adversarial", 1.5], 2, "--adversarial must be at most 1, not 1.5"),
+    "adversarial views compiled": (["--adversarial", 0.1, "--compile"], 2, "--compile cannot be given with --adv"),
+    "a learner without clsp": (
+        ["--fresh", "--generator", "GENERATOR", "--synthetic-loss", "clsp", "--learner", "byol"],
+        2,
+        "BYOL does not have the loss 'clsp'",
+    ),
+    "clsp and negatives": (
+        ["--fresh", "--generator", "x", "--synthetic-loss", "clsp", "--synthetic-negatives"],
+        2,
+        "leave --synthetic-negatives out",
+    ),
+    "clsp and no negatives": (
+        ["--fresh", "--generator", "x", "--synthetic-loss", "clsp", "--no-synthetic-negatives"],
+        2,
+        "--no-synthetic-negatives cannot be given",
+    ),
+    "clsp and a gate": (
+        ["--online", "--generator", "x", "--synthetic-loss", "clsp", "--hard-gate", 1],
+        2,
+        "--hard-gate compares",
+    ),
+    "a recipe and other views": (
+        ["--shards", "x", "--recipe", "adainf", "--views", "simclr"],
+        2,
+        "--recipe adainf sets --views adainf; --views simclr cannot",
+    ),
     "similarity out of range": (["--pair-similarity", "1:2"], 2, "'1:2'"),
 }
 

@@ -72,6 +72,20 @@ def test_processes_together_see_the_batch_of_one():
     torch.testing.assert_close(views[order], whole.views, rtol=1e-4, atol=1e-4)
 
 
+def test_with_more_samples_than_real_images_each_real_one_comes_again_in_its_own_process():
+    shown: list[tuple[torch.Tensor, torch.Tensor]] = []
+    for num_processes in (1, 2):
+        for rank in range(num_processes):
+            one = regime(ratio=2.0, pairs=False, rank=rank, num_processes=num_processes)
+            one.trainer.step = lambda real, draws, **options: shown.append((draws.indices, real)) or {}
+            run_steps(one, a_learner(), 1)
+    (numbers, partners), *halves = shown
+    again, same = (torch.cat(parts) for parts in zip(*halves, strict=True))
+    assert numbers.tolist() == again.tolist() == list(range(16))
+    assert torch.equal(partners, same)
+    assert torch.equal(partners, regime().real.images(0).repeat_interleave(2, dim=0) * 2 - 1)
+
+
 def test_the_gradient_at_the_generator_equals_finite_differences():
     """From the learner's loss through its networks, the normalisation and the views to G's weights, in float64."""
     one = regime(weight=0.7)
