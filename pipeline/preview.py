@@ -10,7 +10,7 @@ import torch
 from .configs.preview import PreviewConfig
 from .errors import DataError
 from .generation import open_generator, sample_key
-from .grids import save_grid
+from .images.grids import save_grid
 
 
 def preview(config: PreviewConfig) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 
 from ..errors import DataError
-from .decode import SAFE_FORMATS
+from ..images.decoding import SAFE_FORMATS
 from .encoded import EncodedStore
 from .labels import encode_labels
 from .paths import relative_names

@@ -12,13 +12,13 @@ from types import TracebackType
 
 import numpy as np
 
-from .encode import Chunk
 from .layout import end_marker, sidecar_path
 from .locks import PartLock
 from .pool import EncoderPool
 from .publish import TemporaryFile, disk_errors
 from .setfile import SetFile
 from .sidecar import TarFacts, build_table, write_sidecar
+from .tar_chunk import TarChunk
 
 PENDING_BYTES = 1 << 28
 """Of images that wait to be written. Ours: enough for the generator not to wait while a shard is flushed to disk."""
@@ -59,7 +59,7 @@ class ShardAssembler:
         self.directory, self.plan, self.lock, self.pool, self.jobs = directory, plan, lock, pool, jobs
         self.progress = progress
         self._done = 0
-        self._chunks: queue.SimpleQueue[tuple[Future[Chunk], int] | None] = queue.SimpleQueue()
+        self._chunks: queue.SimpleQueue[tuple[Future[TarChunk], int] | None] = queue.SimpleQueue()
         self._image_size: int | None = None
         self._pending = _Budget(PENDING_BYTES)
         self._error: BaseException | None = None
@@ -103,7 +103,7 @@ class ShardAssembler:
 
     def _write(self, job: ShardJob) -> bool:
         """Write and publish one shard; False if its samples do not come."""
-        chunks: list[Chunk] = []
+        chunks: list[TarChunk] = []
         starts: list[int] = []
         with TemporaryFile(self.lock.temporary(job.name)) as tar:
             missing = job.num_samples
@@ -148,7 +148,7 @@ def publish_shard(directory: Path, lock: PartLock, job: ShardJob, tar: Temporary
         file.publish(target, replace=job.replaces)
 
 
-def gather_places(chunks: Sequence[Chunk], starts: Sequence[int]) -> dict[str, np.ndarray]:
+def gather_places(chunks: Sequence[TarChunk], starts: Sequence[int]) -> dict[str, np.ndarray]:
     """Where the images of chunks lie, (n, V) each, given where in the tar each chunk begins."""
     return {
         "offset": np.concatenate([chunk.offsets + start for chunk, start in zip(chunks, starts, strict=True)]),

@@ -12,7 +12,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..errors import UsageError
-from .layout import IMAGE_FORMATS, member_extensions
+from ..images.encoding import IMAGE_FORMATS
+from .layout import member_extensions
 from .reader import ShardSet, open_shard_set
 
 

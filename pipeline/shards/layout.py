@@ -26,8 +26,6 @@ SIDECAR_SUFFIX = ".parquet"
 TABLES = "tables"
 KEY_DIGITS = 10
 SHARD_DIGITS = 6
-IMAGE_FORMATS = {"png": "PNG", "jpg": "JPEG", "webp": "WEBP"}
-"""The formats that are written: the members' extension, and Pillow's name."""
 
 
 def sample_key(index: int) -> str:

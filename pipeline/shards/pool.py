@@ -18,7 +18,8 @@ from types import TracebackType
 
 import numpy as np
 
-from .encode import Chunk, Encoding, encode_chunk
+from ..images.encoding import Encoding
+from .tar_chunk import TarChunk, encode_chunk
 
 
 class EncoderPool:
@@ -47,15 +48,15 @@ class EncoderPool:
         for process in self._processes:
             process.wait()
 
-    def submit(self, first_index: int, images: np.ndarray) -> Future[Chunk]:
+    def submit(self, first_index: int, images: np.ndarray) -> Future[TarChunk]:
         """The chunk of samples `first_index`, ... with images (n, V, 3, H, W) uint8, as soon as it is there."""
         if self.workers:
             return self._threads.submit(self._call, first_index, images)
-        done: Future[Chunk] = Future()
+        done: Future[TarChunk] = Future()
         done.set_result(encode_chunk(first_index, images, self.encoding))
         return done
 
-    def _call(self, first_index: int, images: np.ndarray) -> Chunk:
+    def _call(self, first_index: int, images: np.ndarray) -> TarChunk:
         process = self._idle.get()
         try:
             return process.call(first_index, images, self.encoding)
@@ -79,7 +80,7 @@ class _EncoderProcess:
         assert self.process.stdin is not None and self.process.stdout is not None, "both are pipes"
         self.requests, self.answers = self.process.stdin, self.process.stdout
 
-    def call(self, first_index: int, images: np.ndarray, encoding: Encoding) -> Chunk:
+    def call(self, first_index: int, images: np.ndarray, encoding: Encoding) -> TarChunk:
         """`encode_chunk` there.
 
         Raises:
@@ -107,6 +108,6 @@ class _EncoderProcess:
 
 def default_workers() -> int:
     """Encoder processes for this process: its share of the cores, less the one that generates."""
-    from ..data.decode import available_cores
+    from ..capacity import available_cores
 
     return max(1, available_cores() - 1)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError, UsageError
-from ..grids import save_grid
+from ..images.grids import save_grid
 from .reader import ShardSet, open_shard_set
 
 

@@ -14,10 +14,10 @@ import numpy as np
 import pyarrow as pa
 from torch import Tensor
 
-from ..data.decode import SAFE_FORMATS, decode_images, image_dimensions
 from ..data.store import Indices
 from ..errors import DataError
-from .fast import FAST_DECODERS
+from ..images.decoding import SAFE_FORMATS, decode_images, image_dimensions
+from ..images.fast_decoding import FAST_DECODERS
 from .finish import ShardSetInfo, describe
 from .folder import LocalFolder
 from .index import SetIndex, check_complete

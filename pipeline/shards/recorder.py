@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from .encode import Encoding
+from ..images.encoding import Encoding
 from .finish import ShardSetInfo
 from .pool import EncoderPool
 from .recipe import Recipe

@@ -26,7 +26,6 @@ import pyarrow as pa
 from ..errors import DataError, UsageError
 from ..files import sync_folder
 from .assembler import gather_places
-from .encode import Chunk
 from .finish import ShardSetInfo, finish
 from .layout import BLOCK, HIDDEN, end_marker, padding, set_file, shard_name, sidecar_path
 from .locks import PartLock
@@ -42,6 +41,7 @@ from .sidecar import (
     write_sidecar,
     write_table,
 )
+from .tar_chunk import TarChunk
 
 _TAR, _ROWS = "recording.tar", "recording.parquet"
 
@@ -107,7 +107,7 @@ class Recording:
         assert self.plan.samples_per_shard is not None, "recordings have shards of one size"
         return self.plan.samples_per_shard
 
-    def append(self, chunk: Chunk, columns: Mapping[str, pa.Array], image_size: int) -> None:
+    def append(self, chunk: TarChunk, columns: Mapping[str, pa.Array], image_size: int) -> None:
         """Add samples, at most `space`; their shard is published when it is full."""
         shard = self._open
         assert shard is not None and len(chunk.sizes) <= self.space, "rewind comes first; a chunk is of one shard"

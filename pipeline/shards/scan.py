@@ -12,10 +12,10 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..data.decode import SAFE_FORMATS, image_dimensions
 from ..data.tarindex import Member, index_tar
 from ..data.tars import IMAGE_EXTENSIONS, split_member_name
 from ..errors import DataError
+from ..images.decoding import SAFE_FORMATS, image_dimensions
 from .layout import BLOCK
 from .places import MAX_IMAGE_BYTES
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DataError
-from .layout import HIDDEN, IMAGE_FORMATS, set_file
+from ..images.encoding import IMAGE_FORMATS
+from .layout import HIDDEN, set_file
 from .publish import TemporaryFile
 from .recipe import Recipe, canonical_json
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ..data.decode import SAFE_FORMATS, decode_images
 from ..errors import DataError
+from ..images.decoding import SAFE_FORMATS, decode_images
 from .finish import index_entry
 from .folder import open_plain
 from .layout import HIDDEN, sample_key, sidecar_path

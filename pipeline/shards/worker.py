@@ -11,7 +11,7 @@ import pickle
 import sys
 from typing import BinaryIO
 
-from .encode import encode_chunk
+from .tar_chunk import encode_chunk
 
 
 def serve(requests: BinaryIO, results: BinaryIO) -> None:

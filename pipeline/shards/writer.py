@@ -19,8 +19,8 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ..errors import DataError, UsageError
+from ..images.encoding import Encoding
 from .assembler import ShardAssembler, ShardJob
-from .encode import Encoding
 from .finish import ShardSetInfo, describe, finish, is_finished, is_published
 from .layout import HIDDEN, num_shards, set_file, shard_name, shard_samples, sidecar_path
 from .locks import PartLock, remove_leftovers

@@ -118,25 +118,6 @@ def killed_at() -> Callable[[int, Callable[[], object]], bool]:
 
 
 @pytest.fixture
-def peak_memory() -> Callable[[], int]:
-    """Tells by how many bytes the peak of this process's memory has grown since the test began.
-
-    Not by tracemalloc: in Python 3.11 its stop() can crash a process that has native threads.
-    """
-    reset = Path("/proc/self/clear_refs")
-    if not reset.exists():
-        pytest.skip("this system does not tell a process's peak memory")
-
-    def resident(name: str) -> int:
-        lines = Path("/proc/self/status").read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith(name + ":")) * 1024
-
-    reset.write_text("5")  # forget the peak so far
-    before = resident("VmRSS")
-    return lambda: resident("VmHWM") - before
-
-
-@pytest.fixture
 def commands_refuse(tmp_path: Path) -> Callable[..., None]:
     """Holds `synthcl train --shards` and `synthcl shards verify` to exit code 1, a sentence, and nothing left as if
     whole: `commands_refuse(path, "000001.tar")`, with what the sentence must name."""

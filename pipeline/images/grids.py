@@ -1,4 +1,4 @@
-"""Grids of images, as PNG files."""
+"""Grids of images as PNG files: `save_grid` writes one, `read_grid` reads its images back."""
 
 from __future__ import annotations
 
@@ -11,22 +11,21 @@ from torch import Tensor
 from torchvision.transforms.functional import pil_to_tensor, to_pil_image
 from torchvision.utils import make_grid
 
-from .files import write_file
+from ..files import write_file
 
 SMALLEST_SIDE = 64
-"""Pixels a side below which images are enlarged, each pixel to a square, so that eyes can see them. Ours."""
-
+"""Images with fewer pixels a side are enlarged, each pixel to a square, so that people can see them. Ours."""
 
 PADDING = 2
-"""Pixels between images."""
+"""Pixels between images. Ours."""
 
 
 def save_grid(images: Tensor, path: Path, *, columns: int = 8) -> None:
-    """Write images as a PNG grid.
+    """Write images as a grid.
 
     Args:
         images: (N, 3, S, S) float in [-1, 1].
-        path: of the PNG.
+        path: the PNG file to write.
         columns: images a row.
     """
     scale = _scale(images.shape[-1])
@@ -38,13 +37,16 @@ def save_grid(images: Tensor, path: Path, *, columns: int = 8) -> None:
 
 
 def read_grid(path: Path, image_size: int, num_images: int, *, columns: int = 8) -> Tensor:
-    """The first images of a grid that `save_grid` wrote, at their own size: (N, 3, S, S) uint8.
+    """Read the first images of a grid that `save_grid` wrote, at their own size.
 
     Args:
-        path: of the PNG.
-        image_size: S, of the images it was made of.
-        num_images: N.
-        columns: images a row, as it was written.
+        path: the PNG file.
+        image_size: pixels a side of the images that the grid was made of (S).
+        num_images: how many images to read (N).
+        columns: images a row of the grid.
+
+    Returns:
+        (N, 3, S, S) uint8.
     """
     with Image.open(path) as picture:
         pixels = pil_to_tensor(picture.convert("RGB"))

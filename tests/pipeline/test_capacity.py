@@ -2,7 +2,7 @@
 
 import pytest
 
-from synthcl.pipeline.data import capacity
+from synthcl.pipeline import capacity
 
 
 @pytest.mark.parametrize(("free", "limit", "expected"), [(100, None, 100), (100, 40, 40), (None, 70, 70), (30, 40, 30)])

@@ -1,7 +1,7 @@
-"""What an image file says of itself in its first bytes: format, size, and what its decoder has to mind.
+"""Reads the headers of JPEG, PNG and WebP files: format, size, and whether the fast decoder may take the file.
 
-Read before any pixel is decoded, so that a small file that claims to be enormous is refused and not unpacked. Only the
-formats of the fast path are parsed here; of everything else Pillow reads the header.
+The header is read before any pixel is decoded, so that a small file that claims to be enormous is refused and not
+unpacked. Pillow reads the headers of all other formats.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ _NO_LENGTH = (0x01, *range(0xD0, 0xD9))  # TEM, RST0-7 and SOI stand alone
 
 
 class Header(NamedTuple):
-    """What the first bytes say."""
+    """What a file's header says."""
 
     format: str
     width: int
     height: int
     simple: bool
-    """Whether the file is plain RGB or gray without transparency or EXIF, so that the fast decoder gives all of it."""
+    """Whether the file is 8-bit RGB or gray without transparency and EXIF, so that the fast decoder may take it."""
 
 
 def read_header(data: bytes | memoryview) -> Header | None:
     """The header of a JPEG, PNG or WebP file; None for any other format.
 
     Raises:
-        ValueError: a file of one of these formats whose header is damaged or cut short.
+        ValueError: the header of a file of these formats is damaged or cut short.
     """
     start = bytes(data[:32])
     try:
@@ -45,7 +45,7 @@ def read_header(data: bytes | memoryview) -> Header | None:
 
 
 def _read_png(start: bytes) -> Header:
-    """The header chunk comes first (W3C PNG, section 11.2.1). Never simple: see `decode.py`."""
+    """The header chunk comes first (W3C PNG, section 11.2.1). Never simple: see `decoding.py`."""
     width, height = struct.unpack_from(">II", start, 16)
     return Header("PNG", width, height, simple=False)
 
@@ -85,12 +85,12 @@ def _read_webp(start: bytes) -> Header:
 
 
 def check_png(data: bytes | memoryview) -> None:
-    """Walk the chunks of a PNG file, checking each one's length and CRC-32, to the end chunk.
+    """Check the length and the CRC-32 of each chunk of a PNG file, up to the end chunk.
 
-    Pillow decodes a PNG that is cut short after its last pixel, or whose pixels were altered, without a word.
+    Pillow does not: it decodes a PNG file that is cut short after its last pixel, or whose pixels were altered.
 
     Raises:
-        ValueError: a chunk that is damaged, or a file that stops before its end chunk.
+        ValueError: a chunk is damaged, or the file stops before its end chunk.
     """
     position, view = 8, memoryview(data)
     while position + 12 <= len(view):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from synthcl.pipeline.shards.png import decode_pngs, encode_pngs
+from synthcl.pipeline.images.png import decode_pngs, encode_pngs
 
 
 def photographs(n: int, height: int, width: int) -> np.ndarray:

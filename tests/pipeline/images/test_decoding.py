@@ -9,10 +9,10 @@ import pytest
 import torch
 from PIL import Image, ImageOps
 
-from synthcl.pipeline.data import decode
-from synthcl.pipeline.data.decode import SAFE_FORMATS, decode_image, decode_images, image_dimensions, resize_images
-from synthcl.pipeline.data.headers import read_header
 from synthcl.pipeline.errors import DataError
+from synthcl.pipeline.images import decoding
+from synthcl.pipeline.images.decoding import SAFE_FORMATS, decode_image, decode_images, image_dimensions, resize_images
+from synthcl.pipeline.images.headers import read_header
 
 KINDS = [
     ("JPEG", {}),
@@ -157,7 +157,7 @@ def test_resizing_is_the_short_side_then_the_centre(picture, encode):
 def test_fast_and_slow_paths_resize_alike(picture, encode):
     data = encode(picture(6, 40, 30), "JPEG")
     assert read_header(data).simple
-    slow = decode._decode_pillow(data, 12, SAFE_FORMATS)
+    slow = decoding._decode_pillow(data, 12, SAFE_FORMATS)
     np.testing.assert_array_equal(decode_image(data, 12), slow)
     whole = torch.from_numpy(decode_image(data).copy()).permute(2, 0, 1)[None]
     np.testing.assert_array_equal(hwc(resize_images(whole, 12))[0], slow)
@@ -190,7 +190,7 @@ def test_memoryviews_and_no_images(picture, encode):
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 def test_bombs_are_refused_by_their_header(picture, encode, monkeypatch, kind):
     data = encode(picture(0, 64), kind)
-    monkeypatch.setattr(decode, "MAX_PIXELS", 64 * 64 - 1)
+    monkeypatch.setattr(decoding, "MAX_PIXELS", 64 * 64 - 1)
     with pytest.raises(DataError, match=r"cannot read image 0: it is 64 x 64 pixels, more than the 4,095"):
         decode_images([data])
 

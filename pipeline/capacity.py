@@ -1,4 +1,4 @@
-"""How much memory there is for images."""
+"""How much of this machine one process may use: its cores and its memory. Imports neither torch nor NumPy."""
 
 from __future__ import annotations
 
@@ -8,8 +8,15 @@ from pathlib import Path
 _GIB = 2**30
 
 
+def available_cores() -> int:
+    """How many cores this process has: those it may run on, shared between the processes that a launcher started."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+
+
 def available_ram() -> int:
-    """Bytes of RAM that this process may fill: free, within the container's limit, shared between local processes."""
+    """Bytes of RAM that this process may fill: what is free within the container's limit, shared between local
+    processes."""
     limits = [limit for limit in (_meminfo(), _cgroup()) if limit is not None]
     total = min(limits) if limits else 2 * _GIB  # ours: where the system does not tell, something any machine has
     return total // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))

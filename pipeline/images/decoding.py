@@ -1,13 +1,13 @@
-"""Encoded images to one uint8 tensor: the one place where image files are decoded.
+"""Decodes image files of any kind into one uint8 tensor.
 
-Shapes: N images, H x W pixels; in here images are (H, W, 3), outside (N, 3, H, W). All are uint8 RGB.
+Shapes: N images, H x W pixels; inside this module an image is (H, W, 3), outside of it (N, 3, H, W). All are uint8 RGB.
 
-JPEG and WebP without EXIF or transparency go through torchvision's decoders, about four times as fast as Pillow on
-32-pixel images; the rest goes through Pillow. PNG too: torchvision's PNG decoder (0.29 and before) crashes the process
-on a damaged pixel stream, and is only a third faster.
+torchvision decodes JPEG and WebP files that have neither EXIF nor transparency, about four times as fast as Pillow on
+32-pixel images. Pillow decodes everything else, PNG included: torchvision's PNG decoder (0.29 and before) crashes the
+process on a damaged pixel stream, and is only a third faster.
 
-What becomes of images that are not plain RGB: gray is repeated, palettes are looked up, transparent pixels are laid on
-white, 16-bit values keep their high byte, CMYK is converted as Pillow does, the EXIF orientation is applied, and of an
+Images that are not plain RGB are converted: gray is repeated, palettes are looked up, transparent pixels are laid on
+white, 16-bit values keep their high byte, and CMYK is converted as Pillow does. The EXIF orientation is applied. Of an
 animation the first frame is taken.
 """
 
@@ -25,22 +25,24 @@ from PIL import Image
 from torch import Tensor
 from torchvision.io import ImageReadMode  # also registers torch.ops.image
 
+from ..capacity import available_cores
 from ..errors import DataError
 from .headers import check_png, read_header
 
 SAFE_FORMATS = ("JPEG", "PNG", "WEBP")
-"""What a tar or a shard set of unknown origin may hold."""
+"""The formats that a tar or a shard set of unknown origin may hold (Pillow's names)."""
 
 LOCAL_FORMATS = (*SAFE_FORMATS, "BMP", "GIF", "PPM", "TIFF")
-"""What the user's own folders may hold. Pillow's other formats run programs or parse vector graphics."""
+"""The formats that the user's own folders may hold. Pillow's other formats run programs or parse vector graphics."""
 
 MAX_PIXELS = 89_478_485
 """The largest image that is decoded, in pixels: Pillow's own threshold for a decompression bomb."""
 
-_CHUNK = 32  # images a thread decodes in one go; ours: smaller costs hand-overs, larger leaves threads idle at the end
+_CHUNK = 32  # images that a thread takes at once. Ours: fewer cost hand-overs, more leave threads idle at the end
 _THREADED_PIXELS = 64 * 64 + 1
-"""From this size on, threads decode faster than one; below, they wait for each other's interpreter lock. Ours, measured
-on two cores: PNG of 32 pixels 15,000 images/s with one thread and 9,600 with two, of 96 pixels 3,600 and 6,600."""
+"""Images of at least this many pixels are decoded in several threads. Smaller ones are faster in one thread, since
+threads wait for the interpreter lock. Ours, measured on two cores: PNG of 32 pixels 15,000 images/s with one thread and
+9,600 with two; of 96 pixels 3,600 and 6,600."""
 _RGB = ImageReadMode.RGB.value
 _ORIENTATION = 0x0112  # EXIF tag
 _TRANSPOSES = {
@@ -69,16 +71,16 @@ def decode_images(
         image_size: pixels a side; images of another size are resized (short side, bicubic with antialiasing) and
             centre-cropped. None keeps the size of the first image, and all others must have it.
         describe: what to call image i of `encoded` in an error.
-        threads: how many decode at once; None for one if the images are small (as the first is), else as many as there
-            are cores for this process.
-        formats: Pillow's names of the formats that are let in.
+        threads: how many threads decode. None takes one thread if the first image is small, else one for each core of
+            this process.
+        formats: the formats that are accepted (Pillow's names).
 
     Returns:
         (N, 3, H, W) uint8 on the CPU; (0, 3, image_size or 0, image_size or 0) for no images.
 
     Raises:
-        DataError: an image that is truncated, damaged, of another format, too large, or of another size than the
-            first where no image size is given; named by `describe`.
+        DataError: an image is truncated, damaged, of a format that is not accepted, too large, or, where no image size
+            is given, not of the first image's size. `describe` names the image.
     """
     if not encoded:
         return torch.empty(0, 3, image_size or 0, image_size or 0, dtype=torch.uint8)
@@ -100,7 +102,11 @@ def decode_images(
 def decode_image(
     data: bytes | memoryview, image_size: int | None = None, formats: Sequence[str] = LOCAL_FORMATS
 ) -> np.ndarray:
-    """One image, (H, W, 3) uint8, in plain `ValueError`s; see `decode_images`."""
+    """Decode one image to (H, W, 3) uint8; see `decode_images`.
+
+    Raises:
+        ValueError: the image cannot be decoded.
+    """
     header = read_header(data)
     if header is not None:
         if header.format not in formats:
@@ -114,10 +120,10 @@ def decode_image(
 
 
 def image_dimensions(data: bytes | memoryview, formats: Sequence[str] = LOCAL_FORMATS) -> tuple[int, int]:
-    """(width, height) in pixels as they will be decoded, from the header alone.
+    """(width, height) in pixels of the decoded image, read from the header alone.
 
     Raises:
-        ValueError: no image, or a damaged header.
+        ValueError: this is not an image, or its header is damaged.
     """
     header = read_header(data)
     if header is not None and (header.simple or header.format == "PNG"):
@@ -127,7 +133,7 @@ def image_dimensions(data: bytes | memoryview, formats: Sequence[str] = LOCAL_FO
 
 
 def resize_images(images: Tensor, image_size: int) -> Tensor:
-    """Images (N, 3, H, W) uint8 resized and centre-cropped to (N, 3, S, S), exactly as `decode_images` does it."""
+    """Resize and centre-crop images (N, 3, H, W) uint8 to (N, 3, S, S), exactly as `decode_images` does it."""
     if tuple(images.shape[2:]) == (image_size, image_size):
         return images
     pixels = images.permute(0, 2, 3, 1).contiguous().numpy()
@@ -139,12 +145,6 @@ def resize_images(images: Tensor, image_size: int) -> Tensor:
 
     _run(fill, range(0, len(pixels), _CHUNK), available_cores())
     return torch.from_numpy(resized).permute(0, 3, 1, 2).contiguous()
-
-
-def available_cores() -> int:
-    """Cores for this process: those it may run on, shared between the processes that a launcher started here."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
 
 
 def _good_threads(first: bytes | memoryview) -> int:
@@ -169,8 +169,8 @@ def _size_mismatch(describe: Callable[[int], str], i: int, image: np.ndarray, fi
 
 
 def _decode_fast(data: bytes | memoryview, kind: str) -> np.ndarray:
-    # A bytearray, since torch warns of buffers that it could not write to; copying a file costs a microsecond. The
-    # operators are called as they are: torchvision's functions around them take half as long again for small images.
+    # A bytearray, since torch warns of buffers that are read-only; copying a file costs a microsecond. The operators
+    # are called directly: with torchvision's Python functions around them, 32-pixel images take 1.4 times as long.
     buffer = torch.frombuffer(bytearray(data), dtype=torch.uint8)
     try:
         if kind == "JPEG":
@@ -200,13 +200,13 @@ def _open_pillow(data: bytes | memoryview, formats: Sequence[str]) -> Image.Imag
     try:
         return Image.open(io.BytesIO(data), formats=tuple(formats))
     except Image.UnidentifiedImageError as error:
-        raise ValueError(f"it is no image of a known format ({', '.join(formats)}), or is damaged") from error
-    except Exception as error:  # as above
+        raise ValueError(f"it is no image of a known format ({', '.join(formats)}), or it is damaged") from error
+    except Exception as error:  # Pillow raises nearly anything on damaged data
         raise ValueError(f"its header is damaged ({error})") from error
 
 
 def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 to 8; 1 where there is none or it cannot be read."""
+    """The EXIF orientation, 1 to 8; 1 if there is none or it cannot be read."""
     if "exif" not in image.info:  # TIFF has its orientation elsewhere, and Pillow applies it by itself
         return 1
     try:
@@ -217,7 +217,7 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    """Any of Pillow's modes as RGB, as the module's docstring says."""
+    """Convert an image of any of Pillow's modes to RGB, as the module's docstring says."""
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
     if image.mode.startswith("I"):  # I;16 and its byte orders; older Pillow opens a 16-bit PNG as I
@@ -244,7 +244,7 @@ def _fit(image: np.ndarray, image_size: int | None) -> np.ndarray:
 
 
 def _fit_pillow(image: Image.Image, image_size: int) -> Image.Image:
-    """Resize the short side and crop the centre: in one step, as the resizing of the central square."""
+    """Resize the central square. This is resizing the short side and cropping the centre, in one step."""
     if image.size == (image_size, image_size):
         return image
     width, height = image.size
@@ -255,7 +255,7 @@ def _fit_pillow(image: Image.Image, image_size: int) -> Image.Image:
 
 
 def _run(work: Callable[[int], None], starts: range, threads: int) -> None:
-    """`work` for every start; of several errors the first in order is raised, whatever the threads' timing."""
+    """Call `work` for every start. Of several errors, the first in order is raised, whatever the threads' timing."""
     if threads < 2 or len(starts) < 2:
         for start in starts:
             work(start)
@@ -267,5 +267,5 @@ def _run(work: Callable[[int], None], starts: range, threads: int) -> None:
 
 @lru_cache(maxsize=4)
 def _pool(threads: int, pid: int) -> ThreadPoolExecutor:
-    """Kept between calls. By process, since threads do not survive a fork."""
+    """A pool that is kept between calls, one for each process, since threads do not survive a fork."""
     return ThreadPoolExecutor(threads, thread_name_prefix="decode")

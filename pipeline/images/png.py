@@ -1,12 +1,12 @@
-"""PNG as shards hold it: each row filtered by Sub or Up only, which undoes for a whole batch at once.
+"""PNG files that decode quickly in bulk: each row is filtered by Sub or Up only. Shard sets hold such files.
 
-The files are ordinary PNG (W3C PNG, third edition): 8-bit RGB, one IDAT chunk. The other two filters of PNG, Average
-and Paeth, depend on the pixel before *and* the row above, so that a reader must go from pixel to pixel; Sub and Up are
-running sums. Leaving them out costs about 2% in size on 32-pixel photographs, and reading takes less than half of the
-time. Any other PNG is not decoded here.
+They are ordinary PNG files (W3C PNG, third edition): 8-bit RGB, one IDAT chunk. Sub and Up are running sums, which
+NumPy undoes for a whole batch at once. PNG's other filters, Average and Paeth, depend on the pixel before *and* on the
+row above, so that a decoder must go from pixel to pixel. Leaving them out costs about 2% in size on 32-pixel
+photographs, and decoding takes less than half of the time. `decode_pngs` decodes no other PNG files.
 
-Unpacking is libdeflate's, which takes 60% of zlib's time for buffers of this size; packing stays zlib's, whose bytes
-sets are made of.
+libdeflate decompresses, in 60% of zlib's time for buffers of this size. zlib compresses, since the bytes of existing
+sets come from it.
 
 Shapes: N images, H x W pixels; a row is 1 filter byte and 3 W colour bytes.
 """
@@ -20,33 +20,34 @@ from collections.abc import Sequence
 import deflate
 import numpy as np
 
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+from .headers import PNG_SIGNATURE
+
 _SUB, _UP = 1, 2
 _LEVEL = 6  # zlib's default; 9 gains 0.1% on 32-pixel photographs
 _IDAT_DATA = 41  # signature 8, IHDR 25, length and kind of IDAT 8
 
 
 def encode_pngs(images: np.ndarray) -> list[bytes]:
-    """PNG files of images (N, 3, H, W) uint8."""
+    """Encode images (N, 3, H, W) uint8 as PNG files."""
     n, _, height, width = images.shape
     pixels = np.ascontiguousarray(images.transpose(0, 2, 3, 1)).reshape(n, height, 3 * width)
-    head = _SIGNATURE + _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    head = PNG_SIGNATURE + _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
     end = _chunk(b"IEND", b"")
     return [head + _chunk(b"IDAT", zlib.compress(rows, _LEVEL)) + end for rows in _filter(pixels)]
 
 
 def decode_pngs(files: Sequence[bytes | memoryview], height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Decode those of N files that are of the kind that `encode_pngs` writes and of this size.
+    """Decode those of N files that are as `encode_pngs` writes them and of this size.
 
     Returns:
-        Images (N, 3, H, W) uint8, and which of them are decoded (N,) bool. The others, which may be PNG of another
-        kind, of another size, or damaged, hold nothing; it is for a general decoder to say which.
+        Images (N, 3, H, W) uint8, and which of them are decoded (N,) bool. The others hold arbitrary values: their
+        files are another kind of PNG, of another size, damaged, or no PNG. The general decoder tells which.
     """
-    start = _SIGNATURE + _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    start = PNG_SIGNATURE + _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
     length = height * (1 + 3 * width)
     unpacked = [_inflate(file, start, length) for file in files]
     nothing = bytes(length)
-    # Joined rather than copied one by one: an array's assignment takes as long as a sixth of the unpacking.
+    # Joined rather than copied one by one: assigning to an array would take a sixth of the time of decompressing.
     joined = bytearray().join(nothing if data is None else data for data in unpacked)
     rows = np.frombuffer(joined, dtype=np.uint8).reshape(len(files), height, 1 + 3 * width)
     decoded = np.array([data is not None for data in unpacked], dtype=bool)
@@ -61,7 +62,7 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def _filter(pixels: np.ndarray) -> np.ndarray:
-    """(N, H, 3W) -> (N, H, 1 + 3W): each row by the filter that leaves the smaller numbers (PNG, section 12.7)."""
+    """(N, H, 3W) -> (N, H, 1 + 3W): filter each row by whichever filter leaves smaller numbers (PNG, section 12.7)."""
     left, above = np.zeros_like(pixels), np.zeros_like(pixels)
     left[:, :, 3:] = pixels[:, :, :-3]
     above[:, 1:] = pixels[:, :-1]
@@ -74,12 +75,12 @@ def _filter(pixels: np.ndarray) -> np.ndarray:
 
 
 def _magnitude(rows: np.ndarray) -> np.ndarray:
-    """Sum of the bytes' distances from 0, modulo 256."""
+    """The sum of the bytes' distances from 0, modulo 256."""
     return np.minimum(rows, -rows).sum(axis=-1, dtype=np.int64)
 
 
 def _inflate(file: bytes | memoryview, start: bytes, length: int) -> bytearray | None:
-    """The rows packed in a file's one IDAT chunk, `length` bytes; None if anything about it is unusual."""
+    """The `length` bytes of rows in a file's one IDAT chunk; None if anything about the file is unusual."""
     if file[: len(start)] != start or file[37:_IDAT_DATA] != b"IDAT":
         return None
     end = _IDAT_DATA + int.from_bytes(file[33:37], "big")
@@ -88,7 +89,7 @@ def _inflate(file: bytes | memoryview, start: bytes, length: int) -> bytearray |
     if deflate.crc32(file[37:end]) != int.from_bytes(file[end : end + 4], "big"):
         return None
     try:
-        # Into `length` bytes and never more, whatever is packed; the sum over all pixels is checked at their end.
+        # Into at most `length` bytes, whatever is packed; libdeflate checks the Adler-32 of all pixels at the end.
         data = deflate.zlib_decompress(file[_IDAT_DATA:end], length)
     except deflate.DeflateError:
         return None
@@ -96,7 +97,7 @@ def _inflate(file: bytes | memoryview, start: bytes, length: int) -> bytearray |
 
 
 def _unfilter(rows: np.ndarray) -> np.ndarray:
-    """(N, H, 1 + 3W) -> (N, 3, H, W), where every row is filtered by Sub or Up (PNG, section 9.2)."""
+    """(N, H, 1 + 3W) -> (N, 3, H, W): undo the filters Sub and Up (PNG, section 9.2)."""
     n, height, length = rows.shape
     pixels = rows[:, :, 1:].copy()
     by_sub = np.flatnonzero(rows[:, :, 0].reshape(-1) == _SUB)
@@ -108,9 +109,9 @@ def _unfilter(rows: np.ndarray) -> np.ndarray:
 
 
 def _running_sum(rows: np.ndarray) -> np.ndarray:
-    """Sums along each row, colour by colour, in log2(W) steps over the whole batch (Hillis and Steele 1986).
+    """Running sums along each row, colour by colour, in log2(W) steps over the whole batch (Hillis and Steele 1986).
 
-    Half the time of `np.cumsum`, which goes from number to number.
+    This takes half the time of `np.cumsum`, which goes from number to number.
     """
     step = 3
     while step < rows.shape[1]:

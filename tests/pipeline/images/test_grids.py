@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from synthcl.pipeline.grids import read_grid, save_grid
+from synthcl.pipeline.images.grids import read_grid, save_grid
 
 
 @pytest.mark.parametrize("size", [8, 28, 64, 100])
