@@ -103,7 +103,7 @@ def index(folder: str, as_json: bool) -> None:
 @json_option
 def score(set_path: str, as_json: bool, **options: Any) -> None:
     """Add a side table to a set: hardness, distance to the nearest real image, and cluster, by an encoder."""
-    from ..pipeline.shards.score import score_shards
+    from ..pipeline.evaluation.sample_scores import score_shards
 
     print_result(score_shards(set_path, **options), as_json, "score")
 

@@ -17,6 +17,7 @@ from ..errors import DataError, UsageError
 from ..generation import Renderer, open_generator, sample_key
 from ..randomness import Key
 from ..shards import open_shard_store
+from ..shards.layout import set_file
 
 
 class GeneratorStore(ImageStore):
@@ -45,7 +46,7 @@ def random_part(store: ImageStore, num_images: int, key: Key) -> ImageStore:
 
 def is_shard_set(source: str) -> bool:
     """Whether a source is a folder with a shard set of ours."""
-    return (Path(source) / ".synthcl" / "shardset.json").is_file()
+    return set_file(Path(source)).is_file()
 
 
 def open_samples(

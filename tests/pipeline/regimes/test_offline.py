@@ -9,6 +9,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from synthcl.pipeline.data import GlobalOrder, cached, open_images
+from synthcl.pipeline.data.window_order import WindowOrder
 from synthcl.pipeline.errors import UsageError
 from synthcl.pipeline.randomness import Key
 from synthcl.pipeline.regimes.assembly import RealImages, ViewMaker
@@ -16,7 +17,6 @@ from synthcl.pipeline.regimes.base import Share
 from synthcl.pipeline.regimes.offline import OfflineRegime, ShardImages, sample_order
 from synthcl.pipeline.shards import open_shard_set, remote, write_shard_set
 from synthcl.pipeline.shards.handout import TorchShards
-from synthcl.pipeline.shards.order import WindowOrder
 from synthcl.pipeline.views import Augmentation
 
 CPU = torch.device("cpu")

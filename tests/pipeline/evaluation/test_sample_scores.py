@@ -9,9 +9,9 @@ import torch
 from synthcl.learners import create_backbone
 from synthcl.pipeline.encoder import Encoder
 from synthcl.pipeline.errors import DataError, UsageError
+from synthcl.pipeline.evaluation.sample_scores import hardness, score_shards
 from synthcl.pipeline.randomness import Key
 from synthcl.pipeline.shards import open_shard_set, write_shard_set
-from synthcl.pipeline.shards.score import hardness, score_shards
 from synthcl.pipeline.views import Augmentation
 
 
@@ -73,7 +73,7 @@ def test_a_sample_that_others_resemble_is_harder(tmp_path: Path) -> None:
 
 def test_what_cannot_be_scored(make_set, encoder: Path, tmp_path: Path) -> None:
     path = make_set(num_samples=20)
-    with pytest.raises(UsageError, match="--clusters 50 of 20 samples"):
+    with pytest.raises(UsageError, match="--clusters 50 is more than the 20 samples"):
         score_shards(path, encoder=encoder, clusters=50)
     with pytest.raises(DataError, match="there is no run"):
         score_shards(path, encoder=tmp_path / "nowhere")

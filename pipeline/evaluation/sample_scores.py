@@ -1,8 +1,8 @@
-"""`shards score`: what an encoder makes of a set's samples, as a side table.
+"""`shards score`: scores a set's samples with an encoder and writes the scores to a side table.
 
-    hardness                  how hard a sample is to tell apart: the contrastive loss of its views, see `hardness`
+    hardness                  how hard the sample is to tell from others: the contrastive loss of its views
     nearest_real_distance     1 - the cosine similarity of its features to those of the nearest real image
-    cluster                   which of k clusters of the set its features lie in
+    cluster                   which of k clusters of the set holds its features
 
 Shapes: N samples, V images each, F features.
 """
@@ -23,20 +23,20 @@ from ...learners.losses import ppcl
 from ..data import open_images
 from ..encoder import Encoder, load_encoder
 from ..errors import UsageError
-from ..evaluation.features import choose_device, extract_features
 from ..progress import Progress
 from ..randomness import Key
+from ..shards.reader import ShardSet, open_shard_set
+from ..shards.tables import check_free, write_side_table
 from ..views import Augmentation, multi_view, normalize, to_float
-from .reader import ShardSet, open_shard_set
-from .tables import check_free, write_side_table
+from .features import choose_device, extract_features
 
 TEMPERATURE = 0.2
-"""Of the loss that measures hardness. MoCo v2's (arXiv 2003.04297)."""
+"""The temperature of the loss that measures hardness. MoCo v2's (arXiv 2003.04297)."""
 
 PRESET = "adainf"
-"""Of the views that hardness is measured on: the one for synthetic data."""
+"""The preset of the views that hardness is measured on: the one for synthetic data. Ours."""
 
-_CLUSTERED_SAMPLES = 50_000  # ours: from how many, spread over the set, the clusters are found
+_CLUSTERED_SAMPLES = 50_000  # ours: the clusters are found from at most so many samples, spread over the set
 
 
 def score_shards(
@@ -51,27 +51,27 @@ def score_shards(
     seed: int = 0,
     overwrite: bool = False,
 ) -> dict[str, Any]:
-    """Add a side table with the scores of all samples of a set.
+    """Score all samples of a set and add the scores as a side table.
 
     Args:
         path: the set's folder.
         encoder: a run of `train`, or an encoder's folder.
-        data: SPEC of real images, for `nearest_real_distance`, which is left out without it.
-        data_root: where data sets called by name lie.
-        name: of the side table.
+        data: SPEC of real images. Without it, the table has no `nearest_real_distance`.
+        data_root: the folder of data sets that are called by name.
+        name: the side table's name.
         clusters: how many clusters, at least 2.
-        batch_size: samples at once; each is compared with the others of its batch, so it is part of what hardness is.
-        seed: of views and clusters.
-        overwrite: replace a table of that name.
+        batch_size: samples at once. A sample is compared with the others of its batch, so hardness depends on it.
+        seed: the seed of views and clusters.
+        overwrite: whether to replace a table of that name.
 
     Raises:
-        UsageError: a table of that name is there and not to be replaced, or fewer samples than clusters.
-        DataError: no complete set, or no encoder.
+        UsageError: the set has a table of that name that is not to be replaced, or fewer samples than clusters.
+        DataError: the set is not complete, or there is no encoder.
     """
     shards, directory = open_shard_set(path), Path(path)
     check_free(directory, name, overwrite=overwrite)
     if len(shards) < max(clusters, 2):
-        raise UsageError(f"--clusters {clusters} of {len(shards)} samples cannot be; give fewer")
+        raise UsageError(f"--clusters {clusters} is more than the {len(shards)} samples of the set; give fewer")
     device = choose_device()
     model = load_encoder(encoder, device)
     real = None
@@ -88,20 +88,20 @@ def score_shards(
 def hardness(
     encoder: Callable[[Tensor], Tensor], images: Tensor, numbers: Tensor, augmentation: Augmentation, key: Key
 ) -> Tensor:
-    """How hard each sample is to tell apart from the others given, for an encoder as it is.
+    """Measure how hard each sample is to tell from the others given, for a frozen encoder.
 
-    Two views of each of a sample's images are its positives, those of the other samples its negatives, as in training;
-    the loss is taken in the space of the features, since a frozen encoder has no projection head.
+    As in training, two views of each of a sample's images are its positives, and the views of the other samples are its
+    negatives. The loss compares features, since a frozen encoder has no projection head.
 
     Args:
         encoder: images (M, 3, S, S) in [0, 1] to features (M, F).
         images: (N, V, 3, S, S) uint8.
-        numbers: (N,) int64, by which views are drawn.
+        numbers: (N,) int64, the samples' numbers. A sample's views depend on its number.
         augmentation: makes the views.
-        key: the stream of random numbers.
+        key: the random stream of the views.
 
     Returns:
-        (N,) the mean over a sample's views of the loss (`ppcl`) at temperature 0.2.
+        (N,) the loss (`ppcl`) at temperature 0.2, the mean over a sample's views.
     """
     n, views = images.shape[:2]
     each = (numbers[:, None] * views + torch.arange(views, device=numbers.device)).flatten()
@@ -141,9 +141,9 @@ def _score(
 
 
 def _batches(length: int, batch_size: int) -> Iterator[tuple[np.ndarray, int]]:
-    """Numbers of samples in batches of one size, and how many of each, the last ones, are new.
+    """Numbers of samples in batches of one size, and how many of each batch, the last ones, are new.
 
-    The last batch begins earlier, since a sample among fewer others would seem easier.
+    The last batch also repeats samples, since a sample among fewer others would seem easier.
     """
     for start in range(0, length, batch_size):
         end = min(start + batch_size, length)
@@ -154,7 +154,7 @@ def _batches(length: int, batch_size: int) -> Iterator[tuple[np.ndarray, int]]:
 def _find_clusters(
     model: Encoder, shards: ShardSet, clusters: int, batch_size: int, seed: int, device: torch.device
 ) -> MiniBatchKMeans:
-    """k-means on the unit sphere, from samples spread evenly over the set."""
+    """Fit k-means to normalised features of samples that are spread evenly over the set."""
     chosen = np.unique(np.linspace(0, len(shards) - 1, min(len(shards), _CLUSTERED_SAMPLES)).astype(np.int64))
     features = [
         F.normalize(model(shards.read_views(chosen[i : i + batch_size], views=1)[:, 0].to(device)), dim=1).cpu()

@@ -1,8 +1,8 @@
-"""The order of training for sets that are fetched shard by shard: shards shuffled, samples shuffled within windows.
+"""The order of training for sets that are fetched shard by shard: it shuffles shards, and samples within windows.
 
-A window is a few shards that follow each other in the shuffled order; the samples of a window are shuffled together.
-So a step needs the shards of one window (two at its end) and every sample comes once an epoch, in an order that is a
-pure function of (key, step), with no state but the sizes of the shards.
+A window is a few shards that follow each other in the shuffled order. The samples of a window are shuffled together. So
+a step needs the shards of one window (of two at a window's end), and every sample comes once an epoch. The order is a
+pure function of (key, step) and of the shards' sizes.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from functools import lru_cache
 
 import numpy as np
 
-from ..data.order import Permutation, SampleOrder
 from ..randomness import Key
+from .order import Permutation, SampleOrder
 
 
 class WindowOrder(SampleOrder):
-    """Each epoch the shards in a new order, and the samples of each window of shards in a new order.
+    """Shuffles the shards anew in each epoch, and the samples within each window of shards.
 
     Args:
         shard_sizes: samples in each shard.
         batch_size: samples a step over all processes.
         key: names the order; the same key gives the same order on any number of processes.
-        shards_per_window: how many shards are mixed. More mix better and need more of the cache.
+        shards_per_window: how many shards are mixed. More shards mix better and take more of the cache.
 
     Raises:
-        UsageError: a batch size below 1 or above the number of samples.
+        UsageError: the batch size is below 1 or above the number of samples.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class WindowOrder(SampleOrder):
         super().__init__(int(sizes.sum()), batch_size, key)
         self._width = shards_per_window
         self._starts = (np.cumsum(sizes) - sizes)[sizes > 0]
-        self._sizes = sizes[sizes > 0]  # a condition may select nothing of a shard
+        self._sizes = sizes[sizes > 0]  # a condition may select no sample of a shard
         self.windows_per_epoch = -(-len(self._sizes) // self._width)
         self._shuffle = lru_cache(maxsize=2)(self._shuffle_shards)
 
@@ -48,7 +48,7 @@ class WindowOrder(SampleOrder):
         return epoch * self.windows_per_epoch + inside
 
     def first_samples(self, window: int) -> np.ndarray:
-        """The first sample of each shard in a window, so that its shards can be fetched."""
+        """The first sample of each shard in a window, by which the shards can be fetched."""
         epoch, inside = divmod(window, self.windows_per_epoch)
         return self._starts[self._members(epoch, inside)]
 
@@ -72,7 +72,7 @@ class WindowOrder(SampleOrder):
         return shards[window * self._width : (window + 1) * self._width]
 
     def _shuffle_shards(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
-        """The shards in the order of an epoch, and the position at which each window ends."""
+        """The shards in an epoch's order, and the position at which each window ends."""
         count = len(self._sizes)
         shards = Permutation(count, self.key.child("shards", epoch))(np.arange(count))
         totals = np.cumsum(self._sizes[shards])
