@@ -115,3 +115,10 @@ def test_no_option_is_parsed_and_ignored(name):
     code += "".join(f"config.{entry.selected_by} " for entry in REGIMES.values())
     names = {f.name for config in configs for f in dataclasses.fields(config)}
     assert not [name for name in names if not re.search(rf"config\.{name}\b|self\.{name}\b", code)]
+
+
+@pytest.mark.parametrize("package", ["images", "shards"])
+def test_each_module_has_its_test(package):
+    modules = {path.stem for path in (ROOT / "pipeline" / package).glob("*.py")} - {"__init__"}
+    tests = {path.stem.removeprefix("test_") for path in (ROOT / "tests" / "pipeline" / package).glob("test_*.py")}
+    assert modules <= tests

@@ -26,7 +26,7 @@ from ..errors import UsageError
 from ..progress import Progress
 from ..randomness import Key
 from ..shards.reader import ShardSet, open_shard_set
-from ..shards.tables import check_free, write_side_table
+from ..shards.side_tables import check_free, write_side_table
 from ..views import Augmentation, multi_view, normalize, to_float
 from .features import choose_device, extract_features
 

@@ -17,7 +17,7 @@ from ..errors import DataError, UsageError
 from ..generation import Renderer, open_generator, sample_key
 from ..randomness import Key
 from ..shards import open_shard_store
-from ..shards.layout import set_file
+from ..shards.layout import manifest_path
 
 
 class GeneratorStore(ImageStore):
@@ -46,7 +46,7 @@ def random_part(store: ImageStore, num_images: int, key: Key) -> ImageStore:
 
 def is_shard_set(source: str) -> bool:
     """Whether a source is a folder with a shard set of ours."""
-    return set_file(Path(source)).is_file()
+    return manifest_path(Path(source)).is_file()
 
 
 def open_samples(

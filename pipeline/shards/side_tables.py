@@ -1,7 +1,7 @@
-"""Side tables: what became known of a set's samples after they were written, such as their hardness for an encoder.
+"""Side tables: columns that are added to a set after it was written, such as the samples' hardness for an encoder.
 
-A side table is a Parquet file with one row a sample of the set, in their order. The set itself is not touched. Its
-columns are read like those of the sidecars; one whose name is taken there is read as TABLE_COLUMN.
+A side table is a Parquet file with one row for each sample of the set, in the samples' order. Tars and sidecars stay as
+they are. Its columns are read like those of the sidecars; a column whose name is taken is read as TABLE_COLUMN.
 """
 
 from __future__ import annotations
@@ -16,21 +16,20 @@ import pyarrow as pa
 from ..errors import DataError, UsageError
 from .folder import LocalFolder
 from .layout import HIDDEN, SIDECAR_SUFFIX, TABLES
-from .locks import PartLock
-from .publish import TemporaryFile, disk_errors
+from .publish import PartLock, TemporaryFile, disk_errors
 from .sidecar import read_metadata, read_schema, read_table, write_table
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,50}")
 
 
 def table_path(directory: Path, name: str) -> Path:
-    """Where the side table of that name lies.
+    """The path of the side table of that name.
 
     Raises:
-        UsageError: a name that would not do as part of a column's name.
+        UsageError: the name cannot be part of a column's name.
     """
     if not _NAME.fullmatch(name):
-        raise UsageError(f"a side table is named in letters, digits and underscores, not {name!r}")
+        raise UsageError(f"the name of a side table has letters, digits and underscores, not {name!r}")
     return directory / HIDDEN / TABLES / (name + SIDECAR_SUFFIX)
 
 
@@ -59,42 +58,45 @@ def write_side_table(
 
     Args:
         directory: the set's folder.
-        name: of the table.
-        columns: a value a sample each.
-        overwrite: replace a table of that name.
+        name: the table's name.
+        columns: arrays with a value for each sample, by their names.
+        overwrite: whether to replace a table of that name.
+
+    Returns:
+        The file that was written.
 
     Raises:
-        UsageError: there is a table of that name, and `overwrite` is not given.
-        DataError: no complete set, or another process writes it.
+        UsageError: the set has a table of that name, and `overwrite` is false.
+        DataError: the set is not complete, or another process writes it.
     """
     directory = Path(directory)
-    content = LocalFolder(directory).content
+    manifest = LocalFolder(directory).manifest
     path = check_free(directory, name, overwrite=overwrite)
     for column, values in columns.items():
-        if not _NAME.fullmatch(column) or len(values) != content.num_samples:
-            raise ValueError(f"column {column!r} has {len(values)} values for {content.num_samples} samples")
-    table = pa.table({"sample_index": np.arange(content.num_samples), **columns})
+        if not _NAME.fullmatch(column) or len(values) != manifest.num_samples:
+            raise ValueError(f"column {column!r} has {len(values)} values for {manifest.num_samples} samples")
+    table = pa.table({"sample_index": np.arange(manifest.num_samples), **columns})
     with disk_errors(directory), PartLock(directory) as lock:
         path.parent.mkdir(exist_ok=True)
         with TemporaryFile(lock.temporary(path.name)) as file:
-            file.write(write_table(table, {"recipe_hash": content.recipe.hash}))
+            file.write(write_table(table, {"recipe_hash": manifest.recipe.hash}))
             file.finish()
             file.publish(path, replace=overwrite)
     return path
 
 
 class SideTables:
-    """The side tables of a set, found by column; columns are read when they are asked for and kept.
+    """The columns of a set's side tables. A column is read when it is first asked for, and then kept.
 
     Args:
-        files: the tables, by name.
+        files: the tables' files, by the tables' names.
         taken: the columns of the sidecars.
-        recipe_hash: of the set.
-        num_samples: of the set.
+        recipe_hash: the hash of the set's recipe.
+        num_samples: how many samples the set has.
 
     Raises:
-        DataError: a table that is damaged. One that was written for another state of the set keeps its columns' names
-            and cannot be read.
+        DataError: a table is damaged. A table that was written for another state of the set keeps its columns' names,
+            and they cannot be read.
     """
 
     def __init__(self, files: Mapping[str, Path], taken: Sequence[str], recipe_hash: str, num_samples: int) -> None:
@@ -118,11 +120,11 @@ class SideTables:
 
     @property
     def names(self) -> list[str]:
-        """The columns."""
+        """The columns' names."""
         return list(self._homes)
 
     def column(self, name: str) -> pa.ChunkedArray:
-        """A column, a value a sample of the set.
+        """A column, with a value for each sample of the set.
 
         Raises:
             DataError: its table was written for another state of the set, or is damaged.

@@ -1,10 +1,10 @@
-"""Writing a shard set: encoding, writing and checking run beside generation, and what was finished stays finished.
+"""Writes a shard set, or those of its shards that are missing, while other processes may write the others.
 
-Shard s belongs to process s modulo the number of processes, so that processes need not speak to each other; a shard is
-rendered in batches from its first sample on. So the bytes of a shard depend on the recipe, and not on who wrote it,
-in how many runs.
+Encoding, writing and checking run beside generation. Shard s belongs to process s modulo the number of processes, so
+that processes need not talk to each other. A shard is rendered in batches from its first sample on, so that its bytes
+depend on the recipe alone, and not on which process wrote it or in how many runs.
 
-Shapes: a sample has V = 1 or 2 images (N, V, 3, S, S) uint8.
+Shapes: N samples of V = 1 or 2 images, (N, V, 3, S, S) uint8.
 """
 
 from __future__ import annotations
@@ -20,23 +20,22 @@ import numpy as np
 
 from ..errors import DataError, UsageError
 from ..images.encoding import Encoding
-from .assembler import ShardAssembler, ShardJob
-from .finish import ShardSetInfo, describe, finish, is_finished, is_published
-from .layout import HIDDEN, num_shards, set_file, shard_name, shard_samples, sidecar_path
-from .locks import PartLock, remove_leftovers
-from .pool import EncoderPool, default_workers
-from .publish import disk_errors
-from .recipe import Recipe
-from .setfile import SetFile, read_set_file
+from .encoder_pool import EncoderPool, default_workers
+from .layout import HIDDEN, manifest_path, num_shards, shard_name, shard_samples, sidecar_path
+from .manifest import Manifest, Recipe, read_manifest
+from .publish import PartLock, disk_errors, remove_leftovers
+from .shard_writer import ShardJob, ShardWriter
+from .status import ShardSetInfo, check_files, complete_set, is_published, set_info
 
 BATCH_SIZE = 256
-"""Samples that `render` is asked for at once. Ours."""
+"""How many samples `render` is asked for at once. Ours."""
 
 Render: TypeAlias = Callable[[np.ndarray], Any]
-"""Gives the images of samples (N,) int64: uint8 (N, V, 3, S, S), a NumPy array or a tensor on any device."""
+"""Takes indices of samples, (N,) int64, and returns their images, (N, V, 3, S, S) uint8: an array, or a tensor on any
+device."""
 
 Report: TypeAlias = Callable[[int, int], None]
-"""Called with the samples that this process has written so far, and those that it has to write in all."""
+"""Is called with how many samples this process has written so far, and how many it has to write in all."""
 
 
 def write_shard_set(
@@ -55,40 +54,40 @@ def write_shard_set(
     workers: int | None = None,
     progress: Report | None = None,
 ) -> ShardSetInfo:
-    """Write this process's part of a shard set, as far as it is not there yet.
+    """Write those shards of this process's part of a set that are missing.
 
     Args:
-        directory: the set's folder; made if missing.
-        recipe: what the samples are a function of; the set's own options (format, quality, pairs, samples a shard) are
-            added to it. `seed` goes into the sidecars too.
-        num_samples: of the whole set. Asking for more than there are continues the set.
-        samples_per_shard: in each shard but the last.
-        render: gives the images of samples by their index. Sample i must depend on i alone.
-        pairs: two images a sample.
+        directory: the set's folder. It is made if it is missing.
+        recipe: what the samples are a function of. The options of the set (format, quality, pairs, samples a shard) are
+            added to it. The sidecars hold its `seed`, too.
+        num_samples: samples of the whole set. A number larger than before continues the set.
+        samples_per_shard: samples in each shard but the last.
+        render: see `Render`. Sample i must depend on i alone.
+        pairs: whether a sample has two images.
         image_format: `png`, `jpg` or `webp`.
         quality: 1 to 100, see `Encoding`.
-        batch_size: samples that are rendered at once.
-        process_index: which part is this process's, in [0, num_processes). Jobs count as processes too.
-        num_processes: how many write the set, now or later, on one machine or several that share the folder.
-        workers: encoder processes; 0 encodes in this one. By default one a core, less this one.
+        batch_size: how many samples are rendered at once.
+        process_index: which part this process writes, in [0, num_processes). Jobs count as processes.
+        num_processes: how many processes write the set, now or later, on one machine or several that share the folder.
+        workers: how many encoder processes to start; 0 encodes in this process. None is one for each core but one.
         progress: see `Report`.
 
     Returns:
-        The set as it stands. `complete` is false while other processes are at work; whoever is last completes it.
-        `reused` is true if it was complete before.
+        What the set is now. It is not `complete` while other processes have shards to write; the last process completes
+        it. It is `reused` if it was complete before.
 
     Raises:
-        UsageError: options that do not fit, or a folder that holds a set of another recipe or of more samples.
-        DataError: a folder that holds something else, damaged shards, another process that writes this part, or a disk
-            that is full. What was published stays, and the same call continues.
+        UsageError: an option has an impossible value, or the folder holds a set of another recipe or of more samples.
+        DataError: the folder holds something else, a shard is damaged, another process writes this part, or the disk is
+            full. Published shards stay, and the same call continues.
     """
     plan = plan_set(recipe, num_samples, samples_per_shard, pairs, image_format, quality)
     if not 0 <= process_index < num_processes:
-        raise UsageError(f"process {process_index} of {num_processes} cannot be; they are numbered from 0")
+        raise UsageError(f"process {process_index} of {num_processes} is impossible: processes are numbered from 0")
     directory = Path(directory)
     if found := _finished(directory, plan):
         remove_leftovers(directory)
-        return replace(describe(directory, found), reused=True)
+        return replace(set_info(directory, found), reused=True)
     with disk_errors(directory):
         (directory / HIDDEN).mkdir(parents=True, exist_ok=True)
     with PartLock(directory, process_index, num_processes) as lock:
@@ -100,7 +99,7 @@ def write_shard_set(
             with EncoderPool(default_workers() if workers is None else workers, encoding) as pool:
                 _fill(directory, plan, lock, pool, jobs, render, batch_size, progress)
         with disk_errors(directory):
-            info = finish(directory, plan, lock)
+            info = complete_set(directory, plan, lock)
     return replace(info, written=sum(job.num_samples for job in jobs))
 
 
@@ -111,8 +110,12 @@ def plan_set(
     pairs: bool,
     image_format: str,
     quality: int | None,
-) -> SetFile:
-    """The set as it is to be, without its shards."""
+) -> Manifest:
+    """The manifest of the set that is to be written, without shards.
+
+    Raises:
+        UsageError: an option has an impossible value.
+    """
     if num_samples < 1:
         raise UsageError(f"--num-samples must be at least 1, not {num_samples}")
     if samples_per_shard < 1:
@@ -124,7 +127,7 @@ def plan_set(
     views = 2 if pairs else 1
     values = recipe.values if isinstance(recipe, Recipe) else recipe
     own = {"format": encoding.image_format, "quality": encoding.quality, "samples_per_shard": samples_per_shard}
-    return SetFile(
+    return Manifest(
         kind="generated",
         recipe=Recipe({**values, **own, "views_per_sample": views}),
         num_samples=num_samples,
@@ -138,32 +141,35 @@ def plan_set(
 
 
 def made_with() -> dict[str, str]:
-    """Versions of what writes a set, for the record."""
+    """The versions of the libraries that write a set, for its manifest."""
     return {name: importlib.metadata.version(name) for name in ("synthcl", "pyarrow", "pillow", "numpy")}
 
 
-def _finished(directory: Path, plan: SetFile) -> SetFile | None:
-    """The set in the folder if it is the one asked for, and whole. Makes nothing.
+def _finished(directory: Path, plan: Manifest) -> Manifest | None:
+    """The manifest of the set in the folder, if that set is the one asked for and complete. Changes nothing.
 
     Raises:
-        UsageError: a set of another recipe, or of more samples.
-        DataError: the folder holds something else.
+        UsageError: the folder holds a set of another recipe, or of more samples.
+        DataError: the folder holds something else, or files of the set are missing.
     """
     if directory.exists() and not directory.is_dir():
         raise DataError(f"--out {directory} is a file; give a folder")
-    if not set_file(directory).exists():
+    if not manifest_path(directory).exists():
         names = [name for name in os.listdir(directory) if name != HIDDEN] if directory.exists() else []
         if names:
             raise DataError(
                 f"--out {directory} is not empty and holds no shard set (it has {names[0]}); give a new or empty folder"
             )
         return None
-    found = read_set_file(directory)
+    found = read_manifest(directory)
     _check_same(directory, found, plan)
-    return found if found.complete and found.num_samples == plan.num_samples and is_finished(directory, found) else None
+    if not found.complete or found.num_samples != plan.num_samples:
+        return None
+    check_files(directory, found)
+    return found
 
 
-def _check_same(directory: Path, found: SetFile, plan: SetFile) -> None:
+def _check_same(directory: Path, found: Manifest, plan: Manifest) -> None:
     if lines := found.recipe.differences(plan.recipe):
         raise UsageError(
             f"--out {directory} holds a shard set of another recipe; give another folder, or the options it was made "
@@ -177,28 +183,28 @@ def _check_same(directory: Path, found: SetFile, plan: SetFile) -> None:
         )
 
 
-def _begin(directory: Path, plan: SetFile, lock: PartLock) -> None:
-    """Have the set's index say what is being made, so that nobody makes something else in the folder."""
+def _begin(directory: Path, plan: Manifest, lock: PartLock) -> None:
+    """Write the manifest of the set that is begun or continued, so that nobody writes another set into the folder."""
     temporary = lock.temporary("shardset.json")
-    if not set_file(directory).exists() and plan.publish(directory, temporary, replace=False):
+    if not manifest_path(directory).exists() and plan.publish(directory, temporary, replace=False):
         return
-    found = read_set_file(directory)
-    _check_same(directory, found, plan)  # another process may have begun it a moment ago
+    found = read_manifest(directory)
+    _check_same(directory, found, plan)  # another process may have begun the set a moment ago
     if found.num_samples < plan.num_samples:
         replace(found, num_samples=plan.num_samples, complete=False, shards=()).publish(
             directory, temporary, replace=True
         )
 
 
-def _missing(directory: Path, plan: SetFile, process_index: int, num_processes: int) -> list[ShardJob]:
-    """This process's shards that are not published."""
+def _missing(directory: Path, plan: Manifest, process_index: int, num_processes: int) -> list[ShardJob]:
+    """The shards of this process that are not published."""
     assert plan.samples_per_shard is not None, "sets that are written have shards of one size"
     jobs = []
     for number in range(process_index, num_shards(plan.num_samples, plan.samples_per_shard), num_processes):
         samples = shard_samples(number, plan.num_samples, plan.samples_per_shard)
         name = shard_name(number)
         if not is_published(directory, name, plan.recipe.hash, len(samples)):
-            # A set that is continued may end in a shard that was short; it is written anew, with the same samples.
+            # A set that is continued may end in a short shard. It is written anew and begins with the same samples.
             replaces = sidecar_path(directory, name).exists()
             jobs.append(ShardJob(name, samples.start, len(samples), replaces))
     return jobs
@@ -206,7 +212,7 @@ def _missing(directory: Path, plan: SetFile, process_index: int, num_processes: 
 
 def _fill(
     directory: Path,
-    plan: SetFile,
+    plan: Manifest,
     lock: PartLock,
     pool: EncoderPool,
     jobs: list[ShardJob],
@@ -215,13 +221,13 @@ def _fill(
     progress: Report | None,
 ) -> None:
     """Render, encode and publish the shards."""
-    with ShardAssembler(directory, plan, lock, pool, jobs, progress) as assembler:
+    with ShardWriter(directory, plan, lock, pool, jobs, progress) as assembler:
         for indices, images in _render_ahead(jobs, render, batch_size):
             assembler.add(int(indices[0]), _as_array(images, len(indices), plan.views_per_sample))
 
 
 def _render_ahead(jobs: list[ShardJob], render: Render, batch_size: int) -> Iterator[tuple[np.ndarray, Any]]:
-    """Rendered batches, each handed on after the next was asked for, so that a GPU always has work."""
+    """Rendered batches. Each is given after the next one was asked for, so that a GPU always has work."""
     before: tuple[np.ndarray, Any] | None = None
     for job in jobs:
         end = job.first_index + job.num_samples
@@ -236,10 +242,10 @@ def _render_ahead(jobs: list[ShardJob], render: Render, batch_size: int) -> Iter
 
 
 def _as_array(images: Any, n: int, views: int) -> np.ndarray:
-    """What `render` gave, as a NumPy array on the CPU.
+    """The images that `render` returned, as a NumPy array.
 
     Raises:
-        ValueError: it has another shape or type than it should.
+        ValueError: they do not have the right shape and type.
     """
     if hasattr(images, "detach"):
         images = images.detach().cpu().numpy()

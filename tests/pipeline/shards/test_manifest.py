@@ -1,8 +1,9 @@
-"""The identity of a set."""
+"""The manifest: the recipe as the set's identity, and no byte of the file unguarded."""
 
 import pytest
 
-from synthcl.pipeline.shards import Recipe
+from synthcl.pipeline.errors import DataError
+from synthcl.pipeline.shards import Recipe, open_shard_set
 
 
 def test_hash_depends_on_values_and_not_on_their_order() -> None:
@@ -33,3 +34,15 @@ def test_differences_name_what_and_both_values() -> None:
 def test_values_that_json_lacks_are_refused(values: dict[str, object]) -> None:
     with pytest.raises((TypeError, ValueError)):
         Recipe(values)
+
+
+def test_every_byte_is_guarded(make_set, flip) -> None:
+    path = make_set()
+    file = path / ".synthcl" / "shardset.json"
+    whole = file.read_bytes()
+    for offset in range(0, len(whole), 7):
+        if not whole[offset : offset + 1].isspace():
+            flip(file, offset)
+            with pytest.raises(DataError, match=r"shardset\.json"):
+                open_shard_set(path)
+            file.write_bytes(whole)

@@ -87,17 +87,17 @@ def test_the_cache_is_used_and_bounded(path: Path, cache: Path, render, monkeypa
     assert not list(cache.glob(".tmp-*"))
     kept = sorted(cache.glob("*.tar"))
     fsspec.filesystem("memory").rm("/bucket/set", recursive=True)  # what is cached needs no network
-    named = {shard.sha256: i for i, shard in enumerate(shards.index.shards)}
+    named = {shard.sha256: i for i, shard in enumerate(shards.locator.shards)}
     again = pickle.loads(pickle.dumps(shards))
     for tar in kept:
-        first = int(shards.index.starts[named[tar.stem]])
+        first = int(shards.locator.starts[named[tar.stem]])
         assert (again.read_views([first]).numpy() == render(np.array([first]))).all()
 
 
 def test_prefetch_brings_shards(path: Path, cache: Path) -> None:
     shards = open_shard_set(in_memory(path))
     shards.prefetch([5, 45, 46])
-    shards.index.folder._wanted.join()
+    shards.locator.folder._wanted.join()
     assert len(list(cache.glob("*.tar"))) == 2
 
 
@@ -108,7 +108,7 @@ def test_several_threads_fetch_a_shard_once(path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(
         RemoteFolder, "_download", lambda self, name, *rest: (fetched.append(name), real(self, name, *rest))
     )
-    threads = [threading.Thread(target=folder.tar, args=(folder.content.shards[0],)) for _ in range(6)]
+    threads = [threading.Thread(target=folder.tar, args=(folder.manifest.shards[0],)) for _ in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:

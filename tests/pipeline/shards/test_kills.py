@@ -3,7 +3,6 @@
 import random
 import subprocess
 import sys
-import time
 from functools import partial
 from pathlib import Path
 
@@ -84,29 +83,3 @@ def test_killed_at_random_moments(tmp_path: Path, whole: Path, digest, parts: in
             process.wait()
             kills += 1
     assert digest(tmp_path / "set") == expected
-
-
-def test_encoder_processes_end_with_their_parent(tmp_path: Path) -> None:
-    code = WRITER.replace("workers=0", "workers=2")
-    process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "set"), "64", "1", "0.5"])
-    children: list[int] = []
-    deadline = time.monotonic() + 20
-    listing = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    while len(children) < 2 and time.monotonic() < deadline:
-        time.sleep(0.02)
-        children = [int(pid) for pid in listing.read_text().split()] if listing.exists() else []
-    process.kill()
-    process.wait()
-    if not children:
-        pytest.skip("this system does not list a process's children")
-    while any(alive(pid) for pid in children) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert not any(alive(pid) for pid in children)
-
-
-def alive(pid: int) -> bool:
-    stat = Path(f"/proc/{pid}/stat")
-    try:
-        return stat.read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False

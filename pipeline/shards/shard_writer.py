@@ -1,4 +1,4 @@
-"""Chunks of encoded samples to published shards, in a thread beside the one that generates."""
+"""Writes shards: images of samples in, published tars and sidecars out, in a thread beside the one that generates."""
 
 from __future__ import annotations
 
@@ -12,16 +12,15 @@ from types import TracebackType
 
 import numpy as np
 
+from .encoder_pool import EncoderPool
 from .layout import end_marker, sidecar_path
-from .locks import PartLock
-from .pool import EncoderPool
-from .publish import TemporaryFile, disk_errors
-from .setfile import SetFile
+from .manifest import Manifest
+from .publish import PartLock, TemporaryFile, disk_errors
 from .sidecar import TarFacts, build_table, write_sidecar
 from .tar_chunk import TarChunk
 
 PENDING_BYTES = 1 << 28
-"""Of images that wait to be written. Ours: enough for the generator not to wait while a shard is flushed to disk."""
+"""The most bytes of images that wait to be written. Ours: enough that the generator need not wait for the disk."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +28,10 @@ class ShardJob:
     """A shard to write.
 
     Attributes:
-        name: its file name.
-        first_index: of its first sample.
-        num_samples: in it.
-        replaces: whether a shorter one of the same samples is published.
+        name: the tar's file name.
+        first_index: the index of its first sample.
+        num_samples: how many samples it has.
+        replaces: whether it replaces a published shard with fewer of the same samples.
     """
 
     name: str
@@ -41,16 +40,16 @@ class ShardJob:
     replaces: bool = False
 
 
-class ShardAssembler:
-    """Takes the images of some shards in order, and publishes the shards.
+class ShardWriter:
+    """Takes the images of some shards in order, and writes and publishes the shards.
 
-    Leaving the context waits for all of it; after an error nothing more is published.
+    Leaving the context waits until all shards are published. After an error, no more shards are published.
     """
 
     def __init__(
         self,
         directory: Path,
-        plan: SetFile,
+        plan: Manifest,
         lock: PartLock,
         pool: EncoderPool,
         jobs: Sequence[ShardJob],
@@ -65,7 +64,7 @@ class ShardAssembler:
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="shards", daemon=True)
 
-    def __enter__(self) -> ShardAssembler:
+    def __enter__(self) -> ShardWriter:
         self._thread.start()
         return self
 
@@ -77,10 +76,10 @@ class ShardAssembler:
             raise self._error
 
     def add(self, first_index: int, images: np.ndarray) -> None:
-        """Images (n, V, 3, S, S) of the next samples, none beyond the end of a shard. Waits if too many are pending.
+        """Add the images (n, V, 3, S, S) of the next samples, all of one shard. Waits if many are pending.
 
         Raises:
-            whatever went wrong with those before.
+            the error that earlier samples met, if one did.
         """
         if self._error is not None:
             raise self._error
@@ -102,7 +101,7 @@ class ShardAssembler:
             self._pending.close()
 
     def _write(self, job: ShardJob) -> bool:
-        """Write and publish one shard; False if its samples do not come."""
+        """Write and publish one shard. False if its samples do not come."""
         chunks: list[TarChunk] = []
         starts: list[int] = []
         with TemporaryFile(self.lock.temporary(job.name)) as tar:
@@ -139,7 +138,7 @@ class ShardAssembler:
 
 
 def publish_shard(directory: Path, lock: PartLock, job: ShardJob, tar: TemporaryFile, sidecar: bytes) -> None:
-    """Publish a finished tar, then its sidecar, with which it counts."""
+    """Publish a finished tar, then its sidecar. The shard counts once it has a sidecar."""
     target = sidecar_path(directory, job.name)
     with TemporaryFile(lock.temporary(target.name)) as file:
         file.write(sidecar)
@@ -149,7 +148,7 @@ def publish_shard(directory: Path, lock: PartLock, job: ShardJob, tar: Temporary
 
 
 def gather_places(chunks: Sequence[TarChunk], starts: Sequence[int]) -> dict[str, np.ndarray]:
-    """Where the images of chunks lie, (n, V) each, given where in the tar each chunk begins."""
+    """The places of the chunks' images, (n, V) each, given where each chunk begins in the tar."""
     return {
         "offset": np.concatenate([chunk.offsets + start for chunk, start in zip(chunks, starts, strict=True)]),
         "size": np.concatenate([chunk.sizes for chunk in chunks]),
@@ -159,7 +158,7 @@ def gather_places(chunks: Sequence[TarChunk], starts: Sequence[int]) -> dict[str
 
 
 class _Budget:
-    """A number of bytes that may be under way; more wait until others are done."""
+    """Bounds the bytes that are pending: who wants to add more waits until others are done."""
 
     def __init__(self, size: int) -> None:
         self._free, self._size, self._closed = size, size, False
@@ -177,7 +176,7 @@ class _Budget:
             self._condition.notify_all()
 
     def close(self) -> None:
-        """Let everyone through: nobody will give any more."""
+        """Let everyone through, since nobody will give back any more."""
         with self._condition:
             self._closed = True
             self._condition.notify_all()

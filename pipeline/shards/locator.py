@@ -1,7 +1,7 @@
-"""A set's samples by number: in which shard each lies, and what its sidecar says. Nothing here imports torch.
+"""Finds the samples of a set: the shard and the row of each, its place in the tar, and its columns. Imports no torch.
 
-Sidecars are read when they are needed and their places are kept, so that opening costs no more for ten million samples
-than for ten thousand.
+A sidecar is read when it is first needed, and its places are kept. So opening a set of ten million samples takes no
+longer than opening one of ten thousand.
 """
 
 from __future__ import annotations
@@ -17,23 +17,24 @@ import pyarrow as pa
 
 from ..errors import DataError, UsageError
 from .folder import SetFolder, open_plain
-from .places import Places, read_places
-from .sidecar import read_schema, read_table
-from .tables import SideTables
+from .side_tables import SideTables
+from .sidecar import Places, read_places, read_schema, read_table
 
 
-class SetIndex:
+class SampleLocator:
     """Finds the samples of a complete set, numbered from 0 over all shards.
 
     Attributes:
-        folder: where the files are.
-        starts: (shards + 1,) int64, the number of each shard's first sample, and of all samples.
+        folder: gives the files.
+        manifest: the set's manifest.
+        shards: its shards.
+        starts: (shards + 1,) int64, the number of each shard's first sample, and how many samples there are.
     """
 
     def __init__(self, folder: SetFolder) -> None:
         self.folder = folder
-        self.content = folder.content
-        self.shards = folder.content.shards
+        self.manifest = folder.manifest
+        self.shards = folder.manifest.shards
         self.starts = np.concatenate(([0], np.cumsum([s.num_samples for s in self.shards], dtype=np.int64)))
         self._places: dict[int, Places] = {}
         self._forget_process()
@@ -62,33 +63,33 @@ class SetIndex:
 
     @property
     def lock(self) -> threading.RLock:
-        """Held by whoever reads, since a file may be closed to open another."""
-        if self._process != os.getpid():  # forked: another thread of the parent may have held it
+        """A reader holds it, since opening one file may close another."""
+        if self._process != os.getpid():  # after a fork: a thread of the parent may hold the old one
             self._forget_process()
         return self._lock
 
     def locate(self, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The shard of each sample, and its row there."""
+        """The number of each sample's shard, and the sample's row there."""
         shards = np.searchsorted(self.starts, samples, side="right") - 1
         return shards, samples - self.starts[shards]
 
     def places(self, shard: int) -> Places:
-        """Where the images of a shard lie.
+        """The places of a shard's images.
 
         Raises:
-            DataError: its sidecar is damaged.
+            DataError: the shard's sidecar is missing or damaged.
         """
         places = self._places.get(shard)
         if places is None:
             entry = self.shards[shard]
-            places = self._places[shard] = read_places(self.folder.sidecar(entry), entry, self.content)
+            places = self._places[shard] = read_places(self.folder.sidecar(entry), entry, self.manifest)
         return places
 
     def descriptor(self, shard: int) -> int:
-        """A file descriptor of a shard's tar; to be used while `lock` is held.
+        """A file descriptor of a shard's tar. Hold `lock` while you use it.
 
         Raises:
-            DataError: the tar is missing, or not of the size in the index.
+            DataError: the tar is missing, or not of the size that the manifest says.
         """
         if shard in self._files:
             self._files.move_to_end(shard)
@@ -100,11 +101,11 @@ class SetIndex:
         return self._files[shard]
 
     def rows(self, shard: int, columns: Sequence[str] | None = None) -> pa.Table:
-        """Columns of sidecars and side tables for the samples of a shard; all of them by default.
+        """Columns of the sidecar and the side tables for a shard's samples; all columns by default.
 
         Raises:
             DataError: a file is damaged.
-            UsageError: there is no such column.
+            UsageError: the set has no such column.
         """
         entry, path = self.shards[shard], self.folder.sidecar(self.shards[shard])
         wanted = self.column_names() if columns is None else list(columns)
@@ -119,7 +120,7 @@ class SetIndex:
         return table.select(wanted)
 
     def column_names(self) -> list[str]:
-        """The columns of the sidecars and of the side tables."""
+        """The names of the columns of the sidecars and the side tables."""
         return [*self._sidecar_columns, *self._side_tables.names]
 
     @cached_property
@@ -131,25 +132,25 @@ class SetIndex:
 
     @cached_property
     def _side_tables(self) -> SideTables:
-        return SideTables(self.folder.tables(), self._sidecar_columns, self.content.recipe.hash, len(self))
+        return SideTables(self.folder.tables(), self._sidecar_columns, self.manifest.recipe.hash, len(self))
 
     def tables(self, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
-        """The columns of all samples, shard by shard."""
+        """The rows of all samples, shard by shard; see `rows`."""
         for shard in range(len(self.shards)):
             yield self.rows(shard, columns)
 
     def describe(self, sample: int) -> str:
-        """What to call a sample in an error: its key, shard and place."""
+        """What errors call a sample: its key, its row and its shard."""
         shard, row = (int(a[0]) for a in self.locate(np.array([sample])))
         key = self.rows(shard, ["key"])["key"][row].as_py()
         return f"sample {key!r} (row {row} of {self.shards[shard].name}) of {self.folder.name}"
 
 
 def check_complete(folder: SetFolder) -> None:
-    """Raises DataError for a set that is not complete: training on it would be a shorter epoch."""
-    content = folder.content
-    if not content.complete:
+    """Raises DataError if a set is not complete: training on it would have shorter epochs."""
+    manifest = folder.manifest
+    if not manifest.complete:
         raise DataError(
-            f"{folder.name} is not complete: run the command that writes it ({content.num_samples:,} samples) again "
+            f"{folder.name} is not complete: run the command that writes it ({manifest.num_samples:,} samples) again "
             f"to finish it"
         )

@@ -1,13 +1,13 @@
-"""A recording on disk: full shards, published, and the one in the making.
+"""The set of a recording on disk: its full shards, which are published, and its open shard, which still grows.
 
-    .synthcl/recording.tar        the members of the shard in the making, appended as they come
-    .synthcl/recording.parquet    its rows, as of the last commit; the tar may be longer, never shorter
+    .synthcl/recording.tar        the members of the open shard, appended as they come
+    .synthcl/recording.parquet    its rows as of the last commit; the tar may hold more samples, never fewer
 
-A commit flushes the tar, then replaces the rows. To go back to an earlier step, rows and tar are cut; if that step lies
-in a published shard, its first part is copied out before the shard and those after it are removed, last one first. A
-kill at any point of this leaves either the shards or the copy, so that going back can be done again.
+A commit flushes the tar, then replaces the rows. Rewinding to an earlier step cuts rows and tar. If that step lies in a
+published shard, the shard's first part is copied out before that shard and those after it are removed, the last one
+first. A kill at any point of this leaves either the shards or the copy, so that rewinding can be done again.
 
-Steps are counted from 0; "after `steps` steps" means that steps 0 to `steps` - 1 are done. Every step has samples.
+Steps are counted from 0. "After `steps` steps" means that steps 0 to `steps` - 1 are done. Every step has samples.
 """
 
 from __future__ import annotations
@@ -25,12 +25,10 @@ import pyarrow as pa
 
 from ..errors import DataError, UsageError
 from ..files import sync_folder
-from .assembler import gather_places
-from .finish import ShardSetInfo, finish
-from .layout import BLOCK, HIDDEN, end_marker, padding, set_file, shard_name, sidecar_path
-from .locks import PartLock
-from .publish import TemporaryFile, disk_errors, file_sha256
-from .setfile import SetFile, read_set_file
+from .layout import BLOCK, HIDDEN, end_marker, manifest_path, padding, shard_name, sidecar_path
+from .manifest import Manifest, read_manifest
+from .publish import PartLock, TemporaryFile, disk_errors, file_sha256
+from .shard_writer import gather_places
 from .sidecar import (
     TarFacts,
     build_table,
@@ -41,6 +39,7 @@ from .sidecar import (
     write_sidecar,
     write_table,
 )
+from .status import ShardSetInfo, complete_set
 from .tar_chunk import TarChunk
 
 _TAR, _ROWS = "recording.tar", "recording.parquet"
@@ -48,7 +47,7 @@ _TAR, _ROWS = "recording.tar", "recording.parquet"
 
 @dataclass
 class _OpenShard:
-    """The shard in the making."""
+    """The shard that still grows."""
 
     number: int
     size: int = 0
@@ -60,13 +59,13 @@ class _OpenShard:
         return sum(len(table) for table in self.tables)
 
 
-class Recording:
-    """The shard set of a recording; written by one process.
+class RecordedSet:
+    """The set of a recording. One process writes it.
 
-    Use as a context manager, and call `rewind` before the first `append`.
+    Use it as a context manager, and call `rewind` before the first `append`.
     """
 
-    def __init__(self, directory: Path, plan: SetFile) -> None:
+    def __init__(self, directory: Path, plan: Manifest) -> None:
         self.directory, self.plan = directory, plan
         self.hidden = directory / HIDDEN
         self.image_size: int | None = None
@@ -74,7 +73,7 @@ class Recording:
         self._descriptor: int | None = None
         self._open: _OpenShard | None = None
 
-    def __enter__(self) -> Recording:
+    def __enter__(self) -> RecordedSet:
         with disk_errors(self.directory):
             self._check_folder()
             self.hidden.mkdir(parents=True, exist_ok=True)
@@ -92,13 +91,13 @@ class Recording:
 
     @property
     def num_samples(self) -> int:
-        """Samples appended so far."""
+        """How many samples the set has so far."""
         assert self._open is not None, "rewind comes first"
         return self._open.number * self._full + self._open.num_samples
 
     @property
     def space(self) -> int:
-        """Samples that the shard in the making still takes."""
+        """How many samples the open shard still takes."""
         assert self._open is not None, "rewind comes first"
         return self._full - self._open.num_samples
 
@@ -108,9 +107,9 @@ class Recording:
         return self.plan.samples_per_shard
 
     def append(self, chunk: TarChunk, columns: Mapping[str, pa.Array], image_size: int) -> None:
-        """Add samples, at most `space`; their shard is published when it is full."""
+        """Add samples, at most `space`. The shard is published when it is full."""
         shard = self._open
-        assert shard is not None and len(chunk.sizes) <= self.space, "rewind comes first; a chunk is of one shard"
+        assert shard is not None and len(chunk.sizes) <= self.space, "rewind comes first; a chunk belongs to one shard"
         if self.image_size not in (None, image_size):
             raise ValueError(f"a recording of {self.image_size}-pixel images cannot take images of {image_size} pixels")
         self.image_size = image_size
@@ -123,22 +122,22 @@ class Recording:
                 self._publish()
 
     def commit(self, steps: int) -> None:
-        """Make everything appended durable, as what there is after `steps` steps."""
+        """Flush everything that was appended to disk, as the samples of the first `steps` steps."""
         with disk_errors(self.directory):
             assert self._descriptor is not None, "rewind comes first"
             os.fsync(self._descriptor)
             self._write_rows()
 
     def rewind(self, steps: int) -> None:
-        """Go back to what there was after `steps` steps; 0 begins anew.
+        """Drop all samples after the first `steps` steps. 0 begins the recording anew.
 
         Raises:
-            DataError: the recording does not reach that far, or is damaged.
+            DataError: fewer steps were recorded, or the recording is damaged.
         """
         with disk_errors(self.directory):
             self._close_tar()
             published = self._published()
-            if published and not steps and read_set_file(self.directory).complete:
+            if published and not steps and read_manifest(self.directory).complete:
                 raise DataError(
                     f"--record {self.directory} holds a finished recording, and this run is new; give another folder"
                 )
@@ -165,22 +164,26 @@ class Recording:
                 (self.hidden / name).unlink(missing_ok=True)
             plan = replace(self.plan, num_samples=total)
             self._mark_incomplete(num_samples=total)
-            return finish(self.directory, plan, self._lock)
+            return complete_set(self.directory, plan, self._lock)
 
     def _check_folder(self) -> None:
         if self.directory.exists() and not self.directory.is_dir():
             raise DataError(f"--record {self.directory} is a file; give a folder")
         others = [n for n in os.listdir(self.directory) if n != HIDDEN] if self.directory.exists() else []
-        if others and not set_file(self.directory).exists():
+        if others and not manifest_path(self.directory).exists():
             raise DataError(
                 f"--record {self.directory} is not empty and holds no recording (it has {others[0]}); give a new folder"
             )
 
     def _begin(self) -> None:
-        """Have the set's index say what is being recorded."""
-        if not set_file(self.directory).exists():
+        """Write the manifest of a new recording, or check that the folder holds this one.
+
+        Raises:
+            UsageError: the folder holds another recording or another kind of set.
+        """
+        if not manifest_path(self.directory).exists():
             self.plan.publish(self.directory, self._lock.temporary("shardset.json"), replace=False)
-        found = read_set_file(self.directory)
+        found = read_manifest(self.directory)
         lines = found.recipe.differences(self.plan.recipe)
         if found.kind != "recorded" or lines:
             what = "a recording of another run" if found.kind == "recorded" else "a shard set that was not recorded"
@@ -190,7 +193,7 @@ class Recording:
         self.image_size = found.image_size
 
     def _published(self) -> int:
-        """How many shards there are. Takes back what a kill left of one that was being published or removed."""
+        """How many shards are published. A shard that a kill left half published or half removed is open again."""
         count = 0
         while sidecar_path(self.directory, shard_name(count)).exists():
             count += 1
@@ -202,9 +205,9 @@ class Recording:
         return count
 
     def _find_cut(self, published: int, steps: int) -> tuple[int, pa.Table]:
-        """The shard that holds the end of what stays, and its rows that stay.
+        """Find the shard in which the first `steps` steps end, and its rows that stay.
 
-        A shard that is not full is always taken up again, whether it was published or not.
+        A shard that is not full becomes the open shard again, whether it was published or not.
         """
         for number in range(published):
             name = shard_name(number)
@@ -217,7 +220,7 @@ class Recording:
         rows = self.hidden / _ROWS
         if rows.exists():
             metadata, _ = read_metadata(rows)
-            if metadata["number"] == published:  # else it is of a shard that was published since
+            if metadata["number"] == published:  # otherwise the rows belong to a shard that was published since
                 self.image_size = self.image_size or metadata["image_size"]
                 return published, _rows_before(read_table(rows), steps)
         return published, _empty()
@@ -229,7 +232,7 @@ class Recording:
         return read_table(sidecar_path(self.directory, shard_name(number)), ["step"])["step"][-1].as_py()
 
     def _take_up(self, number: int, table: pa.Table, *, from_shard: bool) -> None:
-        """Go on with shard `number` after the rows of `table`, from the published shard or the one in the making."""
+        """Make shard `number` the open one, with the rows of `table`, from the published shard or from the open one."""
         size = _end_of(table, self.plan.views_per_sample)
         target, temporary = self.hidden / _TAR, self._lock.temporary(_TAR)
         source = self.directory / shard_name(number) if from_shard else target
@@ -247,13 +250,13 @@ class Recording:
         self._write_rows()
 
     def _mark_incomplete(self, num_samples: int = 0) -> None:
-        found = read_set_file(self.directory)
+        found = read_manifest(self.directory)
         if found.complete or found.num_samples != num_samples:
             again = replace(found, complete=False, num_samples=num_samples, image_size=None, shards=())
             again.publish(self.directory, self._lock.temporary("shardset.json"), replace=True)
 
     def _remove(self, number: int) -> None:
-        """Take back a shard: its sidecar first, with which it stops counting."""
+        """Remove a shard: first its sidecar, without which it does not count, then its tar."""
         sidecar = sidecar_path(self.directory, shard_name(number))
         sidecar.unlink()
         sync_folder(sidecar.parent)
@@ -280,7 +283,7 @@ class Recording:
             file.publish(self.hidden / _ROWS, replace=True)
 
     def _publish(self) -> None:
-        """Publish the shard in the making, and begin the next."""
+        """Publish the open shard, and begin the next one."""
         shard = self._open
         assert shard is not None and self._descriptor is not None and self.image_size is not None, "it has samples"
         self._write(end_marker(shard.size))
@@ -306,8 +309,8 @@ class Recording:
             self._descriptor = None
 
 
-def plan_recording(plan: SetFile) -> SetFile:
-    """A set's plan as a recording's, which does not know yet how long it will be."""
+def plan_recorded_set(plan: Manifest) -> Manifest:
+    """The manifest of a recording that begins, from that of a set. A recording does not know how long it will be."""
     return replace(plan, kind="recorded", num_samples=0)
 
 
@@ -320,7 +323,7 @@ def _rows_before(table: pa.Table, steps: int) -> pa.Table:
 
 
 def _end_of(table: pa.Table, views: int) -> int:
-    """Where the last member of the rows ends in the tar, its padding counted."""
+    """Where the padding of the last member of the rows ends in the tar."""
     if not len(table):
         return 0
     names = place_columns(views - 1)
@@ -329,10 +332,10 @@ def _end_of(table: pa.Table, views: int) -> int:
 
 
 def _read_members(path: Path, size: int, table: pa.Table, views: int) -> bytes:
-    """The first `size` bytes of a tar, in which every image of the rows is sound.
+    """Read the first `size` bytes of a tar, and check every image of the rows.
 
     Raises:
-        DataError: the tar is shorter, or an image is damaged.
+        DataError: the tar is missing or too short, or an image is damaged.
     """
     with contextlib.ExitStack() as stack:
         try:

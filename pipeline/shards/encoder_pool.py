@@ -1,8 +1,9 @@
-"""Processes that encode beside the one that generates.
+"""Encoder processes: they encode samples beside the process that generates them.
 
-Processes and not threads: Python code in a thread would take the interpreter from the generator's thread again and
-again. Not `multiprocessing` either: its children outlive a parent that is killed, and re-import the user's script.
-These are plain children on a pipe, which import no torch and start in a fraction of a second.
+They are processes and not threads, since Python code in a thread would take the interpreter from the generator's thread
+again and again. They do not come from `multiprocessing`, whose children outlive a parent that is killed, and import the
+user's script again. Each is a child `python -m synthcl.pipeline.shards.encoder_pool` on two pipes, which imports no
+torch, starts in a fraction of a second, and ends when its parent ends, however that ends.
 """
 
 from __future__ import annotations
@@ -15,17 +16,19 @@ import subprocess
 import sys
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
+from typing import BinaryIO
 
 import numpy as np
 
+from ..capacity import available_cores
 from ..images.encoding import Encoding
 from .tar_chunk import TarChunk, encode_chunk
 
 
 class EncoderPool:
-    """Encodes chunks of samples in `workers` processes; with 0 in the calling thread.
+    """Encodes chunks of samples in `workers` processes, or, with 0, in the calling thread.
 
-    Use as a context manager; leaving it ends the processes.
+    Use it as a context manager; leaving the context ends the processes.
     """
 
     def __init__(self, workers: int, encoding: Encoding) -> None:
@@ -49,7 +52,7 @@ class EncoderPool:
             process.wait()
 
     def submit(self, first_index: int, images: np.ndarray) -> Future[TarChunk]:
-        """The chunk of samples `first_index`, ... with images (n, V, 3, H, W) uint8, as soon as it is there."""
+        """Encode the samples `first_index`, ... with images (n, V, 3, H, W) uint8. Returns at once."""
         if self.workers:
             return self._threads.submit(self._call, first_index, images)
         done: Future[TarChunk] = Future()
@@ -65,13 +68,13 @@ class EncoderPool:
 
 
 class _EncoderProcess:
-    """One child: calls go to its stdin, answers come from its stdout."""
+    """One encoder process, as its parent sees it: calls go to its stdin, answers come from its stdout."""
 
     def __init__(self) -> None:
         paths = [path for path in sys.path if path]
-        # A session of its own keeps Ctrl-C from it: the parent decides what becomes of the work.
+        # In a session of its own it does not see Ctrl-C: the parent decides what becomes of the work.
         self.process = subprocess.Popen(
-            [sys.executable, "-m", f"{__package__}.worker"],
+            [sys.executable, "-m", f"{__package__}.encoder_pool"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"},
@@ -81,7 +84,7 @@ class _EncoderProcess:
         self.requests, self.answers = self.process.stdin, self.process.stdout
 
     def call(self, first_index: int, images: np.ndarray, encoding: Encoding) -> TarChunk:
-        """`encode_chunk` there.
+        """Have the process call `encode_chunk`.
 
         Raises:
             OSError: the process has ended.
@@ -97,17 +100,40 @@ class _EncoderProcess:
         return answer
 
     def hang_up(self) -> None:
-        """Tell it to end; one that has ended already may have left bytes that nobody reads."""
+        """Tell the process to end. If it has ended already, the pipe may hold bytes that nobody reads."""
         with contextlib.suppress(BrokenPipeError):
             self.requests.close()
 
     def wait(self) -> None:
+        """Wait until the process has ended."""
         self.process.wait()
         self.answers.close()
 
 
 def default_workers() -> int:
-    """Encoder processes for this process: its share of the cores, less the one that generates."""
-    from ..capacity import available_cores
-
+    """How many encoder processes this process starts: its share of the cores, less one core for the generator."""
     return max(1, available_cores() - 1)
+
+
+def serve(requests: BinaryIO, results: BinaryIO) -> None:
+    """Answer calls until there are no more: what an encoder process does. An exception is an answer, too."""
+    while True:
+        try:
+            arguments = pickle.load(requests)
+        except (EOFError, pickle.UnpicklingError):
+            return  # the parent has ended, or its end cut a call short
+        try:
+            answer: object = encode_chunk(*arguments)
+        except Exception as error:
+            answer = error
+        pickle.dump(answer, results, protocol=5)
+        results.flush()
+
+
+if __name__ == "__main__":
+    stdout = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    sys.stdout = sys.stderr  # so that what a library prints does not get between the answers
+    try:
+        serve(sys.stdin.buffer, stdout)
+    except BrokenPipeError:
+        os._exit(1)

@@ -1,4 +1,4 @@
-"""Sets for other people's code: a WebDataset pipeline, and a PyTorch dataset."""
+"""Shard sets for code of your own: as a `webdataset.WebDataset` and as a `torch.utils.data.Dataset`."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from .reader import ShardSet, open_shard_set
 
 
 def as_webdataset(path: str | Path, *, decode: str | None = "torchrgb8", **options: Any) -> wds.WebDataset:
-    """A pipeline over a set's tars, each sample a dict with `__key__` and its images by extension.
+    """A set as a WebDataset pipeline. A sample is a dict with `__key__` and its images by extension.
 
-    The set is opened and its files checked first. Only images are decoded: WebDataset's default decoders would run code
-    for some other kinds of members.
+    The set's files are checked first. Only images are decoded: some of WebDataset's default decoders for other members
+    run code.
 
     Args:
         path: the set's folder.
-        decode: WebDataset's name for what images become (`torchrgb8`, `torchrgb`, `pil`, ...); None leaves bytes.
-        options: for `webdataset.WebDataset`, such as `shardshuffle`, `nodesplitter` and `workersplitter`.
+        decode: WebDataset's name for what images become (`torchrgb8`, `torchrgb`, `pil`, ...); None keeps bytes.
+        options: options of `webdataset.WebDataset`, such as `shardshuffle`, `nodesplitter` and `workersplitter`.
 
     Raises:
-        DataError: no complete set.
-        UsageError: a set that is not a folder of this machine.
+        DataError: there is no complete set.
+        UsageError: the set is not a folder of this machine.
     """
     shards = open_shard_set(path)
     directory = Path(path).resolve()
     if not directory.is_dir():
         raise UsageError(f"{path} is not a folder here; copy the set, or read it with as_torch_dataset")
-    # Absolute names: WebDataset would take one such as `pipe:...` for a command.
-    names = [str(directory / shard.name) for shard in shards.index.shards]
+    # Absolute paths, since WebDataset would run a name such as `pipe:...` as a command.
+    names = [str(directory / shard.name) for shard in shards.locator.shards]
     dataset = wds.WebDataset(names, **{"shardshuffle": False, "empty_check": False, **options})
     if decode is None:
         return dataset
@@ -46,9 +46,9 @@ def as_webdataset(path: str | Path, *, decode: str | None = "torchrgb8", **optio
 
 
 class TorchShards(Dataset[tuple[Tensor, int]]):
-    """Random access to a set: (image (3, S, S), sample index), or a pair's images (2, 3, S, S). uint8.
+    """A set as a map-style dataset: an item is (image (3, S, S) uint8, sample index); a pair has images (2, 3, S, S).
 
-    Batches are read at once (`__getitems__`), and workers may be forked or spawned.
+    A batch is read at once (`__getitems__`). Workers of a data loader may be forked or spawned.
     """
 
     def __init__(self, shards: ShardSet) -> None:
@@ -68,5 +68,5 @@ class TorchShards(Dataset[tuple[Tensor, int]]):
 
 
 def as_torch_dataset(path: str | Path, *, where: str | None = None, image_size: int | None = None) -> TorchShards:
-    """A set as a map-style dataset; see `open_shard_set`."""
+    """A set as a map-style PyTorch dataset; see `open_shard_set` for the arguments and errors."""
     return TorchShards(open_shard_set(path, where=where, image_size=image_size))

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from synthcl.pipeline.errors import DataError, UsageError
-from synthcl.pipeline.shards import ShardRecorder, open_shard_set, recording
+from synthcl.pipeline.shards import ShardRecorder, open_shard_set, recorded_set
 
 PER_STEP, TOTAL = 7, 24
 
@@ -67,7 +67,7 @@ def test_a_recording_is_a_set_in_recorded_order(whole: Path) -> None:
     table = shards.table(rows, ["hardness", "pair_similarity", "generator", "seed"]).to_pydict()
     assert np.allclose(table["hardness"], np.arange(PER_STEP) + 0.9)
     assert set(table["generator"]) == {"G@0"} and set(table["seed"]) == {1} and set(table["pair_similarity"]) == {0.5}
-    assert shards.info.content.kind == "recorded"
+    assert shards.info.manifest.kind == "recorded"
 
 
 @pytest.mark.parametrize("killed_after", [1, 4, 5, 9, 16, 23])
@@ -192,7 +192,7 @@ def test_a_full_disk_is_reported_and_nothing_after_the_gap_is_recorded(
 
     with ShardRecorder(tmp_path / "r", {}, samples_per_shard=100, workers=0) as recorder:
         recorder.rewind(0)
-        monkeypatch.setattr(recording.os, "write", full)
+        monkeypatch.setattr(recorded_set.os, "write", full)
         with pytest.raises(DataError, match="No space left on device"):
             for step in range(50):
                 recorder.append(step, np.zeros((2, 1, 3, 4, 4), np.uint8), hardness=np.zeros(2))
