@@ -221,9 +221,9 @@ def _fill(
     progress: Report | None,
 ) -> None:
     """Render, encode and publish the shards."""
-    with ShardWriter(directory, plan, lock, pool, jobs, progress) as assembler:
+    with ShardWriter(directory, plan, lock, pool, jobs, progress) as writer:
         for indices, images in _render_ahead(jobs, render, batch_size):
-            assembler.add(int(indices[0]), _as_array(images, len(indices), plan.views_per_sample))
+            writer.add(int(indices[0]), _as_array(images, len(indices), plan.views_per_sample))
 
 
 def _render_ahead(jobs: list[ShardJob], render: Render, batch_size: int) -> Iterator[tuple[np.ndarray, Any]]:
