@@ -135,7 +135,7 @@ def write(options: argparse.Namespace) -> dict[str, Any]:
     """`write_shard_set` against the same calls of the generator without it."""
     import torch
 
-    from synthcl.pipeline.generation import Renderer, open_generator, sample_key
+    from synthcl.pipeline.generation import Renderer, open_generator, sampling_key
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if options.generator:
@@ -147,7 +147,7 @@ def write(options: argparse.Namespace) -> dict[str, Any]:
         torch.manual_seed(0)
         widths = choose_preset(options.image_size, options.preset).widths(options.image_size)
         generator = GANGenerator(options.image_size, widths).to(device).eval().requires_grad_(False)
-    render = Renderer(generator, sample_key(0), None, device)
+    render = Renderer(generator, sampling_key(0), None, device)
     count, batch = options.num_samples, options.batch_size
 
     def bare() -> int:
@@ -177,18 +177,18 @@ def large(options: argparse.Namespace) -> dict[str, Any]:
             "import json, resource, sys, time\n"
             "import numpy as np\n"
             "from synthcl.pipeline.shards.folder import LocalFolder\n"
-            "from synthcl.pipeline.shards.index import SetIndex\n"
-            "from synthcl.pipeline.shards.select import select_rows\n"
+            "from synthcl.pipeline.shards.locator import SampleLocator\n"
+            "from synthcl.pipeline.shards.conditions import select_rows\n"
             "from pathlib import Path\n"
             "peak = lambda: round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)\n"
             "found = {'imported_mb': peak()}\n"
-            "start = time.perf_counter(); index = SetIndex(LocalFolder(Path(sys.argv[1])))\n"
-            "found |= {'rows': len(index), 'open_seconds': time.perf_counter() - start, 'open_peak_mb': peak()}\n"
-            "start = time.perf_counter(); rows = select_rows(index, 'hardness > 2 and sample_index < 9000000')\n"
+            "start = time.perf_counter(); locator = SampleLocator(LocalFolder(Path(sys.argv[1])))\n"
+            "found |= {'rows': len(locator), 'open_seconds': time.perf_counter() - start, 'open_peak_mb': peak()}\n"
+            "start = time.perf_counter(); rows = select_rows(locator, 'hardness > 2 and sample_index < 9000000')\n"
             "found |= {'where_rows': len(rows), 'where_seconds': time.perf_counter() - start}\n"
             "found |= {'where_peak_mb': peak()}\n"
             "start = time.perf_counter()\n"
-            "for shard in range(len(index.shards)): index.places(shard)\n"
+            "for shard in range(len(locator.shards)): locator.places(shard)\n"
             "found |= {'all_places_seconds': time.perf_counter() - start, 'all_places_peak_mb': peak()}\n"
             "print(json.dumps(found))\n"
         )
@@ -200,13 +200,13 @@ def make_large(path: Path, num_rows: int, per_shard: int = 10_000) -> None:
     """Sidecars as a recording has them, each a copy of the first with its own numbers."""
     import pyarrow as pa
 
-    from synthcl.pipeline.shards.finish import index_entry
     from synthcl.pipeline.shards.layout import HIDDEN, end_marker, shard_name, sidecar_path
-    from synthcl.pipeline.shards.setfile import SetFile, read_set_file
+    from synthcl.pipeline.shards.manifest import Manifest, read_manifest
     from synthcl.pipeline.shards.sidecar import TarFacts, build_table, write_sidecar
+    from synthcl.pipeline.shards.status import entry_of_sidecar
 
     write_shard_set(path, {"seed": 0}, 1, per_shard, lambda i: photographs(i, 32), workers=0)
-    content: SetFile = read_set_file(path)
+    manifest: Manifest = read_manifest(path)
     rng = np.random.default_rng(0)
     entries = []
     for number in range(num_rows // per_shard):
@@ -221,13 +221,13 @@ def make_large(path: Path, num_rows: int, per_shard: int = 10_000) -> None:
         length = int(ends[-1]) + len(end_marker(int(ends[-1])))
         extra = {"hardness": pa.array(rng.normal(0, 1.5, per_shard), pa.float32())}
         table = build_table(shard_name(number), number * per_shard, 0, places, extra)
-        facts = TarFacts(shard_name(number), content.recipe.hash, length, "0" * 64, 32, 1)
+        facts = TarFacts(shard_name(number), manifest.recipe.hash, length, "0" * 64, 32, 1)
         sidecar = sidecar_path(path, shard_name(number))
         sidecar.write_bytes(write_sidecar(table, facts))
         with open(path / shard_name(number), "wb") as tar:
             tar.truncate(length)
-        entries.append(index_entry(sidecar)[0])
-    big = replace(content, num_samples=len(entries) * per_shard, shards=tuple(entries))
+        entries.append(entry_of_sidecar(sidecar)[0])
+    big = replace(manifest, num_samples=len(entries) * per_shard, shards=tuple(entries))
     (path / HIDDEN / "shardset.json").write_text(big.to_json())
 
 

@@ -20,7 +20,7 @@ def shards() -> None:
 @json_option
 def list_sets(folder: str, as_json: bool) -> None:
     """The shard sets at or below FOLDER: name, recipe, samples, size and state."""
-    from ..pipeline.shards.listing import find_shard_sets, summarize
+    from ..pipeline.shards.status import find_shard_sets, summarize
 
     sets = [summarize(path) for path in find_shard_sets(folder)]
     if as_json:
@@ -34,7 +34,7 @@ def list_sets(folder: str, as_json: bool) -> None:
 @json_option
 def info(set_path: str, as_json: bool) -> None:
     """What a set is: recipe, counts, size and state."""
-    from ..pipeline.shards.listing import describe_set
+    from ..pipeline.shards.status import describe_set
 
     row = describe_set(set_path)
     print_result(row if as_json else {**row, **row["recipe"]}, as_json, "shard set")
@@ -84,7 +84,7 @@ def index(folder: str, as_json: bool) -> None:
     """Adopt a folder of someone else's tars, or make lost sidecars of a generated set again."""
     from ..pipeline.progress import Progress
     from ..pipeline.shards.adopt import index_shards
-    from ..pipeline.shards.listing import describe_set
+    from ..pipeline.shards.status import describe_set
 
     with Progress("index", 0, "tars") as progress:
         index_shards(folder, progress=_report(progress))
@@ -103,7 +103,7 @@ def index(folder: str, as_json: bool) -> None:
 @json_option
 def score(set_path: str, as_json: bool, **options: Any) -> None:
     """Add a side table to a set: hardness, distance to the nearest real image, and cluster, by an encoder."""
-    from ..pipeline.shards.score import score_shards
+    from ..pipeline.evaluation.sample_scores import score_shards
 
     print_result(score_shards(set_path, **options), as_json, "score")
 

@@ -13,7 +13,14 @@ first use, so that importing this costs no torch. examples/notebook_tour.py is a
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from .data.folder_openers import register_folder_opener
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .data import ImageStore
 
 _EXPORTS = {
     "open_images": ".data",
@@ -38,6 +45,16 @@ _EXPORTS = {
 }
 
 __all__ = sorted(_EXPORTS)
+
+
+def _open_shard_set(folder: Path, image_size: int | None) -> ImageStore:
+    from .shards import open_shard_store
+
+    return open_shard_store(folder, image_size=image_size)
+
+
+# Here, since `data` may not import `shards`, which builds on it.
+register_folder_opener(".synthcl/shardset.json", _open_shard_set)
 
 
 def __getattr__(name: str) -> Any:

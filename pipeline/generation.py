@@ -55,7 +55,7 @@ def generate(config: GenerateConfig) -> dict[str, Any]:
             recipe,
             config.num_samples,
             config.samples_per_shard,
-            Renderer(generator, sample_key(config.seed), strength, accelerator.device),
+            Renderer(generator, sampling_key(config.seed), strength, accelerator.device),
             pairs=config.pairs,
             image_format=config.format,
             quality=config.quality,
@@ -149,6 +149,6 @@ def generator_options() -> Iterator[None]:
         raise UsageError(str(error)) from None
 
 
-def sample_key(seed: int) -> Key:
+def sampling_key(seed: int) -> Key:
     """What the latents of generated samples are drawn from, by sample index."""
     return Key.from_seed(seed).child("generate")

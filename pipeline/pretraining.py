@@ -17,7 +17,7 @@ from .distributed import average_gradients, create_accelerator, slice_of
 from .errors import UsageError
 from .evaluation.online_quality import MEASURES, OnlineQuality, open_real_encoder
 from .generation import save_generator
-from .grids import save_grid
+from .images.grids import save_grid
 from .loop import LoopOptions, Measurement, run_loop
 from .options import takes_options
 from .randomness import Key

@@ -9,8 +9,8 @@ import torch
 
 from .configs.preview import PreviewConfig
 from .errors import DataError
-from .generation import open_generator, sample_key
-from .grids import save_grid
+from .generation import open_generator, sampling_key
+from .images.grids import save_grid
 
 
 def preview(config: PreviewConfig) -> dict[str, Any]:
@@ -19,7 +19,7 @@ def preview(config: PreviewConfig) -> dict[str, Any]:
     path = Path(config.out)
     if not path.parent.is_dir():
         raise DataError(f"--out {path}: there is no folder {path.parent}; make it first")
-    draws = sample_key(config.seed).at(torch.arange(config.num_samples))
+    draws = sampling_key(config.seed).at(torch.arange(config.num_samples))
     with torch.no_grad():
         images = generator(generator.sample_latents(config.num_samples, draws=draws))
     save_grid(images, path, columns=config.columns)

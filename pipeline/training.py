@@ -24,7 +24,7 @@ from .distributed import create_accelerator
 from .encoder import Encoder
 from .errors import UsageError
 from .evaluation.online import OnlineKnn
-from .grids import save_grid
+from .images.grids import save_grid
 from .loop import LoopOptions, Measurement, run_loop
 from .options import takes_options
 from .randomness import Key

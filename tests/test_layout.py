@@ -18,6 +18,18 @@ ALLOWED = {
     "generators": {"generators"},
     "learners": {"learners"},
 }
+MAY_IMPORT = {
+    "images": set(),
+    "data": {"images"},
+    "shards": {"data", "images"},
+    "views": set(),
+    "configs": {"views"},
+    "regimes": {"configs", "data", "shards", "views"},
+    "evaluation": {"configs", "data", "shards", "views"},
+    "exporting": {"configs", "evaluation", "views"},
+    "comparison": {"configs", "data", "evaluation", "images", "regimes", "shards"},
+}
+"""The packages of pipeline/, and which of the others each may import from: those that it builds on."""
 SHARED = {"__init__", "common", "sampling"}
 """Modules of configs/ that hold no command's options of their own."""
 CONFIGS = sorted({path.stem for path in (ROOT / "pipeline/configs").glob("*.py")} - SHARED)
@@ -27,24 +39,56 @@ def modules():
     return [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))]
 
 
-def imported_folders(path: Path) -> set[str]:
-    """The top-level folders that a module imports from, by its relative imports."""
+def imported(path: Path) -> set[tuple[str, ...]]:
+    """What a module imports by relative imports: `("pipeline", "data", "store")`."""
     place = path.relative_to(ROOT).with_suffix("").parts
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.level:
             base = place[: len(place) - node.level]
             names = [node.module] if node.module else [alias.name for alias in node.names]
-            found |= {(*base, *name.split("."))[0] for name in names}
+            found |= {(*base, *name.split(".")) for name in names}
         elif isinstance(node, ast.ImportFrom):
             assert not node.module.startswith("synthcl"), f"{path}: imports inside the package are relative"
+    return found
+
+
+def unit(module: tuple[str, ...]) -> str:
+    """The package of pipeline/ in which a module lies, or its own name if it lies in none."""
+    return module[1] if len(module) > 1 else "__init__"
+
+
+def pipeline_imports() -> dict[str, set[str]]:
+    """Which packages and lone modules of pipeline/ import from which."""
+    found: dict[str, set[str]] = {}
+    for path in sorted((ROOT / "pipeline").rglob("*.py")):
+        own = unit(path.relative_to(ROOT).with_suffix("").parts)
+        others = {unit(module) for module in imported(path) if module[0] == "pipeline"}
+        found.setdefault(own, set()).update(others - {own})
     return found
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_imports_flow_one_way(path):
     folder = path.relative_to(ROOT).parts[0]
-    assert imported_folders(path) <= ALLOWED[folder]
+    assert {module[0] for module in imported(path)} <= ALLOWED[folder]
+
+
+def test_packages_of_the_pipeline_import_only_what_they_build_on():
+    found = pipeline_imports()
+    assert MAY_IMPORT.keys() == {path.parent.name for path in (ROOT / "pipeline").glob("*/__init__.py")}
+    for name, allowed in MAY_IMPORT.items():
+        wrong = (found[name] & MAY_IMPORT.keys()) - allowed
+        assert not wrong, f"pipeline/{name} imports from {sorted(wrong)}, which it does not build on"
+
+
+def test_no_imports_run_in_a_circle():
+    found = pipeline_imports()
+    del found["__init__"]  # it names everything that the package exports
+    while found:
+        free = {name for name, others in found.items() if not others & found.keys()}
+        assert free, f"these import one another: {sorted(found)}"
+        found = {name: others for name, others in found.items() if name not in free}
 
 
 def test_every_package_is_installed():
@@ -71,3 +115,10 @@ def test_no_option_is_parsed_and_ignored(name):
     code += "".join(f"config.{entry.selected_by} " for entry in REGIMES.values())
     names = {f.name for config in configs for f in dataclasses.fields(config)}
     assert not [name for name in names if not re.search(rf"config\.{name}\b|self\.{name}\b", code)]
+
+
+@pytest.mark.parametrize("package", ["images", "shards"])
+def test_each_module_has_its_test(package):
+    modules = {path.stem for path in (ROOT / "pipeline" / package).glob("*.py")} - {"__init__"}
+    tests = {path.stem.removeprefix("test_") for path in (ROOT / "tests" / "pipeline" / package).glob("test_*.py")}
+    assert modules <= tests

@@ -20,7 +20,7 @@ from results import FILE, append, read
 
 from synthcl.pipeline.data import GlobalOrder, ImageStore
 from synthcl.pipeline.files import write_file
-from synthcl.pipeline.grids import save_grid
+from synthcl.pipeline.images.grids import save_grid
 from synthcl.pipeline.randomness import Key
 from synthcl.pipeline.views import to_float
 

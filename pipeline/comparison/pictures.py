@@ -19,7 +19,7 @@ from ..data import ImageStore, open_images
 from ..encoder import Encoder
 from ..errors import DataError, UsageError
 from ..generation import open_generator, to_bytes
-from ..grids import read_grid
+from ..images.grids import read_grid
 from ..randomness import Key
 from ..regimes.fresh import samples_key
 from ..shards import open_shard_set

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from ...learners.collectives import rank
+from ..capacity import available_ram
 from ..errors import UsageError
 from ..progress import Progress
-from .capacity import available_ram
 from .memory import MemoryStore
 from .store import ImageStore, Indices
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from .decode import resize_images
+from ..images.decoding import resize_images
 from .memory import MemoryStore
 
 SPLITS = ("train", "test")

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ..errors import DataError
-from .decode import resize_images
+from ..images.decoding import resize_images
 from .memory import MemoryStore
 
 

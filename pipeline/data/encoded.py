@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from ..errors import DataError
-from .decode import LOCAL_FORMATS, decode_images, image_dimensions
+from ..images.decoding import LOCAL_FORMATS, decode_images, image_dimensions
 from .store import ImageStore, Indices, as_indices, spread
 
 _PEEKED_IMAGES = 32  # ours: headers read on opening, to notice early that sizes differ

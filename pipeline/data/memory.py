@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .decode import resize_images
+from ..images.decoding import resize_images
 from .store import ImageStore, Indices, as_indices
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import DataError, UsageError
+from .folder_openers import find_folder_opener
 from .paths import IMAGE_EXTENSIONS, find_images
 from .specs import (
     DATASETS,
@@ -24,7 +25,6 @@ from .specs import (
 from .store import ImageStore
 
 _CONTAINERS = (".parquet", ".tar")
-_SHARD_INDEX = Path(".synthcl", "shardset.json")
 
 
 class Source(NamedTuple):
@@ -116,8 +116,9 @@ def _named_source(dataset: str, data_root: str | Path | None) -> Source:
 
 
 def _source_of_folder(folder: Path) -> Source:
-    if (folder / _SHARD_INDEX).is_file():
-        return Source([], lambda split, name, size: _open_shards(folder, size))
+    opener = find_folder_opener(folder)
+    if opener is not None:
+        return Source([], lambda split, name, size: opener(folder, size))
     found = {kind: _find_containers(folder, kind) for kind in _CONTAINERS}
     kinds = [kind for kind, files in found.items() if files]
     if not kinds:
@@ -167,12 +168,6 @@ def _source_of_images(folder: Path) -> Source:
 
 
 # The stores are imported where they are opened: each brings libraries along that the others do without.
-
-
-def _open_shards(folder: Path, image_size: int | None) -> ImageStore:
-    from ..shards import open_shard_store
-
-    return open_shard_store(folder, image_size=image_size)
 
 
 def _open_parquet(files: Sequence[Path], all_files: Sequence[Path], name: str, image_size: int | None) -> ImageStore:

@@ -14,16 +14,16 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 
 from ..errors import DataError
-from .decode import SAFE_FORMATS
+from ..images.decoding import SAFE_FORMATS
 from .encoded import EncodedStore
 from .labels import encode_labels
 from .paths import relative_names
 from .store import Indices, as_indices
 from .tarindex import Member, index_tar
 
-IMAGE_EXTENSIONS = ("jpg", "jpeg", "png", "webp")
+TAR_IMAGE_EXTENSIONS = ("jpg", "jpeg", "png", "webp")
 _CLASS_EXTENSION = "cls"
-_MAX_CLASS_BYTES = 256  # ours: a class is a number or a name
+MAX_CLASS_BYTES = 256  # ours: a class is a number or a name
 
 
 class _Tar(NamedTuple):
@@ -119,7 +119,7 @@ def _index_samples(path: Path) -> _Tar:
     for member in index_tar(path):
         key, extension = split_member_name(member.name)
         extensions.add(extension)
-        if extension in IMAGE_EXTENSIONS:
+        if extension in TAR_IMAGE_EXTENSIONS:
             if key in images:
                 raise DataError(f"{path} holds two images of the key {key!r}: {images[key].name} and {member.name}")
             images[key] = member
@@ -127,7 +127,7 @@ def _index_samples(path: Path) -> _Tar:
             classes[key] = member
     if not images:
         raise DataError(
-            f"{path} has no images (KEY.{', KEY.'.join(IMAGE_EXTENSIONS)}); "
+            f"{path} has no images (KEY.{', KEY.'.join(TAR_IMAGE_EXTENSIONS)}); "
             f"its files end in {', '.join(sorted(map(repr, extensions))) or 'nothing: it is empty'}"
         )
     words = _read_classes(path, [classes.get(key) for key in images])
@@ -138,7 +138,7 @@ def _read_classes(path: Path, members: Sequence[Member | None]) -> list[str | No
     words: list[str | None] = []
     with open(path, "rb") as file:
         for member in members:
-            if member is not None and member.size > _MAX_CLASS_BYTES:
+            if member is not None and member.size > MAX_CLASS_BYTES:
                 raise DataError(f"{member.name} of {path} has {member.size:,} bytes: a class is a number or a name")
             words.append(None if member is None else _read_text(file, member))
     return words

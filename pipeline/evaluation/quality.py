@@ -22,7 +22,7 @@ from ..encoder import Encoder, load_encoder
 from ..errors import DataError, UsageError
 from ..randomness import Key
 from ..run import read_config
-from ..shards.tables import check_free, write_side_table
+from ..shards.side_tables import check_free, write_side_table
 from .features import cached_features, choose_device
 from .frechet import frechet_distance
 from .manifold import Manifold, measure_manifold

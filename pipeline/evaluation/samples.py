@@ -14,9 +14,10 @@ from ..data import ImageStore, Permutation, open_images
 from ..data.parts import PartStore
 from ..data.store import Indices, as_indices
 from ..errors import DataError, UsageError
-from ..generation import Renderer, open_generator, sample_key
+from ..generation import Renderer, open_generator, sampling_key
 from ..randomness import Key
 from ..shards import open_shard_store
+from ..shards.layout import manifest_path
 
 
 class GeneratorStore(ImageStore):
@@ -25,7 +26,7 @@ class GeneratorStore(ImageStore):
     def __init__(self, generator: Generator, name: str, num_samples: int, seed: int, device: torch.device) -> None:
         self.name, self.image_size = name, generator.image_size
         self._num_samples = num_samples
-        self._render = Renderer(generator, sample_key(seed), None, device)
+        self._render = Renderer(generator, sampling_key(seed), None, device)
 
     def __len__(self) -> int:
         return self._num_samples
@@ -45,7 +46,7 @@ def random_part(store: ImageStore, num_images: int, key: Key) -> ImageStore:
 
 def is_shard_set(source: str) -> bool:
     """Whether a source is a folder with a shard set of ours."""
-    return (Path(source) / ".synthcl" / "shardset.json").is_file()
+    return manifest_path(Path(source)).is_file()
 
 
 def open_samples(

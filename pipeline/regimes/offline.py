@@ -15,10 +15,10 @@ from ..configs.recipes import RECIPES
 from ..configs.train import TrainConfig
 from ..data import GlobalOrder, ImageStore, cached
 from ..data.order import SampleOrder
+from ..data.window_order import WindowOrder
 from ..errors import UsageError
 from ..randomness import Key
 from ..shards import ShardSet, open_shard_set
-from ..shards.order import WindowOrder
 from ..views import to_float
 from .assembly import RealImages, ViewMaker, assemble
 from .base import MultiViewedBatch, Regime, Share

@@ -1,10 +1,10 @@
-"""Shard sets: synthetic samples as an asset, generated once, trusted, and reused.
+"""Shard sets: generated or recorded samples on disk, as WebDataset tars with checksums, to be used again and again.
 
-What reads images imports torch and is loaded when it is asked for: the encoder processes import this package too, and
-must start quickly.
+`write_shard_set` writes a set, `ShardRecorder` records one, `open_shard_set` reads one. For code of your own,
+`as_torch_dataset(SET)` is a `torch.utils.data.Dataset` and `as_webdataset(SET)` a `webdataset.WebDataset`.
 
-For code of your own, `as_torch_dataset(SET)` is a `torch.utils.data.Dataset` and `as_webdataset(SET)` a
-`webdataset.WebDataset`.
+Names are imported when they are first used: what reads images imports torch, and the encoder processes, which import
+this package too, must start quickly.
 """
 
 from __future__ import annotations
@@ -13,25 +13,24 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .finish import ShardSetInfo
-    from .handout import as_torch_dataset, as_webdataset
-    from .reader import ShardSet, open_shard_set
-    from .recipe import Recipe
+    from .interop import as_torch_dataset, as_webdataset
+    from .manifest import Recipe
+    from .reader import ShardSet, ShardStore, open_shard_set, open_shard_store
     from .recorder import ShardRecorder
-    from .store import ShardStore, open_shard_store
-    from .writer import write_shard_set
+    from .set_writer import write_shard_set
+    from .status import ShardSetInfo
 
-_HOMES = {
-    "Recipe": "recipe",
+_MODULES = {
+    "Recipe": "manifest",
     "ShardRecorder": "recorder",
     "ShardSet": "reader",
-    "ShardSetInfo": "finish",
-    "ShardStore": "store",
-    "as_torch_dataset": "handout",
-    "as_webdataset": "handout",
+    "ShardSetInfo": "status",
+    "ShardStore": "reader",
+    "as_torch_dataset": "interop",
+    "as_webdataset": "interop",
     "open_shard_set": "reader",
-    "open_shard_store": "store",
-    "write_shard_set": "writer",
+    "open_shard_store": "reader",
+    "write_shard_set": "set_writer",
 }
 
 __all__ = [
@@ -49,6 +48,6 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
+    return getattr(importlib.import_module(f".{_MODULES[name]}", __name__), name)

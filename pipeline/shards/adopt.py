@@ -1,13 +1,13 @@
-"""Taking in what has no index: someone else's tars, or a set of ours whose sidecars were lost.
+"""Makes sets of tars without a manifest: adopts tars from elsewhere, or makes lost sidecars of a set again.
 
-Every tar is read once, from its first header to its end; what is found goes into sidecars and a `shardset.json`, and
-from then on the set opens like any other. The tars are not touched.
+It reads every tar once, from the first header to the end, and writes sidecars and a manifest. From then on the set
+opens like any other. The tars stay as they are.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,29 +15,26 @@ import numpy as np
 import pyarrow as pa
 
 from ..errors import DataError
-from .finish import ShardSetInfo, describe, index_entry
-from .layout import HIDDEN, SIDECAR_SUFFIX, sample_key, set_file, sidecar_path
-from .locks import PartLock
-from .publish import TemporaryFile, disk_errors, file_sha256
-from .recipe import Recipe
+from .layout import HIDDEN, SIDECAR_SUFFIX, manifest_path, sample_key, sidecar_path
+from .manifest import Manifest, Recipe, read_manifest
+from .publish import PartLock, TemporaryFile, disk_errors, file_sha256
 from .scan import ScannedSample, scan_tar
-from .setfile import SetFile, read_set_file
+from .set_writer import Report, made_with
 from .sidecar import TarFacts, build_table, write_sidecar
-from .writer import made_with
-
-Report = Callable[[int, int], None]
+from .status import ShardSetInfo, entry_of_sidecar, set_info
 
 
 def index_shards(directory: str | Path, *, progress: Report | None = None) -> ShardSetInfo:
-    """Make the index of a folder of tars, or the lost sidecars of a set that synthcl generated.
+    """Make the manifest and the sidecars of a folder of tars, or the lost sidecars of a set that synthcl generated.
 
     Args:
-        directory: the folder. Its tars must lie in it and not below.
-        progress: called with the tars done and their number.
+        directory: the folder. Its tars must lie in it and not below it.
+        progress: is called with how many tars are done, and how many there are.
 
     Raises:
-        DataError: no tars; a tar that is damaged or holds what shard sets do not hold; one key twice; a recording,
-            whose columns cannot be made again; a set of ours whose tars are not what its index says.
+        DataError: there are no tars; or a tar is damaged, or holds members that shard sets do not hold; or a key occurs
+            twice; or the set is a recording, whose columns cannot be made again; or the set was generated, and its tars
+            are not what its manifest says.
     """
     directory = Path(directory)
     tars = sorted(path for path in directory.glob("*.tar")) if directory.is_dir() else []
@@ -46,15 +43,15 @@ def index_shards(directory: str | Path, *, progress: Report | None = None) -> Sh
     with disk_errors(directory):
         (directory / HIDDEN).mkdir(exist_ok=True)
     with PartLock(directory) as lock:
-        if set_file(directory).exists():
-            found = read_set_file(directory)
+        if manifest_path(directory).exists():
+            found = read_manifest(directory)
             if found.kind != "adopted":
                 return _rebuild(directory, found, lock, progress)
         return _adopt(directory, tars, lock, progress)
 
 
 def _adopt(directory: Path, tars: Sequence[Path], lock: PartLock, progress: Report | None) -> ShardSetInfo:
-    """Index the tars of others. Adopted again, a folder may have more tars than before."""
+    """Index tars from elsewhere. A folder that is adopted again may have other tars than before."""
     sums = [(tar.name, file_sha256(tar)) for tar in tars]
     recipe = Recipe({"adopted": hashlib.sha256(repr(sums).encode()).hexdigest()})
     facts: list[tuple[int, set[str], set[tuple[int, int]]]] = []
@@ -74,8 +71,8 @@ def _adopt(directory: Path, tars: Sequence[Path], lock: PartLock, progress: Repo
             progress(number + 1, len(tars))
     _check_unique(directory, tars, np.concatenate(seen))
     formats = set().union(*(formats for _, formats, _ in facts))
-    entries = tuple(index_entry(sidecar_path(directory, tar.name))[0] for tar in tars)
-    content = SetFile(
+    entries = tuple(entry_of_sidecar(sidecar_path(directory, tar.name))[0] for tar in tars)
+    manifest = Manifest(
         kind="adopted",
         recipe=recipe,
         num_samples=first,
@@ -87,15 +84,15 @@ def _adopt(directory: Path, tars: Sequence[Path], lock: PartLock, progress: Repo
         made_with=made_with(),
         shards=entries,
     )
-    content.publish(directory, lock.temporary("shardset.json"), replace=True)
+    manifest.publish(directory, lock.temporary("shardset.json"), replace=True)
     for sidecar in (directory / HIDDEN).glob("*" + SIDECAR_SUFFIX):
         if not (directory / sidecar.name).with_suffix(".tar").exists():
-            sidecar.unlink()  # of a tar that was there when the folder was adopted before
-    return describe(directory, content)
+            sidecar.unlink()  # its tar was there when the folder was adopted before
+    return set_info(directory, manifest)
 
 
-def _rebuild(directory: Path, found: SetFile, lock: PartLock, progress: Report | None) -> ShardSetInfo:
-    """Make the sidecars of a generated set again, from tars that are still what its index says."""
+def _rebuild(directory: Path, found: Manifest, lock: PartLock, progress: Report | None) -> ShardSetInfo:
+    """Make the sidecars of a generated set again, from tars that are still what its manifest says."""
     if found.kind == "recorded":
         raise DataError(
             f"{directory} is a recording: steps and hardness were in its sidecars alone and cannot be made again; "
@@ -108,19 +105,19 @@ def _rebuild(directory: Path, found: SetFile, lock: PartLock, progress: Report |
     for number, shard in enumerate(found.shards):
         tar = directory / shard.name
         if not tar.is_file() or file_sha256(tar) != shard.sha256:
-            raise DataError(f"{tar} is missing or damaged: it is not what the set's index says")
+            raise DataError(f"{tar} is missing or damaged: its checksum is not that of the set's manifest")
         samples = scan_tar(tar)
         facts = TarFacts(
             shard.name, found.recipe.hash, shard.size, shard.sha256, found.image_size or 0, found.views_per_sample
         )
         _publish(sidecar_path(directory, shard.name), _sidecar(samples, first, seed, facts), lock)
-        entries.append(index_entry(sidecar_path(directory, shard.name))[0])
+        entries.append(entry_of_sidecar(sidecar_path(directory, shard.name))[0])
         first += len(samples)
         if progress is not None:
             progress(number + 1, len(found.shards))
     found = replace(found, shards=tuple(entries))
     found.publish(directory, lock.temporary("shardset.json"), replace=True)
-    return describe(directory, found)
+    return set_info(directory, found)
 
 
 def _sidecar(samples: Sequence[ScannedSample], first: int, seed: int | None, facts: TarFacts) -> bytes:
@@ -145,7 +142,7 @@ def _publish(path: Path, data: bytes, lock: PartLock) -> None:
 
 
 def _facts(samples: Sequence[ScannedSample], tar: Path) -> tuple[int, set[str], set[tuple[int, int]]]:
-    """Images a sample, formats and sizes of a tar's images."""
+    """How many images a sample of a tar has, and the images' formats and sizes."""
     views = {len(sample.images) for sample in samples}
     if len(views) > 1:
         raise DataError(f"{tar} mixes single images and pairs; a set holds one kind")
@@ -154,7 +151,7 @@ def _facts(samples: Sequence[ScannedSample], tar: Path) -> tuple[int, set[str], 
 
 
 def _common_size(facts: Sequence[tuple[int, set[str], set[tuple[int, int]]]]) -> int | None:
-    """The images' size if all are squares of one size."""
+    """The images' size in pixels if all are squares of one size, else None."""
     sizes = set().union(*(sizes for _, _, sizes in facts))
     width, height = next(iter(sizes))
     return width if len(sizes) == 1 and width == height else None

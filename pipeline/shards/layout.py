@@ -1,15 +1,15 @@
-"""Where everything lies in a shard set, down to the byte.
+"""The layout of a shard set: its files and the bytes of its tars.
 
     SET/
-        000000.tar  000001.tar ...    uncompressed USTAR: a header of 512 bytes, the image, zeros up to 512, and again
+        000000.tar  000001.tar ...    uncompressed USTAR: each image's header of 512 bytes, file, and zeros up to 512
         .synthcl/
-            shardset.json             see setfile.py
-            000000.parquet ...        see sidecar.py; a shard counts only once this exists
-            tables/NAME.parquet       scores that came later, see tables.py
+            shardset.json             the manifest, see manifest.py
+            000000.parquet ...        the sidecar of 000000.tar, see sidecar.py; a shard counts only once it has one
+            tables/NAME.parquet       side tables: what was computed about the samples later, see side_tables.py
 
-A sample is one member `KEY.png`, or two adjacent ones `KEY.view0.png`, `KEY.view1.png` for a pair. KEY is the sample's
-index. A header depends on nothing but its member's name and size, members follow each other without gaps and there is
-nothing else in a tar, so a shard's bytes are a function of its images.
+A sample is one member `KEY.png`, or, for a pair, two adjacent members `KEY.view0.png` and `KEY.view1.png`. KEY is the
+sample's index. A header depends only on its member's name and size, members follow each other without gaps, and a tar
+holds nothing else. So a shard's bytes are a function of its images.
 """
 
 from __future__ import annotations
@@ -17,21 +17,20 @@ from __future__ import annotations
 import tarfile
 from pathlib import Path
 
-BLOCK = 512
+from ..data.tarindex import BLOCK
+
 RECORD = 10_240
-"""Tars end in zeros up to a multiple of this, as tar itself writes them (POSIX pax: twenty blocks a record)."""
+"""Zeros fill a tar up to a multiple of this many bytes, as tar itself writes it (POSIX pax: twenty blocks a record)."""
 
 HIDDEN = ".synthcl"
 SIDECAR_SUFFIX = ".parquet"
 TABLES = "tables"
 KEY_DIGITS = 10
 SHARD_DIGITS = 6
-IMAGE_FORMATS = {"png": "PNG", "jpg": "JPEG", "webp": "WEBP"}
-"""The formats that are written: the members' extension, and Pillow's name."""
 
 
 def sample_key(index: int) -> str:
-    """The KEY of sample `index`: of one width for all, so that names sort like numbers."""
+    """The KEY of sample `index`. All keys have the same width, so that names sort like numbers."""
     return f"{index:0{KEY_DIGITS}d}"
 
 
@@ -41,45 +40,45 @@ def shard_name(number: int) -> str:
 
 
 def sidecar_path(directory: Path, shard: str) -> Path:
-    """The sidecar of the shard of that file name."""
+    """The path of the sidecar of the shard with that file name."""
     return directory / HIDDEN / (shard.removesuffix(".tar") + SIDECAR_SUFFIX)
 
 
-def set_file(directory: Path) -> Path:
-    """The set's index."""
+def manifest_path(directory: Path) -> Path:
+    """The path of a set's manifest."""
     return directory / HIDDEN / "shardset.json"
 
 
 def member_extensions(views_per_sample: int, image_format: str) -> list[str]:
-    """What follows KEY in the names of a sample's members."""
+    """What follows KEY in the names of a sample's members: `.png`, or `.view0.png` and `.view1.png`."""
     if views_per_sample == 1:
         return [f".{image_format}"]
     return [f".view{view}.{image_format}" for view in range(views_per_sample)]
 
 
 def member_header(name: str, size: int) -> bytes:
-    """The 512 bytes before a member: USTAR, time 0, owner 0, mode 0644."""
+    """The 512 bytes before a member's content: a USTAR header with time 0, owner 0 and mode 0644."""
     member = tarfile.TarInfo(name)
     member.size = size
     return member.tobuf(tarfile.USTAR_FORMAT)
 
 
 def padding(size: int) -> int:
-    """How many zeros follow a member of `size` bytes."""
+    """How many zeros follow a member's `size` bytes."""
     return -size % BLOCK
 
 
 def end_marker(length: int) -> bytes:
-    """What ends a tar whose members take `length` bytes: two blocks of zeros, and zeros up to a whole record."""
+    """The end of a tar whose members take `length` bytes: two blocks of zeros, then zeros up to a whole record."""
     return bytes(2 * BLOCK + -(length + 2 * BLOCK) % RECORD)
 
 
 def num_shards(num_samples: int, samples_per_shard: int) -> int:
-    """How many shards a set has."""
+    """How many shards a set of `num_samples` has."""
     return -(-num_samples // samples_per_shard)
 
 
 def shard_samples(number: int, num_samples: int, samples_per_shard: int) -> range:
-    """The samples in shard `number`."""
+    """The indices of the samples in shard `number`."""
     first = number * samples_per_shard
     return range(first, min(first + samples_per_shard, num_samples))

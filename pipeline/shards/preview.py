@@ -1,4 +1,4 @@
-"""A look at a set: a grid of its samples."""
+"""Previews a set (`shards preview`): a picture with a grid of its samples."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError, UsageError
-from ..grids import save_grid
+from ..images.grids import save_grid
 from .reader import ShardSet, open_shard_set
 
 
@@ -22,20 +22,20 @@ def preview_shards(
     descending: bool = True,
     where: str | None = None,
 ) -> dict[str, Any]:
-    """Write a PNG grid of a set's samples; the images of a pair stand side by side.
+    """Write a PNG grid of a set's samples. The images of a pair stand side by side.
 
     Args:
-        path: the set.
-        out: the PNG.
-        num_samples: how many to show at most.
+        path: the set's folder or URL.
+        out: the PNG file to write.
+        num_samples: how many samples to show at most.
         columns: samples a row.
-        sort: a column to sort by; without it the samples are spread evenly over the set.
+        sort: a column of numbers to sort by. None shows samples that are spread evenly over the set.
         descending: whether the largest values come first.
         where: a condition that samples must meet.
 
     Raises:
-        UsageError: a column that is not there or has no order.
-        DataError: no complete set, or no folder for the picture.
+        UsageError: the column does not exist or does not hold numbers.
+        DataError: there is no complete set, or no folder for the picture.
     """
     out = Path(out)
     if not out.parent.is_dir():
@@ -43,7 +43,7 @@ def preview_shards(
     shards = open_shard_set(path, where=where)
     chosen = _choose(shards, num_samples, sort, descending)
     images = shards.read_views(chosen).flatten(0, 1)
-    # Half a step up, since the grid rounds down.
+    # Plus half a level, since the grid rounds down.
     save_grid((images.float() + 0.5) / 127.5 - 1, out, columns=columns * shards.views_per_sample)
     return {"picture": str(out), "num_samples": len(chosen), "image_size": shards.image_size}
 
@@ -51,7 +51,7 @@ def preview_shards(
 def _choose(shards: ShardSet, num_samples: int, sort: str | None, descending: bool) -> np.ndarray:
     if sort is None:
         return np.unique(np.linspace(0, len(shards) - 1, min(num_samples, len(shards))).astype(np.int64))
-    names = shards.index.column_names()
+    names = shards.locator.column_names()
     if sort not in names:
         raise UsageError(f"--sort {sort!r} is no column of {shards.path}; it has {', '.join(names)}")
     values = shards.column(sort)

@@ -1,26 +1,36 @@
-"""Files that appear whole or not at all, and never in the place of another.
+"""Publishing the files of a set: each appears whole or not at all, replaces no other, and has one writer at a time.
 
-A file is written under a temporary name inside the hidden folder, flushed to disk, read back and compared, and only
-then linked to its name: `link` fails where the name is taken, as `rename` does not. Then the folder is flushed.
+`TemporaryFile` is written under a temporary name inside the hidden folder, flushed to disk, read back and compared,
+and only then linked to its name: `link` fails if the name is taken, which `rename` does not. Then the folder is
+flushed.
+
+`PartLock` lets one process write a part of a set. The kernel holds the lock (`flock`), so a process that dies lets go
+of it. The holder removes the lock's file with the lock, since a finished set holds its samples and nothing else; who
+takes a lock looks whether its file was removed meanwhile. (The package filelock, 4.2, leaves the file. If the holder
+removes it, an attempt of another process at that moment fails, though nobody holds the lock.)
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from types import TracebackType
 from typing import BinaryIO
 
 from ..errors import DataError
 from ..files import sync_folder
+from .layout import HIDDEN
 
 _BLOCK = 1 << 20
 
 
 class TemporaryFile:
-    """A file in the making. Leaving the context without `publish` removes it.
+    """A file that is being written. Leaving the context without `publish` removes it.
 
     Attributes:
         size: bytes written so far.
@@ -44,7 +54,7 @@ class TemporaryFile:
             self.path.unlink(missing_ok=True)
 
     def write(self, data: bytes) -> None:
-        """Append."""
+        """Append bytes."""
         assert self._file is not None, "the file is open between __enter__ and finish"
         self._file.write(data)
         self._digest.update(data)
@@ -52,22 +62,22 @@ class TemporaryFile:
 
     @property
     def sha256(self) -> str:
-        """Of what was written."""
+        """The SHA-256 of what was written, in hexadecimal."""
         return self._digest.hexdigest()
 
     def finish(self) -> None:
-        """Flush to disk, close, and read back what is there.
+        """Flush the file to disk, close it, and compare what the disk holds with what was written.
 
         Raises:
             OSError: the disk is full or fails.
-            DataError: the disk holds something else than was written.
+            DataError: the disk holds something else.
         """
         file, self._file = self._file, None
         assert file is not None, "finish is called once"
         with file:
             file.flush()
             os.fsync(file.fileno())
-            if hasattr(os, "posix_fadvise"):  # have the check read the disk rather than the cache
+            if hasattr(os, "posix_fadvise"):  # so that the check reads the disk, not the cache
                 os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
         if file_sha256(self.path) != self.sha256:
             raise DataError(f"{self.path} does not hold what was written to it: the disk may be failing")
@@ -76,11 +86,11 @@ class TemporaryFile:
         """Give the finished file its name.
 
         Args:
-            target: the name, in the same file system.
-            replace: whether another file may be there already, which is then replaced.
+            target: the path, in the same file system.
+            replace: whether to replace a file that has that name.
 
         Raises:
-            DataError: another file has that name.
+            DataError: another file has that name, and is not to be replaced.
         """
         if replace:
             os.replace(self.path, target)
@@ -92,14 +102,14 @@ class TemporaryFile:
         try:
             os.link(self.path, target)
         except FileExistsError:
-            # Left by a writer that was killed before it could write the sidecar: the same bytes, or not ours.
+            # A writer that was killed before it wrote the sidecar left the same bytes; other bytes are not ours.
             if target.is_symlink() or file_sha256(target) != self.sha256:
                 raise DataError(
-                    f"{target} is there already, without a sidecar, and is not what belongs there: move it away, "
-                    f"then run the same command again"
+                    f"{target} is there already, without a sidecar, and holds something else than it should: move it "
+                    f"away, then run the same command again"
                 ) from None
         except OSError:
-            # A file system without hard links. The lock on this part of the set keeps others away meanwhile.
+            # The file system has no hard links. The lock on this part of the set keeps other writers away.
             if target.exists():
                 raise DataError(f"{target} is there already: move it away, then run the same command again") from None
             os.rename(self.path, target)
@@ -107,7 +117,7 @@ class TemporaryFile:
 
 @contextlib.contextmanager
 def disk_errors(directory: Path) -> Iterator[None]:
-    """What the disk refuses (it is full, or not ours to write), in a sentence."""
+    """Turn errors of the disk (it is full, or may not be written) into a `DataError` that says what to do."""
     try:
         yield
     except OSError as error:
@@ -118,7 +128,7 @@ def disk_errors(directory: Path) -> Iterator[None]:
 
 
 def file_sha256(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
+    """The SHA-256 of a file, in hexadecimal."""
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         while block := file.read(_BLOCK):
@@ -127,6 +137,111 @@ def file_sha256(path: Path) -> str:
 
 
 def _close_quietly(file: BinaryIO) -> None:
-    """Close a file that is to be removed; that its last bytes cannot be written is no matter then."""
+    """Close a file that will be removed, even if its last bytes cannot be written."""
     with contextlib.suppress(OSError):
         file.close()
+
+
+_TEMPORARY = ".tmp-"
+_OWNED = re.compile(r"(lock-|\.tmp-)(?P<part>\d+-of-\d+)(-.*)?")
+
+
+class PartLock:
+    """The right to write part `index` of `count` of the set in a folder.
+
+    Raises, on entering:
+        DataError: a running process writes this part, or writes the set in another number of parts.
+    """
+
+    def __init__(self, directory: Path, index: int = 0, count: int = 1) -> None:
+        self.hidden = directory / HIDDEN
+        self.directory = directory
+        self.part = f"{index}-of-{count}"
+        self.count = count
+        self._descriptor: int | None = None
+
+    def __enter__(self) -> PartLock:
+        self._descriptor = _acquire(self._path(self.part))
+        if self._descriptor is None:
+            raise DataError(
+                f"{self.directory} is being written by another process (part {self.part}); wait for it to end"
+            )
+        try:
+            self._clean_up()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        if self._descriptor is not None:
+            _release(self._path(self.part), self._descriptor)
+            self._descriptor = None
+
+    def temporary(self, name: str) -> Path:
+        """The path under which this part may write a file that will be called `name`."""
+        return self.hidden / f"{_TEMPORARY}{self.part}-{name}"
+
+    def _path(self, part: str) -> Path:
+        return self.hidden / f"lock-{part}"
+
+    def _clean_up(self) -> None:
+        """Remove the files of dead writers. The names of their locks and temporary files tell their part."""
+        found = [_OWNED.fullmatch(entry.name) for entry in self.hidden.iterdir()]
+        for part in sorted({match["part"] for match in found if match}):
+            if part == self.part:
+                self._remove_temporary(part)
+                continue
+            descriptor = _acquire(self._path(part))
+            if descriptor is not None:
+                try:
+                    self._remove_temporary(part)
+                finally:
+                    _release(self._path(part), descriptor)
+            elif not part.endswith(f"-of-{self.count}"):
+                raise DataError(
+                    f"{self.directory} is being written by another process, which has part {part}; give all jobs the "
+                    f"same --num-jobs, or wait for it to end"
+                )
+
+    def _remove_temporary(self, part: str) -> None:
+        for entry in self.hidden.glob(f"{_TEMPORARY}{part}-*"):
+            entry.unlink(missing_ok=True)
+
+
+def remove_leftovers(directory: Path) -> None:
+    """Remove the files of dead writers from a complete set. Files that cannot be removed do no harm."""
+    if any(_OWNED.fullmatch(name) for name in os.listdir(directory / HIDDEN)):
+        # A running writer removes its own files; the folder may be read-only.
+        with contextlib.suppress(DataError, OSError), PartLock(directory):
+            pass
+
+
+def _acquire(path: Path) -> int | None:
+    """Lock the file. None if a running process holds the lock."""
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        except BaseException:
+            os.close(descriptor)
+            raise
+        if _is_at(descriptor, path):
+            return descriptor
+        os.close(descriptor)  # its holder removed the file after we opened it and before we locked it
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except FileNotFoundError:
+        return False
+
+
+def _release(path: Path, descriptor: int) -> None:
+    """Remove the lock's file, then let go of the lock. In this order no two processes can hold it."""
+    path.unlink(missing_ok=True)
+    os.close(descriptor)

@@ -1,4 +1,6 @@
-"""Reading a shard set: images by number, by offset, every checksum verified, decoded in bulk.
+"""Reads a shard set: finds images by number, reads them by offset, checks every checksum, and decodes them in bulk.
+
+`ShardSet` gives all images of a sample, `ShardStore` is an image store of the first ones.
 
 Shapes: N samples of V = 1 or 2 images, S pixels a side.
 """
@@ -14,17 +16,18 @@ import numpy as np
 import pyarrow as pa
 from torch import Tensor
 
-from ..data.decode import SAFE_FORMATS, decode_images, image_dimensions
-from ..data.store import Indices
+from ..data.labels import encode_labels
+from ..data.store import ImageStore, Indices
 from ..errors import DataError
-from .fast import FAST_DECODERS
-from .finish import ShardSetInfo, describe
+from ..images.decoding import SAFE_FORMATS, decode_images, image_dimensions
+from ..images.fast_decoding import FAST_DECODERS
+from .conditions import select_rows
 from .folder import LocalFolder
-from .index import SetIndex, check_complete
 from .layout import BLOCK, sample_key
-from .recipe import Recipe
+from .locator import SampleLocator, check_complete
+from .manifest import Recipe
 from .remote import RemoteFolder, is_url
-from .select import select_rows
+from .status import ShardSetInfo, set_info
 
 
 def open_shard_set(
@@ -33,40 +36,44 @@ def open_shard_set(
     """Open a complete shard set.
 
     Args:
-        path: its folder, or a URL that fsspec opens (then through a cache, see remote.py).
-        where: an SQL condition on the columns of its sidecars and side tables, such as `hardness > 2`; only samples
-            that meet it are in the set that is returned, numbered anew in the same order.
-        image_size: pixels a side that the images are brought to; their own by default.
-        mixed_size: the same, for a set whose images differ in size alone.
+        path: the set's folder, or a URL that fsspec opens (the set is then read through a cache, see remote.py).
+        where: an SQL condition on the columns of sidecars and side tables, such as `hardness > 2`. The set that is
+            returned has only the samples that meet it, numbered anew in the same order.
+        image_size: pixels a side that the images are brought to; None is their own size.
+        mixed_size: pixels a side that the images are brought to if they differ in size and `image_size` is None.
 
     Raises:
-        DataError: no set, an incomplete or damaged one, or one whose images differ in size and none is asked for.
-        UsageError: a condition that cannot be evaluated, or that no sample meets.
+        DataError: there is no set, or it is not complete or damaged, or its images differ in size and no size is given.
+        UsageError: the condition cannot be evaluated, or no sample meets it.
     """
     folder = RemoteFolder(str(path)) if is_url(path) else LocalFolder(Path(path))
     check_complete(folder)
-    index = SetIndex(folder)
-    rows = None if where is None else select_rows(index, where)
-    if image_size is None and index.content.image_size is None:
+    locator = SampleLocator(folder)
+    rows = None if where is None else select_rows(locator, where)
+    if image_size is None and locator.manifest.image_size is None:
         image_size = mixed_size
-    return ShardSet(index, rows=rows, image_size=image_size)
+    return ShardSet(locator, rows=rows, image_size=image_size)
 
 
 class ShardSet:
     """The samples of a shard set, numbered from 0. It can be pickled, and used after a fork.
 
     Attributes:
-        path: its folder or URL.
+        locator: finds the samples of the whole set.
+        selected: (len,) int64, the indices of the samples that are selected; None if all are.
+        path: the set's folder or URL.
         image_size: pixels a side of what is read.
         views_per_sample: V.
     """
 
-    def __init__(self, index: SetIndex, *, rows: np.ndarray | None = None, image_size: int | None = None) -> None:
-        self.index = index
+    def __init__(
+        self, locator: SampleLocator, *, rows: np.ndarray | None = None, image_size: int | None = None
+    ) -> None:
+        self.locator = locator
         self.selected = rows
-        self.path = index.folder.name
-        self.views_per_sample = index.content.views_per_sample
-        native = index.content.image_size
+        self.path = locator.folder.name
+        self.views_per_sample = locator.manifest.views_per_sample
+        native = locator.manifest.image_size
         size = native if image_size is None else image_size
         if size is None:
             raise DataError(f"the images of {self.path} differ in size: pass --image-size to bring them to one size")
@@ -74,39 +81,40 @@ class ShardSet:
         self._resizes = native != self.image_size
 
     def __len__(self) -> int:
-        return len(self.index) if self.selected is None else len(self.selected)
+        return len(self.locator) if self.selected is None else len(self.selected)
 
     @property
     def info(self) -> ShardSetInfo:
-        """What the set is; its numbers are those of the whole set, also where only some samples are selected."""
-        return describe(Path(self.path), self.index.content)
+        """What the set is. The numbers are those of the whole set, even if only some samples are selected."""
+        return set_info(Path(self.path), self.locator.manifest)
 
     @property
     def recipe(self) -> Recipe:
-        return self.index.content.recipe
+        """What the samples are a function of, besides their index."""
+        return self.locator.manifest.recipe
 
     @property
     def remote(self) -> bool:
-        """Whether the set lies elsewhere, so that its tars are fetched one by one."""
-        return isinstance(self.index.folder, RemoteFolder)
+        """Whether the set is elsewhere, so that its tars are fetched one by one."""
+        return isinstance(self.locator.folder, RemoteFolder)
 
     @property
     def shard_sizes(self) -> np.ndarray:
-        """(shards,) int64: how many of the samples here are in each shard."""
+        """(shards,) int64, how many of the selected samples each shard has."""
         if self.selected is None:
-            return np.diff(self.index.starts)
-        return np.bincount(self.index.locate(self.selected)[0], minlength=len(self.index.shards))
+            return np.diff(self.locator.starts)
+        return np.bincount(self.locator.locate(self.selected)[0], minlength=len(self.locator.shards))
 
     def check_cache(self, num_shards: int) -> None:
-        """Raises UsageError if the cache cannot hold any `num_shards` tars of a set that lies elsewhere at once."""
-        if isinstance(self.index.folder, RemoteFolder):
-            self.index.folder.check_cache(num_shards)
+        """Raises UsageError if the set is elsewhere and the cache cannot hold any `num_shards` of its tars at once."""
+        if isinstance(self.locator.folder, RemoteFolder):
+            self.locator.folder.check_cache(num_shards)
 
     def sample_indices(self, indices: Indices) -> np.ndarray:
         """The sample indices (N,) int64 in the whole set.
 
         Raises:
-            IndexError: an index outside [0, len).
+            IndexError: an index is outside [0, len).
         """
         numbers = np.asarray(indices, dtype=np.int64).reshape(-1)
         if len(numbers) and not (numbers.min() >= 0 and numbers.max() < len(self)):
@@ -121,8 +129,8 @@ class ShardSet:
             views: how many images of each sample, from the first on; all by default.
 
         Raises:
-            DataError: an image that is damaged, or whose tar or sidecar is, named with its key and shard.
-            IndexError: an index outside [0, len).
+            DataError: an image, its tar or its sidecar is damaged. The error names the sample's key and shard.
+            IndexError: an index is outside [0, len).
         """
         samples = self.sample_indices(indices)
         views = self.views_per_sample if views is None else views
@@ -131,68 +139,68 @@ class ShardSet:
         return images.unflatten(0, (len(samples), views))
 
     def read_encoded(self, indices: Indices) -> list[list[bytes]]:
-        """The image files of samples, V for each, checked but not decoded."""
+        """The image files of samples, V for each. Their checksums are verified, and they are not decoded."""
         files = self._read_files(self.sample_indices(indices), self.views_per_sample)
         step = self.views_per_sample
         return [[bytes(file) for file in files[i : i + step]] for i in range(0, len(files), step)]
 
     def prefetch(self, indices: Indices) -> None:
-        """Begin to fetch the shards of samples that will be read soon, if the set is elsewhere. Returns at once."""
-        shards, _ = self.index.locate(self.sample_indices(indices))
-        self.index.folder.prefetch([self.index.shards[shard] for shard in np.unique(shards)])
+        """If the set is elsewhere, begin to fetch the tars of samples that will be read soon. Returns at once."""
+        shards, _ = self.locator.locate(self.sample_indices(indices))
+        self.locator.folder.prefetch([self.locator.shards[shard] for shard in np.unique(shards)])
 
     def keys(self, indices: Indices) -> list[str]:
         """The samples' keys."""
-        if self.index.content.kind != "adopted":
+        if self.locator.manifest.kind != "adopted":
             return [sample_key(int(sample)) for sample in self.sample_indices(indices)]
         return self.table(indices, ["key"])["key"].to_pylist()
 
     def table(self, indices: Indices | None = None, columns: Sequence[str] | None = None) -> pa.Table:
-        """Rows of sidecars and side tables, in the order asked for; all rows and columns by default."""
+        """Rows of the sidecars and side tables, in the order asked for. All rows and columns by default."""
         if indices is None and self.selected is None:
-            return pa.concat_tables(self.index.tables(columns))
+            return pa.concat_tables(self.locator.tables(columns))
         samples = self.sample_indices(np.arange(len(self)) if indices is None else indices)
-        shards, rows = self.index.locate(samples)
+        shards, rows = self.locator.locate(samples)
         order = np.argsort(shards, kind="stable")
         parts = []
         for shard in np.unique(shards):
-            parts.append(self.index.rows(int(shard), columns).take(rows[order][shards[order] == shard]))
+            parts.append(self.locator.rows(int(shard), columns).take(rows[order][shards[order] == shard]))
         if not parts:
-            return self.index.rows(0, columns).slice(0, 0)
+            return self.locator.rows(0, columns).slice(0, 0)
         return pa.concat_tables(parts).take(np.argsort(order, kind="stable"))
 
     def column(self, name: str) -> np.ndarray:
-        """A column of sidecars or side tables, a value a sample."""
+        """A column of the sidecars or side tables, with a value for each sample."""
         return self.table(columns=[name])[name].to_numpy()
 
     def _read_files(self, samples: np.ndarray, views: int) -> list[memoryview]:
-        """The checked image files of samples, `views` for each."""
-        shards, rows = self.index.locate(samples)
+        """The image files of samples, `views` for each, with verified checksums."""
+        shards, rows = self.locator.locate(samples)
         files: list[memoryview] = [memoryview(b"")] * (len(samples) * views)
         order = np.lexsort((rows, shards))  # that of the disk
-        with self.index.lock:
+        with self.locator.lock:
             for part in np.split(order, np.flatnonzero(np.diff(shards[order])) + 1):
                 if not len(part):
                     continue
                 shard = int(shards[part[0]])
-                places, descriptor = self.index.places(shard), self.index.descriptor(shard)
+                places, descriptor = self.locator.places(shard), self.locator.descriptor(shard)
                 for view in range(views):
                     facts = zip(part.tolist(), *places.at(rows[part], view), strict=True)
                     for i, *place in facts:
                         file = read_checked(descriptor, *place)
                         if isinstance(file, str):
-                            raise DataError(f"{self.index.describe(int(samples[i]))} {file}")
+                            raise DataError(f"{self.locator.describe(int(samples[i]))} {file}")
                         files[i * views + view] = file
         return files
 
     def _decode(self, files: list[memoryview], samples: np.ndarray) -> Tensor:
-        """Images (N, 3, S, S) of files that belong to samples (N,)."""
+        """Decode files to images (N, 3, S, S); file i belongs to sample `samples[i]`."""
         size = self.image_size
         if self._resizes:
             return decode_images(
-                files, image_size=size, describe=lambda i: self.index.describe(int(samples[i])), formats=SAFE_FORMATS
+                files, image_size=size, describe=lambda i: self.locator.describe(int(samples[i])), formats=SAFE_FORMATS
             )
-        decode = FAST_DECODERS.get(self.index.content.image_format or "")
+        decode = FAST_DECODERS.get(self.locator.manifest.image_format or "")
         if decode is None:
             return self._decode_others(files, samples)
         images, decoded = decode(files, size)
@@ -202,28 +210,28 @@ class ShardSet:
         return images
 
     def _decode_others(self, files: list[memoryview], samples: np.ndarray) -> Tensor:
-        """Images (N, 3, S, S) of files of any kind. The first must have the set's size, and the others its own."""
+        """Decode files of any format. The first must have the set's size, and all others the first one's."""
         if files:
             self._check_dimensions(files[0], int(samples[0]))
         return decode_images(
-            files, describe=lambda i: self.index.describe(int(samples[i])), formats=SAFE_FORMATS
+            files, describe=lambda i: self.locator.describe(int(samples[i])), formats=SAFE_FORMATS
         ).reshape(len(files), 3, self.image_size, self.image_size)
 
     def _check_dimensions(self, file: memoryview, sample: int) -> None:
-        """Before it is unpacked: a small file can hold a huge image."""
+        """Check a file's size in pixels before it is decoded, since a small file can hold a huge image."""
         try:
             width, height = image_dimensions(file, SAFE_FORMATS)
         except ValueError as error:
-            raise DataError(f"cannot read {self.index.describe(sample)}: {error}") from error
+            raise DataError(f"cannot read {self.locator.describe(sample)}: {error}") from error
         if (width, height) != (self.image_size, self.image_size):
             raise DataError(
-                f"{self.index.describe(sample)} is {width} x {height} pixels, and the set's images are "
+                f"{self.locator.describe(sample)} is {width} x {height} pixels, and the set's images are "
                 f"{self.image_size} x {self.image_size}"
             )
 
 
 def read_checked(descriptor: int, offset: int, size: int, crc32: int, header_crc32: int) -> memoryview | str:
-    """An image file whose checksum is right, or what is wrong with it."""
+    """Read an image file and verify its checksums. Returns what is wrong with it if they differ."""
     try:
         data = memoryview(os.pread(descriptor, BLOCK + size, offset - BLOCK))
     except OSError as error:
@@ -236,3 +244,30 @@ def read_checked(descriptor: int, offset: int, size: int, crc32: int, header_crc
     if deflate.crc32(file) != crc32:
         return f"is damaged: its checksum is not that of its bytes (at byte {offset:,})"
     return file
+
+
+class ShardStore(ImageStore):
+    """A shard set as an image store: one image a sample, the first one of a pair."""
+
+    def __init__(self, shards: ShardSet) -> None:
+        self.shards = shards
+        self.name = shards.path
+        self.image_size = shards.image_size
+        if "label" in shards.locator.column_names():
+            words = shards.table(columns=["label"])["label"].to_pylist()
+            if None not in words:
+                self.labels, self.class_names = encode_labels(words, lambda: ())
+
+    def __len__(self) -> int:
+        return len(self.shards)
+
+    def read(self, indices: Indices) -> Tensor:
+        return self.shards.read_views(indices, views=1)[:, 0]
+
+    def keys(self, indices: Indices) -> list[str]:
+        return self.shards.keys(indices)
+
+
+def open_shard_store(path: str | Path, image_size: int | None = None, where: str | None = None) -> ShardStore:
+    """Open a shard set as an image store; see `open_shard_set`."""
+    return ShardStore(open_shard_set(path, where=where, image_size=image_size))

@@ -1,4 +1,4 @@
-"""Recording what an online run draws, beside the training.
+"""Records the samples of an online run to a shard set, in threads and processes beside the training.
 
 Shapes: N samples of a step, V = 1 or 2 images each, S pixels a side.
 """
@@ -14,16 +14,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from .encode import Encoding
-from .finish import ShardSetInfo
-from .pool import EncoderPool
-from .recipe import Recipe
-from .recording import Recording, plan_recording
+from ..images.encoding import Encoding
+from .encoder_pool import EncoderPool
+from .manifest import Recipe
+from .recorded_set import RecordedSet, plan_recorded_set
+from .set_writer import plan_set
 from .sidecar import RECORDED
-from .writer import plan_set
+from .status import ShardSetInfo
 
-_PENDING_STEPS = 32  # ours: how far training may run ahead of the recording
-_CHUNK = 64  # ours: samples that one encoder process takes at once
+_PENDING_STEPS = 32  # ours: how many steps training may be ahead of the recording
+_CHUNK = 64  # ours: how many samples an encoder process takes at once
 
 
 class ShardRecorder:
@@ -42,12 +42,12 @@ class ShardRecorder:
 
     Args:
         directory: the set's folder.
-        recipe: what the run is: its options, its generator's weights. `seed` goes into the sidecars.
-        samples_per_shard: in each shard but the last.
-        pairs: two images a sample.
-        image_format: png replays exactly; jpg and webp as in `write_shard_set`.
-        quality: of jpg and webp.
-        workers: encoder processes; 0 encodes in the thread.
+        recipe: what the run is a function of: its options and generator weights. The sidecars hold its `seed`, too.
+        samples_per_shard: samples in each shard but the last.
+        pairs: whether a sample has two images.
+        image_format: `png`, which replays exactly, `jpg` or `webp`.
+        quality: 1 to 100, see `Encoding`.
+        workers: how many encoder processes to start; 0 encodes in the thread.
 
     Raises:
         UsageError: the folder holds another recording.
@@ -65,8 +65,8 @@ class ShardRecorder:
         quality: int | None = None,
         workers: int = 1,
     ) -> None:
-        plan = plan_recording(plan_set(recipe, 1, samples_per_shard, pairs, image_format, quality))
-        self._recording = Recording(Path(directory), plan)
+        plan = plan_recorded_set(plan_set(recipe, 1, samples_per_shard, pairs, image_format, quality))
+        self._set = RecordedSet(Path(directory), plan)
         self._pool = EncoderPool(workers, Encoding(image_format, plan.recipe.values["quality"]))
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="record")
         self._pending: deque[Future[None]] = deque()
@@ -74,14 +74,14 @@ class ShardRecorder:
         self._views = plan.views_per_sample
 
     def __enter__(self) -> ShardRecorder:
-        self._recording.__enter__()
+        self._set.__enter__()
         self._pool.__enter__()
         return self
 
     def __exit__(self, *error: Any) -> None:
         self._thread.shutdown(cancel_futures=True)
         self._pool.__exit__(None, None, None)
-        self._recording.__exit__(None, None, None)
+        self._set.__exit__(None, None, None)
 
     def append(
         self,
@@ -96,14 +96,14 @@ class ShardRecorder:
         the step and the seed the latents were drawn by them.
 
         Args:
-            step: counted from 0; each is appended once, in order.
-            images: (N, V, 3, S, S) uint8, a tensor on any device or an array; not to be written to afterwards.
+            step: the step, counted from 0. Each step is appended once, in order.
+            images: (N, V, 3, S, S) uint8, a tensor on any device or an array. Do not change them afterwards.
             hardness: (N,) floats.
             pair_similarity: (N,) floats, for pairs.
-            generator: what drew them, such as a name and the number of its updates.
+            generator: what drew the samples, such as a name and its number of updates.
 
         Raises:
-            DataError: an earlier step could not be written, since the disk is full or fails.
+            DataError: an earlier step could not be written: the disk is full or fails.
         """
         while self._pending and (self._pending[0].done() or len(self._pending) >= _PENDING_STEPS):
             self._pending.popleft().result()
@@ -111,32 +111,32 @@ class ShardRecorder:
         self._pending.append(self._thread.submit(self._append, step, images, values, generator))
 
     def commit(self, steps: int) -> None:
-        """Wait until the samples of the first `steps` steps are on disk for good. Call it before the checkpoint."""
+        """Flush the samples of the first `steps` steps to disk. Call it before the checkpoint is written."""
         self._wait()
-        self._thread.submit(self._recording.commit, steps).result()
+        self._thread.submit(self._set.commit, steps).result()
 
     def rewind(self, steps: int) -> None:
-        """Drop what was recorded after the first `steps` steps. Call it once, before the first `append`.
+        """Drop all samples after the first `steps` steps. Call it once, before the first `append`.
 
         Raises:
-            DataError: less was recorded, or it is damaged.
+            DataError: fewer steps were recorded, or the recording is damaged.
         """
         self._wait()
-        self._recording.rewind(steps)
+        self._set.rewind(steps)
 
     def finish(self) -> ShardSetInfo:
-        """Complete the set; nothing can be appended afterwards."""
+        """Complete the set. Nothing can be appended afterwards."""
         self._wait()
-        return self._recording.finish()
+        return self._set.finish()
 
     def _wait(self) -> None:
         while self._pending:
             self._pending.popleft().result()
 
     def _append(self, step: int, images: Any, values: Mapping[str, Any], generator: str) -> None:
-        """Encode and write a step's samples; runs in the thread, as do the copies from the device."""
+        """Encode and write a step's samples. This runs in the thread, and so do the copies from the device."""
         if self._failed:
-            return  # a recording with a gap would be worse than one that ends early; the error is already on its way
+            return  # a step failed and its error is reported; a recording with a gap is worse than one that ends early
         self._failed = True
         self._write(step, images, values, generator)
         self._failed = False
@@ -145,19 +145,19 @@ class ShardRecorder:
         array = _as_numpy(images)
         n = len(array)
         if array.dtype != np.uint8 or array.shape != (n, self._views, 3, array.shape[-1], array.shape[-1]):
-            raise ValueError(f"samples are uint8 (N, {self._views}, 3, S, S), not {array.dtype} {array.shape}")
+            raise ValueError(f"samples must be uint8 (N, {self._views}, 3, S, S), not {array.dtype} {array.shape}")
         columns = _columns(step, n, values, generator)
-        first, bounds = self._recording.num_samples, self._bounds(n)
+        first, bounds = self._set.num_samples, self._bounds(n)
         chunks = [self._pool.submit(first + start, np.ascontiguousarray(array[start:end])) for start, end in bounds]
         for (start, end), chunk in zip(bounds, chunks, strict=True):
             part = {name: column[start:end] for name, column in columns.items()}
-            self._recording.append(chunk.result(), part, array.shape[-1])
+            self._set.append(chunk.result(), part, array.shape[-1])
 
     def _bounds(self, n: int) -> Sequence[tuple[int, int]]:
-        """n samples in pieces, none over the end of a shard."""
-        full = self._recording.plan.samples_per_shard
+        """Divide n samples into pieces, none of which crosses the end of a shard."""
+        full = self._set.plan.samples_per_shard
         assert full is not None, "recordings have shards of one size"
-        bounds, start, space = [], 0, self._recording.space
+        bounds, start, space = [], 0, self._set.space
         while start < n:
             end = min(n, start + _CHUNK, start + space)
             bounds.append((start, end))

@@ -1,8 +1,8 @@
-"""Sets elsewhere (`s3://`, `https://`, any URL that fsspec opens), through a bounded cache of whole files here.
+"""Sets elsewhere (`s3://`, `https://`, any URL that fsspec opens), read through a bounded cache of whole files.
 
-A cached file is called by the checksum that the set's index gives for it and is checked against it when it arrives, so
-sets share what they have in common, names from elsewhere never become names here, and a file in the cache is whole.
-What was used longest ago makes room for what comes.
+The name of a cached file is the checksum that the set's manifest gives for it, and the file is checked against it
+when it arrives. So sets share the files that they have in common, names from elsewhere never become names here, and
+every file in the cache is whole. Tars that were used longest ago make room for new ones.
 """
 
 from __future__ import annotations
@@ -22,30 +22,30 @@ import fsspec
 
 from ..errors import DataError, UsageError
 from .layout import HIDDEN, SIDECAR_SUFFIX
+from .manifest import MAX_MANIFEST_BYTES, ShardEntry, parse_manifest
 from .publish import disk_errors
-from .setfile import MAX_BYTES, ShardEntry, parse_set_file
 
 CACHE_VARIABLE = "SYNTHCL_CACHE_BYTES"
 """The environment variable that bounds the cache."""
 
 CACHE_BYTES = 32 << 30
-"""Bound of the cache, if that variable does not say otherwise. Ours."""
+"""The bound of the cache without that variable. Ours."""
 
 _ATTEMPTS = 3  # ours
 _BLOCK = 1 << 20
-_DOWNLOADS = 4  # ours: files that arrive at once
-_OPEN_FILES = 8  # ours: a removed file that is still open takes disk, so there are few
+_DOWNLOADS = 4  # ours: how many files are fetched at once
+_OPEN_FILES = 8  # ours: few, since a removed file still takes disk space while it is open
 
 T = TypeVar("T")
 
 
 def is_url(path: str | Path) -> bool:
-    """Whether a set lies elsewhere."""
+    """Whether the path of a set is a URL."""
     return "://" in str(path)
 
 
 def default_cache() -> Path:
-    """Where cached files are: SYNTHCL_CACHE, or `synthcl` in the user's cache folder."""
+    """The folder of cached files: SYNTHCL_CACHE, or `synthcl` in the user's cache folder."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(os.environ.get("SYNTHCL_CACHE") or Path(base) / "synthcl")
 
@@ -54,13 +54,13 @@ class RemoteFolder:
     """A set at a URL.
 
     Args:
-        url: of its folder.
-        cache: folder of cached files.
-        cache_bytes: bound of the cached tars; at least one is kept, however large.
+        url: the URL of the set's folder.
+        cache: the folder of cached files; None for `default_cache()`.
+        cache_bytes: the most bytes that cached tars take. One tar is kept however large it is.
 
     Raises:
-        UsageError: a URL that fsspec does not know.
-        DataError: no set there, or it cannot be reached.
+        UsageError: fsspec does not know such URLs.
+        DataError: there is no set, or it cannot be reached.
     """
 
     max_open_files = _OPEN_FILES
@@ -70,7 +70,8 @@ class RemoteFolder:
         self.cache = (cache or default_cache()) / "shards"
         self.cache_bytes = int(os.environ.get(CACHE_VARIABLE, CACHE_BYTES)) if cache_bytes is None else cache_bytes
         self._connect()
-        self.content = parse_set_file(self._read(f"{HIDDEN}/shardset.json", MAX_BYTES), f"{url}/{HIDDEN}/shardset.json")
+        manifest = f"{HIDDEN}/shardset.json"
+        self.manifest = parse_manifest(self._read(manifest, MAX_MANIFEST_BYTES), f"{url}/{manifest}")
         with disk_errors(self.cache):
             self.cache.mkdir(parents=True, exist_ok=True)
 
@@ -97,13 +98,13 @@ class RemoteFolder:
         return self._cached(name, shard.sidecar_size, shard.sidecar_sha256, SIDECAR_SUFFIX)
 
     def tables(self) -> dict[str, Path]:
-        """None: a side table is not in the set's index, so there is nothing to check it against."""
+        """None: the manifest does not list side tables, so there is no checksum to check them against."""
         return {}
 
     def prefetch(self, shards: Iterable[ShardEntry]) -> None:
-        """Begin to fetch tars that will be needed, beside whatever goes on."""
+        """Begin to fetch tars that will be needed, in threads. Returns at once."""
         if not self._threads:
-            # Daemons, which a process that ends does not wait for; the executors of concurrent.futures are none.
+            # Daemon threads, so that a process can end before they do. Executors of concurrent.futures are not.
             self._threads = [threading.Thread(target=self._fetch, name="fetch", daemon=True) for _ in range(_DOWNLOADS)]
             for thread in self._threads:
                 thread.start()
@@ -111,18 +112,22 @@ class RemoteFolder:
             self._wanted.put(shard)
 
     def _fetch(self) -> None:
-        """Fetch what is wanted, for as long as this process lives."""
+        """Fetch wanted tars, as long as this process lives."""
         while True:
             shard = self._wanted.get()
-            # What goes wrong comes again when the tar is read.
+            # An error comes again when the tar is read.
             with contextlib.suppress(DataError):
                 if not self._path(shard.sha256, ".tar").exists():
                     self.tar(shard)
             self._wanted.task_done()
 
     def check_cache(self, num_shards: int) -> None:
-        """Raises UsageError if the cache cannot hold any `num_shards` tars at once: each would drive out the others."""
-        needed = sum(sorted((shard.size for shard in self.content.shards), reverse=True)[:num_shards])
+        """Check that the cache can hold `num_shards` tars at once, so that they do not drive each other out.
+
+        Raises:
+            UsageError: it cannot hold the largest ones.
+        """
+        needed = sum(sorted((shard.size for shard in self.manifest.shards), reverse=True)[:num_shards])
         if needed > self.cache_bytes:
             raise UsageError(
                 f"the cache of {self.cache_bytes:,} bytes ({CACHE_VARIABLE}) cannot hold {num_shards} shards of "
@@ -137,14 +142,14 @@ class RemoteFolder:
         if _touch(path):
             return path
         with disk_errors(self.cache), open(self.cache / f".tmp-{sha256}", "ab") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)  # others who want the same file wait for it to arrive
+            fcntl.flock(file, fcntl.LOCK_EX)  # others who want the same file wait for it
             if not _touch(path):
                 if suffix == ".tar":
                     _make_room(self.cache, self.cache_bytes - size)
                 try:
                     self._try(lambda: self._download(name, size, sha256, file), name)
                 except BaseException:
-                    file.truncate(0)  # empty and not removed: others may be waiting for it
+                    file.truncate(0)  # not removed, since others may be waiting for it
                     raise
                 os.replace(file.name, path)
         return path
@@ -159,7 +164,7 @@ class RemoteFolder:
                 received += len(block)
         file.flush()
         if received != size or digest.hexdigest() != sha256:
-            raise DataError(f"{self.name}/{name} is damaged: it is not what the set's index says")
+            raise DataError(f"{self.name}/{name} is damaged: its size or checksum is not that of the set's manifest")
 
     def _read(self, name: str, limit: int) -> bytes:
         def read() -> bytes:
@@ -168,11 +173,11 @@ class RemoteFolder:
 
         data = self._try(read, name)
         if len(data) > limit:
-            raise DataError(f"{self.name}/{name} is larger than the {limit:,} bytes that are read")
+            raise DataError(f"{self.name}/{name} has more than the {limit:,} bytes that are read")
         return data
 
     def _try(self, work: Callable[[], T], name: str) -> T:
-        """Do it, again after a pause where the network fails."""
+        """Do some work; if the network fails, do it again after a pause."""
         for attempt in range(_ATTEMPTS):
             try:
                 return work()
@@ -188,7 +193,7 @@ class RemoteFolder:
 
 
 def _touch(path: Path) -> bool:
-    """Whether the file is there; if so it counts as just used."""
+    """Whether the file exists. If it does, it counts as just used."""
     try:
         os.utime(path)
     except FileNotFoundError:
@@ -197,7 +202,7 @@ def _touch(path: Path) -> bool:
 
 
 def _make_room(cache: Path, allowed: int) -> None:
-    """Remove the tars used longest ago, until the others take at most `allowed` bytes."""
+    """Remove the tars that were used longest ago, until the others take at most `allowed` bytes."""
     found = []
     for path in cache.glob("*.tar"):
         try:

@@ -1,7 +1,7 @@
-"""The samples in a tar of unknown origin: names, places and checksums, without trusting any of it.
+"""Scans a tar of unknown origin for its samples: their keys, places and checksums. It trusts nothing in the tar.
 
 A tar may hold `KEY.png` (or jpg, jpeg, webp), or `KEY.view0.png` and `KEY.view1.png`, and beside them `KEY.cls`,
-`KEY.json` and `KEY.txt`. Anything else is refused: WebDataset's own decoders would unpickle some of it.
+`KEY.json` and `KEY.txt`. Everything else is refused, since WebDataset's decoders unpickle some kinds of members.
 """
 
 from __future__ import annotations
@@ -12,22 +12,21 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..data.decode import SAFE_FORMATS, image_dimensions
 from ..data.tarindex import Member, index_tar
-from ..data.tars import IMAGE_EXTENSIONS, split_member_name
+from ..data.tars import MAX_CLASS_BYTES, TAR_IMAGE_EXTENSIONS, split_member_name
 from ..errors import DataError
+from ..images.decoding import SAFE_FORMATS, image_dimensions
 from .layout import BLOCK
-from .places import MAX_IMAGE_BYTES
+from .sidecar import MAX_IMAGE_BYTES
 
 _BESIDE = ("cls", "json", "txt")
 _VIEW = re.compile(r"view(?P<number>[01])\.(?P<format>[a-z]+)")
 _MAX_NAME = 255
-_MAX_CLASS_BYTES = 256  # ours: a class is a number or a name
 
 
 @dataclass(frozen=True)
 class ScannedImage:
-    """An image in a tar: where it is, its checksums, and what its header says."""
+    """An image in a tar: its place, its checksums, and its format and size in pixels (width, height)."""
 
     offset: int
     size: int
@@ -39,7 +38,7 @@ class ScannedImage:
 
 @dataclass(frozen=True)
 class ScannedSample:
-    """A sample in a tar: its images in the order of their views, and its class if it has one."""
+    """A sample in a tar: its images in the order of their views, and its class, or None."""
 
     key: str
     images: tuple[ScannedImage, ...]
@@ -50,8 +49,8 @@ def scan_tar(path: Path) -> list[ScannedSample]:
     """The samples of a tar, in order.
 
     Raises:
-        DataError: a tar that is damaged, cut short, compressed or no tar; members that are links, lead out of the
-            folder, or are of a kind that shard sets do not hold; images that are too large; two of one name.
+        DataError: the tar is damaged, cut short, compressed or not a tar; or a member is a link, leads out of the
+            folder, or is of a kind that shard sets do not hold; or an image is too large; or two have one name.
     """
     if path.is_symlink():
         raise DataError(f"{path} is a link; a shard set keeps everything in its own folder")
@@ -68,7 +67,7 @@ def scan_tar(path: Path) -> list[ScannedSample]:
             raise DataError(f"{path} holds two images of the key {key!r}: {member.name} comes again")
         images[key][view] = member, extension
     if not images:
-        raise DataError(f"{path} holds no images (KEY.{', KEY.'.join(IMAGE_EXTENSIONS)})")
+        raise DataError(f"{path} holds no images (KEY.{', KEY.'.join(TAR_IMAGE_EXTENSIONS)})")
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         return [_sample(data, path, key, views, labels.get(key)) for key, views in images.items()]
 
@@ -81,12 +80,12 @@ def _split(member: Member, path: Path) -> tuple[str, str]:
 
 
 def _view(extension: str, member: Member, path: Path) -> tuple[int, str]:
-    """Which view of its sample an image is, and its format."""
+    """An image's view number in its sample, and its format."""
     match = _VIEW.fullmatch(extension)
     view, kind = (int(match["number"]), match["format"]) if match else (0, extension)
-    if kind not in IMAGE_EXTENSIONS:
+    if kind not in TAR_IMAGE_EXTENSIONS:
         raise DataError(
-            f"{path} holds {member.name!r}; shard sets hold images ({', '.join(IMAGE_EXTENSIONS)}) and beside them "
+            f"{path} holds {member.name!r}; shard sets hold images ({', '.join(TAR_IMAGE_EXTENSIONS)}) and beside them "
             f"{', '.join(_BESIDE)}: repack it without the rest"
         )
     if not 0 < member.size <= MAX_IMAGE_BYTES:
@@ -112,6 +111,6 @@ def _sample(
 
 
 def _class(data: mmap.mmap, path: Path, member: Member) -> str:
-    if member.size > _MAX_CLASS_BYTES:
+    if member.size > MAX_CLASS_BYTES:
         raise DataError(f"{member.name} of {path} has {member.size:,} bytes: a class is a number or a name")
     return data[member.offset : member.offset + member.size].decode("utf-8", "replace").strip()

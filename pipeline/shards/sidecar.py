@@ -1,10 +1,13 @@
-"""A shard's sidecar: one Parquet row a sample, out of sight of WebDataset readers.
+"""The sidecar of a shard: a Parquet file with a row for each sample, where WebDataset readers do not look.
 
-Columns: `key`, `shard` (file name), `sample_index`, `seed`, and for each image `offset` and `size` in the tar, `crc32`
-of its bytes and `header_crc32` of the tar header before it; the second image of a pair has `offset_view1` and so on.
-Recordings add `step`, `hardness`, `pair_similarity`, `latent_index` and `generator`.
+Columns: `key`, `shard` (the tar's file name), `sample_index` and `seed`; for each image its place: its `offset` and
+`size` in the tar, the `crc32` of its bytes and the `header_crc32` of the tar header before it. The place of a pair's
+second image is in `offset_view1` and so on. Recordings add `step`, `hardness`, `pair_similarity`, `latent_index` and
+`generator`.
 
-The file's metadata hold the facts of the tar (`TarFacts`), so that the set's index can be made from the sidecars alone.
+The file's metadata hold the facts of the tar (`TarFacts`), so that the manifest can be made from the sidecars alone.
+
+Shapes: n samples in a shard, V images each.
 """
 
 from __future__ import annotations
@@ -22,9 +25,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..errors import DataError
-from .layout import sample_key
+from .layout import BLOCK, end_marker, sample_key
+from .manifest import Manifest, ShardEntry
 
 _METADATA = b"synthcl"
+MAX_IMAGE_BYTES = 1 << 26
+"""The largest image file that is read. Ours; 4096 x 4096 pixels take about half as much."""
+
 _PLACE = {"offset": pa.int64(), "size": pa.int64(), "crc32": pa.uint32(), "header_crc32": pa.uint32()}
 RECORDED = {
     "step": pa.int64(),
@@ -33,18 +40,18 @@ RECORDED = {
     "latent_index": pa.int64(),
     "generator": pa.string(),
 }
-"""What a recording has besides."""
+"""The columns that recordings add, with their types."""
 
 
 @dataclass(frozen=True)
 class TarFacts:
-    """What a sidecar says of its tar.
+    """What a sidecar says about its tar.
 
     Attributes:
-        shard: file name of the tar.
-        recipe_hash: of the set.
-        size: bytes of the tar.
-        sha256: of the tar.
+        shard: the tar's file name.
+        recipe_hash: the hash of the set's recipe.
+        size: the tar's bytes.
+        sha256: the tar's checksum.
         image_size: pixels a side.
         views_per_sample: images a sample.
     """
@@ -58,12 +65,12 @@ class TarFacts:
 
 
 def place_columns(view: int) -> dict[str, str]:
-    """The names of the columns that place image `view` of a sample: `offset` -> `offset` or `offset_view1`."""
+    """The names of the columns with the place of image `view`: `offset` -> `offset` or `offset_view1`, and so on."""
     return {name: name if view == 0 else f"{name}_view{view}" for name in _PLACE}
 
 
 def place_schema(views_per_sample: int) -> dict[str, pa.DataType]:
-    """The columns that place the images, with their types."""
+    """The columns with the places of a sample's images, and their types."""
     return {column: _PLACE[name] for view in range(views_per_sample) for name, column in place_columns(view).items()}
 
 
@@ -74,12 +81,12 @@ def build_table(
     places: Mapping[str, np.ndarray],
     extra: Mapping[str, pa.Array] | None = None,
 ) -> pa.Table:
-    """The rows of a shard.
+    """Build the rows of a sidecar.
 
     Args:
-        shard: file name of the tar.
-        first_index: of its first sample.
-        seed: of all its samples.
+        shard: the tar's file name.
+        first_index: the index of its first sample.
+        seed: the seed of all its samples.
         places: `offset`, `size`, `crc32` and `header_crc32`, each (n, V).
         extra: more columns.
     """
@@ -97,8 +104,8 @@ def build_table(
 
 
 def write_table(table: pa.Table, metadata: Mapping[str, Any]) -> bytes:
-    """A table as the bytes of a Parquet file; the same rows give the same bytes."""
-    columns = {name: table[name].combine_chunks() for name in table.column_names}  # also rids fields of notes
+    """The bytes of a Parquet file with a table. The same rows give the same bytes."""
+    columns = {name: table[name].combine_chunks() for name in table.column_names}  # this also drops metadata of fields
     table = pa.table(columns, metadata={_METADATA: json.dumps(dict(metadata), sort_keys=True).encode()})
     delta = {"key": "DELTA_BYTE_ARRAY", "sample_index": "DELTA_BINARY_PACKED"}
     delta |= {name: "DELTA_BINARY_PACKED" for name in table.column_names if name.startswith(("offset", "size"))}
@@ -110,23 +117,23 @@ def write_table(table: pa.Table, metadata: Mapping[str, Any]) -> bytes:
 
 
 def write_sidecar(table: pa.Table, facts: TarFacts) -> bytes:
-    """The bytes of a shard's sidecar."""
+    """The bytes of a sidecar."""
     return write_table(table, asdict(facts))
 
 
 def read_table(
     path: Path, columns: Sequence[str] | None = None, *, num_rows: int | None = None, sha256: str | None = None
 ) -> pa.Table:
-    """A sidecar or side table.
+    """Read a sidecar or a side table.
 
     Args:
         path: the file.
-        columns: those to read; None for all.
-        num_rows: how many rows there must be.
-        sha256: what the file's checksum must be.
+        columns: the columns to read; None for all.
+        num_rows: how many rows the file must have.
+        sha256: the checksum that the file must have.
 
     Raises:
-        DataError: it is missing, damaged or not what the set's index says.
+        DataError: the file is missing or damaged, or it is not what the arguments say.
     """
     file = _open(path, sha256)
     try:
@@ -144,14 +151,14 @@ def read_table(
 
 
 def read_schema(path: Path, *, sha256: str | None = None) -> pa.Schema:
-    """The columns of a sidecar or side table; see `read_table`."""
+    """Read the columns' names and types of a sidecar or a side table; see `read_table`."""
     return _open(path, sha256).schema_arrow
 
 
 def _open(path: Path, sha256: str | None) -> pq.ParquetFile:
     data = read_bytes(path)
     if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
-        raise DataError(f"{path} is damaged: its checksum is not the one in the set's index")
+        raise DataError(f"{path} is damaged: its checksum is not the one in the set's manifest")
     try:
         return pq.ParquetFile(io.BytesIO(data))
     except (pa.ArrowException, OSError) as error:
@@ -159,16 +166,16 @@ def _open(path: Path, sha256: str | None) -> pq.ParquetFile:
 
 
 def read_metadata(path: Path) -> tuple[dict[str, Any], int]:
-    """What `write_table` was given as metadata, and the number of rows.
+    """Read the metadata that `write_table` wrote, and the number of rows.
 
     Raises:
-        DataError: it is missing or damaged.
+        DataError: the file is missing or damaged.
     """
     return parse_metadata(read_bytes(path), str(path))
 
 
 def parse_metadata(data: bytes, name: str) -> tuple[dict[str, Any], int]:
-    """`read_metadata` of a file's bytes."""
+    """`read_metadata` for a file's bytes. `name` is what errors call the file."""
     try:
         file = pq.ParquetFile(io.BytesIO(data))
         return json.loads((file.schema_arrow.metadata or {})[_METADATA]), file.metadata.num_rows
@@ -177,28 +184,28 @@ def parse_metadata(data: bytes, name: str) -> tuple[dict[str, Any], int]:
 
 
 def read_facts(path: Path) -> tuple[TarFacts, int]:
-    """What a sidecar says of its tar, and the number of samples.
+    """Read what a sidecar says about its tar, and the number of samples.
 
     Raises:
-        DataError: it is missing or damaged.
+        DataError: the sidecar is missing or damaged.
     """
     return parse_facts(read_bytes(path), str(path))
 
 
 def parse_facts(data: bytes, name: str) -> tuple[TarFacts, int]:
-    """`read_facts` of a sidecar's bytes."""
+    """`read_facts` for a sidecar's bytes. `name` is what errors call the sidecar."""
     metadata, rows = parse_metadata(data, name)
     try:
         return TarFacts(**metadata), rows
     except TypeError as error:
-        raise DataError(f"{name} is no sidecar of a shard: {error}") from None
+        raise DataError(f"{name} is not the sidecar of a shard: {error}") from None
 
 
 def read_bytes(path: Path) -> bytes:
-    """A file of the set, which must be a plain file in its place.
+    """Read a file of a set, which must not be a link.
 
     Raises:
-        DataError: it is missing, a link, or unreadable.
+        DataError: the file is missing, a link, or unreadable.
     """
     if path.is_symlink():
         raise DataError(f"{path} is a link; a shard set keeps everything in its own folder")
@@ -206,3 +213,68 @@ def read_bytes(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}") from None
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the images of a shard lie, in 24 bytes an image.
+
+    Attributes:
+        offsets: (n, V) int64, where each image's bytes begin in the tar.
+        sizes: (n, V) int64, how many bytes it has.
+        crc32: (n, V) uint32, the checksum of those bytes.
+        header_crc32: (n, V) uint32, the checksum of the tar header before them.
+    """
+
+    offsets: np.ndarray
+    sizes: np.ndarray
+    crc32: np.ndarray
+    header_crc32: np.ndarray
+
+    def at(self, rows: np.ndarray, view: int) -> tuple[list[int], list[int], list[int], list[int]]:
+        """The offset, size, checksum and header checksum of image `view` of each of some rows."""
+        columns = (self.offsets, self.sizes, self.crc32, self.header_crc32)
+        return tuple(column[rows, view].tolist() for column in columns)
+
+
+def read_places(path: Path, shard: ShardEntry, manifest: Manifest) -> Places:
+    """Read the places in a sidecar. Every number is checked, since the sidecar may be a stranger's.
+
+    Raises:
+        DataError: the sidecar is missing or damaged, or its places lie outside the tar, overlap, or leave gaps.
+    """
+    views = manifest.views_per_sample
+    table = read_table(path, list(place_schema(views)), num_rows=shard.num_samples, sha256=shard.sidecar_sha256)
+    columns = {}
+    for name, kind in place_schema(1).items():
+        parts = [table[place_columns(view)[name]] for view in range(views)]
+        if any(part.type != kind or part.null_count for part in parts):
+            raise DataError(f"{path} is not sound: column {name!r} does not hold whole numbers of type {kind}")
+        columns[name] = np.stack([part.to_numpy() for part in parts], axis=1)
+    places = Places(columns["offset"], columns["size"], columns["crc32"], columns["header_crc32"])
+    _check_bounds(path, places, shard)
+    if manifest.kind != "adopted":
+        _check_contiguous(path, places, shard)
+    return places
+
+
+def _check_bounds(path: Path, places: Places, shard: ShardEntry) -> None:
+    starts, sizes = places.offsets.reshape(-1), places.sizes.reshape(-1)
+    if not len(starts):
+        return
+    if sizes.min() < 1 or sizes.max() > MAX_IMAGE_BYTES:
+        raise DataError(f"{path} is not sound: it tells of images of {sizes.min():,} to {sizes.max():,} bytes")
+    if starts.min() < BLOCK or starts.max() > shard.size or (starts + sizes).max() > shard.size:
+        raise DataError(f"{path} is not sound: it points outside {shard.name}, which has {shard.size:,} bytes")
+    if (starts[1:] < starts[:-1] + sizes[:-1] + BLOCK).any():
+        raise DataError(f"{path} is not sound: images overlap, or are not in the order of the tar")
+
+
+def _check_contiguous(path: Path, places: Places, shard: ShardEntry) -> None:
+    """Check that a tar of our own holds the images without gaps, so that nothing else can hide between them."""
+    sizes = places.sizes.reshape(-1)
+    ends = np.cumsum(BLOCK + sizes + (-sizes) % BLOCK)
+    starts = np.concatenate(([0], ends[:-1])) + BLOCK
+    length = int(ends[-1]) if len(ends) else 0
+    if (places.offsets.reshape(-1) != starts).any() or shard.size != length + len(end_marker(length)):
+        raise DataError(f"{path} is not sound: it leaves gaps in {shard.name}")

@@ -1,4 +1,4 @@
-"""`shards verify`: every checksum, every count, every key of a set."""
+"""Verifies a set (`shards verify`): every checksum, every count and every key."""
 
 from __future__ import annotations
 
@@ -10,25 +10,24 @@ from typing import Any
 
 import numpy as np
 
-from ..data.decode import SAFE_FORMATS, decode_images
 from ..errors import DataError
-from .finish import index_entry
+from ..images.decoding import SAFE_FORMATS, decode_images
 from .folder import open_plain
 from .layout import HIDDEN, sample_key, sidecar_path
-from .places import Places, read_places
+from .manifest import Manifest, ShardEntry, read_manifest
 from .publish import file_sha256
 from .reader import read_checked
 from .scan import scan_tar
-from .setfile import SetFile, ShardEntry, read_set_file
-from .sidecar import read_table
+from .sidecar import Places, read_places, read_table
+from .status import published_shards
 
 _MOST_ERRORS = 100
-"""Of one shard that are listed. Ours: a shard can be damaged in ten thousand places at once."""
+"""How many errors of one shard are listed. Ours: a shard can be damaged in ten thousand places."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Something wrong: in which shard, with which sample (either may be None), and what."""
+    """An error that was found: the shard, the sample's key (either may be None), and what is wrong."""
 
     shard: str | None
     key: str | None
@@ -40,8 +39,8 @@ class Verification:
     """What `verify_shard_set` found.
 
     Attributes:
-        num_samples: samples that are sound.
-        errors: what is not.
+        num_samples: how many samples are sound.
+        errors: what is wrong.
     """
 
     num_samples: int = 0
@@ -49,32 +48,33 @@ class Verification:
 
     @property
     def ok(self) -> bool:
+        """Whether nothing is wrong."""
         return not self.errors
 
     def to_dict(self) -> dict[str, Any]:
-        """As `--json` prints it."""
+        """The result as `--json` prints it."""
         return {"ok": self.ok, "num_samples": self.num_samples, "errors": [asdict(error) for error in self.errors]}
 
 
 def verify_shard_set(
     directory: str | Path, *, decode: bool = False, progress: Callable[[int, int], None] | None = None
 ) -> Verification:
-    """Check a whole set: index, sidecars, tars, and each image in them.
+    """Check a whole set: its manifest, its sidecars, its tars, and each image in them.
 
     Args:
         directory: the set's folder.
-        decode: decode every image too.
-        progress: called with the shards done and their number.
+        decode: whether to decode every image, too.
+        progress: is called with how many shards are done, and how many there are.
     """
     directory = Path(directory)
     report = Verification()
     try:
-        content = read_set_file(directory)
-        shards = list(content.shards) or _published(directory)
+        manifest = read_manifest(directory)
+        shards = list(manifest.shards) or published_shards(directory)
     except DataError as error:
         report.errors.append(Problem(None, None, str(error)))
         return report
-    if not content.complete:
+    if not manifest.complete:
         text = (
             f"{directory} is not complete: {len(shards)} shards of it are there; run the command that writes it again"
         )
@@ -83,7 +83,7 @@ def verify_shard_set(
     first = 0
     hashes: list[np.ndarray] = []
     for number, shard in enumerate(shards):
-        problems = list(_verify_shard(directory, shard, content, first, hashes, decode))
+        problems = list(_verify_shard(directory, shard, manifest, first, hashes, decode))
         damaged = {problem.key for problem in problems}
         report.num_samples += 0 if None in damaged else shard.num_samples - len(damaged)
         report.errors += problems[:_MOST_ERRORS]
@@ -97,73 +97,68 @@ def verify_shard_set(
     return report
 
 
-def _published(directory: Path) -> list[ShardEntry]:
-    """The shards of a set that is not complete, by their sidecars."""
-    return [index_entry(path)[0] for path in sorted((directory / HIDDEN).glob("[0-9]*.parquet"))]
-
-
 def _strays(directory: Path, shards: list[ShardEntry]) -> Iterator[Problem]:
-    """Files that belong to no shard."""
+    """Tars and sidecars that belong to no shard of the set."""
     known = {shard.name for shard in shards}
     sidecars = {sidecar_path(directory, name).name for name in known}
     for name in sorted(os.listdir(directory)):
         if name.endswith(".tar") and name not in known:
-            yield Problem(name, None, f"{directory / name} is not in the set's index")
+            yield Problem(name, None, f"{directory / name} is not in the set's manifest")
     for name in sorted(os.listdir(directory / HIDDEN)):
         if name.endswith(".parquet") and name not in sidecars and name != "recording.parquet":
-            yield Problem(None, None, f"{directory / HIDDEN / name} belongs to no shard of the set's index")
+            yield Problem(None, None, f"{directory / HIDDEN / name} belongs to no shard of the set's manifest")
 
 
 def _verify_shard(
-    directory: Path, shard: ShardEntry, content: SetFile, first: int, hashes: list[np.ndarray], decode: bool
+    directory: Path, shard: ShardEntry, manifest: Manifest, first: int, hashes: list[np.ndarray], decode: bool
 ) -> Iterator[Problem]:
     tar, sidecar = directory / shard.name, sidecar_path(directory, shard.name)
     try:
-        places = read_places(sidecar, shard, content)
-        keys = _read_keys(sidecar, shard, content, first)
+        places = read_places(sidecar, shard, manifest)
+        keys = _read_keys(sidecar, shard, manifest, first)
         hashes.append(np.fromiter(map(hash, keys), dtype=np.int64, count=len(keys)))
     except DataError as error:
         yield Problem(shard.name, None, str(error))
         yield from _verify_tar(tar, shard, None)
         return
     damaged = False
-    for problem in _verify_images(tar, shard, content, places, keys, decode):
+    for problem in _verify_images(tar, shard, manifest, places, keys, decode):
         damaged = True
         yield problem
     for problem in _verify_tar(tar, shard, None if damaged else keys):
-        # Where images are damaged the tar's checksum says no more than they do.
+        # If images are damaged, the tar's checksum tells nothing more.
         if not damaged:
             yield problem
 
 
-def _read_keys(sidecar: Path, shard: ShardEntry, content: SetFile, first: int) -> list[str]:
-    """The keys in a sidecar, in which every row must say where it belongs."""
+def _read_keys(sidecar: Path, shard: ShardEntry, manifest: Manifest, first: int) -> list[str]:
+    """Read the keys in a sidecar, and check that its rows are those of the shard's samples."""
     table = read_table(sidecar, ["key", "shard", "sample_index"], num_rows=shard.num_samples)
     if table["sample_index"].to_pylist() != list(range(first, first + len(table))):
         raise DataError(f"{sidecar} is not sound: its samples are not numbered from {first:,} on")
     if set(table["shard"].to_pylist()) - {shard.name}:
         raise DataError(f"{sidecar} is not sound: its rows belong to another shard")
     keys = table["key"].to_pylist()
-    if content.kind != "adopted" and keys != [sample_key(first + i) for i in range(len(keys))]:
+    if manifest.kind != "adopted" and keys != [sample_key(first + i) for i in range(len(keys))]:
         raise DataError(f"{sidecar} is not sound: its keys are not those of its samples")
     return keys
 
 
 def _verify_images(
-    tar: Path, shard: ShardEntry, content: SetFile, places: Places, keys: list[str], decode: bool
+    tar: Path, shard: ShardEntry, manifest: Manifest, places: Places, keys: list[str], decode: bool
 ) -> Iterator[Problem]:
-    """Each image against the checksums in the sidecar; a sample with several that are damaged is named once."""
+    """Check each image against the checksums in the sidecar. A sample with several damaged images is named once."""
     try:
         descriptor = open_plain(tar)
     except DataError as error:
         yield Problem(shard.name, None, str(error))
         return
     try:
-        everything = [places.at(np.arange(len(keys)), view) for view in range(content.views_per_sample)]
+        everything = [places.at(np.arange(len(keys)), view) for view in range(manifest.views_per_sample)]
         for row, key in enumerate(keys):
             for columns in everything:
                 file = read_checked(descriptor, *(column[row] for column in columns))
-                wrong = f"sample {key!r} {file}" if isinstance(file, str) else _decoding_error(file, content, decode)
+                wrong = f"sample {key!r} {file}" if isinstance(file, str) else _decoding_error(file, manifest, decode)
                 if wrong is not None:
                     yield Problem(shard.name, key, wrong)
                     break
@@ -171,21 +166,21 @@ def _verify_images(
         os.close(descriptor)
 
 
-def _decoding_error(file: memoryview, content: SetFile, decode: bool) -> str | None:
+def _decoding_error(file: memoryview, manifest: Manifest, decode: bool) -> str | None:
     if not decode:
         return None
     try:
         images = decode_images([file], formats=SAFE_FORMATS)
     except DataError as error:
         return str(error)
-    size = content.image_size
+    size = manifest.image_size
     if size is not None and tuple(images.shape[2:]) != (size, size):
         return f"it is {images.shape[3]} x {images.shape[2]} pixels, and the set's images are {size} x {size}"
     return None
 
 
 def _verify_tar(tar: Path, shard: ShardEntry, keys: list[str] | None) -> Iterator[Problem]:
-    """The tar as others read it: from header to header, with the keys of the sidecar and no other members."""
+    """Check a tar as other readers read it: from header to header it must hold the sidecar's keys and nothing else."""
     try:
         if not tar.is_file() or tar.stat().st_size != shard.size:
             found = f"has {tar.stat().st_size:,} bytes instead of {shard.size:,}" if tar.is_file() else "is missing"
@@ -199,4 +194,4 @@ def _verify_tar(tar: Path, shard: ShardEntry, keys: list[str] | None) -> Iterato
     if keys is not None and [sample.key for sample in samples] != keys:
         yield Problem(shard.name, None, f"the keys in {tar} are not those in its sidecar")
     if file_sha256(tar) != shard.sha256:
-        yield Problem(shard.name, None, f"{tar} is damaged: its checksum is not the one in the set's index")
+        yield Problem(shard.name, None, f"{tar} is damaged: its checksum is not the one in the set's manifest")

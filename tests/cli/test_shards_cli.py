@@ -13,7 +13,7 @@ from PIL import Image
 
 from synthcl.cli.shards import shards
 from synthcl.pipeline.shards import ShardRecorder, write_shard_set
-from synthcl.pipeline.shards.locks import PartLock
+from synthcl.pipeline.shards.publish import PartLock
 
 
 @pytest.fixture

@@ -1,37 +1,11 @@
-"""Images and containers of images, made on the spot."""
+"""Containers of images, made on the spot."""
 
 import io
 import tarfile
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from PIL import Image
-
-
-@pytest.fixture
-def picture():
-    """(seed, width, height, mode) to a smooth random picture, as JPEG likes them."""
-
-    def make(seed=0, width=16, height=None, mode="RGB"):
-        coarse = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), dtype=np.uint8)
-        image = Image.fromarray(coarse).resize((width, height or width), Image.Resampling.BICUBIC)
-        return image.convert(mode)
-
-    return make
-
-
-@pytest.fixture
-def encode():
-    """A picture to its file's bytes."""
-
-    def make(image, kind="PNG", **options):
-        file = io.BytesIO()
-        image.save(file, kind, **options)
-        return file.getvalue()
-
-    return make
 
 
 @pytest.fixture

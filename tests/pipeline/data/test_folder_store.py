@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from synthcl.pipeline.data import open_images, splits_of
-from synthcl.pipeline.data.decode import decode_images
 from synthcl.pipeline.errors import DataError, UsageError
+from synthcl.pipeline.images.decoding import decode_images
 
 
 @pytest.fixture

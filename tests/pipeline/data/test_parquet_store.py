@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from synthcl.pipeline.data import open_images, parquet
-from synthcl.pipeline.data.decode import decode_images
 from synthcl.pipeline.errors import DataError
+from synthcl.pipeline.images.decoding import decode_images
 
 
 @pytest.fixture

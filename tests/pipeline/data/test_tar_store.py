@@ -9,10 +9,10 @@ import torch
 import webdataset
 
 from synthcl.pipeline.data import open_images
-from synthcl.pipeline.data.decode import decode_images
 from synthcl.pipeline.data.tarindex import BLOCK, index_tar
 from synthcl.pipeline.data.tars import split_member_name
 from synthcl.pipeline.errors import DataError, UsageError
+from synthcl.pipeline.images.decoding import decode_images
 
 
 @pytest.fixture

@@ -9,14 +9,14 @@ import torch
 from torch.utils.data import DataLoader
 
 from synthcl.pipeline.data import GlobalOrder, cached, open_images
+from synthcl.pipeline.data.window_order import WindowOrder
 from synthcl.pipeline.errors import UsageError
 from synthcl.pipeline.randomness import Key
 from synthcl.pipeline.regimes.assembly import RealImages, ViewMaker
 from synthcl.pipeline.regimes.base import Share
 from synthcl.pipeline.regimes.offline import OfflineRegime, ShardImages, sample_order
 from synthcl.pipeline.shards import open_shard_set, remote, write_shard_set
-from synthcl.pipeline.shards.handout import TorchShards
-from synthcl.pipeline.shards.order import WindowOrder
+from synthcl.pipeline.shards.interop import TorchShards
 from synthcl.pipeline.views import Augmentation
 
 CPU = torch.device("cpu")
@@ -136,15 +136,15 @@ def test_shards_come_before_they_are_read_and_none_is_fetched_for_nothing(
     monkeypatch.setattr(remote.RemoteFolder, "_download", lambda *a: (fetched.append(a[1]), real(*a))[1])
     offline = regime([f"file://{sets}/a"])
     (each,) = offline.images.sets
-    order, folder = offline.order, each.index.folder
+    order, folder = offline.order, each.locator.folder
     offline.samples(0)
     folder._wanted.join()
-    foreseen = each.index.locate(np.concatenate([order.first_samples(0), order.first_samples(1)]))[0]
+    foreseen = each.locator.locate(np.concatenate([order.first_samples(0), order.first_samples(1)]))[0]
     assert sorted(n for n in fetched if n.endswith(".tar")) == sorted(f"{n:06d}.tar" for n in foreseen)
     last = regime([f"file://{sets}/a"])
     fetched.clear()
     last.samples(STEPS - 1)
-    last.images.sets[0].index.folder._wanted.join()
+    last.images.sets[0].locator.folder._wanted.join()
     assert last._fetched == last.order.window(STEPS - 1)  # what comes after the training is left where it is
 
 

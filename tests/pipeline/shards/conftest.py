@@ -1,8 +1,7 @@
-"""A light `render` and small sets, so that no test here needs a generator."""
+"""Damage, kills, and what the commands say to them."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import signal
@@ -10,56 +9,12 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from synthcl.cli import main
-from synthcl.pipeline.shards import write_shard_set
 
-SIZE = 16
-
-
-def _render(indices: np.ndarray, views: int = 1, size: int = SIZE) -> np.ndarray:
-    i = np.asarray(indices)[:, None, None, None, None]
-    v, c, y, x = np.ogrid[0:views, 0:3, 0:size, 0:size]
-    return ((i * 7 + v * 101 + c * 31 + y * 3 + x * (5 + i % 4)) ^ (i * 13)).astype(np.uint8)
-
-
-@pytest.fixture(scope="session")
-def render() -> Callable[..., np.ndarray]:
-    """Images (N, V, 3, S, S) of samples by their index."""
-    return _render
-
-
-@pytest.fixture
-def make_set(tmp_path: Path) -> Callable[..., Path]:
-    """Writes a set of small images in one go: `make_set("name", num_samples=50, samples_per_shard=20, ...)`."""
-
-    def make(name: str = "set", num_samples: int = 50, samples_per_shard: int = 20, **options: object) -> Path:
-        views = 2 if options.get("pairs") else 1
-        write_shard_set(
-            tmp_path / name,
-            {"seed": 3, "weights": "abc"},
-            num_samples,
-            samples_per_shard,
-            lambda indices: _render(indices, views),
-            **{"workers": 0, **options},
-        )
-        return tmp_path / name
-
-    return make
-
-
-@pytest.fixture(scope="session")
-def digest() -> Callable[[Path], dict[str, str]]:
-    """Every file below a folder, by its SHA-256."""
-
-    def of(folder: Path) -> dict[str, str]:
-        files = sorted(path for path in folder.rglob("*") if not path.is_dir())
-        return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-
-    return of
+SIZE = 16  # of the images of `make_set`
 
 
 @pytest.fixture(scope="session")
@@ -115,25 +70,6 @@ def killed_at() -> Callable[[int, Callable[[], object]], bool]:
     thread that is.
     """
     return _killed_at
-
-
-@pytest.fixture
-def peak_memory() -> Callable[[], int]:
-    """Tells by how many bytes the peak of this process's memory has grown since the test began.
-
-    Not by tracemalloc: in Python 3.11 its stop() can crash a process that has native threads.
-    """
-    reset = Path("/proc/self/clear_refs")
-    if not reset.exists():
-        pytest.skip("this system does not tell a process's peak memory")
-
-    def resident(name: str) -> int:
-        lines = Path("/proc/self/status").read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith(name + ":")) * 1024
-
-    reset.write_text("5")  # forget the peak so far
-    before = resident("VmRSS")
-    return lambda: resident("VmHWM") - before
 
 
 @pytest.fixture

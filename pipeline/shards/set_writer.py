@@ -1,0 +1,257 @@
+"""Writes a shard set, or those of its shards that are missing, while other processes may write the others.
+
+Encoding, writing and checking run beside generation. Shard s belongs to process s modulo the number of processes, so
+that processes need not talk to each other. A shard is rendered in batches from its first sample on, so that its bytes
+depend on the recipe alone, and not on which process wrote it or in how many runs.
+
+Shapes: N samples of V = 1 or 2 images, (N, V, 3, S, S) uint8.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from ..errors import DataError, UsageError
+from ..images.encoding import Encoding
+from .encoder_pool import EncoderPool, default_workers
+from .layout import HIDDEN, manifest_path, num_shards, shard_name, shard_samples, sidecar_path
+from .manifest import Manifest, Recipe, read_manifest
+from .publish import PartLock, disk_errors, remove_leftovers
+from .shard_writer import ShardJob, ShardWriter
+from .status import ShardSetInfo, check_files, complete_set, is_published, set_info
+
+BATCH_SIZE = 256
+"""How many samples `render` is asked for at once. Ours."""
+
+Render: TypeAlias = Callable[[np.ndarray], Any]
+"""Takes indices of samples, (N,) int64, and returns their images, (N, V, 3, S, S) uint8: an array, or a tensor on any
+device."""
+
+Report: TypeAlias = Callable[[int, int], None]
+"""Is called with how many samples this process has written so far, and how many it has to write in all."""
+
+
+def write_shard_set(
+    directory: str | Path,
+    recipe: Recipe | Mapping[str, Any],
+    num_samples: int,
+    samples_per_shard: int,
+    render: Render,
+    *,
+    pairs: bool = False,
+    image_format: str = "png",
+    quality: int | None = None,
+    batch_size: int = BATCH_SIZE,
+    process_index: int = 0,
+    num_processes: int = 1,
+    workers: int | None = None,
+    progress: Report | None = None,
+) -> ShardSetInfo:
+    """Write those shards of this process's part of a set that are missing.
+
+    Args:
+        directory: the set's folder. It is made if it is missing.
+        recipe: what the samples are a function of. The options of the set (format, quality, pairs, samples a shard) are
+            added to it. The sidecars hold its `seed`, too.
+        num_samples: samples of the whole set. A number larger than before continues the set.
+        samples_per_shard: samples in each shard but the last.
+        render: see `Render`. Sample i must depend on i alone.
+        pairs: whether a sample has two images.
+        image_format: `png`, `jpg` or `webp`.
+        quality: 1 to 100, see `Encoding`.
+        batch_size: how many samples are rendered at once.
+        process_index: which part this process writes, in [0, num_processes). Jobs count as processes.
+        num_processes: how many processes write the set, now or later, on one machine or several that share the folder.
+        workers: how many encoder processes to start; 0 encodes in this process. None is one for each core but one.
+        progress: see `Report`.
+
+    Returns:
+        What the set is now. It is not `complete` while other processes have shards to write; the last process completes
+        it. It is `reused` if it was complete before.
+
+    Raises:
+        UsageError: an option has an impossible value, or the folder holds a set of another recipe or of more samples.
+        DataError: the folder holds something else, a shard is damaged, another process writes this part, or the disk is
+            full. Published shards stay, and the same call continues.
+    """
+    plan = plan_set(recipe, num_samples, samples_per_shard, pairs, image_format, quality)
+    if not 0 <= process_index < num_processes:
+        raise UsageError(f"process {process_index} of {num_processes} is impossible: processes are numbered from 0")
+    directory = Path(directory)
+    if found := _finished(directory, plan):
+        remove_leftovers(directory)
+        return replace(set_info(directory, found), reused=True)
+    with disk_errors(directory):
+        (directory / HIDDEN).mkdir(parents=True, exist_ok=True)
+    with PartLock(directory, process_index, num_processes) as lock:
+        with disk_errors(directory):
+            _begin(directory, plan, lock)
+        jobs = _missing(directory, plan, process_index, num_processes)
+        if jobs:
+            encoding = Encoding(image_format, plan.recipe.values["quality"])
+            with EncoderPool(default_workers() if workers is None else workers, encoding) as pool:
+                _fill(directory, plan, lock, pool, jobs, render, batch_size, progress)
+        with disk_errors(directory):
+            info = complete_set(directory, plan, lock)
+    return replace(info, written=sum(job.num_samples for job in jobs))
+
+
+def plan_set(
+    recipe: Recipe | Mapping[str, Any],
+    num_samples: int,
+    samples_per_shard: int,
+    pairs: bool,
+    image_format: str,
+    quality: int | None,
+) -> Manifest:
+    """The manifest of the set that is to be written, without shards.
+
+    Raises:
+        UsageError: an option has an impossible value.
+    """
+    if num_samples < 1:
+        raise UsageError(f"--num-samples must be at least 1, not {num_samples}")
+    if samples_per_shard < 1:
+        raise UsageError(f"--samples-per-shard must be at least 1, not {samples_per_shard}")
+    try:
+        encoding = Encoding(image_format, quality).resolved()
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    views = 2 if pairs else 1
+    values = recipe.values if isinstance(recipe, Recipe) else recipe
+    own = {"format": encoding.image_format, "quality": encoding.quality, "samples_per_shard": samples_per_shard}
+    return Manifest(
+        kind="generated",
+        recipe=Recipe({**values, **own, "views_per_sample": views}),
+        num_samples=num_samples,
+        samples_per_shard=samples_per_shard,
+        views_per_sample=views,
+        image_size=None,
+        image_format=encoding.image_format,
+        complete=False,
+        made_with=made_with(),
+    )
+
+
+def made_with() -> dict[str, str]:
+    """The versions of the libraries that write a set, for its manifest."""
+    return {name: importlib.metadata.version(name) for name in ("synthcl", "pyarrow", "pillow", "numpy")}
+
+
+def _finished(directory: Path, plan: Manifest) -> Manifest | None:
+    """The manifest of the set in the folder, if that set is the one asked for and complete. Changes nothing.
+
+    Raises:
+        UsageError: the folder holds a set of another recipe, or of more samples.
+        DataError: the folder holds something else, or files of the set are missing.
+    """
+    if directory.exists() and not directory.is_dir():
+        raise DataError(f"--out {directory} is a file; give a folder")
+    if not manifest_path(directory).exists():
+        names = [name for name in os.listdir(directory) if name != HIDDEN] if directory.exists() else []
+        if names:
+            raise DataError(
+                f"--out {directory} is not empty and holds no shard set (it has {names[0]}); give a new or empty folder"
+            )
+        return None
+    found = read_manifest(directory)
+    _check_same(directory, found, plan)
+    if not found.complete or found.num_samples != plan.num_samples:
+        return None
+    check_files(directory, found)
+    return found
+
+
+def _check_same(directory: Path, found: Manifest, plan: Manifest) -> None:
+    if lines := found.recipe.differences(plan.recipe):
+        raise UsageError(
+            f"--out {directory} holds a shard set of another recipe; give another folder, or the options it was made "
+            f"with. It differs in\n  " + "\n  ".join(lines)
+        )
+    if found.num_samples > plan.num_samples:
+        raise UsageError(
+            f"--out {directory} holds a set of {found.num_samples:,} samples of this recipe, more than the "
+            f"{plan.num_samples:,} asked for; use it with --where 'sample_index < {plan.num_samples}', or give "
+            f"--num-samples {found.num_samples}"
+        )
+
+
+def _begin(directory: Path, plan: Manifest, lock: PartLock) -> None:
+    """Write the manifest of the set that is begun or continued, so that nobody writes another set into the folder."""
+    temporary = lock.temporary("shardset.json")
+    if not manifest_path(directory).exists() and plan.publish(directory, temporary, replace=False):
+        return
+    found = read_manifest(directory)
+    _check_same(directory, found, plan)  # another process may have begun the set a moment ago
+    if found.num_samples < plan.num_samples:
+        replace(found, num_samples=plan.num_samples, complete=False, shards=()).publish(
+            directory, temporary, replace=True
+        )
+
+
+def _missing(directory: Path, plan: Manifest, process_index: int, num_processes: int) -> list[ShardJob]:
+    """The shards of this process that are not published."""
+    assert plan.samples_per_shard is not None, "sets that are written have shards of one size"
+    jobs = []
+    for number in range(process_index, num_shards(plan.num_samples, plan.samples_per_shard), num_processes):
+        samples = shard_samples(number, plan.num_samples, plan.samples_per_shard)
+        name = shard_name(number)
+        if not is_published(directory, name, plan.recipe.hash, len(samples)):
+            # A set that is continued may end in a short shard. It is written anew and begins with the same samples.
+            replaces = sidecar_path(directory, name).exists()
+            jobs.append(ShardJob(name, samples.start, len(samples), replaces))
+    return jobs
+
+
+def _fill(
+    directory: Path,
+    plan: Manifest,
+    lock: PartLock,
+    pool: EncoderPool,
+    jobs: list[ShardJob],
+    render: Render,
+    batch_size: int,
+    progress: Report | None,
+) -> None:
+    """Render, encode and publish the shards."""
+    with ShardWriter(directory, plan, lock, pool, jobs, progress) as writer:
+        for indices, images in _render_ahead(jobs, render, batch_size):
+            writer.add(int(indices[0]), _as_array(images, len(indices), plan.views_per_sample))
+
+
+def _render_ahead(jobs: list[ShardJob], render: Render, batch_size: int) -> Iterator[tuple[np.ndarray, Any]]:
+    """Rendered batches. Each is given after the next one was asked for, so that a GPU always has work."""
+    before: tuple[np.ndarray, Any] | None = None
+    for job in jobs:
+        end = job.first_index + job.num_samples
+        for start in range(job.first_index, end, batch_size):
+            indices = np.arange(start, min(start + batch_size, end))
+            now = indices, render(indices)
+            if before is not None:
+                yield before
+            before = now
+    if before is not None:
+        yield before
+
+
+def _as_array(images: Any, n: int, views: int) -> np.ndarray:
+    """The images that `render` returned, as a NumPy array.
+
+    Raises:
+        ValueError: they do not have the right shape and type.
+    """
+    if hasattr(images, "detach"):
+        images = images.detach().cpu().numpy()
+    array = np.asarray(images)
+    if array.dtype != np.uint8 or array.shape != (n, views, 3, array.shape[-1], array.shape[-1]):
+        raise ValueError(
+            f"render must give uint8 ({n}, {views}, 3, S, S) for {n} samples, not {array.dtype} {array.shape}"
+        )
+    return array

@@ -1,0 +1,182 @@
+"""Writes shards: images of samples in, published tars and sidecars out, in a thread beside the one that generates."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from .encoder_pool import EncoderPool
+from .layout import end_marker, sidecar_path
+from .manifest import Manifest
+from .publish import PartLock, TemporaryFile, disk_errors
+from .sidecar import TarFacts, build_table, write_sidecar
+from .tar_chunk import TarChunk
+
+PENDING_BYTES = 1 << 28
+"""The most bytes of images that wait to be written. Ours: enough that the generator need not wait for the disk."""
+
+
+@dataclass(frozen=True)
+class ShardJob:
+    """A shard to write.
+
+    Attributes:
+        name: the tar's file name.
+        first_index: the index of its first sample.
+        num_samples: how many samples it has.
+        replaces: whether it replaces a published shard with fewer of the same samples.
+    """
+
+    name: str
+    first_index: int
+    num_samples: int
+    replaces: bool = False
+
+
+class ShardWriter:
+    """Takes the images of some shards in order, and writes and publishes the shards.
+
+    Leaving the context waits until all shards are published. After an error, no more shards are published.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        plan: Manifest,
+        lock: PartLock,
+        pool: EncoderPool,
+        jobs: Sequence[ShardJob],
+        progress: Callable[[int, int], None] | None = None,
+    ) -> None:
+        self.directory, self.plan, self.lock, self.pool, self.jobs = directory, plan, lock, pool, jobs
+        self.progress = progress
+        self._done = 0
+        self._chunks: queue.SimpleQueue[tuple[Future[TarChunk], int] | None] = queue.SimpleQueue()
+        self._image_size: int | None = None
+        self._pending = _Budget(PENDING_BYTES)
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="shards", daemon=True)
+
+    def __enter__(self) -> ShardWriter:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        if error is not None:
+            self._chunks.put(None)
+        self._thread.join()
+        if error is None and self._error is not None:
+            raise self._error
+
+    def add(self, first_index: int, images: np.ndarray) -> None:
+        """Add the images (n, V, 3, S, S) of the next samples, all of one shard. Waits if many are pending.
+
+        Raises:
+            the error that earlier samples met, if one did.
+        """
+        if self._error is not None:
+            raise self._error
+        if self._image_size not in (None, images.shape[-1]):
+            raise ValueError(f"render gave images of {images.shape[-1]} pixels after images of {self._image_size}")
+        self._image_size = images.shape[-1]
+        self._pending.take(images.nbytes)
+        self._chunks.put((self.pool.submit(first_index, images), images.nbytes))
+
+    def _run(self) -> None:
+        try:
+            for job in self.jobs:
+                with disk_errors(self.directory):
+                    if not self._write(job):
+                        return
+        except BaseException as error:
+            self._error = error
+        finally:
+            self._pending.close()
+
+    def _write(self, job: ShardJob) -> bool:
+        """Write and publish one shard. False if its samples do not come."""
+        chunks: list[TarChunk] = []
+        starts: list[int] = []
+        with TemporaryFile(self.lock.temporary(job.name)) as tar:
+            missing = job.num_samples
+            while missing:
+                item = self._chunks.get()
+                if item is None:
+                    return False
+                chunk = item[0].result()
+                starts.append(tar.size)
+                tar.write(chunk.data)
+                chunks.append(chunk)
+                self._pending.give(item[1])
+                missing -= len(chunk.sizes)
+                self._report(len(chunk.sizes))
+            tar.write(end_marker(tar.size))
+            tar.finish()
+            sidecar = self._sidecar(job, tar, gather_places(chunks, starts))
+            publish_shard(self.directory, self.lock, job, tar, sidecar)
+        return True
+
+    def _report(self, count: int) -> None:
+        self._done += count
+        if self.progress is not None:
+            self.progress(self._done, sum(job.num_samples for job in self.jobs))
+
+    def _sidecar(self, job: ShardJob, tar: TemporaryFile, places: dict[str, np.ndarray]) -> bytes:
+        recipe = self.plan.recipe
+        seed = recipe.values.get("seed")
+        table = build_table(job.name, job.first_index, seed if isinstance(seed, int) else None, places)
+        assert self._image_size is not None, "a shard has images"
+        facts = TarFacts(job.name, recipe.hash, tar.size, tar.sha256, self._image_size, self.plan.views_per_sample)
+        return write_sidecar(table, facts)
+
+
+def publish_shard(directory: Path, lock: PartLock, job: ShardJob, tar: TemporaryFile, sidecar: bytes) -> None:
+    """Publish a finished tar, then its sidecar. The shard counts once it has a sidecar."""
+    target = sidecar_path(directory, job.name)
+    with TemporaryFile(lock.temporary(target.name)) as file:
+        file.write(sidecar)
+        file.finish()
+        tar.publish(directory / job.name, replace=job.replaces)
+        file.publish(target, replace=job.replaces)
+
+
+def gather_places(chunks: Sequence[TarChunk], starts: Sequence[int]) -> dict[str, np.ndarray]:
+    """The places of the chunks' images, (n, V) each, given where each chunk begins in the tar."""
+    return {
+        "offset": np.concatenate([chunk.offsets + start for chunk, start in zip(chunks, starts, strict=True)]),
+        "size": np.concatenate([chunk.sizes for chunk in chunks]),
+        "crc32": np.concatenate([chunk.crc32 for chunk in chunks]),
+        "header_crc32": np.concatenate([chunk.header_crc32 for chunk in chunks]),
+    }
+
+
+class _Budget:
+    """Bounds the bytes that are pending: who wants to add more waits until others are done."""
+
+    def __init__(self, size: int) -> None:
+        self._free, self._size, self._closed = size, size, False
+        self._condition = threading.Condition()
+
+    def take(self, amount: int) -> None:
+        amount = min(amount, self._size)
+        with self._condition:
+            self._condition.wait_for(lambda: self._closed or self._free >= amount)
+            self._free -= amount
+
+    def give(self, amount: int) -> None:
+        with self._condition:
+            self._free += min(amount, self._size)
+            self._condition.notify_all()
+
+    def close(self) -> None:
+        """Let everyone through, since nobody will give back any more."""
+        with self._condition:
+            self._closed = True
+            self._condition.notify_all()

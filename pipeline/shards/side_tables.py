@@ -1,0 +1,137 @@
+"""Side tables: columns that are added to a set after it was written, such as the samples' hardness for an encoder.
+
+A side table is a Parquet file with one row for each sample of the set, in the samples' order. Tars and sidecars stay as
+they are. Its columns are read like those of the sidecars; a column whose name is taken is read as TABLE_COLUMN.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from ..errors import DataError, UsageError
+from .folder import LocalFolder
+from .layout import HIDDEN, SIDECAR_SUFFIX, TABLES
+from .publish import PartLock, TemporaryFile, disk_errors
+from .sidecar import read_metadata, read_schema, read_table, write_table
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,50}")
+
+
+def table_path(directory: Path, name: str) -> Path:
+    """The path of the side table of that name.
+
+    Raises:
+        UsageError: the name cannot be part of a column's name.
+    """
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"the name of a side table has letters, digits and underscores, not {name!r}")
+    return directory / HIDDEN / TABLES / (name + SIDECAR_SUFFIX)
+
+
+def check_free(directory: str | Path, name: str, *, overwrite: bool = False) -> Path:
+    """Where a new side table of that name is to lie.
+
+    Raises:
+        UsageError: there is one of that name, which is not to be overwritten, or the name would not do.
+    """
+    path = table_path(Path(directory), name)
+    if path.exists() and not overwrite:
+        try:
+            rows = f", of {read_metadata(path)[1]:,} samples"
+        except DataError:
+            rows = ""
+        raise UsageError(
+            f"{path} is there already{rows}; give --overwrite to replace it, or the new table another name"
+        )
+    return path
+
+
+def write_side_table(
+    directory: str | Path, name: str, columns: Mapping[str, np.ndarray], *, overwrite: bool = False
+) -> Path:
+    """Add a side table to a set.
+
+    Args:
+        directory: the set's folder.
+        name: the table's name.
+        columns: arrays with a value for each sample, by their names.
+        overwrite: whether to replace a table of that name.
+
+    Returns:
+        The file that was written.
+
+    Raises:
+        UsageError: the set has a table of that name, and `overwrite` is false.
+        DataError: the set is not complete, or another process writes it.
+    """
+    directory = Path(directory)
+    manifest = LocalFolder(directory).manifest
+    path = check_free(directory, name, overwrite=overwrite)
+    for column, values in columns.items():
+        if not _NAME.fullmatch(column) or len(values) != manifest.num_samples:
+            raise ValueError(f"column {column!r} has {len(values)} values for {manifest.num_samples} samples")
+    table = pa.table({"sample_index": np.arange(manifest.num_samples), **columns})
+    with disk_errors(directory), PartLock(directory) as lock:
+        path.parent.mkdir(exist_ok=True)
+        with TemporaryFile(lock.temporary(path.name)) as file:
+            file.write(write_table(table, {"recipe_hash": manifest.recipe.hash}))
+            file.finish()
+            file.publish(path, replace=overwrite)
+    return path
+
+
+class SideTables:
+    """The columns of a set's side tables. A column is read when it is first asked for, and then kept.
+
+    Args:
+        files: the tables' files, by the tables' names.
+        taken: the columns of the sidecars.
+        recipe_hash: the hash of the set's recipe.
+        num_samples: how many samples the set has.
+
+    Raises:
+        DataError: a table is damaged. A table that was written for another state of the set keeps its columns' names,
+            and they cannot be read.
+    """
+
+    def __init__(self, files: Mapping[str, Path], taken: Sequence[str], recipe_hash: str, num_samples: int) -> None:
+        self._num_samples = num_samples
+        self._homes: dict[str, tuple[Path, str]] = {}
+        self._columns: dict[str, pa.ChunkedArray] = {}
+        self._outdated: dict[Path, str] = {}
+        for name, path in sorted(files.items()):
+            metadata, rows = read_metadata(path)
+            again = f"score the set again with --overwrite, or remove {path}"
+            if metadata.get("recipe_hash") != recipe_hash:
+                self._outdated[path] = f"{path} belongs to another set, or to this one with other images: {again}"
+            elif rows != num_samples:
+                self._outdated[path] = (
+                    f"scored when the set had {rows:,} samples, and now it has {num_samples:,}: {again}"
+                )
+            for column in read_schema(path).names:
+                if column != "sample_index":
+                    free = column not in taken and column not in self._homes
+                    self._homes[column if free else f"{name}_{column}"] = (path, column)
+
+    @property
+    def names(self) -> list[str]:
+        """The columns' names."""
+        return list(self._homes)
+
+    def column(self, name: str) -> pa.ChunkedArray:
+        """A column, with a value for each sample of the set.
+
+        Raises:
+            DataError: its table was written for another state of the set, or is damaged.
+        """
+        if name not in self._columns:
+            path, column = self._homes[name]
+            if path in self._outdated:
+                raise DataError(f"the column {name!r} cannot be used: {self._outdated[path]}")
+            self._columns[name] = read_table(path, [column], num_rows=self._num_samples)[column]
+        return self._columns[name]

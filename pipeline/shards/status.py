@@ -1,0 +1,225 @@
+"""How far a set is: which of its shards are published, the step that completes it, and summaries for people."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ..errors import DataError
+from .folder import LocalFolder
+from .layout import HIDDEN, SIDECAR_SUFFIX, manifest_path, num_shards, shard_name, shard_samples, sidecar_path
+from .manifest import Manifest, ShardEntry, read_manifest
+from .publish import PartLock
+from .sidecar import TarFacts, parse_facts, read_bytes, read_facts
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardSetInfo:
+    """What a set is and how far it is.
+
+    Attributes:
+        path: the set's folder or URL.
+        manifest: the set's manifest.
+        num_samples: samples of the whole set.
+        num_published: samples that are published.
+        size: bytes of the published tars.
+        written: samples that this call wrote.
+        reused: whether this call found the set complete.
+    """
+
+    path: Path
+    manifest: Manifest
+    num_samples: int
+    num_published: int
+    size: int
+    written: int = 0
+    reused: bool = False
+
+    @property
+    def complete(self) -> bool:
+        """Whether all samples are published."""
+        return self.manifest.complete
+
+    @property
+    def recipe_hash(self) -> str:
+        """The set's identity."""
+        return self.manifest.recipe.hash
+
+    @property
+    def num_shards(self) -> int:
+        """How many shards are published."""
+        return len(self.manifest.shards)
+
+
+def is_published(directory: Path, shard: str, recipe_hash: str, num_samples: int) -> bool:
+    """Whether a shard is published with that many samples. One with fewer is the last shard of a set that was shorter.
+
+    Raises:
+        DataError: the sidecar is damaged or belongs to another set, or the tar is missing or of another size.
+    """
+    sidecar = sidecar_path(directory, shard)
+    if not sidecar.exists():
+        return False
+    facts, rows = read_facts(sidecar)
+    if facts.recipe_hash != recipe_hash or facts.shard != shard:
+        raise DataError(f"{sidecar} belongs to another set or shard: move it and {shard} away, then run again")
+    if rows < num_samples:
+        return False
+    tar = directory / shard
+    size = tar.stat().st_size if tar.is_file() else None
+    if size != facts.size:
+        found = "is missing" if size is None else f"has {size:,} bytes instead of {facts.size:,}"
+        raise DataError(f"{tar} {found}: remove it and {sidecar}, then run again to make it anew")
+    return True
+
+
+def complete_set(directory: Path, plan: Manifest, lock: PartLock) -> ShardSetInfo:
+    """Complete the set if all its shards are published. The last writer does it; doing it twice does no harm."""
+    found = read_manifest(directory)
+    if not (found.complete and found.num_samples == plan.num_samples):
+        entries, size = _full_shards(directory, plan)
+        if sum(entry.num_samples for entry in entries) < plan.num_samples:
+            return set_info(directory, replace(found, shards=tuple(entries)))
+        found = replace(found, image_size=size, complete=True, shards=tuple(entries))
+        found.publish(directory, lock.temporary("shardset.json"), replace=True)
+    return set_info(directory, found)
+
+
+def _full_shards(directory: Path, plan: Manifest) -> tuple[list[ShardEntry], int | None]:
+    """The published shards that have all their samples, and the images' size."""
+    entries, sizes = [], set()
+    assert plan.samples_per_shard is not None, "sets that are written have shards of one size"
+    for number in range(num_shards(plan.num_samples, plan.samples_per_shard)):
+        sidecar = sidecar_path(directory, shard_name(number))
+        if not sidecar.exists():
+            continue
+        entry, facts = entry_of_sidecar(sidecar)
+        if entry.num_samples == len(shard_samples(number, plan.num_samples, plan.samples_per_shard)):
+            entries.append(entry)
+            sizes.add(facts.image_size)
+    if len(sizes) > 1:
+        raise DataError(
+            f"the shards of {directory} hold images of {sorted(sizes)} pixels; the images of a set have one size"
+        )
+    return entries, sizes.pop() if sizes else None
+
+
+def entry_of_sidecar(sidecar: Path) -> tuple[ShardEntry, TarFacts]:
+    """Make a shard's entry for the manifest from its sidecar, and read what the sidecar says about the tar."""
+    data = read_bytes(sidecar)
+    facts, rows = parse_facts(data, str(sidecar))
+    entry = ShardEntry(facts.shard, rows, facts.size, facts.sha256, len(data), hashlib.sha256(data).hexdigest())
+    return entry, facts
+
+
+def published_shards(directory: Path) -> list[ShardEntry]:
+    """The published shards of a set that synthcl writes and that is not complete, by their sidecars."""
+    return [entry_of_sidecar(path)[0] for path in sorted((directory / HIDDEN).glob(f"[0-9]*{SIDECAR_SUFFIX}"))]
+
+
+def check_files(directory: Path, found: Manifest) -> None:
+    """Check that every file of a complete set is there and has the size that the manifest says.
+
+    Raises:
+        DataError: a tar or a sidecar is missing or of another size.
+    """
+    for shard in found.shards:
+        sidecar = sidecar_path(directory, shard.name)
+        for path, size in ((directory / shard.name, shard.size), (sidecar, shard.sidecar_size)):
+            if not path.is_file() or path.stat().st_size != size:
+                raise DataError(
+                    f"{path} is missing or not of {size:,} bytes, as the set's manifest says; `synthcl shards verify "
+                    f"{directory}` lists what is damaged"
+                )
+
+
+def set_info(directory: Path, found: Manifest) -> ShardSetInfo:
+    """What a set is, by its manifest. Of a partial set, the manifest given may list the shards that are published."""
+    return ShardSetInfo(
+        path=directory,
+        manifest=found,
+        num_samples=found.num_samples,
+        num_published=sum(shard.num_samples for shard in found.shards),
+        size=sum(shard.size for shard in found.shards),
+    )
+
+
+def find_shard_sets(folder: str | Path) -> list[Path]:
+    """The sorted folders at or below `folder` that hold a set. Links are not followed.
+
+    Raises:
+        DataError: there is no such folder.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise DataError(f"there is no folder {folder}")
+    return sorted(_walk(folder))
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    for path, folders, _ in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        if manifest_path(Path(path)).is_file():
+            yield Path(path)
+            folders.clear()  # a set has no sets inside
+
+
+def summarize(directory: str | Path) -> dict[str, Any]:
+    """Summarize a set for `shards list` and `shards info`: its name, state, counts, sizes and recipe.
+
+    `state` is `complete`, `partial` or `damaged`. Of a damaged set, `error` tells the reason.
+    """
+    directory = Path(directory)
+    row: dict[str, Any] = {"path": str(directory), "name": directory.resolve().name}
+    try:
+        manifest = read_manifest(directory)
+        row |= _facts(manifest)
+        if manifest.complete:
+            LocalFolder(directory)  # it checks the files
+        else:
+            row |= _progress(directory, manifest)
+    except DataError as error:
+        row |= {"state": "damaged", "error": str(error)}
+    return row
+
+
+def _facts(manifest: Manifest) -> dict[str, Any]:
+    return {
+        "state": "complete" if manifest.complete else "partial",
+        "kind": manifest.kind,
+        "num_samples": manifest.num_samples,
+        "num_published": manifest.num_samples,
+        "num_shards": len(manifest.shards),
+        "views_per_sample": manifest.views_per_sample,
+        "image_size": manifest.image_size,
+        "image_format": manifest.image_format,
+        "bytes": sum(shard.size + shard.sidecar_size for shard in manifest.shards),
+        "recipe_hash": manifest.recipe.hash,
+        "recipe": dict(manifest.recipe.values),
+        "made_with": manifest.made_with,
+    }
+
+
+def _progress(directory: Path, manifest: Manifest) -> dict[str, Any]:
+    """How far a partial set is."""
+    entries = published_shards(directory)
+    planned = num_shards(manifest.num_samples, manifest.samples_per_shard) if manifest.samples_per_shard else 0
+    return {
+        "num_published": sum(entry.num_samples for entry in entries),
+        "num_shards": max(planned, len(entries)),
+        "bytes": sum(entry.size + entry.sidecar_size for entry in entries),
+    }
+
+
+def describe_set(directory: str | Path) -> dict[str, Any]:
+    """`summarize` for a folder that must hold a set.
+
+    Raises:
+        DataError: the folder holds no set, or its manifest is damaged.
+    """
+    read_manifest(Path(directory))
+    return summarize(directory)

@@ -1,0 +1,101 @@
+"""Adopting tars from elsewhere, and making lost sidecars again."""
+
+import io
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from synthcl.pipeline.errors import DataError
+from synthcl.pipeline.shards import ShardRecorder, open_shard_set, open_shard_store
+from synthcl.pipeline.shards.adopt import index_shards
+from synthcl.pipeline.shards.verify import verify_shard_set
+
+
+def png(color: int, size: tuple[int, int] = (8, 8), kind: str = "PNG") -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", size, (color, color, color)).save(buffer, kind)
+    return buffer.getvalue()
+
+
+def write_tar(path: Path, members: dict[str, bytes], format: int = tarfile.PAX_FORMAT, mtime: float = 0.5) -> None:
+    """A tar as others write them, with extended headers."""
+    path.parent.mkdir(exist_ok=True)
+    with tarfile.open(path, "w", format=format) as file:
+        for name, data in members.items():
+            member = tarfile.TarInfo(name)
+            member.size, member.mtime = len(data), mtime if format == tarfile.PAX_FORMAT else 0
+            file.addfile(member, io.BytesIO(data))
+
+
+def test_tars_of_others_are_adopted(tmp_path: Path) -> None:
+    path = tmp_path / "theirs"
+    for shard in range(3):
+        samples = {f"dir/img{shard}_{i}": i for i in range(4)}
+        members = {
+            f"{key}.{end}": data
+            for key, i in samples.items()
+            for end, data in [("jpg", png(40 * i, kind="JPEG")), ("cls", str(i).encode()), ("json", b"{}")]
+        }
+        write_tar(path / f"train-{shard:04d}.tar", members)
+    before = {tar.name: tar.read_bytes() for tar in path.glob("*.tar")}
+    with pytest.raises(DataError, match=r"synthcl shards index"):
+        open_shard_set(path)
+    info = index_shards(path)
+    assert info.complete and info.num_samples == 12 and info.num_shards == 3
+    assert before == {tar.name: tar.read_bytes() for tar in path.glob("*.tar")}
+    shards = open_shard_set(path, where="label = '2'")
+    assert shards.keys([0, 1, 2]) == ["dir/img0_2", "dir/img1_2", "dir/img2_2"]
+    assert shards.image_size == 8 and (shards.read_views([1]).float() - 80).abs().max() <= 2
+    assert open_shard_store(path).labels.tolist() == [0, 1, 2, 3] * 3
+    assert verify_shard_set(path, decode=True).to_dict() == {"ok": True, "num_samples": 12, "errors": []}
+
+
+def test_adopting_again_takes_new_tars_and_forgets_old_ones(tmp_path: Path) -> None:
+    write_tar(tmp_path / "s" / "a.tar", {"1.png": png(1)})
+    first = index_shards(tmp_path / "s")
+    assert index_shards(tmp_path / "s").recipe_hash == first.recipe_hash
+    write_tar(tmp_path / "s" / "b.tar", {"2.png": png(2)})
+    with pytest.raises(DataError, match=r"b\.tar is not in the set's manifest"):
+        open_shard_set(tmp_path / "s")
+    assert index_shards(tmp_path / "s").num_samples == 2
+    (tmp_path / "s" / "a.tar").unlink()
+    assert index_shards(tmp_path / "s").num_samples == 1
+    assert verify_shard_set(tmp_path / "s").ok
+
+
+def test_images_of_several_sizes_need_one(tmp_path: Path) -> None:
+    write_tar(tmp_path / "s" / "a.tar", {"1.png": png(1, (8, 8)), "2.webp": png(200, (20, 10), "WEBP")})
+    info = index_shards(tmp_path / "s")
+    assert info.manifest.image_size is None and info.manifest.image_format is None
+    with pytest.raises(DataError, match="pass --image-size"):
+        open_shard_set(tmp_path / "s")
+    images = open_shard_set(tmp_path / "s", image_size=6).read_views([0, 1])
+    assert images.shape == (2, 1, 3, 6, 6) and abs(int(images[1].float().mean()) - 200) < 3
+
+
+def test_lost_sidecars_are_made_again(make_set, digest) -> None:
+    path = make_set(pairs=True)
+    before = digest(path)
+    (path / ".synthcl" / "000001.parquet").unlink()
+    (path / ".synthcl" / "000002.parquet").write_bytes(b"damaged")
+    index_shards(path)
+    assert digest(path) == before
+
+
+def test_what_cannot_be_made_again_is_refused(make_set, tmp_path: Path, flip) -> None:
+    path = make_set()
+    (path / ".synthcl" / "000001.parquet").unlink()
+    flip(path / "000001.tar", 5000)
+    with pytest.raises(DataError, match=r"000001.tar is missing or damaged"):
+        index_shards(path)
+    with ShardRecorder(tmp_path / "r", {}, workers=0) as recorder:
+        recorder.rewind(0)
+        recorder.append(0, np.zeros((2, 1, 3, 4, 4), np.uint8), hardness=np.zeros(2))
+        recorder.finish()
+    with pytest.raises(DataError, match="is a recording"):
+        index_shards(tmp_path / "r")
+    with pytest.raises(DataError, match="has no tars"):
+        index_shards(tmp_path)

@@ -1,0 +1,78 @@
+"""Encoder processes: quick to start, and gone with their parent."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from synthcl.pipeline.errors import DataError
+from synthcl.pipeline.shards import encoder_pool, write_shard_set
+
+
+def test_an_encoder_process_that_dies_ends_the_call(tmp_path: Path, render, monkeypatch: pytest.MonkeyPatch) -> None:
+    started = []
+    real = encoder_pool._EncoderProcess
+    monkeypatch.setattr(encoder_pool, "_EncoderProcess", lambda: started.append(real()) or started[-1])
+
+    def kill(indices: np.ndarray) -> np.ndarray:
+        if indices[0] == 20:
+            for encoder in started:
+                encoder.process.kill()
+                encoder.process.wait()
+        return render(indices)
+
+    with pytest.raises(DataError, match="an encoder process ended early"):
+        write_shard_set(tmp_path / "s", {}, 100, 20, kill, workers=1)
+
+
+def test_writing_does_not_import_torch() -> None:
+    modules = "synthcl.pipeline.shards.set_writer, synthcl.pipeline.shards.encoder_pool"
+    code = f"import sys, {modules}; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+WRITER = """
+import sys
+import numpy as np
+from synthcl.pipeline.shards import write_shard_set
+
+def render(indices):
+    i = np.asarray(indices)[:, None, None, None, None]
+    _, c, y, x = np.ogrid[0:1, 0:3, 0:8, 0:8]
+    return ((i * 7 + c * 31 + y * 3 + x * 5) ^ (i * 13)).astype(np.uint8)
+
+directory, samples, parts, delay = sys.argv[1], *map(float, sys.argv[2:])
+for part in range(int(parts)):
+    write_shard_set(directory, {"seed": 0}, int(samples), 16, render, workers=0, batch_size=4,
+        process_index=part, num_processes=int(parts),
+        progress=lambda done, total: __import__("time").sleep(delay))
+"""
+
+
+def alive(pid: int) -> bool:
+    stat = Path(f"/proc/{pid}/stat")
+    try:
+        return stat.read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def test_encoder_processes_end_with_their_parent(tmp_path: Path) -> None:
+    code = WRITER.replace("workers=0", "workers=2")
+    process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "set"), "64", "1", "0.5"])
+    children: list[int] = []
+    deadline = time.monotonic() + 20
+    listing = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    while len(children) < 2 and time.monotonic() < deadline:
+        time.sleep(0.02)
+        children = [int(pid) for pid in listing.read_text().split()] if listing.exists() else []
+    process.kill()
+    process.wait()
+    if not children:
+        pytest.skip("this system does not list a process's children")
+    while any(alive(pid) for pid in children) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not any(alive(pid) for pid in children)

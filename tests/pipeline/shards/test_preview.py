@@ -1,0 +1,33 @@
+"""Previews: the samples that are shown, in their order, at their own size."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from synthcl.pipeline.errors import DataError, UsageError
+from synthcl.pipeline.images.grids import read_grid
+from synthcl.pipeline.shards.preview import preview_shards
+
+
+def test_pairs_stand_side_by_side_sorted_by_a_column(make_set, render, tmp_path: Path) -> None:
+    path, out = make_set(pairs=True), tmp_path / "grid.png"
+    result = preview_shards(path, out, num_samples=6, columns=3, sort="sample_index", where="sample_index < 40")
+    assert (result["num_samples"], result["image_size"]) == (6, 16)
+    shown = read_grid(out, 16, 12, columns=6).reshape(6, 2, 3, 16, 16)
+    assert (shown.numpy() == render(np.arange(39, 33, -1), 2)).all()
+
+
+def test_samples_are_spread_over_the_set(make_set, render, tmp_path: Path) -> None:
+    preview_shards(make_set(), tmp_path / "grid.png", num_samples=5)
+    assert (read_grid(tmp_path / "grid.png", 16, 5).numpy() == render(np.array([0, 12, 24, 36, 49]))[:, 0]).all()
+
+
+@pytest.mark.parametrize(
+    ("sort", "message"), [("nothing", "is no column of .*; it has key, shard"), ("key", "is not a column of numbers")]
+)
+def test_columns_that_cannot_be_sorted_by(make_set, tmp_path: Path, sort: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        preview_shards(make_set(), tmp_path / "grid.png", sort=sort)
+    with pytest.raises(DataError, match="there is no folder"):
+        preview_shards(make_set(), tmp_path / "nowhere" / "grid.png")
