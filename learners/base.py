@@ -123,11 +123,16 @@ class Learner(nn.Module, ABC):
             made = head(encode_in_parts(backbone, views[num_real:], groups[num_real:], self.num_parts))
         return torch.cat((real, made))
 
+    @property
+    def synthetic_weight(self) -> float | None:
+        """Lambda of `L_real + lambda L_synthetic` as it is in force; None where the loss is one mean over all views."""
+        if self.synthetic.weight is None and self.synthetic.loss == "clsp":
+            return self.clsp_weight
+        return self.synthetic.weight
+
     def reduce(self, losses: Tensor, num_real: int | None) -> Tensor:
         """The loss () of the losses of single views (N,), weighted as `synthetic` asks for."""
-        weight = self.synthetic.weight
-        if weight is None and self.synthetic.loss == "clsp":
-            weight = self.clsp_weight
+        weight = self.synthetic_weight
         if weight is None or num_real is None or num_real == len(losses):
             return losses.mean()
         return losses[:num_real].mean() + weight * losses[num_real:].mean()

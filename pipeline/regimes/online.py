@@ -181,10 +181,7 @@ class OnlineRegime(Regime):
             return None, {}
         metrics = {}
         if options.objective == "loss":
-            # The learner's loss is a mean over all N views; G's is one over latents, each the mean over its views.
-            num_views = len(batch.groups)
-            per_latent = (num_views - batch.num_real) / len(batch.images)
-            gradient = _unscaled(batch.leaf.grad, loss_scale) * (num_views / per_latent)
+            gradient = _unscaled(batch.leaf.grad, loss_scale) / _part_of_a_latent(batch, learner)
         else:
             numbers = self.real.share.total + self.share.numbers(batch.images.device)
 
@@ -266,6 +263,15 @@ def _colours(batch: OnlineBatch) -> dict[str, Tensor]:
     """How much the samples' mean colours vary, over how much those of real images do: near 0, G has one tint."""
     spreads = [images.mean(dim=(2, 3)).std(dim=0).mean() for images in (batch.samples[0].detach(), batch.real)]
     return {"colour_spread": spreads[0] / spreads[1].clamp(min=torch.finfo(spreads[1].dtype).tiny)}
+
+
+def _part_of_a_latent(batch: OnlineBatch, learner: Learner) -> float:
+    """What the mean loss over the views of one latent counts for in the learner's loss, so that G is asked for the same
+    with and without pairs, at any ratio, and whatever weight synthetic views have for the learner."""
+    weight = learner.synthetic_weight
+    if weight is None:
+        return (1 - batch.num_real / len(batch.groups)) / len(batch.images)
+    return (weight or 1.0) / len(batch.images)  # at weight 0 there is no gradient to scale
 
 
 def _unscaled(gradient: Tensor, loss_scale: float) -> Tensor:

@@ -8,6 +8,7 @@ from torch import nn
 
 from synthcl.generators import create_trainer
 from synthcl.learners import create_backbone, create_learner
+from synthcl.learners.base import SyntheticTerms
 from synthcl.pipeline.data import open_images
 from synthcl.pipeline.randomness import Key
 from synthcl.pipeline.regimes import online as online_module
@@ -209,6 +210,21 @@ def test_the_hard_gradient_means_the_same_with_pairs_and_at_any_ratio(objective,
         gradient, _ = one._hard_gradient(0, batch, output, learner, 1.0)
         sizes.append(len(gradient) * gradient.flatten(1).norm(dim=1).mean().item())
     assert 0 < sizes[0] < 2 * sizes[1] < 4 * sizes[0]
+
+
+def test_the_hard_gradient_does_not_follow_the_weight_of_synthetic_views():
+    sizes = []
+    for weight in (None, 0.5, 2.0):
+        torch.manual_seed(1)
+        options = {"hidden_dim": 16, "embedding_dim": 8, "temperature": 0.5}
+        learner = create_learner("simclr", SmoothBackbone(), synthetic=SyntheticTerms(weight=weight), **options)
+        one = regime(batch_size=16, ratio=0.25)
+        batch = one.batch(0)
+        output = learner(batch.views, batch.groups, batch.num_real)
+        output.loss.backward()
+        gradient, _ = one._hard_gradient(0, batch, output, learner, 1.0)
+        sizes.append(gradient.norm().item())
+    assert max(sizes) < 2 * min(sizes)
 
 
 def test_the_common_part_is_taken_off_and_the_gate_closes_for_hard_latents():
