@@ -71,9 +71,12 @@ def open_run(out: str | Path, command: str, config: Config, *, main_process: boo
     path = Path(out)
     if path.exists() and not path.is_dir():
         raise DataError(f"--out {path} is a file; give a folder")
-    if (path / "run.json").exists():
+    content = {name for name in os.listdir(path) if not name.startswith(".tmp-")} if path.exists() else set()
+    if content == {"run.json"}:
+        pass  # a run that was killed while it began: it has left nothing else
+    elif "run.json" in content:
         _check_same(path, command, config)
-    elif path.exists() and any(not name.startswith(".tmp-") for name in os.listdir(path)):
+    elif content:
         raise DataError(f"--out {path} is not empty and holds no run of synthcl; give a new or empty folder")
     # Every process has looked before one of them writes: a folder that is half made is neither empty nor a run.
     wait_for_all()
@@ -81,8 +84,8 @@ def open_run(out: str | Path, command: str, config: Config, *, main_process: boo
         try:
             path.mkdir(parents=True, exist_ok=True)
             remove_temporary(path)
-            write_file(path / "config.yaml", write_yaml(config.to_dict()))
             write_json(path / "run.json", {"command": command, **environment()})
+            write_file(path / "config.yaml", write_yaml(config.to_dict()))
         except OSError as error:
             raise DataError(f"cannot write to --out {path}: {error.strerror}") from None
     return RunFolder(path)

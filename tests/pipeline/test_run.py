@@ -6,10 +6,12 @@ import re
 
 import pytest
 
+from synthcl.pipeline import run as run_module
 from synthcl.pipeline.comparison.runs import read_run
 from synthcl.pipeline.configs.pretrain import PretrainConfig
 from synthcl.pipeline.configs.train import TrainConfig
 from synthcl.pipeline.errors import DataError, UsageError
+from synthcl.pipeline.files import write_file
 from synthcl.pipeline.options import differences, flag
 from synthcl.pipeline.run import MetricsLog, finished_result, open_run, read_config
 
@@ -35,6 +37,22 @@ def test_another_run_in_the_folder_is_refused_with_the_difference(tmp_path):
     with pytest.raises(UsageError, match="holds a run of `synthcl train`"):
         open_run(tmp_path, "pretrain", config(tmp_path))
     assert read_config(tmp_path)["seed"] == 0
+
+
+@pytest.mark.parametrize("killed_at", ["run.json", "config.yaml"])
+def test_a_run_that_was_killed_while_it_began_begins_again(tmp_path, monkeypatch, killed_at):
+    def killed(path, content):
+        if path.name == killed_at:
+            raise KeyboardInterrupt
+        write_file(path, content)
+
+    monkeypatch.setattr(run_module, "write_file", killed)
+    monkeypatch.setattr("synthcl.pipeline.files.write_file", killed)
+    with pytest.raises(KeyboardInterrupt):
+        open_run(tmp_path / "r", "train", config(tmp_path / "r"))
+    monkeypatch.undo()
+    open_run(tmp_path / "r", "train", config(tmp_path / "r", seed=1))
+    assert read_config(tmp_path / "r")["seed"] == 1
 
 
 MAY_CHANGE = {
