@@ -45,7 +45,8 @@ def describe(command: click.Command, context: click.Context) -> list[str]:
     lines = [f"## {context.command_path}", "", *escape(click.unstyle(command.help or "")).splitlines(), ""]
     lines += ["| option | |", "|---|---|"]
     records = (parameter.get_help_record(context) for parameter in command.get_params(context))
-    return [*lines, *(f"| `{cell(flags)}` | {cell(escape(text))} |" for flags, text in filter(None, records)), ""]
+    rows = (f"| `{flags}` | {cell(escape(text))} |" for flags, text in filter(None, records))
+    return [*lines, *rows, ""]
 
 
 def escape(text: str) -> str:
