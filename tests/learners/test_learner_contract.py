@@ -1,14 +1,29 @@
-"""What every registered learner does, whatever its method: a new one is tested by being registered."""
+"""What every registered learner does, whatever its method: a new one is tested by being registered.
+
+The documented learner of one's own, examples/custom_learner.py, does so too.
+"""
 
 import copy
+import sys
+from pathlib import Path
 
 import pytest
 import torch
 
-from synthcl.learners import Learner, create_backbone, create_learner, learner_names
+from synthcl.learners import LEARNERS, Learner, create_backbone, create_learner, learner_names
 
 GROUPS = torch.tensor([10, 11, 12, 13, 10, 11, 12, 13, 30, 31, 30, 31, 30, 31, 30, 31])  # four of two, two of four
-EVERY_LEARNER = pytest.mark.parametrize("name", learner_names())
+EXAMPLES = Path(__file__).parents[2] / "examples"
+EVERY_LEARNER = pytest.mark.parametrize("name", [*learner_names(), "align-uniform"])
+
+
+@pytest.fixture(autouse=True)
+def example(monkeypatch):
+    """The example in the table, for one test; no module is left behind."""
+    monkeypatch.syspath_prepend(EXAMPLES)
+    monkeypatch.setitem(LEARNERS, "align-uniform", "custom_learner:AlignUniform")
+    yield
+    sys.modules.pop("custom_learner", None)
 
 
 def make(name: str, *, seed: int = 0, **options) -> Learner:

@@ -1,0 +1,109 @@
+"""What the pages say holds: the quickstart runs, the table of regimes is the code's, options and links exist."""
+
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from synthcl.cli import main
+from synthcl.pipeline.regimes.table import REGIMES
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
+SHORTER = {"--steps": "4", "--num-samples": "64"}
+"""The commands of the quickstart run with these in place of what the page says."""
+EVERY_PAGE = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+
+
+def test_the_quickstart_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    commands = [line for block in blocks(DOCS / "quickstart.md", "sh") for line in block.splitlines()]
+    assert len(commands) >= 8
+    for command in commands:
+        words = shlex.split(command)
+        assert words.pop(0) == "synthcl"
+        words = [SHORTER.get(before, word) for before, word in zip(["", *words], words, strict=False)]
+        result = CliRunner().invoke(main, words)
+        assert result.exit_code == 0, f"{command}\n{result.output}"
+    assert Path("samples.png").is_file() and Path("runs/compared/report.html").is_file()
+    assert list(Path("encoder").glob("*.safetensors"))
+
+    (code,) = blocks(DOCS / "quickstart.md", "python")
+    exec(compile(code, "quickstart.md", "exec"), {})
+    assert re.match(r"torch.Size\(\[10, \d+\]\) [\d.]+\n$", capsys.readouterr().out)
+
+
+def test_the_guide_has_the_regimes_and_differences_of_the_table():
+    rows = re.findall(r"^\| (`.*) \|$", (DOCS / "guide" / "regimes.md").read_text(), re.MULTILINE)
+    regimes = [row.split(" | ")[:2] for row in rows if row.count(" | ") == 2]
+    assert regimes == [[f"`{entry.name}`", entry.summary] for entry in REGIMES.values()]
+    differences = [row.split(" | ") for row in rows if row.count(" | ") == 1]
+    assert differences == [
+        [f"`{entry.name}` - `{other}`", words]
+        for entry in REGIMES.values()
+        for other, words in entry.differences.items()
+    ]
+
+
+def commands_of(command: click.Command) -> dict[str, click.Command]:
+    """The commands of a group, by name; they load when they are asked for."""
+    if not isinstance(command, click.Group):
+        return {}
+    context = click.Context(command)
+    return {name: command.get_command(context, name) for name in command.list_commands(context)}
+
+
+def options_of(command: click.Command) -> set[str]:
+    own = {name for p in command.get_params(click.Context(command)) for name in (*p.opts, *p.secondary_opts)}
+    return own.union(*map(options_of, commands_of(command).values()))
+
+
+def call_of(words: list[str]) -> tuple[click.Command, set[str]]:
+    """The command that these words call, and the options that they give it."""
+    command: click.Command = main
+    while words and words[0] in commands_of(command):
+        command, words = commands_of(command)[words[0]], words[1:]
+    return command, {word.partition("=")[0] for word in words if word.startswith("--")}
+
+
+@EVERY_PAGE
+def test_commands_have_the_options_that_pages_give_them(page):
+    code = "\n".join(re.findall(r"^```\w*\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE))
+    for line in code.replace("\\\n", " ").splitlines():
+        match = re.search(r"(?:^|-m )synthcl(?:\.cli)? (.*)", line.strip())
+        if match:
+            command, given = call_of(shlex.split(match[1], comments=True))
+            assert command is not main, line
+            assert given <= options_of(command), line
+
+
+@EVERY_PAGE
+def test_options_named_in_the_text_exist(page):
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    others = {"--nproc_per_node", "--multi_gpu", "--num_processes", "--cpu"}  # of torchrun and accelerate
+    code = [
+        part for part in re.findall(r"`([^`]+)`", text) if not part.startswith(("accelerate", "torchrun", "pytest"))
+    ]
+    named = {name for part in code for name in re.findall(r"(?<![\w-])--[a-z][\w-]+", part)}
+    assert named - others <= options_of(main)
+
+
+@EVERY_PAGE
+def test_relative_links_lead_somewhere(page):
+    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text()):
+        assert (page.parent / target).exists(), target
+
+
+def test_files_that_contributing_names_exist():
+    named = re.findall(r"`([\w./]+(?:\.py|/))`", (ROOT / "CONTRIBUTING.md").read_text())
+    paths = [path for path in named if not re.search(r"NAME|COMMAND", path)]
+    assert len(paths) > 15
+    assert not [path for path in paths if not (ROOT / path).exists()]
