@@ -22,14 +22,16 @@ MAY_IMPORT = {
     "images": set(),
     "data": {"images"},
     "shards": {"data", "images"},
-    "views": set(),
-    "configs": {"views"},
+    "views": {"data"},
+    "configs": {"data", "views"},
     "regimes": {"configs", "data", "shards", "views"},
     "evaluation": {"configs", "data", "shards", "views"},
     "exporting": {"configs", "evaluation", "views"},
     "comparison": {"configs", "data", "evaluation", "images", "regimes", "shards"},
 }
 """The packages of pipeline/, and which of the others each may import from: those that it builds on."""
+TABLES = {("pipeline", "regimes", "table")}
+"""Modules that only hold names and import nothing of the package. Anyone may import them."""
 SHARED = {"__init__", "common", "sampling"}
 """Modules of configs/ that hold no command's options of their own."""
 CONFIGS = sorted({path.stem for path in (ROOT / "pipeline/configs").glob("*.py")} - SHARED)
@@ -55,6 +57,8 @@ def imported(path: Path) -> set[tuple[str, ...]]:
 
 def unit(module: tuple[str, ...]) -> str:
     """The package of pipeline/ in which a module lies, or its own name if it lies in none."""
+    if module in TABLES:
+        return ".".join(module)
     return module[1] if len(module) > 1 else "__init__"
 
 

@@ -92,8 +92,10 @@ class ShardRecorder:
         pair_similarity: Any | None = None,
         generator: str = "",
     ) -> None:
-        """Add the samples of a step, in the order of their numbers in the step, which become the `latent_index`: with
-        the step and the seed the latents were drawn by them.
+        """Add the samples of a step, in the order of their numbers in it.
+
+        These numbers become the column `latent_index`: a sample's latent was drawn from its number, the step and the
+        seed.
 
         Args:
             step: the step, counted from 0. Each step is appended once, in order.

@@ -34,10 +34,10 @@ def table_path(directory: Path, name: str) -> Path:
 
 
 def check_free(directory: str | Path, name: str, *, overwrite: bool = False) -> Path:
-    """Where a new side table of that name is to lie.
+    """The path for a new side table of that name.
 
     Raises:
-        UsageError: there is one of that name, which is not to be overwritten, or the name would not do.
+        UsageError: the set has a table of that name and `overwrite` is false, or the name cannot be used.
     """
     path = table_path(Path(directory), name)
     if path.exists() and not overwrite:
