@@ -138,7 +138,8 @@ def train(config: TrainConfig) -> dict[str, Any]:
 
     Returns:
         The run's result: `run`, `regime`, `learner`, `backbone`, `steps`, `epochs`, `loss`, `seconds`,
-        `images_per_second`, `num_images`, and for synthetic regimes `num_synthetic`, how many samples were drawn.
+        `images_per_second`, `num_images`, for synthetic regimes `num_synthetic`, how many samples were drawn, and for
+        `online` `generator_training`, the options that the generator was trained with.
     """
     check_trackers(config.tracker)
     if (finished := finished_result(config.out, "train", config)) is not None:
@@ -310,5 +311,6 @@ def _result(
         "images_per_second": round(steps * config.batch_size / seconds, 1),
         "num_images": len(real.store),
         "num_synthetic": steps * regime.samples_per_step,
+        **regime.facts,
     }
     return result

@@ -134,7 +134,7 @@ def open_real_encoder(path: str) -> Encoder:
 
 
 _WANTED = "give a run of `synthcl train` on the training images alone"
-_SYNTHETIC = {"online": "online", "generator": "online", "replay": "replay", "shards": "offline"}
+_SYNTHETIC = {"online": "online", "fresh": "fresh", "replay": "replay", "shards": "offline"}
 """Options of `synthcl train` that bring in synthetic images, and the regime of each."""
 
 
@@ -148,8 +148,8 @@ def _regime(home: Path, config: dict[str, Any]) -> str:
 
 def _held_out(spec: str) -> str | None:
     """The split that a SPEC asks for, if it is one to score on; by its words alone, as the images may be gone."""
-    location, split = parse_spec(spec)
-    split = split or split_of_file(PurePath(location))
+    parsed = parse_spec(spec)
+    split = parsed.split or split_of_file(PurePath(parsed.location))
     return split if split is not None and held_out_split([split]) is not None else None
 
 

@@ -81,6 +81,11 @@ class Regime(ABC):
         latents, (n, 3, S, S) in [-1, 1] each, the same latents each time; None where nothing is trained."""
         return None
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a run's result records of the regime, beside the options: plain values by name."""
+        return {}
+
     def save(self, folder: Path) -> None:
         """Leave what the regime has trained in the run's folder: nothing, unless something is trained."""
 

@@ -239,6 +239,11 @@ class OnlineRegime(Regime):
         latents = self.trainer.generator.sample_latents(SNAPSHOT_SAMPLES, draws=draws)
         return self.trainer.generator(latents), self._partners(latents, draws)
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """`generator_training`: the options that the generator was trained with, those of its pretraining included."""
+        return {"generator_training": self.trainer.options}
+
     def save(self, folder: Path) -> None:
         save_generator(self.trainer, folder)
         for recorder in self.journals:

@@ -65,12 +65,13 @@ def test_joint_training_goes_on_with_what_pretraining_used(synthcl, tmp_path):
         "train", "--data", "digits", "--image-size", 8, "--batch-size", 8, "--backbone", "resnet10-w8", "--precision",
         "fp32", "--steps", 3, "--online", "--generator", tmp_path / "gan", "--log-every", 1,
     ]  # fmt: skip
-    synthcl(*train, "--out", tmp_path / "run")
+    result = synthcl(*train, "--out", tmp_path / "run", "--json").json
     rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     # Pretraining did three steps, with penalties on the third: joint training does its own on the third of its own.
     assert ["penalty_real" in row for row in rows] == [False, False, True]
     saved = json.loads((tmp_path / "run" / "generator" / "training" / "trainer.json").read_text())
     assert saved["num_steps"] == 6
+    assert result["generator_training"] == saved["options"]
     came_to = {"gamma": 0.05, "final_gamma": None, "beta2": 0.99, "final_beta2": None, "decay": 0.0}
     assert saved["options"].items() >= {**came_to, "penalty_every": 3, "augment": "colour,cutout"}.items()
 

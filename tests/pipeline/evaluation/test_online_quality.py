@@ -106,6 +106,7 @@ def with_result(regime):
 REFUSED = {
     "online": (with_config("data: digits\nonline: true\ngenerator: runs/gan\n"), "regime online"),
     "offline": (with_config("data: digits\nshards: [shards/c10]\n"), "regime offline"),
+    "fresh": (with_config("data: digits\nfresh: true\ngenerator: runs/gan\n"), "regime fresh"),
     "replay": (with_config("data: digits\nreplay: recording\n"), "regime replay"),
     "by its result": (with_result("another"), "regime another"),
     "the test split": (with_config("data: cifar10:test\n"), "the split test of cifar10:test, which is held out"),
