@@ -57,7 +57,16 @@ def test_a_run_that_was_killed_while_it_began_begins_again(tmp_path, monkeypatch
 
 MAY_CHANGE = {
     "length": {"steps", "epochs"},
-    "what is watched and kept": {"tracker", "eval_every", "eval_data", "sample_every", "checkpoint_every", "keep"},
+    "what is watched and kept": {
+        "tracker",
+        "eval_every",
+        "eval_data",
+        "eval_encoder",
+        "eval_samples",
+        "sample_every",
+        "checkpoint_every",
+        "keep",
+    },
     "where things lie": {"out", "data_root", "cache"},
 }
 

@@ -109,8 +109,8 @@ def test_a_part_reads_its_images_alone():
     assert part.keys([0, 9]) == [f"key{positions[0]}", f"key{positions[9]}"]
     assert part.class_names == ["a", "b"] and part.labels.tolist() == (positions % 2).tolist()
     kept = cached(part, "ram")
-    assert sorted(store.seen) == positions.tolist() and store.released == 1
     assert torch.equal(kept.read([3, 3, 0]), store.pixels[positions[[3, 3, 0]]])
+    assert sorted(store.seen) == positions.tolist() and store.released == 1
     assert kept.keys([9]) == part.keys([9]) and kept.fingerprint() == part.fingerprint()
     with pytest.raises(IndexError):
         part.read([10])

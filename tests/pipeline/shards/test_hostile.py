@@ -37,7 +37,7 @@ def imported() -> None:
 
     assert Image.registered_extensions()
     CliRunner().invoke(main, ["train", "--data", "digits", "--steps", "1", "--out", "nowhere", "--shards", "nowhere"])
-    for module in ("training", "regimes.factory", "shards.verify"):
+    for module in ("training", "regimes.offline", "shards.verify"):
         importlib.import_module(f"synthcl.pipeline.{module}")
 
 
