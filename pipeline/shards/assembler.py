@@ -32,13 +32,13 @@ class ShardJob:
         name: its file name.
         first_index: of its first sample.
         num_samples: in it.
-        replaces: whether a shorter one of the same samples is published.
+        replaces: how many samples a shorter one that is published has: the first of the same samples.
     """
 
     name: str
     first_index: int
     num_samples: int
-    replaces: bool = False
+    replaces: int = 0
 
 
 class ShardAssembler:
@@ -144,8 +144,8 @@ def publish_shard(directory: Path, lock: PartLock, job: ShardJob, tar: Temporary
     with TemporaryFile(lock.temporary(target.name)) as file:
         file.write(sidecar)
         file.finish()
-        tar.publish(directory / job.name, replace=job.replaces)
-        file.publish(target, replace=job.replaces)
+        tar.publish(directory / job.name, replace=job.replaces > 0)
+        file.publish(target, replace=job.replaces > 0)
 
 
 def gather_places(chunks: Sequence[Chunk], starts: Sequence[int]) -> dict[str, np.ndarray]:

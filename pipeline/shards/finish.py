@@ -23,7 +23,8 @@ class ShardSetInfo:
         num_samples: samples of the whole set.
         num_published: samples that are there.
         size: bytes of the shards that are there.
-        written: samples that the call wrote.
+        written: samples of the process's part that the call added.
+        existing: samples of the process's part that were there before.
         reused: whether the call found the set complete.
     """
 
@@ -33,6 +34,7 @@ class ShardSetInfo:
     num_published: int
     size: int
     written: int = 0
+    existing: int = 0
     reused: bool = False
 
     @property

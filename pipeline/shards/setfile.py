@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DataError
-from .layout import HIDDEN, IMAGE_FORMATS, set_file
+from ..run import command_of
+from .layout import IMAGE_FORMATS, set_file
 from .publish import TemporaryFile
 from .recipe import Recipe, canonical_json
 
@@ -113,13 +114,24 @@ def read_set_file(directory: Path) -> SetFile:
             raise DataError(f"{path} has {path.stat().st_size:,} bytes, more than the {MAX_BYTES:,} that are read")
         data = path.read_bytes()
     except FileNotFoundError:
-        raise DataError(
-            f"{directory} is no shard set: it has no {HIDDEN}/{path.name}. For tars from elsewhere, or if that file "
-            f"was lost, `synthcl shards index {directory}` makes one"
-        ) from None
+        raise DataError(_no_set(directory)) from None
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}") from None
     return parse_set_file(data, str(path))
+
+
+def _no_set(directory: Path) -> str:
+    """What is in a folder instead of a set, and what to do."""
+    if not directory.exists():
+        return f"there is no folder {directory}"
+    command = command_of(directory)
+    if command is not None:
+        made = f"; `synthcl generate --generator {directory}` makes one of its samples"
+        return f"{directory} is a run of `synthcl {command}`, no shard set{made if command == 'pretrain' else ''}"
+    index = f"{directory} is no shard set: it has no {set_file(directory).relative_to(directory)}"
+    if any(directory.glob("*.tar")):
+        index += f". For tars from elsewhere, or if that file was lost, `synthcl shards index {directory}` makes one"
+    return index
 
 
 def parse_set_file(data: bytes, name: str) -> SetFile:

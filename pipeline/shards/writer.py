@@ -28,6 +28,7 @@ from .pool import EncoderPool, default_workers
 from .publish import disk_errors
 from .recipe import Recipe
 from .setfile import SetFile, read_set_file
+from .sidecar import read_facts
 
 BATCH_SIZE = 256
 """Samples that `render` is asked for at once. Ours."""
@@ -88,7 +89,8 @@ def write_shard_set(
     directory = Path(directory)
     if found := _finished(directory, plan):
         remove_leftovers(directory)
-        return replace(describe(directory, found), reused=True)
+        part = _num_samples(plan, process_index, num_processes)
+        return replace(describe(directory, found), reused=True, existing=part)
     with disk_errors(directory):
         (directory / HIDDEN).mkdir(parents=True, exist_ok=True)
     with PartLock(directory, process_index, num_processes) as lock:
@@ -101,7 +103,8 @@ def write_shard_set(
                 _fill(directory, plan, lock, pool, jobs, render, batch_size, progress)
         with disk_errors(directory):
             info = finish(directory, plan, lock)
-    return replace(info, written=sum(job.num_samples for job in jobs))
+    written = sum(job.num_samples - job.replaces for job in jobs)
+    return replace(info, written=written, existing=_num_samples(plan, process_index, num_processes) - written)
 
 
 def plan_set(
@@ -190,16 +193,30 @@ def _begin(directory: Path, plan: SetFile, lock: PartLock) -> None:
         )
 
 
+def _numbers(plan: SetFile, process_index: int, num_processes: int) -> range:
+    """The numbers of the shards that are a process's part."""
+    assert plan.samples_per_shard is not None, "sets that are written have shards of one size"
+    return range(process_index, num_shards(plan.num_samples, plan.samples_per_shard), num_processes)
+
+
+def _num_samples(plan: SetFile, process_index: int, num_processes: int) -> int:
+    """How many samples are a process's part."""
+    assert plan.samples_per_shard is not None, "sets that are written have shards of one size"
+    numbers = _numbers(plan, process_index, num_processes)
+    return sum(len(shard_samples(number, plan.num_samples, plan.samples_per_shard)) for number in numbers)
+
+
 def _missing(directory: Path, plan: SetFile, process_index: int, num_processes: int) -> list[ShardJob]:
     """This process's shards that are not published."""
     assert plan.samples_per_shard is not None, "sets that are written have shards of one size"
     jobs = []
-    for number in range(process_index, num_shards(plan.num_samples, plan.samples_per_shard), num_processes):
+    for number in _numbers(plan, process_index, num_processes):
         samples = shard_samples(number, plan.num_samples, plan.samples_per_shard)
         name = shard_name(number)
         if not is_published(directory, name, plan.recipe.hash, len(samples)):
             # A set that is continued may end in a shard that was short; it is written anew, with the same samples.
-            replaces = sidecar_path(directory, name).exists()
+            sidecar = sidecar_path(directory, name)
+            replaces = read_facts(sidecar)[1] if sidecar.exists() else 0
             jobs.append(ShardJob(name, samples.start, len(samples), replaces))
     return jobs
 
