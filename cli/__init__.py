@@ -7,6 +7,8 @@ import importlib
 
 import click
 
+from .command import Group
+
 COMMANDS = {
     "pretrain": "pretrain:pretrain",
     "preview": "preview:preview",
@@ -22,7 +24,7 @@ COMMANDS = {
 """Each command's module and object here; loaded when asked for."""
 
 
-class LazyGroup(click.Group):
+class LazyGroup(Group):
     """A group whose commands are imported when they are needed."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

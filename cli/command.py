@@ -6,14 +6,33 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
 from ..pipeline.errors import RunStopped, UsageError
-from ..pipeline.options import Config, OptionInfo, flag, option_types, override, read_yaml, write_yaml
+from ..pipeline.options import Config, OptionInfo, did_you_mean, flag, option_types, override, read_yaml, write_yaml
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+MAX_COLUMNS = 10_000
+"""Characters in a line of a table at most. Ours: longer than any path."""
+
+
+class Group(click.Group):
+    """A group of commands that says which one a misspelt name may have meant."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if self.get_command(ctx, name) is None and not name.startswith("-"):
+            near = did_you_mean(name, self.list_commands(ctx))
+            raise click.UsageError(f"there is no command {name!r}{near}", ctx)
+        return super().resolve_command(ctx, args)
 
 
 class Command(click.Command):
@@ -75,7 +94,7 @@ def config_options(config: type[Config]) -> Callable[[Callable], Callable]:
             explicit = {
                 n: v for n, v in given.items() if context.get_parameter_source(n) is not ParameterSource.DEFAULT
             }
-            resolved = config.from_values(override(read_yaml(file) if file else {}, explicit, config))
+            resolved = config.from_values(override(_read_options(file, config), explicit, config))
             resolved.check_given(explicit)
             if dry_run:
                 click.echo(write_yaml(resolved.to_dict()), nl=False)
@@ -87,7 +106,9 @@ def config_options(config: type[Config]) -> Callable[[Callable], Callable]:
         params = [_click_option(f, option_types(config)[f.name]) for f in dataclasses.fields(config)]
         params.append(
             click.Option(
-                ["--config", "config_file"], metavar="FILE", help="Options from a YAML file; those given here win."
+                ["--config", "config_file"],
+                metavar="FILE",
+                help="Options from a YAML file; those given here win.",
             )
         )
         params.append(click.Option(["--dry-run"], is_flag=True, help="Print the resolved options as YAML and stop."))
@@ -95,6 +116,22 @@ def config_options(config: type[Config]) -> Callable[[Callable], Callable]:
         return run
 
     return decorate
+
+
+def _read_options(file: str | None, config: type[Config]) -> dict[str, Any]:
+    """The options in a `--config` file.
+
+    Raises:
+        UsageError: a file that cannot be read, or a name in it that is no option of the command.
+    """
+    if file is None:
+        return {}
+    values = read_yaml(file)
+    names = [f.name for f in dataclasses.fields(config)]
+    for name in values:
+        if name not in names:
+            raise UsageError(f"--config {file} has {name!r}, which is no option here{did_you_mean(name, names)}")
+    return values
 
 
 def _click_option(f: dataclasses.Field, wanted: Any) -> click.Option:
@@ -136,6 +173,40 @@ def print_result(result: dict[str, Any], as_json: bool, title: str) -> None:
             continue
         table.add_row(name.replace("_", " "), f"{value:.4g}" if isinstance(value, float) else str(value))
     Console().print(table)
+
+
+def new_table(title: str, headings: Sequence[str], numbers: Collection[str] = ()) -> Table:
+    """A table of a row for each thing, for `print_table`.
+
+    Args:
+        title: of the table.
+        headings: of its columns.
+        numbers: those of the columns that are set flush right.
+    """
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=Text(title), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for heading in headings:
+        table.add_column(heading, justify="right" if heading in numbers else "left", no_wrap=True)
+    return table
+
+
+def print_table(table: Table) -> None:
+    """Print a table on stdout with nothing cut: names are what is typed next. One that is too wide wraps."""
+    from rich.console import Console
+
+    console = Console(markup=False, highlight=False)
+    needed = console.measure(table, options=console.options.update(max_width=MAX_COLUMNS)).maximum
+    console.width = max(console.width, needed)
+    console.print(table)
+
+
+def say(text: str) -> None:
+    """A line for people, on stderr, of the main process alone."""
+    if is_main_process():
+        click.echo(text, err=True)
 
 
 def is_main_process() -> bool:

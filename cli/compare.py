@@ -42,7 +42,7 @@ def _print_table(result: dict[str, Any]) -> None:
     title = f"top-1 % on {result['test_data']}, at equal {result['equal']}"
     table = Table(title=Text(title), title_justify="left", box=SIMPLE_HEAD, padding=0, pad_edge=False)
     baseline = result["differences"][0]["baseline"] if result["differences"] else None
-    for heading in ("regime", "n", "linear", f"less {baseline}", "95% interval", "kNN", "seconds"):
+    for heading in ("regime", "n", "linear", f"vs {baseline}", "95% interval", "kNN", "seconds"):
         table.add_column(heading, justify="left" if heading == "regime" else "right", no_wrap=heading != "regime")
     against = {d["regime"]: d for d in result["differences"] if d["baseline"] == baseline}
     for row in result["table"]:

@@ -12,13 +12,13 @@ from ..pipeline.configs.evaluate import (
     QualityConfig,
     TransferConfig,
 )
-from .command import Command, config_options, json_option
+from .command import Command, Group, config_options, json_option
 from .evaluation_tables import print_evaluation, print_measures
 
 run_argument = click.argument("run", metavar="RUN")
 
 
-@click.group(name="eval")
+@click.group(name="eval", cls=Group)
 def evaluate() -> None:
     """Evaluate an encoder, or the quality of synthetic images.
 

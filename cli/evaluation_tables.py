@@ -7,6 +7,30 @@ from typing import Any
 
 import click
 
+MEASURES = {
+    "precision": ("precision", "↑", "part of the generated images that lie among the real ones; 0 to 1"),
+    "recall": ("recall", "↑", "part of the real images that lie among the generated ones; 0 to 1"),
+    "density": ("density", "↑", "how densely real images lie around the generated ones; 1 is expected of real images"),
+    "coverage": ("coverage", "↑", "part of the real images with a generated one near by; 0 to 1"),
+    "frechet_distance": ("Fréchet distance", "↓", "of generated from real images"),
+    "frechet_distance_held_out": (
+        "  of held-out images", "", "the same of real images that were held out: what a perfect generator comes to"
+    ),
+    "authenticity": ("authenticity", "↑", "part of the generated images that do not copy a training image; 0 to 1"),
+    "nearer_to_train": (
+        "nearer to train", "→ 0.5", "part of the generated images that are nearer to training than to held-out images; "
+        "well above 0.5: copies"
+    ),
+    "nearer_than_held_out": (
+        "nearer than held-out", "→ 0.5", "how often a generated image is nearer to the training images than a held-out "
+        "one is; well above 0.5: copies"
+    ),
+    "train_distance": ("distance to train", "", "median, of generated images to the nearest training image"),
+    "held_out_distance": ("  of held-out images", "", "the same of held-out images: about what to expect"),
+    "alignment": ("alignment", "↓", "mean squared distance between two views of an image; 0 is perfect"),
+    "uniformity": ("uniformity", "↓", "how unevenly images are spread over the sphere; 0 if all are alike"),
+}  # fmt: skip
+"""What each measure is called, which way is better, and what it is; in the order of the table."""
 MANY_CLASSES = 12
 """Of more classes than this only the worst and the best are shown."""
 
@@ -22,27 +46,32 @@ def print_evaluation(result: dict[str, Any], as_json: bool) -> None:
 
 
 def print_measures(result: dict[str, Any], as_json: bool) -> None:
-    """A result without a classifier on stdout: one JSON object, or a table of its numbers."""
+    """A result without a classifier on stdout: one JSON object, or a table of its numbers and what they mean."""
     if as_json:
         click.echo(json.dumps(result, allow_nan=False, default=str))
         return
     from rich.console import Console
 
-    table = _table(f"{result['task']} of {result.get('source', result.get('run'))}", show_header=False)
-    for name, value in result.items():
-        if isinstance(value, float) and name != "seconds":
-            table.add_row(name.replace("_", " "), f"{value:.4g}")
-    for name in ("num_generated", "num_real", "num_held_out"):
-        if name in result:
-            table.add_row(name.replace("num_", "").replace("_", " ") + " images", f"{result[name]:,}")
-    if "num_images" in result:
-        table.add_row("images", f"{result['num_images']:,}")
-    for name in ("data", "encoder", "views"):
-        if name in result:
-            table.add_row(name, str(result[name]))
-    for warning in result["warnings"]:
-        table.add_row("warning", warning)
-    Console().print(table)
+    table = _table(f"{result['task']} of {result.get('source', result.get('run'))}")
+    table.add_column("measure", no_wrap=True)
+    table.add_column("value", justify="right", no_wrap=True)
+    table.add_column("better", justify="center", no_wrap=True)
+    table.add_column("what it is")
+    for name, (title, better, meaning) in MEASURES.items():
+        if result.get(name) is not None:
+            table.add_row(title, f"{result[name]:.4g}", better, meaning)
+    console = Console()
+    console.print(table)
+    for line in _facts(result):
+        console.print(line, markup=False, highlight=False)
+
+
+def _facts(result: dict[str, Any]) -> list[str]:
+    """What was measured, on how many images, and warnings, a line each."""
+    counts = [n for n in ("generated", "real", "held_out", "images") if f"num_{n}" in result]
+    parts = [f"{name.replace('_', '-')}: {result[f'num_{name}']:,}" for name in counts]
+    parts += [f"{name}: {result[name]}" for name in ("data", "encoder", "views") if name in result]
+    return [", ".join(parts), *(f"warning: {warning}" for warning in result["warnings"])]
 
 
 def _single(result: dict[str, Any]) -> Any:

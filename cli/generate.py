@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from ..pipeline.configs.generate import GenerateConfig
-from .command import Command, config_options, json_option, print_result
+from .command import Command, config_options, json_option, print_result, say
 
 
 @click.command(cls=Command)
@@ -15,4 +15,9 @@ def generate(config: GenerateConfig, as_json: bool) -> None:
     """Write samples of a generator to a shard set, or reuse the set that is there."""
     from ..pipeline.generation import generate
 
-    print_result(generate(config), as_json, "generate")
+    result = generate(config)
+    if result["reused"]:
+        say(f"{result['out']} is already complete; nothing was written")
+    print_result(result, as_json, "generate")
+    if result["complete"] and not as_json:
+        say(f"next: synthcl train --data SPEC --shards {result['out']} --out RUN")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from ..pipeline.configs.pretrain import PretrainConfig
-from .command import Command, config_options, json_option, print_result
+from .command import Command, config_options, json_option, print_result, say
 
 
 @click.command(cls=Command)
@@ -15,4 +15,7 @@ def pretrain(config: PretrainConfig, as_json: bool) -> None:
     """Train a generator on real images; the same command again continues it."""
     from ..pipeline.pretraining import pretrain
 
-    print_result(pretrain(config), as_json, "pretrain")
+    result = pretrain(config)
+    print_result(result, as_json, "pretrain")
+    if not as_json:
+        say(f"next: synthcl preview --generator {result['run']} --out samples.png")

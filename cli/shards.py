@@ -7,10 +7,12 @@ from typing import Any
 
 import click
 
-from .command import Command, json_option, print_result
+from .command import Command, Group, json_option, new_table, print_result, print_table
+
+set_argument = click.argument("set_path", metavar="SET")
 
 
-@click.group()
+@click.group(cls=Group)
 def shards() -> None:
     """List, check, look at, index and score shard sets."""
 
@@ -30,7 +32,7 @@ def list_sets(folder: str, as_json: bool) -> None:
 
 
 @shards.command(cls=Command)
-@click.argument("set_path", metavar="SET")
+@set_argument
 @json_option
 def info(set_path: str, as_json: bool) -> None:
     """What a set is: recipe, counts, size and state."""
@@ -41,7 +43,7 @@ def info(set_path: str, as_json: bool) -> None:
 
 
 @shards.command(cls=Command)
-@click.argument("set_path", metavar="SET")
+@set_argument
 @click.option("--decode", is_flag=True, help="Decode every image too.")
 @json_option
 @click.pass_context
@@ -61,7 +63,7 @@ def verify(context: click.Context, set_path: str, decode: bool, as_json: bool) -
 
 
 @shards.command(cls=Command)
-@click.argument("set_path", metavar="SET")
+@set_argument
 @click.option("--out", required=True, metavar="FILE.png", help="The picture to write.")
 @click.option("--num-samples", type=click.IntRange(1, 4096), default=64, show_default=True, help="Samples to show.")
 @click.option("--columns", type=click.IntRange(1, 64), default=8, show_default=True, help="Samples a row.")
@@ -92,8 +94,13 @@ def index(folder: str, as_json: bool) -> None:
 
 
 @shards.command(cls=Command)
-@click.argument("set_path", metavar="SET")
-@click.option("--encoder", required=True, metavar="RUN", help="The run whose encoder looks at the samples.")
+@set_argument
+@click.option(
+    "--encoder",
+    required=True,
+    metavar="RUN",
+    help="The run whose encoder looks at the samples.",
+)
 @click.option("--data", metavar="SPEC", help="Real images, for the distance to the nearest of them.")
 @click.option("--name", default="score", show_default=True, help="Name of the side table.")
 @click.option("--clusters", type=click.IntRange(2), default=10, show_default=True, help="How many clusters.")
@@ -119,24 +126,24 @@ def _report(progress: Any) -> Any:
 
 
 def _print_sets(sets: Sequence[dict[str, Any]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title="shard sets", title_justify="left")
-    for heading in ("name", "recipe", "kind", "samples", "images", "size", "state"):
-        table.add_column(heading, justify="right" if heading in ("samples", "size") else "left")
+    table = new_table(
+        "shard sets", ("name", "recipe", "kind", "samples", "images", "size", "state"), ("samples", "size")
+    )
     for row in sets:
         if "recipe_hash" not in row:
-            table.add_row(row["path"], *[""] * 5, f"damaged: {row['error']}")
+            table.add_row(row["path"], *[""] * 5, row["state"])
             continue
         there, wanted = row["num_published"], row["num_samples"]
         table.add_row(
             row["path"],
-            row["recipe_hash"][:12],
+            row["recipe_hash"][:8],
             row["kind"],
             f"{there:,}" if there == wanted else f"{there:,} of {wanted:,}",
             f"{row['views_per_sample']} x {row['image_size'] or '?'} px {row['image_format'] or ''}",
             f"{row['bytes'] / 1e6:,.1f} MB",
-            row["state"] + (f": {row['error']}" if "error" in row else ""),
+            row["state"],
         )
-    Console().print(table)
+    print_table(table)
+    for row in sets:
+        if "error" in row:
+            click.echo(f"{row['path']}: {row['error']}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from ..pipeline.configs.train import TrainConfig
-from .command import Command, config_options, json_option, print_result
+from .command import Command, config_options, json_option, print_result, say
 
 
 @click.command(cls=Command)
@@ -15,4 +15,7 @@ def train(config: TrainConfig, as_json: bool) -> None:
     """Train an encoder: on real images, with shards (offline), or with a generator jointly (--online)."""
     from ..pipeline.training import train
 
-    print_result(train(config), as_json, "train")
+    result = train(config)
+    print_result(result, as_json, "train")
+    if not as_json:
+        say(f"next: synthcl eval linear {result['run']} --data {config.data}")

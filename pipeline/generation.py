@@ -17,11 +17,12 @@ from ..generators import Generator, GeneratorTrainer, OptionError, load_generato
 from ..generators.fingerprint import fingerprint
 from .configs.generate import GenerateConfig
 from .distributed import create_accelerator
-from .errors import UsageError
+from .errors import DataError, UsageError
 from .files import write_folder
 from .options import takes_options
 from .progress import Progress
 from .randomness import Key
+from .run import command_of
 from .shards import write_shard_set
 
 
@@ -33,8 +34,8 @@ def generate(config: GenerateConfig) -> dict[str, Any]:
     to the same set.
 
     Returns:
-        `out`, `num_samples`, `num_published`, `num_shards`, `bytes`, `complete`, `reused`, `written`, `recipe_hash`,
-        `seconds`.
+        `out`, `num_samples`, `num_published`, `num_shards`, `bytes`, `complete`, `reused`, `written` and
+        `existing` (samples of this process's part that are new, and that were there before), `recipe_hash`, `seconds`.
     """
     accelerator = create_accelerator("fp32")
     started = time.monotonic()
@@ -74,6 +75,7 @@ def generate(config: GenerateConfig) -> dict[str, Any]:
         "complete": info.complete,
         "reused": info.reused,
         "written": info.written,
+        "existing": info.existing,
         "recipe_hash": info.recipe_hash,
         "seconds": round(time.monotonic() - started, 2),
     }
@@ -113,9 +115,20 @@ def to_bytes(images: Tensor) -> Tensor:
 
 
 def locate_generator(source: str) -> str:
-    """What `load_generator` is to open: the generator inside a run of `pretrain` or `train`, or `source` as it is."""
-    inside = Path(source) / "generator"
-    return str(inside) if inside.is_dir() else source
+    """What `load_generator` is to open: the generator inside a run of `pretrain` or `train`, or `source` as it is.
+
+    Raises:
+        DataError: a run that has no generator.
+    """
+    inside, command = Path(source) / "generator", command_of(source)
+    if inside.is_dir() or command is None:
+        return str(inside) if inside.is_dir() else source
+    if command == "pretrain":
+        raise DataError(f"{source} is a run of `synthcl pretrain` that is not finished; run its command again first")
+    kept = ", or a finished one of `synthcl train --online`" if command == "train" else ""
+    raise DataError(
+        f"{source} is a run of `synthcl {command}` and has no generator; give a run of `synthcl pretrain`{kept}"
+    )
 
 
 def save_generator(trainer: GeneratorTrainer, run: Path) -> None:
@@ -133,6 +146,7 @@ def open_generator(source: str, device: torch.device | str = "cpu", **options: A
 
     Raises:
         UsageError: its kind does not take an option, or not with that value.
+        DataError: a run that has none.
         ValueError: there is none.
     """
     with generator_options():

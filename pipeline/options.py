@@ -11,13 +11,14 @@ Nothing here imports torch, so that `--help` is quick.
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import functools
 import shlex
 import types
 import typing
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import MISSING, dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import yaml
@@ -36,6 +37,8 @@ class OptionInfo:
     above: float | None = None
     below: float | None = None
     metavar: str | None = None
+    ending: str | None = None
+    """How the name of a file that is written must end, such as `.png`: what is in it follows from the command."""
     instead_of: str | None = None
     """An option that says the same in another way: of the two, one on the command line beats the other in a file."""
     may_change: bool = False
@@ -121,7 +124,10 @@ class Config:
         fields = {f.name: f for f in dataclasses.fields(cls)}
         unknown = sorted(set(values) - set(fields))
         if unknown:
-            raise UsageError(f"there is no option {unknown[0]!r}; the options are {', '.join(fields)}")
+            raise UsageError(
+                f"there is no option {unknown[0]!r}{did_you_mean(unknown[0], fields)}; the options are "
+                f"{', '.join(fields)}"
+            )
         for name, f in fields.items():
             if f.default is MISSING and f.default_factory is MISSING and values.get(name) is None:
                 raise UsageError(f"Missing option '{flag(name)}': {f.metadata['option'].help}")
@@ -180,7 +186,21 @@ def _convert(name: str, value: Any, wanted: OptionType) -> Any:
         raise UsageError(f"{flag(name)} takes a value of type {wanted.kind.__name__}, not {value!r}") from None
 
 
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """` (did you mean 'NAME'?)` of the name that is like it, for the middle of a sentence; nothing if none is."""
+    near = difflib.get_close_matches(name, list(names), n=1)
+    return f" (did you mean {near[0]!r}?)" if near else ""
+
+
+def check_ending(name: str, file: str | Path, ending: str) -> None:
+    """Raises UsageError unless the name of the file that an option gives ends in `ending`, such as `.png`."""
+    if PurePath(file).suffix.lower() != ending:
+        raise UsageError(f"{flag(name)} {file} must end in {ending}")
+
+
 def _check(name: str, value: Any, info: OptionInfo) -> None:
+    if info.ending is not None:
+        check_ending(name, value, info.ending)
     if info.choices is not None and value not in info.choices:
         raise UsageError(f"{flag(name)} {value!r} is not known; choose one of {', '.join(info.choices)}")
     bounds = [

@@ -8,7 +8,6 @@ from typing import Any
 import torch
 
 from .configs.preview import PreviewConfig
-from .errors import DataError
 from .generation import open_generator, sampling_key
 from .images.grids import save_grid
 
@@ -17,8 +16,6 @@ def preview(config: PreviewConfig) -> dict[str, Any]:
     """Write a PNG grid of a generator's first samples, the same ones that `generate` writes first."""
     generator = open_generator(config.generator, **config.sampling_options())
     path = Path(config.out)
-    if not path.parent.is_dir():
-        raise DataError(f"--out {path}: there is no folder {path.parent}; make it first")
     draws = sampling_key(config.seed).at(torch.arange(config.num_samples))
     with torch.no_grad():
         images = generator(generator.sample_latents(config.num_samples, draws=draws))

@@ -18,10 +18,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
 
-from .distributed import wait_for_all
 from .errors import DataError, UsageError
 from .files import read_json, remove_temporary, write_file, write_json
 from .options import Config, differences, write_yaml
@@ -78,6 +76,8 @@ def open_run(out: str | Path, command: str, config: Config, *, main_process: boo
         _check_same(path, command, config)
     elif content:
         raise DataError(f"--out {path} is not empty and holds no run of synthcl; give a new or empty folder")
+    from .distributed import wait_for_all  # torch, which those who only look at runs do without
+
     # Every process has looked before one of them writes: a folder that is half made is neither empty nor a run.
     wait_for_all()
     if main_process:
@@ -144,6 +144,14 @@ def read_record(path: str | Path) -> dict[str, Any]:
     return record
 
 
+def command_of(path: str | Path) -> str | None:
+    """The command whose run a folder holds, such as `train`; None if it holds none, or one that cannot be told."""
+    try:
+        return read_record(path)["command"] if (Path(path) / "run.json").is_file() else None
+    except DataError:
+        return None
+
+
 def read_config(path: str | Path) -> dict[str, Any]:
     """The options a run was started with.
 
@@ -169,6 +177,8 @@ def read_metrics(path: str | Path) -> list[dict[str, Any]]:
 
 def environment() -> dict[str, Any]:
     """Versions and hardware, for the record."""
+    import torch
+
     versions = {}
     for name in PACKAGES:
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import PurePath
 
 from ..errors import UsageError
 from ..options import Config, option
@@ -19,9 +18,9 @@ class EmbedConfig(Config):
     data: list[str] = option(
         [], help="Images: a SPEC as for train, or a shard set; may be repeated, for one table of all.", metavar="SPEC"
     )
-    out: str = option(help="The table to write, a row an image.", metavar="FILE.parquet")
+    out: str = option(help="The table to write, a row an image.", metavar="FILE.parquet", ending=".parquet")
     num_images: int | None = option(None, help="Images of each --data at most, drawn by --seed.", minimum=1)
-    picture: str | None = option(None, help="Draw the embeddings in the plane too.", metavar="FILE.png")
+    picture: str | None = option(None, help="Draw the embeddings in the plane too.", metavar="FILE.png", ending=".png")
     method: str | None = option(
         None, help="--picture: how to come to the plane; tsne if not given. umap needs umap-learn.", choices=METHODS
     )
@@ -37,9 +36,6 @@ class EmbedConfig(Config):
         super().__post_init__()
         if not self.data:
             raise UsageError("Missing option '--data': give one image set or more")
-        for name, file, ending in (("--out", self.out, ".parquet"), ("--picture", self.picture, ".png")):
-            if file is not None and PurePath(file).suffix != ending:
-                raise UsageError(f"{name} {file} must end in {ending}")
         for name, value in (("--method", self.method), ("--color-by", self.color_by)):
             if value is not None and self.picture is None:
                 raise UsageError(f"{name} {value} is about a picture; give --picture FILE.png with it")

@@ -15,7 +15,7 @@ class PreviewConfig(SourceConfig):
         help="A generator: a run of `pretrain`, a diffusers pipeline (folder or hub id), or package.module:Class.",
         metavar="DIR|HUB_ID",
     )
-    out: str = option(help="The picture to write.", metavar="FILE.png")
+    out: str = option(help="The picture to write.", metavar="FILE.png", ending=".png")
     num_samples: int = option(64, help="Samples to show.", minimum=1, maximum=4096)
     columns: int = option(8, help="Samples a row.", minimum=1)
     seed: int = common.seed_option()

@@ -11,6 +11,7 @@ from torch import Tensor
 from torchvision.transforms.functional import pil_to_tensor, to_pil_image
 from torchvision.utils import make_grid
 
+from ..errors import DataError
 from ..files import write_file
 
 SMALLEST_SIDE = 64
@@ -21,19 +22,26 @@ PADDING = 2
 
 
 def save_grid(images: Tensor, path: Path, *, columns: int = 8) -> None:
-    """Write images as a grid.
+    """Write images as a PNG grid. The folder is made if it is missing.
 
     Args:
         images: (N, 3, S, S) float in [-1, 1].
         path: the PNG file to write.
         columns: images a row.
+
+    Raises:
+        DataError: the place cannot be written.
     """
     scale = _scale(images.shape[-1])
     large = images.detach().float().cpu().repeat_interleave(scale, -1).repeat_interleave(scale, -2)
     grid = make_grid(large.clamp(-1, 1) * 0.5 + 0.5, nrow=columns, padding=PADDING, pad_value=1.0)
     buffer = io.BytesIO()
     to_pil_image(grid).save(buffer, format="PNG")
-    write_file(path, buffer.getvalue())
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_file(path, buffer.getvalue())
+    except OSError as error:
+        raise DataError(f"cannot write the picture {path}: {error.strerror}") from None
 
 
 def read_grid(path: Path, image_size: int, num_images: int, *, columns: int = 8) -> Tensor:

@@ -21,6 +21,7 @@ from typing import Any
 
 from ..errors import DataError
 from ..images.encoding import IMAGE_FORMATS
+from ..run import command_of
 from .layout import HIDDEN, manifest_path
 from .publish import TemporaryFile
 
@@ -189,13 +190,24 @@ def read_manifest(directory: Path) -> Manifest:
             )
         data = path.read_bytes()
     except FileNotFoundError:
-        raise DataError(
-            f"{directory} is no shard set: it has no {HIDDEN}/{path.name}. If it holds tars from elsewhere, or if "
-            f"that file was lost, `synthcl shards index {directory}` makes one"
-        ) from None
+        raise DataError(_no_set(directory)) from None
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}") from None
     return parse_manifest(data, str(path))
+
+
+def _no_set(directory: Path) -> str:
+    """What is in a folder instead of a set, and what to do."""
+    if not directory.exists():
+        return f"there is no folder {directory}"
+    command = command_of(directory)
+    if command is not None:
+        made = f"; `synthcl generate --generator {directory}` makes one of its samples"
+        return f"{directory} is a run of `synthcl {command}`, no shard set{made if command == 'pretrain' else ''}"
+    index = f"{directory} is no shard set: it has no {HIDDEN}/{manifest_path(directory).name}"
+    if any(directory.glob("*.tar")):
+        index += f". For tars from elsewhere, or if that file was lost, `synthcl shards index {directory}` makes one"
+    return index
 
 
 def parse_manifest(data: bytes, name: str) -> Manifest:

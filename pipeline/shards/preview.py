@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DataError, UsageError
+from ..errors import UsageError
 from ..images.grids import save_grid
+from ..options import check_ending
 from .reader import ShardSet, open_shard_set
 
 
@@ -34,12 +35,11 @@ def preview_shards(
         where: a condition that samples must meet.
 
     Raises:
-        UsageError: the column does not exist or does not hold numbers.
-        DataError: there is no complete set, or no folder for the picture.
+        UsageError: a column that is not there or has no order, or a picture that is not called `.png`.
+        DataError: no complete set, or a place that cannot be written.
     """
     out = Path(out)
-    if not out.parent.is_dir():
-        raise DataError(f"--out {out}: there is no folder {out.parent}; make it first")
+    check_ending("out", out, ".png")
     shards = open_shard_set(path, where=where)
     chosen = _choose(shards, num_samples, sort, descending)
     images = shards.read_views(chosen).flatten(0, 1)

@@ -25,6 +25,7 @@ from .layout import HIDDEN, manifest_path, num_shards, shard_name, shard_samples
 from .manifest import Manifest, Recipe, read_manifest
 from .publish import PartLock, disk_errors, remove_leftovers
 from .shard_writer import ShardJob, ShardWriter
+from .sidecar import read_facts
 from .status import ShardSetInfo, check_files, complete_set, is_published, set_info
 
 BATCH_SIZE = 256
@@ -87,7 +88,8 @@ def write_shard_set(
     directory = Path(directory)
     if found := _finished(directory, plan):
         remove_leftovers(directory)
-        return replace(set_info(directory, found), reused=True)
+        part = _num_samples(plan, process_index, num_processes)
+        return replace(set_info(directory, found), reused=True, existing=part)
     with disk_errors(directory):
         (directory / HIDDEN).mkdir(parents=True, exist_ok=True)
     with PartLock(directory, process_index, num_processes) as lock:
@@ -100,7 +102,8 @@ def write_shard_set(
                 _fill(directory, plan, lock, pool, jobs, render, batch_size, progress)
         with disk_errors(directory):
             info = complete_set(directory, plan, lock)
-    return replace(info, written=sum(job.num_samples for job in jobs))
+    written = sum(job.num_samples - job.replaces for job in jobs)
+    return replace(info, written=written, existing=_num_samples(plan, process_index, num_processes) - written)
 
 
 def plan_set(
@@ -196,16 +199,30 @@ def _begin(directory: Path, plan: Manifest, lock: PartLock) -> None:
         )
 
 
+def _numbers(plan: Manifest, process_index: int, num_processes: int) -> range:
+    """The numbers of the shards that are a process's part."""
+    assert plan.samples_per_shard is not None, "sets that are written have shards of one size"
+    return range(process_index, num_shards(plan.num_samples, plan.samples_per_shard), num_processes)
+
+
+def _num_samples(plan: Manifest, process_index: int, num_processes: int) -> int:
+    """How many samples are a process's part."""
+    assert plan.samples_per_shard is not None, "sets that are written have shards of one size"
+    numbers = _numbers(plan, process_index, num_processes)
+    return sum(len(shard_samples(number, plan.num_samples, plan.samples_per_shard)) for number in numbers)
+
+
 def _missing(directory: Path, plan: Manifest, process_index: int, num_processes: int) -> list[ShardJob]:
-    """The shards of this process that are not published."""
+    """This process's shards that are not published."""
     assert plan.samples_per_shard is not None, "sets that are written have shards of one size"
     jobs = []
-    for number in range(process_index, num_shards(plan.num_samples, plan.samples_per_shard), num_processes):
+    for number in _numbers(plan, process_index, num_processes):
         samples = shard_samples(number, plan.num_samples, plan.samples_per_shard)
         name = shard_name(number)
         if not is_published(directory, name, plan.recipe.hash, len(samples)):
-            # A set that is continued may end in a short shard. It is written anew and begins with the same samples.
-            replaces = sidecar_path(directory, name).exists()
+            # A set that is continued may end in a shard that was short; it is written anew, with the same samples.
+            sidecar = sidecar_path(directory, name)
+            replaces = read_facts(sidecar)[1] if sidecar.exists() else 0
             jobs.append(ShardJob(name, samples.start, len(samples), replaces))
     return jobs
 

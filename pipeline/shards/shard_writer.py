@@ -31,13 +31,13 @@ class ShardJob:
         name: the tar's file name.
         first_index: the index of its first sample.
         num_samples: how many samples it has.
-        replaces: whether it replaces a published shard with fewer of the same samples.
+        replaces: how many samples the shorter shard has that is published in its place: the first of the same samples.
     """
 
     name: str
     first_index: int
     num_samples: int
-    replaces: bool = False
+    replaces: int = 0
 
 
 class ShardWriter:
@@ -143,8 +143,8 @@ def publish_shard(directory: Path, lock: PartLock, job: ShardJob, tar: Temporary
     with TemporaryFile(lock.temporary(target.name)) as file:
         file.write(sidecar)
         file.finish()
-        tar.publish(directory / job.name, replace=job.replaces)
-        file.publish(target, replace=job.replaces)
+        tar.publish(directory / job.name, replace=job.replaces > 0)
+        file.publish(target, replace=job.replaces > 0)
 
 
 def gather_places(chunks: Sequence[TarChunk], starts: Sequence[int]) -> dict[str, np.ndarray]:

@@ -27,7 +27,8 @@ class ShardSetInfo:
         num_samples: samples of the whole set.
         num_published: samples that are published.
         size: bytes of the published tars.
-        written: samples that this call wrote.
+        written: samples of the process's part that this call added.
+        existing: samples of the process's part that were there before.
         reused: whether this call found the set complete.
     """
 
@@ -37,6 +38,7 @@ class ShardSetInfo:
     num_published: int
     size: int
     written: int = 0
+    existing: int = 0
     reused: bool = False
 
     @property

@@ -27,11 +27,18 @@ _MOST_ERRORS = 100
 
 @dataclass(frozen=True)
 class Problem:
-    """An error that was found: the shard, the sample's key (either may be None), and what is wrong."""
+    """Something wrong.
+
+    Attributes:
+        shard, key: in which shard and with which sample; either may be None.
+        error: what.
+        num_samples: how many samples it costs; None for all of the shard.
+    """
 
     shard: str | None
     key: str | None
     error: str
+    num_samples: int | None = None
 
 
 @dataclass
@@ -63,10 +70,15 @@ def verify_shard_set(
 
     Args:
         directory: the set's folder.
-        decode: whether to decode every image, too.
-        progress: is called with how many shards are done, and how many there are.
+        decode: decode every image too.
+        progress: called with the shards done and their number.
+
+    Raises:
+        DataError: there is no such folder.
     """
     directory = Path(directory)
+    if not directory.is_dir():
+        raise DataError(f"there is no folder {directory}")
     report = Verification()
     try:
         manifest = read_manifest(directory)
@@ -84,11 +96,12 @@ def verify_shard_set(
     hashes: list[np.ndarray] = []
     for number, shard in enumerate(shards):
         problems = list(_verify_shard(directory, shard, manifest, first, hashes, decode))
-        damaged = {problem.key for problem in problems}
-        report.num_samples += 0 if None in damaged else shard.num_samples - len(damaged)
+        lost = sum(shard.num_samples if p.num_samples is None else p.num_samples for p in problems)
+        report.num_samples += max(0, shard.num_samples - lost)
         report.errors += problems[:_MOST_ERRORS]
         if len(problems) > _MOST_ERRORS:
-            report.errors.append(Problem(shard.name, None, f"and {len(problems) - _MOST_ERRORS:,} more in this shard"))
+            more = len(problems) - _MOST_ERRORS
+            report.errors.append(Problem(shard.name, None, f"and {more:,} more in this shard", more))
         first += shard.num_samples
         if progress is not None:
             progress(number + 1, len(shards))
@@ -147,20 +160,31 @@ def _read_keys(sidecar: Path, shard: ShardEntry, manifest: Manifest, first: int)
 def _verify_images(
     tar: Path, shard: ShardEntry, manifest: Manifest, places: Places, keys: list[str], decode: bool
 ) -> Iterator[Problem]:
-    """Check each image against the checksums in the sidecar. A sample with several damaged images is named once."""
+    """Each image against the checksums in the sidecar; a sample with several that are damaged is named once, and those
+    that a tar has lost at its end are counted."""
     try:
         descriptor = open_plain(tar)
     except DataError as error:
         yield Problem(shard.name, None, str(error))
         return
     try:
+        length = os.fstat(descriptor).st_size
+        cut = ((places.offsets + places.sizes) > length).any(axis=1)
+        if cut.any():
+            text = (
+                f"{tar} is cut short, to {length:,} of {shard.size:,} bytes: {cut.sum():,} of its {len(keys):,} samples"
+            )
+            yield Problem(
+                shard.name, None, f"{text} are lost, the first of them {keys[cut.argmax()]!r}", int(cut.sum())
+            )
         everything = [places.at(np.arange(len(keys)), view) for view in range(manifest.views_per_sample)]
-        for row, key in enumerate(keys):
+        for row in np.flatnonzero(~cut).tolist():
+            key = keys[row]
             for columns in everything:
                 file = read_checked(descriptor, *(column[row] for column in columns))
                 wrong = f"sample {key!r} {file}" if isinstance(file, str) else _decoding_error(file, manifest, decode)
                 if wrong is not None:
-                    yield Problem(shard.name, key, wrong)
+                    yield Problem(shard.name, key, wrong, 1)
                     break
     finally:
         os.close(descriptor)

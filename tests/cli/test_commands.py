@@ -14,6 +14,8 @@ from click.testing import CliRunner
 from PIL import Image
 
 from synthcl.cli import main
+from synthcl.pipeline.configs.train import TrainConfig
+from synthcl.pipeline.run import open_run
 
 TINY = ["--image-size", "8", "--batch-size", "16", "--backbone", "resnet10-w8", "--precision", "fp32"]
 
@@ -39,6 +41,9 @@ def test_pretraining_leaves_a_generator_and_pictures(synthcl, generator, tmp_pat
     synthcl("preview", "--generator", generator, "--out", tmp_path / "grid.png", "--num-samples", 4)
     with Image.open(tmp_path / "grid.png") as picture:
         assert picture.size == (4 * 66 + 2, 68)
+    refused = synthcl("preview", "--generator", generator, "--out", tmp_path / "grid.jpg", code=2)
+    assert "grid.jpg must end in .png" in refused.stderr and not (tmp_path / "grid.jpg").exists()
+    synthcl("preview", "--generator", generator, "--out", tmp_path / "new" / "grid.png", "--num-samples", 4)
 
 
 @pytest.mark.parametrize("learner", ["simclr", "moco"])
@@ -94,7 +99,9 @@ def test_a_finished_shard_set_is_reused_and_another_recipe_refused(synthcl, gene
     base = ["generate", "--generator", generator, "--num-samples", 10, "--out", tmp_path / "s", "--workers", 0]
     synthcl(*base)
     before = {p.name: p.read_bytes() for p in (tmp_path / "s").glob("*.tar")}
-    assert synthcl(*base, "--json").json["reused"]
+    again = synthcl(*base, "--json")
+    assert again.json["reused"] and (again.json["written"], again.json["existing"]) == (0, 10)
+    assert "is already complete; nothing was written" in again.stderr
     refused = synthcl(*base, "--seed", 1, code=2)
     assert "seed: 0 there, 1 now" in refused.stderr
     assert {p.name: p.read_bytes() for p in (tmp_path / "s").glob("*.tar")} == before
@@ -106,6 +113,25 @@ def test_options_from_a_file_yield_to_those_given(synthcl, tmp_path):
     assert "steps: 9" in printed and "batch_size: 32" in printed and "out: x" in printed
     printed = synthcl("train", "--config", tmp_path / "c.yaml", "--epochs", 2, "--dry-run").stdout
     assert "epochs: 2" in printed and "steps: null" in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["trian"], "there is no command 'trian' (did you mean 'train'?)"),
+        (["xyz"], "there is no command 'xyz'"),
+        (["eval", "liner", "RUN"], "there is no command 'liner' (did you mean 'linear'?)"),
+        (["shards", "lst"], "there is no command 'lst' (did you mean 'list'?)"),
+    ],
+)
+def test_a_misspelt_command_is_told_from_those_there_are(synthcl, arguments, message):
+    assert f"Error: {message}\n" in synthcl(*arguments, code=2).stderr
+
+
+def test_a_misspelt_option_in_a_file_is_told_with_the_file(synthcl, tmp_path):
+    (tmp_path / "c.yaml").write_text("data: digits\nbatchsize: 8\n")
+    error = synthcl("train", "--config", tmp_path / "c.yaml", "--out", "x", "--steps", 1, code=2).stderr
+    assert "c.yaml has 'batchsize', which is no option here (did you mean 'batch_size'?)" in " ".join(error.split())
 
 
 def damaged_parquet(path):
@@ -188,6 +214,12 @@ WRONG = {
         "--synthetic-ratio 0.01",
     ),
     "no such generator": (["--online", "--generator", "nowhere"], 1, "nowhere"),
+    "a run for a generator": (
+        ["--online", "--generator", "RUN"],
+        1,
+        "is a run of `synthcl train` and has no generator; give a run of `synthcl pretrain`",
+    ),
+    "a run for a set": (["--shards", "RUN"], 1, "is a run of `synthcl train`, no shard set"),
     "no such shards": (["--shards", "nowhere"], 1, "nowhere"),
     "shards and online": (["--shards", "x", "--online", "--generator", "x"], 2, "cannot be given with --shards"),
     "fresh and online": (["--fresh", "--online", "--generator", "x"], 2, "--online cannot be given with --fresh"),
@@ -235,7 +267,10 @@ def test_wrong_input_gets_a_sentence_and_leaves_nothing(synthcl, generator, tmp_
 
     if "fp16" in options and torch.cuda.is_available():
         pytest.skip("there is a GPU, where fp16 is right")
-    options = [generator if option == "GENERATOR" else option for option in options]
+    if "RUN" in options:
+        open_run(tmp_path / "real", "train", TrainConfig(data="digits", out="real", steps=1))
+    places = {"GENERATOR": generator, "RUN": tmp_path / "real"}
+    options = [places.get(option, option) for option in options]
     result = train(synthcl, tmp_path / "run", *options, code=code)
     assert message in " ".join(result.stderr.split())
     assert not (tmp_path / "run").exists()

@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 
+from synthcl.cli.evaluation_tables import MEASURES
 from synthcl.learners import create_backbone
 from synthcl.pipeline.encoder import Encoder
 
@@ -49,12 +50,17 @@ def test_quality_of_a_generator(synthcl, encoder_run, generator):
     arguments = ["eval", "quality", generator, "--data", "digits", "--encoder", encoder_run, "--num-samples", 20]
     result = synthcl(*arguments, "--json").json
     assert {"precision", "recall", "density", "coverage", "frechet_distance", "authenticity"} <= set(result)
-    assert "frechet distance" in synthcl(*arguments).stdout
+    table = synthcl(*arguments).stdout
+    assert "Fréchet distance" in table and max(map(len, table.splitlines())) <= 80
+    numbers = {name for name, value in result.items() if isinstance(value, float) and name != "seconds"}
+    assert numbers <= set(MEASURES) and all(MEASURES[name][0] in table for name in numbers)
 
 
 def test_alignment(synthcl, encoder_run):
     result = synthcl("eval", "alignment", encoder_run, "--data", "digits", "--num-images", 50, "--json").json
     assert result["alignment"] > 0 > result["uniformity"]
+    table = synthcl("eval", "alignment", encoder_run, "--data", "digits", "--num-images", 50).stdout
+    assert "uniformity" in table and "↓" in table and "images: 50" in table
 
 
 def test_scoring_on_the_training_split_is_said(synthcl, encoder_run):

@@ -66,7 +66,14 @@ def test_list(run, sets):
     assert (found["partial"]["num_published"], found["partial"]["num_samples"]) == (20, 30)
     assert "000000.tar is missing" in found["z"]["error"] and found["a"]["recipe"]["seed"] == 7
     table = run("list", sets).stdout
-    assert "complete" in table and "20 of 30" in table
+    assert "complete" in table and "20 of 30" in table and "000000.tar is missing" in table
+
+
+def test_list_never_cuts_a_name(run, sets, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    long = sets / "-".join(["a very long name"] * 12) / "[red]set"
+    shutil.copytree(sets / "a", long)
+    assert str(long) in run("list", sets).stdout
 
 
 def test_list_of_nothing(run, tmp_path):
@@ -79,6 +86,18 @@ def test_info(run, sets):
     assert row["num_samples"] == 30 and row["num_shards"] == 3 and row["image_size"] == 8 and row["recipe"]["seed"] == 7
     assert len(row["recipe_hash"]) == 64
     assert "is no shard set" in run("info", sets, "--json", code=1).stderr
+    assert "there is no folder" in run("info", sets / "nowhere", "--json", code=1).stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "advice"),
+    [("pretrain", "is a run of `synthcl pretrain`, no shard set; `synthcl generate --generator"),
+     ("train", "is a run of `synthcl train`, no shard set")],
+)  # fmt: skip
+def test_a_run_is_no_set_and_is_not_to_be_indexed(run, tmp_path, command, advice):
+    (tmp_path / "run.json").write_text(json.dumps({"command": command}))
+    error = run("info", tmp_path, code=1).stderr
+    assert advice in error and "shards index" not in error
 
 
 def test_verify(run, sets):
@@ -94,6 +113,20 @@ def test_verify(run, sets):
     assert not run("verify", sets / "deep" / "partial", "--json", code=1).json["ok"]
 
 
+def test_verify_of_no_folder(run, tmp_path):
+    assert f"there is no folder {tmp_path / 'nowhere'}" in run("verify", tmp_path / "nowhere", code=1).stderr
+
+
+def test_verify_tells_once_that_a_shard_is_cut_short(run, sets):
+    tar = sets / "a" / "000001.tar"
+    os.truncate(tar, 6000)
+    found = run("verify", sets / "a", "--json", code=1).json
+    (error,) = found["errors"]
+    lost = error["num_samples"]
+    assert error["shard"] == "000001.tar" and 0 < lost < 10 and found["num_samples"] == 30 - lost
+    assert f"{lost} of its 10 samples are lost, the first of them '00000000{20 - lost}'" in error["error"]
+
+
 def test_preview(run, sets, tmp_path):
     out = tmp_path / "grid.png"
     result = run("preview", sets / "recorded", "--out", out, "--sort", "hardness", "--num-samples", 2, "--columns", 2)
@@ -105,7 +138,10 @@ def test_preview(run, sets, tmp_path):
     assert 182 not in np.unique(read_png(out))
     assert "no column" in run("preview", sets / "a", "--out", out, "--sort", "beauty", code=2).stderr
     assert "cannot be used" in run("preview", sets / "a", "--out", out, "--where", "beauty > 1", code=2).stderr
-    assert "there is no folder" in run("preview", sets / "a", "--out", tmp_path / "no" / "x.png", code=1).stderr
+    run("preview", sets / "a", "--out", tmp_path / "new" / "x.png")
+    assert read_png(tmp_path / "new" / "x.png").ndim == 3
+    assert "x.jpg must end in .png" in run("preview", sets / "a", "--out", tmp_path / "x.jpg", code=2).stderr
+    assert "cannot write the picture" in run("preview", sets / "a", "--out", out / "x.png", code=1).stderr
 
 
 def test_index(run, sets):

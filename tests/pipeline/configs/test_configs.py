@@ -13,7 +13,7 @@ REQUIRED = {"data": "digits", "out": "x", "generator": "g", "num_samples": 1}
 """A value for each option that has no default."""
 NEEDED = {
     "CompareConfig": {"data": "digits", "generator": "g", "steps": 1},
-    "EmbedConfig": {"data": ["digits"], "out": "x.parquet"},
+    "EmbedConfig": {"data": ["digits"]},
     "TrainConfig": {"steps": 1},
     "TransferConfig": {"data": ["digits"]},
 }
@@ -29,8 +29,10 @@ def config_classes():
 @pytest.mark.parametrize("config", config_classes(), ids=lambda config: config.__name__)
 def test_what_is_not_given_keeps_its_default(config):
     fields = dataclasses.fields(config)
-    required = {f.name for f in fields if f.default is f.default_factory is dataclasses.MISSING}
-    given = {name: REQUIRED[name] for name in required} | NEEDED.get(config.__name__, {})
+    required = [f for f in fields if f.default is f.default_factory is dataclasses.MISSING]
+    given = {f.name: REQUIRED[f.name] for f in required}
+    given |= {f.name: f"x{ending}" for f in required if (ending := f.metadata["option"].ending) is not None}
+    given |= NEEDED.get(config.__name__, {})
     resolved = config.from_values(given).to_dict()
     assert resolved == {f.name: given.get(f.name, default_of(f)) for f in fields}
 

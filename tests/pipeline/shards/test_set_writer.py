@@ -65,7 +65,7 @@ def test_any_number_of_processes_in_any_order_gives_the_same_bytes(
     ]
     assert digest(alone) == digest(tmp_path / "many")
     assert [info.complete for info in infos] == [False] * (len(infos) - 1) + [True] or num_processes == 7
-    assert sum(info.written for info in infos) == 110
+    assert sum(info.written for info in infos) == 110 and sum(info.existing for info in infos) == 0
 
 
 def test_processes_at_the_same_time(tmp_path: Path, make_set, render, digest) -> None:
@@ -90,7 +90,8 @@ def test_a_finished_set_is_reused(make_set, tmp_path: Path, digest) -> None:
     path = make_set()
     before = digest(path)
     info = write_shard_set(path, {"weights": "abc", "seed": 3}, 50, 20, never)
-    assert info.reused and info.complete and info.written == 0 and info.num_samples == 50
+    assert info.reused and info.complete and info.num_samples == 50
+    assert (info.written, info.existing) == (0, 50)
     assert digest(path) == before
 
 
@@ -116,7 +117,8 @@ def test_a_partial_set_is_continued_without_doing_anything_again(make_set, tmp_p
         open_shard_set(tmp_path / "part")
     done = [name for name in left if name.endswith(".tar")]
     info = write_shard_set(*arguments, note, workers=0)
-    assert asked == list(range(20 * len(done), 50)) and info.written == len(asked) and not info.reused
+    assert asked == list(range(20 * len(done), 50)) and not info.reused
+    assert (info.written, info.existing) == (len(asked), 50 - len(asked))
     assert digest(whole) == digest(tmp_path / "part")
 
 
