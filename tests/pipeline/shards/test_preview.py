@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from synthcl.pipeline.errors import DataError, UsageError
+from synthcl.pipeline.errors import UsageError
 from synthcl.pipeline.images.grids import read_grid
 from synthcl.pipeline.shards.preview import preview_shards
 
@@ -29,5 +29,10 @@ def test_samples_are_spread_over_the_set(make_set, render, tmp_path: Path) -> No
 def test_columns_that_cannot_be_sorted_by(make_set, tmp_path: Path, sort: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         preview_shards(make_set(), tmp_path / "grid.png", sort=sort)
-    with pytest.raises(DataError, match="there is no folder"):
-        preview_shards(make_set(), tmp_path / "nowhere" / "grid.png")
+
+
+def test_the_folder_is_made_and_another_ending_refused(make_set, tmp_path: Path) -> None:
+    preview_shards(make_set(), tmp_path / "new" / "grid.png")
+    assert (tmp_path / "new" / "grid.png").exists()
+    with pytest.raises(UsageError, match=r"grid\.jpg must end in \.png"):
+        preview_shards(make_set(), tmp_path / "grid.jpg")
