@@ -10,6 +10,7 @@ from typing import NamedTuple
 from ..errors import DataError, UsageError
 from .paths import IMAGE_EXTENSIONS, find_images
 from .specs import (
+    DATASETS,
     choose_split,
     expand_pattern,
     group_by_split,
@@ -20,9 +21,6 @@ from .specs import (
     split_order,
 )
 from .store import ImageStore
-
-DATASETS = ("digits", "cifar10", "cifar100", "stl10", "fashion-mnist", "mnist", "svhn")
-"""What a SPEC can call by name."""
 
 _CONTAINERS = (".parquet", ".tar")
 _SHARD_INDEX = Path(".synthcl", "shardset.json")

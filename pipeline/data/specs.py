@@ -11,6 +11,9 @@ from typing import NamedTuple
 
 from ..errors import UsageError
 
+DATASETS = ("digits", "cifar10", "cifar100", "stl10", "fashion-mnist", "mnist", "svhn")
+"""What a SPEC can call by name."""
+
 TRAIN, TEST = "train", "test"
 
 _ALIASES = {
