@@ -15,11 +15,13 @@ COMMANDS = {
     "generate": "generate:generate",
     "train": "train:train",
     "shards": "shards:shards",
+    "runs": "runs:runs",
     "eval": "evaluate:evaluate",
     "compare": "compare:compare",
     "export": "export:export",
     "embed": "embed:embed",
     "demo": "demo:demo",
+    "env": "env:env",
 }
 """Each command's module and object here; loaded when asked for."""
 

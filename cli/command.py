@@ -14,6 +14,7 @@ from click.core import ParameterSource
 
 from ..pipeline.errors import RunStopped, UsageError
 from ..pipeline.options import Config, OptionInfo, did_you_mean, flag, option_types, override, read_yaml, write_yaml
+from .completion import complete_file, completion_for
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -108,6 +109,7 @@ def config_options(config: type[Config]) -> Callable[[Callable], Callable]:
             click.Option(
                 ["--config", "config_file"],
                 metavar="FILE",
+                shell_complete=complete_file,
                 help="Options from a YAML file; those given here win.",
             )
         )
@@ -149,7 +151,10 @@ def _click_option(f: dataclasses.Field, wanted: Any) -> click.Option:
         common["default"] = f.default_factory() if f.default_factory is not dataclasses.MISSING else None
         common["show_default"] = bool(common["default"])
     kind: Any = click.Choice(list(info.choices)) if info.choices is not None else wanted.kind
-    return click.Option([name], type=kind, multiple=wanted.multiple, metavar=info.metavar, **common)
+    complete = completion_for(info.metavar)
+    return click.Option(
+        [name], type=kind, multiple=wanted.multiple, metavar=info.metavar, shell_complete=complete, **common
+    )
 
 
 def json_option(function: Callable) -> Callable:

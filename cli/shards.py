@@ -8,8 +8,9 @@ from typing import Any
 import click
 
 from .command import Command, Group, json_option, new_table, print_result, print_table
+from .completion import complete_folder, complete_run, complete_spec
 
-set_argument = click.argument("set_path", metavar="SET")
+set_argument = click.argument("set_path", metavar="SET", shell_complete=complete_folder)
 
 
 @click.group(cls=Group)
@@ -18,7 +19,7 @@ def shards() -> None:
 
 
 @shards.command("list", cls=Command)
-@click.argument("folder", default=".")
+@click.argument("folder", default=".", shell_complete=complete_folder)
 @json_option
 def list_sets(folder: str, as_json: bool) -> None:
     """The shard sets at or below FOLDER: name, recipe, samples, size and state."""
@@ -80,7 +81,7 @@ def preview(set_path: str, out: str, sort: str | None, ascending: bool, as_json:
 
 
 @shards.command(cls=Command)
-@click.argument("folder")
+@click.argument("folder", shell_complete=complete_folder)
 @json_option
 def index(folder: str, as_json: bool) -> None:
     """Adopt a folder of someone else's tars, or make lost sidecars of a generated set again."""
@@ -99,9 +100,12 @@ def index(folder: str, as_json: bool) -> None:
     "--encoder",
     required=True,
     metavar="RUN",
+    shell_complete=complete_run,
     help="The run whose encoder looks at the samples.",
 )
-@click.option("--data", metavar="SPEC", help="Real images, for the distance to the nearest of them.")
+@click.option(
+    "--data", metavar="SPEC", shell_complete=complete_spec, help="Real images, for the distance to the nearest of them."
+)
 @click.option("--name", default="score", show_default=True, help="Name of the side table.")
 @click.option("--clusters", type=click.IntRange(2), default=10, show_default=True, help="How many clusters.")
 @click.option("--batch-size", type=click.IntRange(1), default=256, show_default=True, help="Samples at once.")

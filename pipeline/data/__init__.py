@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .caching import cached
     from .order import GlobalOrder, Permutation
-    from .sources import DATASETS, open_images, splits_of, test_spec
+    from .sources import open_images, splits_of, test_spec
+    from .specs import DATASETS
     from .store import ImageStore
 
 __all__ = [
@@ -26,7 +27,7 @@ __all__ = [
 ]
 
 _MODULES = {
-    "DATASETS": "sources",
+    "DATASETS": "specs",
     "GlobalOrder": "order",
     "ImageStore": "store",
     "Permutation": "order",

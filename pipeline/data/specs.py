@@ -16,6 +16,9 @@ from .slices import Slice, parse_slice
 DATASETS = ("digits", "cifar10", "cifar100", "stl10", "fashion-mnist", "mnist", "svhn")
 """What a SPEC can call by name."""
 
+DATASETS = ("digits", "cifar10", "cifar100", "stl10", "fashion-mnist", "mnist", "svhn")
+"""What a SPEC can call by name."""
+
 TRAIN, TEST = "train", "test"
 
 _ALIASES = {

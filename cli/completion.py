@@ -1,0 +1,57 @@
+"""What the shell completes: runs, folders, files and names of data sets. Nothing here may be slow or import torch."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+from click.shell_completion import CompletionItem
+
+
+def complete_run(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The run folders whose path begins so, each with its command; any folders where none is a run."""
+    from ..pipeline.run import command_of
+
+    parent, start = os.path.split(incomplete)
+    try:
+        names = sorted(entry.name for entry in os.scandir(parent or ".") if entry.is_dir())
+    except OSError:
+        names = []
+    paths = [Path(parent, name) for name in names if name.startswith(start)]
+    found = [CompletionItem(str(path), help=command) for path in paths if (command := command_of(path)) is not None]
+    return found or [CompletionItem(incomplete, type="dir")]
+
+
+def complete_folder(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Folders."""
+    return [CompletionItem(incomplete, type="dir")]
+
+
+def complete_file(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Files."""
+    return [CompletionItem(incomplete, type="file")]
+
+
+def complete_spec(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Names of data sets that begin so; files and folders where none does."""
+    from ..pipeline.data.specs import DATASETS
+
+    found = [CompletionItem(name) for name in DATASETS if name.startswith(incomplete)]
+    return found or [CompletionItem(incomplete, type="file")]
+
+
+BY_METAVAR = {
+    "SPEC": complete_spec,
+    "RUN": complete_run,
+    "DIR": complete_folder,
+    "DIR|HUB_ID": complete_run,
+}
+"""What an option's metavar says of its values. Names of files, `FILE...`, complete as files."""
+
+
+def completion_for(metavar: str | None):  # type: ignore[no-untyped-def]
+    """The completion of an option by its metavar; None where there is nothing to complete."""
+    if metavar is not None and metavar.startswith("FILE"):
+        return complete_file
+    return BY_METAVAR.get(metavar or "")

@@ -1,0 +1,110 @@
+"""`synthcl runs`: what runs there are, and what came of one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from .command import Command, Group, json_option, new_table, print_result, print_table
+from .completion import complete_folder, complete_run
+
+
+@click.group(cls=Group)
+def runs() -> None:
+    """List runs, and look at one."""
+
+
+@runs.command("list", cls=Command)
+@click.argument("folder", metavar="DIR", default=".", shell_complete=complete_folder)
+@json_option
+def list_runs(folder: str, as_json: bool) -> None:
+    """The runs at or below DIR: what each is, how far it is, and its accuracy where one was recorded.
+
+    A run that is not finished is interrupted, or unknown if something was written in the last ten minutes: it may be
+    running.
+    """
+    from ..pipeline.runs import find_runs, summarize_run
+
+    rows = [summarize_run(path) for path in find_runs(folder)]
+    if as_json:
+        print_result({"runs": rows}, as_json, "runs")
+    else:
+        _print_runs(rows)
+
+
+@runs.command(cls=Command)
+@click.argument("run", metavar="RUN", shell_complete=complete_run)
+@click.option("--out", metavar="FILE.png", help="Draw the curves of metrics.jsonl too.")
+@json_option
+def show(run: str, out: str | None, as_json: bool) -> None:
+    """What a run is and came to: options, state, steps, the last metrics, and recorded evaluations."""
+    from ..pipeline.runs import describe_run, draw_curves
+
+    found = describe_run(run)
+    if out is not None:
+        found["picture"] = draw_curves(run, out)
+    if as_json:
+        print_result(found, as_json, "run")
+    else:
+        _print_run(found)
+
+
+def _print_runs(rows: Sequence[dict[str, Any]]) -> None:
+    headings = ("run", "command", "regime", "learner", "seed", "steps", "state", "top-1 %", "seconds")
+    table = new_table("runs", headings, ("seed", "steps", "top-1 %", "seconds"))
+    for row in rows:
+        table.add_row(
+            row["path"],
+            row["command"] or "",
+            row["regime"] or "",
+            row["learner"] or "",
+            "" if row["seed"] is None else str(row["seed"]),
+            _steps(row),
+            row["state"],
+            "" if row["top1"] is None else f"{100 * row['top1']:.2f}",
+            "" if row["seconds"] is None else f"{row['seconds']:,.0f}",
+        )
+    print_table(table)
+    for row in rows:
+        if "error" in row:
+            click.echo(f"{row['path']}: {row['error']}")
+
+
+def _steps(row: dict[str, Any]) -> str:
+    done, total = row["steps"], row["total_steps"]
+    if done is None and total is None:
+        return ""
+    return f"{done or 0:,}" if done == total else f"{done or 0:,} of {f'{total:,}' if total is not None else '?'}"
+
+
+def _print_run(found: dict[str, Any]) -> None:
+    table = new_table(f"run {found['path']}", ("what", "value"))
+    for name in ("command", "state", "regime", "learner", "backbone", "data", "seed"):
+        if found[name] is not None:
+            table.add_row(name, str(found[name]))
+    table.add_row("steps", _steps(found))
+    numbers = {name: value for name, value in (found["result"] or {}).items() if isinstance(value, float)}
+    for name, value in {**(found["metrics"] or {}), **numbers}.items():
+        if name != "step":
+            table.add_row(name.replace("_", " "), f"{value:.4g}")
+    if "picture" in found:
+        table.add_row("picture", found["picture"])
+    print_table(table)
+    if found["evaluations"]:
+        _print_evaluations(found["evaluations"])
+
+
+def _print_evaluations(evaluations: Sequence[dict[str, Any]]) -> None:
+    table = new_table("evaluations", ("task", "fitted on", "scored on", "labels", "top-1 %", "time"), ("top-1 %",))
+    for result in evaluations:
+        table.add_row(
+            result["task"] + (" (untrained)" if result.get("untrained") else ""),
+            str(result.get("data", "")),
+            str(result.get("test_data", "")),
+            f"{100 * result['label_fraction']:g}%" if "label_fraction" in result else "",
+            f"{100 * result['top1']:.2f}" if result.get("top1") is not None else "",
+            str(result.get("time", "")),
+        )
+    print_table(table)

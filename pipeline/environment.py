@@ -1,0 +1,79 @@
+"""`synthcl env`: what this installation and this machine are, for reports of faults."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import re
+import sys
+from typing import Any
+
+VARIABLES = (
+    "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "SYNTHCL_CACHE",
+    "SYNTHCL_CACHE_BYTES", "XDG_CACHE_HOME", "WANDB_MODE",
+)  # fmt: skip
+"""Variables of the environment that change what synthcl does; shown where they are set."""
+
+
+def describe_environment() -> dict[str, Any]:
+    """Versions, devices and what the CPU can do, as plain values.
+
+    Returns:
+        `synthcl`, `python`, `system` and `packages` (versions; None for an optional one that is not installed), `cpu`
+        (architecture, cores this process may use, threads of torch, instructions that its kernels use), `devices` (name
+        and bytes of memory of each accelerator), `cuda` and `cudnn` (versions that torch was built with, or None),
+        and `variables`, those of `VARIABLES` that are set.
+    """
+    import torch
+
+    from .data.capacity import available_ram
+
+    return {
+        "synthcl": version_of("synthcl"),
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "system": platform.platform(),
+        "packages": {name: version_of(name) for name in required_packages()},
+        "cpu": {
+            "architecture": platform.machine(),
+            "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+            "threads": torch.get_num_threads(),
+            "capability": torch.backends.cpu.get_cpu_capability(),
+            "ram_free": available_ram(),
+        },
+        "devices": _devices(),
+        "cuda": torch.version.cuda,
+        "cudnn": torch.backends.cudnn.version(),
+        "variables": {name: os.environ[name] for name in VARIABLES if name in os.environ},
+        "executable": sys.executable,
+    }
+
+
+def required_packages() -> list[str]:
+    """The packages that synthcl names as its own, optional ones among them, but for those of its tests."""
+    wanted = importlib.metadata.requires("synthcl") or []
+    names = [
+        re.split(r"[^A-Za-z0-9._-]", line)[0] for line in wanted if not re.search(r"extra == .(test|lint)\b", line)
+    ]
+    return list(dict.fromkeys(names))
+
+
+def version_of(package: str) -> str | None:
+    """The version that is installed; None if it is not."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _devices() -> list[dict[str, Any]]:
+    import torch
+
+    found = []
+    for index in range(torch.cuda.device_count()):
+        facts = torch.cuda.get_device_properties(index)
+        found.append({"device": f"cuda:{index}", "name": facts.name, "memory": facts.total_memory})
+    accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    if not found and accelerator is not None:
+        found.append({"device": str(accelerator), "name": accelerator.type, "memory": None})
+    return found

@@ -1,0 +1,183 @@
+"""`synthcl runs`: which runs there are below a folder, what each is and how far. Nothing here imports torch."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from .configs.train import TrainConfig
+from .errors import DataError, UsageError
+from .files import read_json, write_file
+from .options import check_ending
+from .run import RunFolder, read_config, read_record
+
+QUIET_SECONDS = 600.0
+"""After so long without a word in its folder an unfinished run counts as interrupted. Ours: most runs log every few
+seconds, and slow ones every few minutes."""
+
+
+def find_runs(folder: str | Path) -> list[Path]:
+    """The folders at or below `folder` that hold a run, in order: those of a comparison after it. Links are not
+    followed.
+
+    Raises:
+        DataError: there is no such folder.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise DataError(f"there is no folder {folder}")
+    return sorted(_walk(folder))
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    for path, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        if "run.json" in files:
+            yield Path(path)
+            # A comparison keeps its runs in its folder; other runs have none inside.
+            folders[:] = [name for name in folders if name == "runs"]
+
+
+def summarize_run(path: str | Path) -> dict[str, Any]:
+    """A run in a flat dict: what it is, how far it is, and what it came to.
+
+    `state` is `finished`; `interrupted`, if it is not and nothing was written for `QUIET_SECONDS`; `unknown`, if
+    something was, so that it may be running; or `damaged`, with the reason in `error`.
+
+    Returns:
+        `path`, `state`, `command`, `regime`, `learner` (of pretrain the kind of generator), `backbone`, `data`, `seed`,
+        `steps` (done), `total_steps` (None where it is given in epochs and not known yet), `seconds`, `top1` (of the
+        linear probe, else of nearest neighbours, with all labels; None without a recorded one), `last_written` (seconds
+        since 1970). What a run does not have is None.
+    """
+    path = Path(path)
+    row: dict[str, Any] = {"path": str(path), **dict.fromkeys(_FIELDS)}
+    try:
+        record, config = read_record(path), read_config(path)
+        result = RunFolder(path).result
+        rows = RunFolder(path).metrics.read()
+        row |= {"command": record["command"], **_facts(record["command"], config)}
+        row["last_written"] = _last_written(path)
+        row["state"] = _state(result, row["last_written"])
+        row["steps"] = int(rows[-1]["step"]) if rows else None
+        row["total_steps"] = config.get("steps")
+        if result is not None:
+            row["total_steps"] = row["steps"] = result.get("steps")
+            row["seconds"] = result.get("seconds")
+        row["top1"] = _accuracy(read_evaluations(path))
+    except DataError as error:
+        row |= {"state": "damaged", "error": str(error)}
+    return row
+
+
+_FIELDS = (
+    "state", "command", "regime", "learner", "backbone", "data", "seed", "steps", "total_steps", "seconds", "top1",
+    "last_written",
+)  # fmt: skip
+
+
+def describe_run(path: str | Path) -> dict[str, Any]:
+    """`summarize_run` of a run that must be there, with its `options` and `result`, its `evaluations`, the last row of
+    `metrics.jsonl` as `metrics`, and `versions` and `hardware`.
+
+    Raises:
+        DataError: no run, or a file of it is damaged.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise DataError(f"there is no folder {path}")
+    if not (path / "run.json").exists():
+        raise DataError(f"{path} is no run of synthcl: it has no run.json; `synthcl runs list {path}` looks below it")
+    row = summarize_run(path)
+    if row["state"] == "damaged":
+        raise DataError(row["error"])
+    rows, record = RunFolder(path).metrics.read(), read_record(path)
+    return {
+        **row,
+        "options": read_config(path),
+        "result": RunFolder(path).result,
+        "metrics": rows[-1] if rows else None,
+        "evaluations": read_evaluations(path),
+        "versions": record.get("versions", {}),
+        "hardware": record.get("hardware", {}),
+    }
+
+
+def read_evaluations(path: str | Path) -> list[dict[str, Any]]:
+    """What was recorded in RUN/evaluations/, oldest first; see `evaluation.results`.
+
+    Raises:
+        DataError: one of them is damaged.
+    """
+    found = [read_json(file, "remove it") for file in sorted((Path(path) / "evaluations").glob("*.json"))]
+    return sorted(found, key=lambda result: str(result.get("time", "")))
+
+
+def _facts(command: str, config: dict[str, Any]) -> dict[str, Any]:
+    """What a run is, by its options."""
+    facts = {name: config.get(name) for name in ("learner", "backbone", "data", "seed")}
+    if command == "train":
+        try:
+            facts["regime"] = TrainConfig.from_values(config).regime
+        except UsageError:  # of another version
+            facts["regime"] = None
+    elif command == "pretrain":
+        facts["learner"] = config.get("generator")
+    elif command == "compare":
+        facts["regime"] = config.get("regimes")
+    return facts
+
+
+def _state(result: dict[str, Any] | None, last_written: float) -> str:
+    if result is not None:
+        return "finished"
+    return "interrupted" if time.time() - last_written > QUIET_SECONDS else "unknown"
+
+
+def _last_written(path: Path) -> float:
+    """When something was last written to what a run grows."""
+    places = [path, path / "run.json", path / "metrics.jsonl", path / "checkpoints", path / "samples"]
+    return max(place.stat().st_mtime for place in places if place.exists())
+
+
+def _accuracy(evaluations: list[dict[str, Any]]) -> float | None:
+    """Of the encoder itself, with all labels, on images it was not fitted to: the newest linear probe's, else kNN's."""
+    for task in ("linear", "knn"):
+        for result in reversed(evaluations):
+            plain = not result.get("untrained") and not result.get("scored_on_training_split")
+            if result.get("task") == task and plain and result.get("label_fraction", 1.0) == 1.0:
+                return result.get("top1")
+    return None
+
+
+def draw_curves(path: str | Path, out: str | Path) -> str:
+    """Write the curves of a run's `metrics.jsonl` to a PNG; see `run_picture`.
+
+    Args:
+        path: the run.
+        out: the picture; its folder is made if it is missing.
+
+    Returns:
+        The picture's path.
+
+    Raises:
+        UsageError: a picture that is not called `.png`.
+        DataError: a run without metrics yet, or a place that cannot be written.
+    """
+    from .run_picture import draw_run
+
+    check_ending("out", out, ".png")
+    row, rows, out = summarize_run(path), RunFolder(Path(path)).metrics.read(), Path(out)
+    if not rows:
+        raise DataError(f"{path} has no rows in metrics.jsonl yet; there is nothing to draw")
+    facts = (row["command"], row["regime"], row["learner"], row["backbone"], row["data"])
+    words = [str(fact) for fact in facts if fact is not None] + [f"seed {row['seed']}", row["state"]]
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_file(out, draw_run(rows, f"{path}: {', '.join(words)}"))
+    except OSError as error:
+        raise DataError(f"cannot write the picture {out}: {error.strerror}") from None
+    return str(out)

@@ -1,0 +1,55 @@
+"""`synthcl runs ...`, as users call it."""
+
+import subprocess
+import sys
+
+import pytest
+from PIL import Image
+
+from synthcl.pipeline.configs.train import TrainConfig
+from synthcl.pipeline.run import open_run
+
+TRAIN = ["train", "--data", "digits", "--image-size", 8, "--batch-size", 16, "--backbone", "resnet10-w8"]
+
+
+LONG = "x" * 90
+
+
+@pytest.fixture(scope="module")
+def folder(synthcl, tmp_path_factory):
+    """A run that is finished and evaluated, and one that is not, under a long name."""
+    folder = tmp_path_factory.mktemp("runs")
+    synthcl(*TRAIN, "--steps", 3, "--log-every", 1, "--out", folder / LONG / "done")
+    synthcl("eval", "knn", folder / LONG / "done", "--data", "digits")
+    open_run(folder / LONG / "begun", "train", TrainConfig(data="digits", out="x", steps=9, shards=["s"]))
+    return folder
+
+
+def test_list(synthcl, folder):
+    begun, done = synthcl("runs", "list", folder, "--json").json["runs"]
+    assert (begun["regime"], begun["state"], begun["top1"], begun["steps"]) == ("offline", "unknown", None, None)
+    assert (done["regime"], done["state"], done["steps"]) == ("real", "finished", 3) and 0 < done["top1"] <= 1
+    table = synthcl("runs", "list", folder).stdout
+    assert begun["path"] in table and done["path"] in table
+    assert f"{100 * done['top1']:.2f}" in table and "0 of 9" in table
+    assert "there is no folder" in synthcl("runs", "list", folder / "nowhere", code=1).stderr
+
+
+def test_show(synthcl, folder, tmp_path):
+    run = folder / LONG / "done"
+    found = synthcl("runs", "show", run, "--json", "--out", tmp_path / "curves.png").json
+    assert found["options"]["steps"] == 3 and found["evaluations"][0]["task"] == "knn" and found["result"]["steps"] == 3
+    with Image.open(tmp_path / "curves.png") as picture:
+        assert picture.width > picture.height / 2 > 100
+    table = synthcl("runs", "show", run).stdout
+    assert "hardness real" in table and "knn" in table and "digits:test" in table
+    assert (
+        "curves.jpg must end in .png" in synthcl("runs", "show", run, "--out", tmp_path / "curves.jpg", code=2).stderr
+    )
+    assert "is no run of synthcl" in synthcl("runs", "show", folder, code=1).stderr
+
+
+def test_listing_needs_no_torch(folder):
+    code = f"import sys; from synthcl.cli import main; main(['runs', 'list', {str(folder)!r}], standalone_mode=False);"
+    code += "print('torch' in sys.modules, file=sys.stderr)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stderr == "False\n"
