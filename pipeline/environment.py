@@ -27,7 +27,7 @@ def describe_environment() -> dict[str, Any]:
     """
     import torch
 
-    from .data.capacity import available_ram
+    from .capacity import available_ram
 
     return {
         "synthcl": version_of("synthcl"),
