@@ -33,7 +33,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     # A tenth of them, for as many steps.
     "tenth": {"part": "[:10%,balanced]", "epochs": 30, "gan_steps": 6000},
     # To try the script.
-    "toy": {"part": "[:2%,balanced]", "epochs": 1, "gan_steps": 20},
+    "toy": {"part": "[:50%,balanced]", "epochs": 1, "gan_steps": 20},
 }
 
 ONLINE = {"online": True}
