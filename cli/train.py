@@ -12,7 +12,11 @@ from .command import Command, config_options, json_option, print_result, say
 @config_options(TrainConfig)
 @json_option
 def train(config: TrainConfig, as_json: bool) -> None:
-    """Train an encoder: on real images, with shards (offline), or with a generator jointly (--online)."""
+    """Train an encoder on real images, alone or with synthetic ones.
+
+    Synthetic images come from shard sets (--shards), from a generator that stays as it is (--fresh), from one that is
+    trained jointly (--online), or from a recording (--replay).
+    """
     from ..pipeline.training import train
 
     result = train(config)
