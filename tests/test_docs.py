@@ -14,7 +14,7 @@ from synthcl.pipeline.regimes.table import REGIMES
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
-SHORTER = {"--steps": "4", "--num-samples": "64"}
+SHORTER = {"--steps": "2", "--num-samples": "64", "--data": "digits[:10%,balanced]"}
 """The commands of the quickstart run with these in place of what the page says."""
 EVERY_PAGE = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
