@@ -1,5 +1,6 @@
 """What the pages say holds: the quickstart runs, the table of regimes is the code's, options and links exist."""
 
+import pkgutil
 import re
 import shlex
 from pathlib import Path
@@ -107,3 +108,12 @@ def test_files_that_contributing_names_exist():
     paths = [path for path in named if not re.search(r"NAME|COMMAND", path)]
     assert len(paths) > 15
     assert not [path for path in paths if not (ROOT / path).exists()]
+
+
+def test_what_the_reference_describes_exists():
+    targets = [
+        name for page in sorted((DOCS / "api").glob("*.md")) for name in re.findall(r"(?m)^::: (\S+)", page.read_text())
+    ]
+    assert len(targets) > 15
+    for target in targets:
+        pkgutil.resolve_name(target)
