@@ -1,5 +1,6 @@
 """What the pages say holds: the quickstart runs, the table of regimes is the code's, options and links exist."""
 
+import pkgutil
 import re
 import shlex
 from pathlib import Path
@@ -14,7 +15,7 @@ from synthcl.pipeline.regimes.table import REGIMES
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
-SHORTER = {"--steps": "4", "--num-samples": "64"}
+SHORTER = {"--steps": "2", "--num-samples": "64", "--data": "digits[:10%,balanced]"}
 """The commands of the quickstart run with these in place of what the page says."""
 EVERY_PAGE = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
@@ -107,3 +108,12 @@ def test_files_that_contributing_names_exist():
     paths = [path for path in named if not re.search(r"NAME|COMMAND", path)]
     assert len(paths) > 15
     assert not [path for path in paths if not (ROOT / path).exists()]
+
+
+def test_what_the_reference_describes_exists():
+    targets = [
+        name for page in sorted((DOCS / "api").glob("*.md")) for name in re.findall(r"(?m)^::: (\S+)", page.read_text())
+    ]
+    assert len(targets) > 15
+    for target in targets:
+        pkgutil.resolve_name(target)
