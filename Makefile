@@ -1,9 +1,11 @@
-# Two commands on a machine that has Python >= 3.10 and make: `make demo` and `make test`.
+# Two commands on a machine that has Python >= 3.10 and make: `make demo` and `make test`. `make lint` is for those who
+# change the code: style and types, with the versions of the tools that pyproject.toml pins.
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+LINTED := $(VENV)/.linted
 
 .PHONY: demo test lint docs clean
 
@@ -13,9 +15,12 @@ demo: $(INSTALLED)
 test: $(INSTALLED)
 	$(BIN)/python -m pytest tests
 
-lint: $(INSTALLED)
+lint: $(LINTED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	mkdir -p build/types/synthcl
+	for folder in cli pipeline generators learners; do ln -sfn ../../../$$folder build/types/synthcl/$$folder; done
+	$(BIN)/mypy
 
 # The site, in build/site; a warning ends it.
 docs: $(VENV)/.docs
@@ -29,6 +34,10 @@ $(VENV)/.docs: $(INSTALLED)
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	touch $@
+
+$(LINTED): $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[lint]'
 	touch $@
 
 clean:

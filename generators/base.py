@@ -107,8 +107,8 @@ class Generator(nn.Module, ABC):
 
     @classmethod
     @abstractmethod
-    def from_pretrained(cls, directory: str | Path, **options: Any) -> Generator:
-        """The generator that `save_pretrained` wrote."""
+    def from_pretrained(cls, directory: str | Path) -> Generator:
+        """The generator that `save_pretrained` wrote. Kinds may take options, as keyword arguments with defaults."""
 
 
 def check_strength(strength: float) -> None:

@@ -138,8 +138,9 @@ class _ProbeDraws:
     def __len__(self) -> int:
         return len(self.indices)
 
-    def __getitem__(self, item: slice) -> _ProbeDraws:
-        return _ProbeDraws(self.indices[item])
+    def __getitem__(self, item: slice | Tensor) -> _ProbeDraws:
+        chosen = self.indices[item] if isinstance(item, slice) else [self.indices[i] for i in item.tolist()]
+        return _ProbeDraws(tuple(chosen))
 
     def _stack(self, name: str, draw: Any) -> Tensor:
         salt = int.from_bytes(name.encode()[-6:], "little")

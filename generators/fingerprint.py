@@ -40,7 +40,8 @@ def config_hash(*configs: Mapping[str, Any]) -> str:
 
 
 def _source(cls: type) -> str:
+    module = inspect.getmodule(cls)
     try:
-        return inspect.getsource(inspect.getmodule(cls))
+        return inspect.getsource(module) if module is not None else ""
     except (OSError, TypeError):  # typed into an interpreter: there is no file
         return ""

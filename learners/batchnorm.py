@@ -43,6 +43,7 @@ class SyncBatchNorm(nn.modules.batchnorm._BatchNorm):
     def _update_running_statistics(self, mean: Tensor, unbiased_variance: Tensor) -> None:
         if not (self.training and self.track_running_stats):
             return
+        assert self.num_batches_tracked is not None and self.running_mean is not None and self.running_var is not None
         self.num_batches_tracked.add_(1)
         # Without a momentum the statistics are the mean over all batches so far, as in torch.
         weight = 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum

@@ -14,7 +14,7 @@ from .momentum import cosine_momentum, follow, momentum_copy
 from .pairs import pair_views
 from .precision import unit_length
 from .recipe import Recipe
-from .validation import require_fraction, require_positive
+from .validation import num_features, require_fraction, require_positive
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -58,7 +58,7 @@ class BYOL(Learner):
         require_fraction(momentum=momentum, final_momentum=final_momentum)
         self.momentum, self.final_momentum = momentum, final_momentum
         self.backbone = backbone
-        self.projector = batchnorm_mlp(backbone.num_features, hidden_dim, embedding_dim)
+        self.projector = batchnorm_mlp(num_features(backbone), hidden_dim, embedding_dim)
         self.predictor = batchnorm_mlp(embedding_dim, hidden_dim, embedding_dim)
         self.momentum_backbone = momentum_copy(self.backbone)
         self.momentum_projector = momentum_copy(self.projector)

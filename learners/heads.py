@@ -38,7 +38,7 @@ def batchnorm_mlp(*sizes: int, output_batchnorm: bool = False, output_bias: bool
     layers: list[nn.Module] = []
     for size, next_size in pairwise(sizes[:-1]):
         layers += [nn.Linear(size, next_size, bias=False), nn.BatchNorm1d(next_size), nn.ReLU(inplace=True)]
-    layers.append(nn.Linear(*sizes[-2:], bias=output_bias and not output_batchnorm))
+    layers.append(nn.Linear(sizes[-2], sizes[-1], bias=output_bias and not output_batchnorm))
     if output_batchnorm:
         layers.append(nn.BatchNorm1d(sizes[-1]))
     return nn.Sequential(*layers)

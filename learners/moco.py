@@ -16,7 +16,7 @@ from .losses import attraction, queue_contrast
 from .momentum import cosine_momentum, follow, momentum_copy
 from .precision import unit_length
 from .recipe import Recipe
-from .validation import require_fraction, require_positive
+from .validation import num_features, require_fraction, require_positive
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -80,7 +80,7 @@ class MoCo(Learner):
         require_fraction(momentum=momentum, final_momentum=self.final_momentum)
         self.temperature = temperature
         self.backbone = backbone
-        self.head = mlp(backbone.num_features, hidden_dim, embedding_dim)
+        self.head = mlp(num_features(backbone), hidden_dim, embedding_dim)
         self.momentum_backbone = momentum_copy(self.backbone)
         self.momentum_head = momentum_copy(self.head)
         self.register_buffer("queue", unit_length(torch.randn(queue_size, embedding_dim)))

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -57,7 +58,8 @@ def _encode(backbone: nn.Module, views: Tensor) -> Tensor:
 @contextmanager
 def statistics_kept(module: nn.Module) -> Iterator[None]:
     """Within it, running statistics of batch normalisation stay as they are; statistics of the batch still serve."""
-    tracking = [m for m in module.modules() if getattr(m, "track_running_stats", False)]
+    # Any: what torch declares of a module's attributes is that they are tensors or modules.
+    tracking: list[Any] = [m for m in module.modules() if getattr(m, "track_running_stats", False)]
     kept = [(m, m.momentum, m.num_batches_tracked.clone()) for m in tracking]
     for m in tracking:
         m.momentum = 0.0

@@ -100,7 +100,9 @@ def create_backbone(name: str, *, image_size: int) -> nn.Module:
     if name.startswith(TIMM_PREFIX):
         create_timm_backbone = _load(".timm_backbones:create_timm_backbone")
         return create_timm_backbone(name.removeprefix(TIMM_PREFIX), image_size=image_size)
-    base, width = re.fullmatch(r"(.*?)(?:-w([1-9]\d*))?", name, re.DOTALL).groups()
+    parsed = re.fullmatch(r"(?P<base>.*?)(?:-w(?P<width>[1-9]\d*))?", name, re.DOTALL)
+    assert parsed is not None, "any name has this form"
+    base, width = parsed["base"], parsed["width"]
     if base not in BACKBONES:
         choices = ", ".join(BACKBONES)
         raise ValueError(

@@ -12,7 +12,7 @@ from .heads import mlp
 from .losses import attraction, ppcl
 from .precision import unit_length
 from .recipe import Recipe
-from .validation import require_positive
+from .validation import num_features, require_positive
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -55,7 +55,7 @@ class SimCLR(Learner):
         super().__init__(**common)
         require_positive(hidden_dim=hidden_dim, embedding_dim=embedding_dim, temperature=temperature)
         self.backbone = backbone
-        self.head = mlp(backbone.num_features, hidden_dim, embedding_dim)
+        self.head = mlp(num_features(backbone), hidden_dim, embedding_dim)
         self.temperature = temperature
         self.synthetic_negatives = synthetic_negatives
 

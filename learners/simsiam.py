@@ -12,7 +12,7 @@ from .heads import batchnorm_mlp
 from .pairs import pair_views
 from .precision import unit_length
 from .recipe import Recipe
-from .validation import require_positive
+from .validation import num_features, require_positive
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -51,7 +51,7 @@ class SimSiam(Learner):
         require_positive(hidden_dim=hidden_dim, embedding_dim=embedding_dim, predictor_dim=predictor_dim)
         self.backbone = backbone
         self.projector = batchnorm_mlp(
-            backbone.num_features, hidden_dim, hidden_dim, embedding_dim, output_batchnorm=True
+            num_features(backbone), hidden_dim, hidden_dim, embedding_dim, output_batchnorm=True
         )
         self.predictor = batchnorm_mlp(embedding_dim, predictor_dim, embedding_dim)
 

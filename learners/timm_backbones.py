@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import importlib.util
+from typing import Any
 
 import torch
 from torch import nn
 
-try:
-    import timm
-except ModuleNotFoundError:
-    timm = None
+timm: Any = importlib.import_module("timm") if importlib.util.find_spec("timm") is not None else None
 
 
 def create_timm_backbone(name: str, *, image_size: int) -> nn.Module:
@@ -40,7 +39,7 @@ def create_timm_backbone(name: str, *, image_size: int) -> nn.Module:
     return model
 
 
-def _build(name: str, image_size: int) -> nn.Module:
+def _build(name: str, image_size: int) -> Any:
     try:
         return timm.create_model(name, pretrained=False, num_classes=0, img_size=image_size)
     except TypeError as error:

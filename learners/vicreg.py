@@ -13,7 +13,7 @@ from .pairs import Pairs, pair_views
 from .precision import at_least_float32, full_precision, unit_length
 from .recipe import Recipe
 from .statistics import num_pairs, pair_mean, pair_product, without_diagonal
-from .validation import require_positive
+from .validation import num_features, require_positive
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -120,7 +120,7 @@ class VICReg(Learner):
             invariance_weight=invariance_weight, variance_weight=variance_weight, covariance_weight=covariance_weight
         )
         self.backbone = backbone
-        self.projector = batchnorm_mlp(backbone.num_features, hidden_dim, hidden_dim, embedding_dim, output_bias=False)
+        self.projector = batchnorm_mlp(num_features(backbone), hidden_dim, hidden_dim, embedding_dim, output_bias=False)
 
     def embed(self, views: Tensor) -> Tensor:
         return unit_length(self.projector(self.backbone(views)))

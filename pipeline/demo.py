@@ -19,7 +19,7 @@ def demo(config: DemoConfig) -> dict[str, Any]:
         What `compare` returns.
     """
     out = Path(config.out)
-    shared = {
+    shared: dict[str, Any] = {
         "data": config.data,
         "image_size": config.image_size,
         "batch_size": config.batch_size,

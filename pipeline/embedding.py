@@ -52,8 +52,13 @@ def embed(run: str | Path, config: EmbedConfig) -> dict[str, Any]:
     encoder = load_encoder(run)
     stores = [_open(spec, config, encoder.image_size, number) for number, spec in enumerate(config.data)]
     cache = find_home(run) / "cache" / "features"
-    options = {"batch_size": config.batch_size, "precision": config.precision, "device": choose_device()}
-    tables = [_table(store, cached_features(encoder, store, cache, **options)) for store in stores]
+    features = (
+        cached_features(
+            encoder, store, cache, batch_size=config.batch_size, precision=config.precision, device=choose_device()
+        )
+        for store in stores
+    )
+    tables = [_table(store, each) for store, each in zip(stores, features, strict=True)]
     table = pa.concat_tables(tables).replace_schema_metadata(
         {"run": str(run), "encoder_hash": encoder.weights_hash(), "backbone": encoder.name}
     )

@@ -86,7 +86,7 @@ def _picture(points: np.ndarray, groups: list[str], title: str) -> bytes:
     colours = matplotlib.colormaps[palette].resampled(max(len(names), 2)) if palette == "turbo" else None
     belongs = np.array(groups)
     for number, name in enumerate(names):
-        colour = colours(number) if colours is not None else matplotlib.colormaps[palette](number)
+        colour: Any = colours(number) if colours is not None else matplotlib.colormaps[palette](number)
         colour = "0.7" if name == "no label" else colour
         part = points[belongs == name]
         axes.scatter(part[:, 0], part[:, 1], s=6, color=colour, label=_short(name), linewidths=0, alpha=0.8)

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..learners import create_backbone
+from ..learners.validation import num_features
 from .errors import DataError
 from .files import write_folder
 from .views import IMAGENET_MEAN, IMAGENET_STD, normalize, to_float
@@ -51,7 +52,7 @@ class Encoder(nn.Module):
     @property
     def num_features(self) -> int:
         """F."""
-        return int(self.backbone.num_features)
+        return num_features(self.backbone)
 
     def train(self, mode: bool = True) -> Encoder:
         """Does nothing: batch statistics of a frozen encoder do not move."""

@@ -50,10 +50,10 @@ def describe_environment() -> dict[str, Any]:
 
 
 def required_packages() -> list[str]:
-    """The packages that synthcl names as its own, optional ones among them, but for those of its tests."""
+    """The packages that synthcl names as its own, optional ones too, but for those of its tests and documentation."""
     wanted = importlib.metadata.requires("synthcl") or []
     names = [
-        re.split(r"[^A-Za-z0-9._-]", line)[0] for line in wanted if not re.search(r"extra == .(test|lint)\b", line)
+        re.split(r"[^A-Za-z0-9._-]", line)[0] for line in wanted if not re.search(r"extra == .(docs|lint|test)\b", line)
     ]
     return list(dict.fromkeys(names))
 

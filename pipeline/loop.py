@@ -151,15 +151,15 @@ def run_loop(
             last = done == options.total_steps
             stopping = stop.agreed(options.device)
             saving = stopping or last or done % options.checkpoint_every == 0
-            measuring = measurement is not None and (last or done % measurement.period == 0)
-            logging = measuring or last or done % options.log_every == 0
+            due = measurement if measurement is not None and (last or done % measurement.period == 0) else None
+            logging = due is not None or last or done % options.log_every == 0
             if saving or logging:
                 watch.settle()
             if logging:
                 row = metrics.row()
-                if measuring:
+                if due is not None:
                     with clock.stopped():
-                        row |= measurement.take()
+                        row |= due.take()
                 for row_log in row_logs:
                     row_log.append(row)
                 progress.numbers.update({name: row[name] for name in options.watch if name in row})

@@ -19,11 +19,14 @@ import typing
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import MISSING, dataclass, field
 from pathlib import Path, PurePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from .errors import UsageError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,7 @@ class Config:
                 _check(f.name, one, f.metadata["option"])
 
     @classmethod
-    def from_values(cls, values: dict[str, Any]) -> Config:
+    def from_values(cls, values: dict[str, Any]) -> Self:
         """A config of the given values and the defaults of the others.
 
         Raises:

@@ -179,7 +179,7 @@ def environment() -> dict[str, Any]:
     """Versions and hardware, for the record."""
     import torch
 
-    versions = {}
+    versions: dict[str, str | None] = {}
     for name in PACKAGES:
         try:
             versions[name] = importlib.metadata.version(name)

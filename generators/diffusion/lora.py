@@ -6,6 +6,7 @@ Joint training moves the adapters and leaves the network as it is, so that G and
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 from torch import nn
 
@@ -39,7 +40,8 @@ def merged(generator: DiffusionGenerator) -> DiffusionGenerator:
     """A copy with the adapters added to the weights they adapt, and gone; a plain copy where there are none."""
     result = copy.deepcopy(generator)
     for parent in list(result.modules()):
-        for name, layer in list(parent.named_children()):
+        children: list[tuple[str, Any]] = list(parent.named_children())
+        for name, layer in children:
             if _is_adapted(layer):
                 layer.merge()
                 setattr(parent, name, layer.get_base_layer())

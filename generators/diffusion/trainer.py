@@ -157,7 +157,9 @@ class DiffusionTrainer(GeneratorTrainer):
     ) -> dict[str, Tensor]:
         """One update of the network, then one of the average. See `GeneratorTrainer.step`."""
         _check_images(real, images, hard_gradient)
-        hard = None if hard_gradient is None else self._hard_gradients(images, hard_gradient)
+        hard = None
+        if images is not None and hard_gradient is not None:  # both or neither
+            hard = self._hard_gradients(images, hard_gradient)
         metrics = self._denoising_gradients(real, draws)
         if hard is not None:
             metrics |= self._add(hard, metrics["gradient_realism"].clamp(max=self.gradient_clip), hard_bound)
@@ -201,6 +203,7 @@ class DiffusionTrainer(GeneratorTrainer):
         tiny = torch.finfo(norm.dtype).tiny
         scale = (bound * realism_norm / norm.clamp(min=tiny)).clamp(max=1)  # NaN stays NaN, to stop at
         for parameter, gradient in zip(self.trained.parameters(), hard, strict=True):
+            assert parameter.grad is not None, "the denoising loss reaches all that is trained"
             parameter.grad.add_(gradient * scale)
         return {"hard_ratio": norm / realism_norm.clamp(min=tiny), "hard_clipped": (scale < 1).float()}
 

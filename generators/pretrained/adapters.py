@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 from diffusers import DiffusionPipeline
-from torch import Tensor, nn
+from torch import Tensor
 
 
 class PipelineAdapter(ABC):
@@ -29,8 +29,8 @@ class PipelineAdapter(ABC):
 
     @property
     @abstractmethod
-    def network(self) -> nn.Module:
-        """What predicts at each step."""
+    def network(self) -> Any:
+        """What predicts at each step, a model of diffusers."""
 
     @property
     def default_steps(self) -> int:
@@ -69,7 +69,7 @@ class UNetAdapter(PipelineAdapter):
     """A U-Net on pixels: `DDPMPipeline`, `DDIMPipeline`, `PNDMPipeline`."""
 
     @property
-    def network(self) -> nn.Module:
+    def network(self) -> Any:
         return self.pipeline.unet
 
     @property
@@ -90,7 +90,7 @@ class LDMAdapter(PipelineAdapter):
     """A U-Net in the latent space of a VQ autoencoder: `LDMPipeline` (arXiv 2112.10752)."""
 
     @property
-    def network(self) -> nn.Module:
+    def network(self) -> Any:
         return self.pipeline.unet
 
     @property
@@ -112,7 +112,7 @@ class DiTAdapter(PipelineAdapter):
         self.guidance_scale: float = inspect.signature(type(pipeline).__call__).parameters["guidance_scale"].default
 
     @property
-    def network(self) -> nn.Module:
+    def network(self) -> Any:
         return self.pipeline.transformer
 
     @property
@@ -123,7 +123,8 @@ class DiTAdapter(PipelineAdapter):
     def num_classes(self) -> int:
         return self.network.config.num_embeds_ada_norm
 
-    def denoise(self, x: Tensor, t: Tensor, labels: Tensor) -> Tensor:
+    def denoise(self, x: Tensor, t: Tensor, labels: Tensor | None) -> Tensor:
+        assert labels is not None, "class-conditional pipelines always have them"
         if self.guidance_scale <= 1:
             return self._noise(x, t, labels)
         nothing = torch.full_like(labels, self.num_classes)  # the embedding after the last class

@@ -95,13 +95,14 @@ class PretrainedGenerator(Generator):
     @property
     def recipe(self) -> dict[str, Any]:
         """What, beside the weights and the latent, an image depends on: for a shard set's recipe."""
+        parts: list[Any] = list(self.parts.values())
         return {
             "pipeline": type(self.adapter.pipeline).__name__,
             "scheduler": type(self.scheduler).__name__,
             **self.options,
             "image_size": self.image_size,
             "sampling_steps": self.sampling_steps,
-            "config": config_hash(self.scheduler.config, *(part.config for part in self.parts.values())),
+            "config": config_hash(self.scheduler.config, *(part.config for part in parts)),
             "versions": {"diffusers": diffusers_version, "torch": torch.__version__},
         }
 

@@ -38,6 +38,7 @@ def compare(config: CompareConfig) -> dict[str, Any]:
 
 
 def _train_and_compare(config: CompareConfig) -> dict[str, Any]:
+    assert config.data is not None, "checked with the options"
     check_inputs(config)
     accelerator = create_accelerator(config.precision)
     folder = open_run(config.out, "compare", config, main_process=accelerator.is_main_process)

@@ -34,6 +34,7 @@ def check_inputs(config: CompareConfig) -> None:
         UsageError, DataError: images that cannot be probed, an unknown backbone, or a generator or a set of shards that
             does not fit.
     """
+    assert config.data is not None, "checked with the options"
     for data, test_data in [(config.data, config.test_data), *config.transfers()]:
         train_images, *_ = open_labeled(data, test_data, image_size=config.image_size, data_root=config.data_root)
         if data == config.data:
@@ -62,7 +63,7 @@ def decide_budget(config: CompareConfig, accelerator: Accelerator) -> Budget:
         broadcast_object_list(kept)
     if kept[0] is not None:
         return Budget(**kept[0])
-    steps = config.steps or config.epochs * _steps_per_epoch(config)
+    steps = config.steps if config.steps is not None else (config.epochs or 1) * _steps_per_epoch(config)
     rates = [_measure(config, accelerator) if config.equal == "seconds" else None]
     if accelerator.num_processes > 1:
         broadcast_object_list(rates)
@@ -110,6 +111,7 @@ def _generate(config: CompareConfig, budget: Budget, accelerator: Accelerator) -
 
 
 def _steps_per_epoch(config: CompareConfig) -> int:
+    assert config.data is not None, "checked with the options"
     store = open_images(config.data, image_size=config.image_size, split="train", data_root=config.data_root)
     return GlobalOrder(len(store), config.batch_size, Key.from_seed(config.seed)).steps_per_epoch
 
@@ -123,6 +125,7 @@ def _measure(config: CompareConfig, accelerator: Accelerator) -> dict[str, float
     if "offline" in config.regime_names() and not config.shards:
         wanted = generation(config, make_budget(config, LONG_STEPS, dict.fromkeys(config.regime_names(), 1.0)))
         shards = folder / "shards"
+        assert wanted is not None, "offline without --shards generates"
         wanted.out = str(shards)
         generate(wanted)
     for regime in config.regime_names():

@@ -31,8 +31,8 @@ def mismatches(runs: Sequence[ComparedRun], equal: str, *, planned: bool = False
         if f.name in APART or (f.metadata["option"].may_change):
             continue
         concerned = [run for run in runs if concerns(f, [run.regime])]
-        lines += _differing(flag(f.name), concerned, lambda run, name=f.name: getattr(run.config, name))
-    lines += _differing("training images", runs, lambda run: run.result["num_images"])
+        lines += _differing(flag(f.name), concerned, [getattr(run.config, f.name) for run in concerned])
+    lines += _differing("training images", runs, [run.result["num_images"] for run in runs])
     if not planned:
         lines += _unequal_budgets(runs, equal)
     return lines
@@ -52,13 +52,8 @@ def unmatched_seeds(runs: Sequence[ComparedRun]) -> list[str]:
 def other_conditions(runs: Sequence[ComparedRun]) -> list[str]:
     """Versions and hardware that differ between runs: no part of the method, but seconds do not compare then."""
     names = sorted({name for run in runs for part in ("versions", "hardware") for name in run.record[part]})
-    return [
-        line
-        for name in names
-        for line in _differing(
-            name, runs, lambda run, name=name: (run.record["versions"] | run.record["hardware"]).get(name)
-        )
-    ]
+    facts = [run.record["versions"] | run.record["hardware"] for run in runs]
+    return [line for name in names for line in _differing(name, runs, [each.get(name) for each in facts])]
 
 
 def images_through_learner(run: ComparedRun) -> int:
@@ -66,11 +61,11 @@ def images_through_learner(run: ComparedRun) -> int:
     return run.result["steps"] * run.config.batch_size + images_per_sample(run.config) * run.result["num_synthetic"]
 
 
-def _differing(what: str, runs: Sequence[ComparedRun], value: Callable[[ComparedRun], Any]) -> list[str]:
-    """A line that says which runs have which value, if they differ."""
+def _differing(what: str, runs: Sequence[ComparedRun], values: Sequence[Any]) -> list[str]:
+    """A line that says which runs have which value, one each, if they differ."""
     holders: dict[str, list[str]] = {}
-    for run in runs:
-        holders.setdefault(repr(value(run)), []).append(f"{run.regime} seed {run.seed}")
+    for run, value in zip(runs, values, strict=True):
+        holders.setdefault(repr(value), []).append(f"{run.regime} seed {run.seed}")
     if len(holders) < 2:
         return []
     return [f"{what}: " + "; ".join(f"{one} in {', '.join(names)}" for one, names in holders.items())]
@@ -86,7 +81,7 @@ def _unequal_budgets(runs: Sequence[ComparedRun], equal: str) -> list[str]:
     if max(spent) - min(spent) <= TOLERANCE[equal] * max(spent):
         return []
     what = {"steps": "optimizer steps", "images": "images through the learner", "seconds": "seconds of training"}
-    return _differing(what[equal], runs, measures[equal])
+    return _differing(what[equal], runs, [measures[equal](run) for run in runs])
 
 
 def _regimes(runs: Sequence[ComparedRun]) -> list[str]:

@@ -103,6 +103,7 @@ def _over_time(run: ComparedRun, size: int) -> list[Strip]:
 
 def _start(run: ComparedRun) -> Strip | None:
     """What joint training begins with: G and G_ema are the same. None if the generator is not there any more."""
+    assert run.config.generator is not None, "an online run has one"
     try:
         generator = open_generator(run.config.generator, **run.config.sampling_options())
     except (ValueError, OSError) as error:

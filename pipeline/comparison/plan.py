@@ -119,6 +119,7 @@ def generation(config: CompareConfig, budget: Budget) -> GenerateConfig | None:
     """What to generate for offline; None if nothing."""
     if budget.num_samples is None:
         return None
+    assert config.generator is not None, "offline without --shards needs one"
     return GenerateConfig(
         generator=config.generator,
         num_samples=budget.num_samples,

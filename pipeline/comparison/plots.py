@@ -6,11 +6,13 @@ Shapes: none; `scores` are accuracies in [0, 1] by regime and seed.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+from numpy.typing import ArrayLike
 
 from ..regimes.table import BASELINE, REGIMES
 from .statistics import Difference, Spread, spread
@@ -70,9 +72,8 @@ def fraction_plot(name: str, curves: Mapping[str, Mapping[float, Sequence[float]
             _line(axes, regime, x, values[:, 0], marker=MARKERS[regime], markersize=4)
             ends.append((regime, values[-1, 0]))
         if BASELINE in curves:
-            axes.axhline(
-                100 * np.mean(curves[BASELINE][1.0]), color=COLORS[BASELINE], linewidth=0.9, linestyle=(0, (1, 2))
-            )
+            level = 100 * float(np.mean(curves[BASELINE][1.0]))
+            axes.axhline(level, color=COLORS[BASELINE], linewidth=0.9, linestyle=(0, (1, 2)))
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(FixedLocator(fractions))
         axes.xaxis.set_minor_locator(NullLocator())
@@ -151,7 +152,7 @@ def _row_of_values(axes: Axes, row: int, regime: str, values: Sequence[float], *
     # Seeds lie below the mean, a little apart in height, so that equal values are seen as several.
     heights = row + 0.28 + 0.16 * (np.arange(len(values)) - (len(values) - 1) / 2) / max(1, len(values) - 1)
     axes.plot(values, heights, "o", markersize=3.4, markerfacecolor="none", markeredgecolor=color, zorder=4)
-    mark = {"color": color, "markersize": 7.5, "markeredgecolor": COLORS["paper"]}
+    mark: dict[str, Any] = {"color": color, "markersize": 7.5, "markeredgecolor": COLORS["paper"]}
     axes.plot([between.mean], [row], MARKERS[regime], **mark, zorder=3)
     text = points(between.mean / 100) if signed else f"{between.mean:.2f}"
     axes.annotate(
@@ -159,18 +160,18 @@ def _row_of_values(axes: Axes, row: int, regime: str, values: Sequence[float], *
     )
 
 
-def _line(axes: Axes, regime: str, x: Sequence[float], y: Sequence[float], **options: object) -> None:
+def _line(axes: Axes, regime: str, x: ArrayLike, y: ArrayLike, **options: Any) -> None:
     axes.plot(x, y, color=COLORS[regime], linestyle=DASHES[regime], **options)
 
 
-def _band(axes: Axes, regime: str, x: Sequence[float], low: np.ndarray, high: np.ndarray) -> None:
+def _band(axes: Axes, regime: str, x: ArrayLike, low: np.ndarray, high: np.ndarray) -> None:
     axes.fill_between(x, low, high, color=COLORS[regime], alpha=0.16, linewidth=0)
 
 
 def _label_ends(axes: Axes, x: float, ends: Sequence[tuple[str, float]]) -> None:
     """Regimes' names beside the ends of their lines, moved apart where they would lie on each other."""
     low, high = axes.get_ylim()
-    inches = axes.figure.get_figheight() * axes.get_position().height
+    inches = axes.bbox.height / axes.figure.dpi
     apart = (high - low) * 0.145 / inches
     placed = sorted(ends, key=lambda end: end[1])
     heights = [height for _, height in placed]

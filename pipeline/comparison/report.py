@@ -152,6 +152,7 @@ def _commands(comparison: Comparison) -> list[tuple[str, str]]:
     num_samples = comparison.one_time.get("num_samples")
     if num_samples is not None:
         made = generation(config, Budget({}, int(num_samples)))
+        assert made is not None, "there is a number of samples"
         found.append(("the offline set", command_line("generate", made)))
     for run in comparison.runs:
         found.append((f"{run.regime}, seed {run.seed}", command_line("train", run.config)))

@@ -81,7 +81,7 @@ def spread(values: Sequence[float]) -> Spread:
     """
     n, mean = len(values), float(np.mean(values))
     deviation = float(np.std(values, ddof=1)) if n > 1 else None
-    if n < MIN_SEEDS or (_is_zero(deviation, values) and not _is_zero(mean, values)):
+    if deviation is None or n < MIN_SEEDS or (_is_zero(deviation, values) and not _is_zero(mean, values)):
         return Spread(n, mean, deviation, None)
     half = float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)) * deviation / math.sqrt(n)
     return Spread(n, mean, deviation, (mean - half, mean + half))
@@ -102,7 +102,7 @@ def paired_difference(
     values = tuple(own[seed] - other[seed] for seed in seeds)
     between = spread(values)
     p_value = None
-    if between.interval is not None:
+    if between.interval is not None and between.deviation is not None:
         error = between.deviation / math.sqrt(between.n)
         p_value = 2 * float(stats.t.sf(abs(between.mean) / error, between.n - 1)) if error > 0 else 1.0
     return Difference(regime, baseline, seeds, values, between, p_value)

@@ -74,10 +74,11 @@ class Comparison:
 
     def transferred(self) -> dict[str, dict[str, dict[int, float]]]:
         """The linear probe on other images, by their names."""
-        return {
-            data: self.scores(lambda a, data=data: a.question.transfer and a.question.data == data)
-            for data, _ in self.config.transfers()
-        }
+
+        def of(data: str) -> dict[str, dict[int, float]]:
+            return self.scores(lambda a: a.question.transfer and a.question.data == data)
+
+        return {data: of(data) for data, _ in self.config.transfers()}
 
     def differences(self) -> list[Difference]:
         """Of the primary scores, between regimes."""

@@ -23,7 +23,7 @@ COLORS = {
 }
 """Sentinels; none is a colour that anything else has."""
 
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "synthcl",
     "axes.axisbelow": True,
@@ -70,7 +70,9 @@ def to_svg(figure: Figure, name: str, title: str, description: str) -> str:
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]
-    view_box = re.search(r'viewBox="([^"]*)"', svg)[1]
+    found = re.search(r'viewBox="([^"]*)"', svg)
+    assert found is not None, "matplotlib's SVG has a viewBox"
+    view_box = found[1]
     body = svg[svg.index(">") + 1 :]
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
     body = re.sub(r"<!--.*?-->", "", body, flags=re.DOTALL)

@@ -22,12 +22,8 @@ def fraction_option():
 
 @dataclass(kw_only=True)
 class EvaluationConfig(Config):
-    """What all of them share."""
+    """What all that fit a classifier share."""
 
-    data: str = option(help="Images to fit on, with labels (as for train).", metavar="SPEC")
-    test_data: str | None = option(
-        None, help="Images to score on; the test or validation split of --data if not given.", metavar="SPEC"
-    )
     label_fraction: float = fraction_option()
     untrained: bool = option(False, help="Evaluate fresh weights instead: the baseline.")
     precision: str = option("fp32", help="Of the frozen encoder; bf16 is quicker and less exact.", choices=PRECISIONS)
@@ -37,7 +33,17 @@ class EvaluationConfig(Config):
 
 
 @dataclass(kw_only=True)
-class KnnConfig(EvaluationConfig):
+class OneSetConfig(EvaluationConfig):
+    """And of one image set."""
+
+    data: str = option(help="Images to fit on, with labels (as for train).", metavar="SPEC")
+    test_data: str | None = option(
+        None, help="Images to score on; the test or validation split of --data if not given.", metavar="SPEC"
+    )
+
+
+@dataclass(kw_only=True)
+class KnnConfig(OneSetConfig):
     preset: str = option(
         "moco", help="Neighbours and temperature: moco is 200 and 0.1, dino is 20 and 0.07.", choices=tuple(KNN_PRESETS)
     )
@@ -56,7 +62,7 @@ class KnnConfig(EvaluationConfig):
 
 
 @dataclass(kw_only=True)
-class LinearConfig(EvaluationConfig):
+class LinearConfig(OneSetConfig):
     probe: str = option(
         "lbfgs", help="lbfgs: exact, on fixed features. sgd: the field's, with augmentation, through the encoder.",
         choices=PROBES,
@@ -79,7 +85,7 @@ class LinearConfig(EvaluationConfig):
 
 
 @dataclass(kw_only=True)
-class FinetuneConfig(EvaluationConfig):
+class FinetuneConfig(OneSetConfig):
     epochs: int = option(30, help="Passes over the labeled images. Ours.", minimum=1)
     learning_rate: float = option(
         0.02, help="Of the encoder, for a batch of 256, scaled with --batch-size. Ours.", above=0

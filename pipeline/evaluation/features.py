@@ -44,7 +44,7 @@ def extract_features(
     Raises:
         DataError: features that are no numbers, as of an encoder whose training diverged.
     """
-    encoder = encoder.to(device, memory_format=torch.channels_last)
+    encoder = encoder.to(device).to(memory_format=torch.channels_last)
     features = torch.empty(len(store), encoder.num_features)
     with Progress(f"features of {store.name}", len(store), "images") as progress:
         for start in range(0, len(store), batch_size):

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from ..configs.evaluate import EvaluationConfig, FinetuneConfig, KnnConfig, LinearConfig, TransferConfig
+from ..configs.evaluate import (
+    EvaluationConfig,
+    FinetuneConfig,
+    KnnConfig,
+    LinearConfig,
+    OneSetConfig,
+    TransferConfig,
+)
 from ..randomness import Key
 from .features import cached_features, choose_device
 from .knn import knn_scores
@@ -39,8 +47,9 @@ def evaluate_linear(run: str | Path, data: str, **options: Any) -> dict[str, Any
     config = LinearConfig(data=data, **options)
     started = time.monotonic()
     task = _open(run, config)
+    values: dict[str, Any] = {}
     if config.probe == "sgd":
-        scores, values = train_classifier(task, config, "linear-sgd"), {}
+        scores = train_classifier(task, config, "linear-sgd")
     else:
         scores, values = _lbfgs_scores(task, config)
     return _result("linear", run, task, config, scores, started, **values)
@@ -93,7 +102,7 @@ def evaluate_transfer(run: str | Path, data: list[str], **options: Any) -> dict[
     config = TransferConfig(data=data, **options)
     started = time.monotonic()
     shared = {n: v for n, v in asdict(config).items() if n not in ("data", "test_data")}
-    tests = config.test_data or [None] * len(config.data)
+    tests: Sequence[str | None] = config.test_data or [None] * len(config.data)
     results = [
         evaluate_linear(run, one, test_data=test, **shared) for one, test in zip(config.data, tests, strict=True)
     ]
@@ -108,7 +117,7 @@ def evaluate_transfer(run: str | Path, data: list[str], **options: Any) -> dict[
     }
 
 
-def _open(run: str | Path, config: EvaluationConfig) -> Task:
+def _open(run: str | Path, config: OneSetConfig) -> Task:
     return open_task(
         run,
         config.data,

@@ -70,7 +70,9 @@ def evaluate_quality(source: str | Path, data: str, **options: Any) -> dict[str,
         check_free(source, config.scores, overwrite=config.overwrite)
     encoder, warnings = open_quality_encoder(config)
     images = _open(str(source), config, encoder)
-    real, generated, held_out = (images.features.get(name) for name in ("real", "generated", "held_out"))
+    real, generated, held_out = (
+        images.features["real"], images.features["generated"], images.features.get("held_out")
+    )  # fmt: skip
     warnings += _check_sizes(real, generated, config.k)
     manifold = measure_manifold(real, generated, config.k)
     memorisation = measure_memorisation(generated, real, held_out)

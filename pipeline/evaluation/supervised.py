@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ...learners.validation import num_features
 from ..configs.evaluate import FinetuneConfig, LinearConfig
 from ..data import GlobalOrder, ImageStore, cached
 from ..data.specs import parse_spec
@@ -50,10 +51,10 @@ class Classifier(nn.Module):
         super().__init__()
         self.backbone = copy.deepcopy(backbone).requires_grad_(not frozen)
         self.frozen = frozen
-        self.head = nn.utils.skip_init(nn.Linear, backbone.num_features, num_classes)
+        self.head = nn.utils.skip_init(nn.Linear, num_features(backbone), num_classes)
         with torch.no_grad():
             draws = key.at(torch.arange(num_classes))
-            self.head.weight.copy_(0.01 * draws.normal("weight", int(backbone.num_features)))
+            self.head.weight.copy_(0.01 * draws.normal("weight", num_features(backbone)))
             self.head.bias.zero_()
 
     def train(self, mode: bool = True) -> Classifier:
@@ -125,7 +126,7 @@ def train_classifier(task: Task, config: LinearConfig | FinetuneConfig, name: st
     key = Key.from_seed(config.seed).child("evaluation", name)
     frozen = not isinstance(config, FinetuneConfig)
     model = Classifier(task.encoder.backbone, task.num_classes, frozen=frozen, key=key)
-    model = model.to(device, memory_format=torch.channels_last)
+    model = model.to(device).to(memory_format=torch.channels_last)
     batch_size = min(config.batch_size, len(task.subset))
     order = GlobalOrder(len(task.subset), batch_size, key.child("order"))
     steps = config.epochs * order.steps_per_epoch

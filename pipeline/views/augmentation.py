@@ -55,7 +55,8 @@ class Augmentation:
             return images.new_zeros(0, 3, self.size, self.size)
         with torch.autocast(images.device.type, enabled=False):
             images = images if images.dtype == torch.float64 else images.float()
-            parameters = sample_views(draws, self.parameters, *images.shape[-2:], views)
+            height, width = images.shape[-2:]
+            parameters = sample_views(draws, self.parameters, height, width, views)
             if on_host(images):
                 return self._in_chunks(images, parameters, len(draws))
             return self._apply(images.repeat_interleave(len(draws) // len(images), dim=0), parameters)
@@ -78,7 +79,7 @@ class Augmentation:
             images = apply_jitter(images, parameters.jitter)
         if parameters.grayscale is not None:
             images = apply_where(parameters.grayscale, grayscale, images)
-        if parameters.blur is not None:
+        if parameters.blur is not None and parameters.sigma is not None:
             images = apply_where(parameters.blur, self._blur, images, parameters.sigma)
         if parameters.solarize is not None:
             images = apply_where(parameters.solarize, self._solarize, images)

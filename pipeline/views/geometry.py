@@ -88,5 +88,5 @@ def _reached(size: int, radius: int, device: torch.device, dtype: torch.dtype) -
     before = torch.where(source > 0, source + out, radius + 1)
     behind = torch.where(source < size - 1, 2 * (size - 1) - source - out, radius + 1)
     distances = torch.arange(radius + 1, device=device)[:, None, None]
-    seen = sum((d == distances).to(dtype) for d in ((source - out).abs(), before, behind))
+    seen = torch.stack([(d == distances).to(dtype) for d in ((source - out).abs(), before, behind)]).sum(0)
     return seen.flatten(1)

@@ -29,7 +29,7 @@ def apply_jitter(images: Tensor, jitter: Jitter) -> Tensor:
     for slot in range(_BLENDS + 1):
         if slot > 0:
             result = _blend(result, jitter, slot)
-        if jitter.hue is not None:
+        if jitter.hue is not None and jitter.hue_slot is not None:
             result = apply_where(jitter.hue_slot == slot, shift_hue, result, jitter.hue)
     return torch.where(per_sample(jitter.selected), result, images)
 
