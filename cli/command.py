@@ -48,7 +48,7 @@ class Command(click.Command):
             click.Option(["--debug"], is_flag=True, expose_value=False, help="Show the traceback of an error.")
         )
 
-    def make_context(self, info_name, args, parent=None, **extra):  # type: ignore[no-untyped-def]
+    def make_context(self, info_name, args, parent=None, **extra):
         # `--debug` is not among the values a command is called with; it is looked up when an error comes.
         debug = "--debug" in args
         context = super().make_context(info_name, args, parent, **extra)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 import click
 from click.shell_completion import CompletionItem
+
+Complete: TypeAlias = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
+"""Gives the completions of what is typed so far."""
 
 
 def complete_run(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -41,7 +46,7 @@ def complete_spec(context: click.Context, parameter: click.Parameter, incomplete
     return found or [CompletionItem(incomplete, type="file")]
 
 
-BY_METAVAR = {
+BY_METAVAR: dict[str, Complete] = {
     "SPEC": complete_spec,
     "RUN": complete_run,
     "DIR": complete_folder,
@@ -50,7 +55,7 @@ BY_METAVAR = {
 """What an option's metavar says of its values. Names of files, `FILE...`, complete as files."""
 
 
-def completion_for(metavar: str | None):  # type: ignore[no-untyped-def]
+def completion_for(metavar: str | None) -> Complete | None:
     """The completion of an option by its metavar; None where there is nothing to complete."""
     if metavar is not None and metavar.startswith("FILE"):
         return complete_file

@@ -75,7 +75,7 @@ def create_learner(
     Raises:
         ValueError: for an unknown name or option, or a value outside its range; the message lists what there is.
     """
-    learner_class = _learner_class(name)
+    learner_class: Any = _learner_class(name)  # methods take a backbone, and options of their own
     known = _options(learner_class)
     for option in options:
         if option not in known:

@@ -121,7 +121,7 @@ def _facts(command: str, config: dict[str, Any]) -> dict[str, Any]:
     facts = {name: config.get(name) for name in ("learner", "backbone", "data", "seed")}
     if command == "train":
         try:
-            facts["regime"] = TrainConfig.from_values(config).regime
+            facts["regime"] = TrainConfig.of_run(config).regime
         except UsageError:  # of another version
             facts["regime"] = None
     elif command == "pretrain":

@@ -120,13 +120,14 @@ def generation(config: CompareConfig, budget: Budget) -> GenerateConfig | None:
     if budget.num_samples is None:
         return None
     assert config.generator is not None, "offline without --shards needs one"
+    given: dict[str, Any] = {} if config.pair_strength is None else {"pair_strength": config.pair_strength}
     return GenerateConfig(
         generator=config.generator,
         num_samples=budget.num_samples,
         out=str(Path(config.out) / "shards"),
         pairs=config.pairs,
         seed=config.seed,
-        **({"pair_strength": config.pair_strength} if config.pair_strength is not None else {}),
+        **given,
         sampler=config.sampler,
         sampling_steps=config.sampling_steps,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..data.specs import refuse_part
@@ -31,7 +31,8 @@ WITH_RUNS = {
 
 @dataclass(kw_only=True)
 class CompareConfig(TrainingConfig):
-    data: str | None = option(
+    # What a training must be given, a comparison may find out: with --run, or by the length.
+    data: str | None = option(  # type: ignore[assignment]
         None, help="Images with labels for the probes (as for train); with --run the runs' own.", metavar="SPEC"
     )
     out: str = option(help="Folder of the comparison: runs, results and report.html.", metavar="DIR", may_change=True)
@@ -85,7 +86,7 @@ class CompareConfig(TrainingConfig):
     )
     epochs: int | None = option(None, help="Passes over the real images.", minimum=1)
     steps: int | None = option(None, help="Optimizer steps, instead of --epochs.", minimum=1, instead_of="epochs")
-    sample_every: int | None = option(
+    sample_every: int | None = option(  # type: ignore[assignment]
         None, help="Steps between pictures of online pairs; a quarter of the training if not given.", minimum=1,
         may_change=True,
     )  # fmt: skip
@@ -136,7 +137,8 @@ class CompareConfig(TrainingConfig):
 
     def transfers(self) -> list[tuple[str, str | None]]:
         """Images to transfer to, and those to score on where they are named."""
-        return list(zip(self.transfer, self.transfer_test_data or [None] * len(self.transfer), strict=True))
+        scored: Sequence[str | None] = self.transfer_test_data or [None] * len(self.transfer)
+        return list(zip(self.transfer, scored, strict=True))
 
     def _check_runs(self) -> None:
         for f in dataclasses.fields(self):

@@ -112,9 +112,9 @@ def choose_positions(
 def _taking_turns(labels: np.ndarray, key: Key) -> np.ndarray:
     """All images shuffled, (N,), one of each class in turn for as long as it has some, in the same order each turn."""
     _, classes = np.unique(labels, return_inverse=True)
-    classes = torch.from_numpy(classes.ravel())
-    order, rank, _ = rank_within_class(classes, key)
-    turn = torch.from_numpy(Permutation(int(classes.max()) + 1, key.child("classes"))(classes[order].numpy()))
+    numbers = torch.from_numpy(classes.ravel())
+    order, rank, _ = rank_within_class(numbers, key)
+    turn = torch.from_numpy(Permutation(int(numbers.max()) + 1, key.child("classes"))(numbers[order].numpy()))
     return order[(rank * len(labels) + turn).argsort()].numpy()
 
 

@@ -68,7 +68,7 @@ class OnlineQuality:
                 self.num_samples,
                 encoder.num_features,
             )
-        self.encoder = encoder.to(device, memory_format=torch.channels_last)
+        self.encoder = encoder.to(device).to(memory_format=torch.channels_last)
         self.seed, self.device = seed, device
         order = Permutation(num_images, Key.from_seed(seed).child("evaluation", "online quality"))
         self.chosen = order(np.arange(2 * self.num_samples))
@@ -87,7 +87,7 @@ class OnlineQuality:
         Raises:
             RunStopped: features that are no numbers.
         """
-        if self.real is None:
+        if self.real is None or self.distance_real is None:
             real, others = (PartStore(train, part) for part in np.split(self.chosen, 2))
             self.real = shared_features(self.encoder, real, self.device)
             self.distance_real = frechet_distance(self.real, shared_features(self.encoder, others, self.device))
