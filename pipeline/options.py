@@ -48,6 +48,8 @@ class OptionInfo:
     """Whether a run may be continued with another value: its length, its logging, where it computes."""
     concerns: tuple[str, ...] = ()
     """The regimes that the option means something in; () is all of them."""
+    needs: str | None = None
+    """The switch without which the option means nothing: `hard` for what is refused beside `--no-hard`."""
 
 
 def option(default: Any = MISSING, *, help: str, **info: Any) -> Any:

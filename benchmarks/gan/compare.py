@@ -9,7 +9,7 @@ beside itself to use another core: each process takes the jobs that no other has
     DIR/results.jsonl    a line for each measurement, as they come; `table.py` makes a table and a plot of them
     DIR/protocol.json    what all measurements have in common; another protocol needs another folder
     DIR/grids/           samples
-    DIR/work/            saved states, from which a job goes on; also to later points, when more are given
+    DIR/states/          saved states, from which a job goes on; also to later points, when more are given
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def compare(options: argparse.Namespace) -> None:
         create(arm, size, match)
     store = cached(open_images(options.data, image_size=size, split="train"), "ram")
     judge = Judge(encoder, store, options.num_samples, options.num_neighbours)
-    for folder in ("work", "grids"):
+    for folder in ("states", "grids"):
         (options.out / folder).mkdir(parents=True, exist_ok=True)
     keep_protocol(
         options.out / "protocol.json",

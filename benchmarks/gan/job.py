@@ -65,7 +65,7 @@ class Job:
     def __init__(self, plan: Plan, arm: Arm, seed: int) -> None:
         self.plan, self.arm, self.seed = plan, arm, seed
         self.name = f"{arm.name}-seed{seed}".replace("/", "_")
-        self.state_file = plan.out / "work" / f"{self.name}.pt"
+        self.state_file = plan.out / "states" / f"{self.name}.pt"
         self.key = Key.from_seed(seed).child("gan comparison")
 
     def missing(self) -> list[float]:

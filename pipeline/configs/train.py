@@ -81,6 +81,7 @@ class TrainingConfig(SamplingConfig):
         minimum=0,
         maximum=1,
         concerns=DRAWN,
+        needs="pairs",
     )
     pair_ema_decay: float = option(
         0.999, help="Decay of the moving average that gives the second image of a pair.", minimum=0, below=1,
@@ -91,6 +92,7 @@ class TrainingConfig(SamplingConfig):
         help="Target of the pair's cosine similarity, from A at the start to B at the end; the decay follows it.",
         metavar="A:B",
         concerns=JOINT,
+        needs="pairs",
     )
     hard: bool = option(True, help="Train the generator towards samples that are hard for the learner.", concerns=JOINT)
     hard_objective: str = option(
@@ -99,35 +101,49 @@ class TrainingConfig(SamplingConfig):
         "the distance between each latent's views.",
         choices=("loss", "real-negatives", "alignment"),
         concerns=JOINT,
+        needs="hard",
     )
     hard_weight: float = option(
-        1.0, help="Weight of the learner's gradient in the generator's.", minimum=0, concerns=JOINT
+        1.0, help="Weight of the learner's gradient in the generator's.", minimum=0, concerns=JOINT, needs="hard"
     )
     hardness_clip: float = option(
         0.2,
         help="Bound of the learner's gradient, as a multiple of the realism gradient.",
         above=0,
         concerns=JOINT,
+        needs="hard",
     )
     hardness_clip_on: str = option(
         "images",
         help="Where that bound is taken: on each image's gradients, or on those of the generator's parameters.",
         choices=("images", "parameters"),
         concerns=JOINT,
+        needs="hard",
     )
     hard_centred: bool = option(
-        True, help="Take off what the learner's gradients of all samples have in common.", concerns=JOINT
+        True, help="Take off what the learner's gradients of all samples have in common.", concerns=JOINT, needs="hard"
     )
     hard_gate: float | None = option(
         None,
         help="No gradient of the learner for a latent whose loss exceeds that of real images by more than this.",
         concerns=JOINT,
+        needs="hard",
     )
     hard_ramp: float = option(
-        0.1, help="Part of training over which the bound rises from 0.", minimum=0, maximum=1, concerns=JOINT
+        0.1,
+        help="Part of training over which the bound rises from 0.",
+        minimum=0,
+        maximum=1,
+        concerns=JOINT,
+        needs="hard",
     )
     hard_freeze: float = option(
-        0.0, help="Last part of training without the learner's gradient.", minimum=0, maximum=1, concerns=JOINT
+        0.0,
+        help="Last part of training without the learner's gradient.",
+        minimum=0,
+        maximum=1,
+        concerns=JOINT,
+        needs="hard",
     )
     generator_learning_rate: float | None = option(
         None, help="Learning rate of all that the generator trains; what it was pretrained with if not given.", above=0,
@@ -222,9 +238,10 @@ class TrainingConfig(SamplingConfig):
             )
         if self.synthetic_loss == "clsp":
             self._check_clsp()
-        for name in ("pair_similarity", "pair_strength"):
-            if getattr(self, name) is not None and not self.pairs:
-                raise UsageError(f"{flag(name)} is about pairs; it cannot be given with --no-pairs")
+        for f in dataclasses.fields(self):
+            needed = f.metadata["option"].needs
+            if needed is not None and not getattr(self, needed) and getattr(self, f.name) != default_of(f):
+                raise UsageError(f"{flag(f.name)} is about {NEEDED[needed]}; it cannot be given with --no-{needed}")
         if self.pair_similarity is not None:
             self.pair_similarity_range()
 
@@ -358,13 +375,18 @@ class TrainConfig(TrainingConfig):
 
     @classmethod
     def of_run(cls, values: dict[str, Any]) -> TrainConfig:
-        """The options of a run that exists; those that mean nothing in its regime are taken for their defaults."""
+        """The options of a run that exists; those that mean nothing in it are taken for their defaults."""
         names = {f.name: f for f in dataclasses.fields(cls)}
         sources = {n: v for n, v in values.items() if n in names and not names[n].metadata["option"].concerns}
         regimes = [cls.from_values(sources | {n: values.get(n) for n in SOURCE_OPTIONS if values.get(n)}).regime]
-        return cls.from_values(
-            {name: value for name, value in values.items() if name not in names or concerns(names[name], regimes)}
-        )
+
+        def means_something(name: str) -> bool:
+            if name not in names:
+                return True
+            needed = names[name].metadata["option"].needs
+            return concerns(names[name], regimes) and (needed is None or values.get(needed, True))
+
+        return cls.from_values({name: value for name, value in values.items() if means_something(name)})
 
     @property
     def regime(self) -> str:
@@ -383,6 +405,9 @@ class TrainConfig(TrainingConfig):
             if f.name in names and not concerns(f, [self.regime]):
                 raise UsageError(meaningless(f, [self.regime]))
 
+
+NEEDED = {"hard": "hard samples", "pairs": "pairs"}
+"""What the switches that options need are about, in words."""
 
 SOURCE_OPTIONS = ("shards", "generator", *(e.selected_by for e in REGIMES.values() if e.selected_by))
 """The options that say where synthetic samples come from."""

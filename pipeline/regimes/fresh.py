@@ -24,7 +24,10 @@ PAIR_STRENGTH = 0.3
 
 
 def samples_key(key: Key) -> Key:
-    """What the latents of a run are drawn from: the child of a step for its samples."""
+    """What the latents of a run are drawn from: the child of a step for its samples.
+
+    `fresh` and `online` draw the same latents, so that the two differ in the generator alone; hence the name.
+    """
     return key.child("online")
 
 

@@ -136,8 +136,7 @@ class OnlineRegime(Regime):
         if self.options.pairs:
             samples.append(quantize(unit_interval(self._partners(latents, draws))))
         batch = assemble(self.real, self.views, self.share, step, real, samples)
-        shown = {field.name: getattr(batch, field.name) for field in fields(batch)}
-        return OnlineBatch(**shown, real=real, draws=draws, images=images, leaf=leaf, samples=samples)
+        return OnlineBatch(**vars(batch), real=real, draws=draws, images=images, leaf=leaf, samples=samples)
 
     @torch.no_grad()
     def _partners(self, latents: Tensor, draws: Draws) -> Tensor:

@@ -377,3 +377,10 @@ def test_the_bound_in_parameters_is_that_of_the_norm_of_the_gradient_of_g():
             images = trainer.generator(trainer.generator.sample_latents(N, draws=draws()))
             alone = torch.autograd.grad(images, list(trainer.generator.parameters()), scale * hard)
             torch.testing.assert_close(added, torch.nn.utils.get_total_norm(alone), rtol=1e-2, atol=0)
+
+
+def test_a_checkpoint_of_an_earlier_version_is_refused_in_words():
+    state = build().state_dict()
+    del state["steps_before"]
+    with pytest.raises(ValueError, match="of an earlier version.*begin again in a new folder"):
+        build().load_state_dict(state)

@@ -45,6 +45,8 @@ def test_differences_have_words_where_the_table_has_some():
     assert sorted(REGIMES, key=regime_order) == list(REGIMES)
 
 
+CHOOSING = {"shards", "generator", "where"}
+"""Options that choose the regime, or go with one that does: `test_commands.py` has what is refused of them."""
 OPTIONS = [f for f in dataclasses.fields(TrainConfig) if f.metadata["option"].concerns]
 
 
@@ -62,10 +64,8 @@ def another(f):
 
 
 @pytest.mark.parametrize("regime", REGIMES)
-@pytest.mark.parametrize("f", OPTIONS, ids=lambda f: f.name)
+@pytest.mark.parametrize("f", [f for f in OPTIONS if f.name not in CHOOSING], ids=lambda f: f.name)
 def test_an_option_is_refused_where_it_means_nothing(regime, f):
-    if f.name in ("shards", "generator", "where"):
-        pytest.skip("these choose the regime")
     options = {**COMMON, **GIVEN[regime], f.name: another(f)}
     if regime in f.metadata["option"].concerns:
         TrainConfig(**options)
@@ -77,10 +77,23 @@ def test_an_option_is_refused_where_it_means_nothing(regime, f):
         TrainConfig(**COMMON, **GIVEN[regime]).check_given([f.name])
 
 
+NEEDING = [f for f in OPTIONS if f.metadata["option"].needs]
+
+
+@pytest.mark.parametrize("f", NEEDING, ids=lambda f: f.name)
+def test_an_option_is_refused_beside_the_switch_that_takes_its_meaning(f):
+    assert {f.name for f in NEEDING} >= {"hard_weight", "hardness_clip", "pair_strength", "pair_similarity"}
+    switch = f.metadata["option"].needs
+    with pytest.raises(UsageError, match=f"it cannot be given with --no-{switch}"):
+        TrainConfig(**COMMON, **GIVEN["online"], **{switch: False, f.name: another(f)})
+
+
 def test_runs_of_before_read_as_what_they_were():
     """Options without a meaning in their regime stood in the records of earlier runs."""
     values = TrainConfig(**COMMON, **GIVEN["real"]).to_dict() | {"hard_weight": 0.3, "pair_ema_decay": 0.5}
     assert TrainConfig.of_run(values) == TrainConfig(**COMMON)
+    values = TrainConfig(**COMMON, **GIVEN["online"], hard=False).to_dict() | {"hardness_clip": 1.0}
+    assert TrainConfig.of_run(values) == TrainConfig(**COMMON, **GIVEN["online"], hard=False)
     values = TrainConfig(**COMMON, **GIVEN["online"], hard_weight=0.3).to_dict()
     assert TrainConfig.of_run(values).hard_weight == 0.3
 
