@@ -323,8 +323,8 @@ class GANTrainer(GeneratorTrainer):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         if "steps_before" not in state:
             raise ValueError(
-                "the checkpoint of the GAN is of an earlier version, which trained it with other constants, and cannot be "
-                "continued; begin again in a new folder"
+                "the checkpoint of the GAN is of an earlier version, which trained it with other constants, and cannot "
+                "be continued; begin again in a new folder"
             )
         for name, model in self.modules().items():
             model.load_state_dict(state[name])

@@ -382,5 +382,5 @@ def test_the_bound_in_parameters_is_that_of_the_norm_of_the_gradient_of_g():
 def test_a_checkpoint_of_an_earlier_version_is_refused_in_words():
     state = build().state_dict()
     del state["steps_before"]
-    with pytest.raises(ValueError, match="of an earlier version.*begin again in a new folder"):
+    with pytest.raises(ValueError, match=r"of an earlier version.*begin again in a new folder"):
         build().load_state_dict(state)
