@@ -24,6 +24,8 @@ from synthcl.pipeline import evaluate, generate, pretrain, train
 from synthcl.pipeline.run import environment, read_metrics
 
 IMAGE_SIZE = 16
+GAN_EVERY = 500
+"""Steps of a generator from one measurement of its samples to the next."""
 COMMON = {"image_size": IMAGE_SIZE, "backbone": "resnet10-w16", "batch_size": 128, "log_every": 50}
 
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -95,6 +97,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=6, help="seeds 0 to N - 1")
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--generator-seed", type=int, help="one generator for all seeds, instead of one each")
+    parser.add_argument("--eval-encoder", help="a run of real images, to measure generators with as they are trained")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="another option of train")
     parser.add_argument("--name", help="what to call the arm with these options")
     parser.add_argument("--jobs", type=int, default=1, help="processes that share the cells")
@@ -114,7 +117,7 @@ def run_cell(options: argparse.Namespace, out: Path, arm: str, name: str, seed: 
     chosen = {**ARMS[arm], **dict(parsed(one) for one in options.set)}
     generator_seed = seed if options.generator_seed is None else options.generator_seed
     if chosen.get("online") or chosen.get("fresh") or chosen.get("shards"):
-        generator = gan(out, options.setting, data, setting["gan_steps"], generator_seed)
+        generator = gan(out, options.setting, data, setting["gan_steps"], generator_seed, options.eval_encoder)
         chosen |= (
             {"shards": [shards(out, options.setting, generator)]}
             if "shards" in chosen
@@ -140,13 +143,14 @@ def run_cell(options: argparse.Namespace, out: Path, arm: str, name: str, seed: 
     }
 
 
-def gan(out: Path, setting: str, data: str, steps: int, seed: int) -> Path:
+def gan(out: Path, setting: str, data: str, steps: int, seed: int, encoder: str | None) -> Path:
     """The generator of a setting and a seed, pretrained by the defaults; other processes wait while it is made."""
+    measured = {"eval_encoder": encoder, "eval_every": GAN_EVERY} if encoder else {}
     folder = out / "generators" / f"{setting}-seed-{seed}"
     folder.parent.mkdir(parents=True, exist_ok=True)
     with open(folder.with_suffix(".lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        pretrain(data=data, image_size=IMAGE_SIZE, steps=steps, seed=seed, out=str(folder), log_every=50)
+        pretrain(data=data, image_size=IMAGE_SIZE, steps=steps, seed=seed, out=str(folder), log_every=50, **measured)
     return folder
 
 
