@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
+from typing import TypeVar
 
 from diffusers.training_utils import EMAModel
 from torch import nn
 
+_Module = TypeVar("_Module", bound=nn.Module)
 
-def frozen_copy(model: nn.Module) -> nn.Module:
+
+def frozen_copy(model: _Module) -> _Module:
     """A copy in evaluation mode whose weights take no gradient."""
     return copy.deepcopy(model).requires_grad_(False).eval()
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,9 +86,11 @@ class TrainingStep:
     @property
     def parts(self) -> dict[str, Stateful]:
         """Everything that a step depends on besides its number."""
-        parts = {"learner": self.inner, "optimizer": self.optimizer, "regime": self.regime}
-        # The scale of the loss in fp16 follows from the steps before.
-        return parts if self.accelerator.scaler is None else {**parts, "scaler": self.accelerator.scaler}
+        parts: dict[str, Stateful] = {"learner": self.inner, "optimizer": self.optimizer, "regime": self.regime}
+        if self.accelerator.scaler is not None:
+            # The scale of the loss in fp16 follows from the steps before.
+            parts["scaler"] = self.accelerator.scaler
+        return parts
 
     def __call__(self, step: int) -> dict[str, Tensor]:
         learning_rate = self.schedule.at(step)
@@ -125,6 +128,7 @@ class TrainingStep:
         with self.accelerator.no_sync(self.learner):
             output = self._passes(watched, batch.groups, batch.num_real)
         real = slice(batch.num_real)
+        assert watched.grad is not None  # the pass above has given it
         moved = adversary(watched[real], watched.grad[real]).contiguous(memory_format=torch.channels_last)
         with self.inner.extra_pass():
             adversarial = self._passes(moved, batch.groups[real], None, adversary.weight)
@@ -152,7 +156,7 @@ def train(config: TrainConfig) -> dict[str, Any]:
     share = Share(config.batch_size, accelerator.process_index, accelerator.num_processes)
     share.check_parts(config.accumulate)
     real = RealImages.create(store, share, key, accelerator.device)
-    steps = config.steps or config.epochs * real.steps_per_epoch
+    steps = config.total_steps(real.steps_per_epoch)
     torch.manual_seed(config.seed)
     learner = build_learner(config, store.image_size)
     setup = RegimeSetup(
@@ -186,7 +190,7 @@ def train(config: TrainConfig) -> dict[str, Any]:
             journals=regime.journals,
             every={config.sample_every: lambda done: save_snapshot(regime, run.path / "samples" / f"{done:08d}.png")},
             row_logs=[*trackers, GuardNotice(log.warning)],
-            measurement=knn and Measurement(config.eval_every, lambda: knn(encoder())),
+            measurement=_measurement(config.eval_every, knn, encoder),
         )
         result = _result(config, run, regime, real, steps, seconds)
         if accelerator.is_main_process:
@@ -195,6 +199,12 @@ def train(config: TrainConfig) -> dict[str, Any]:
             run.finish(result)
     accelerator.wait_for_everyone()
     return result
+
+
+def _measurement(period: int | None, knn: OnlineKnn | None, encoder: Callable[[], Encoder]) -> Measurement | None:
+    if period is None or knn is None:
+        return None
+    return Measurement(period, lambda: knn(encoder()))
 
 
 def _loop_options(config: TrainConfig, accelerator: Accelerator, steps: int) -> LoopOptions:
@@ -278,20 +288,19 @@ def view_maker(config: TrainConfig, store: ImageStore, key: Key) -> ViewMaker:
 def _prepare(
     config: TrainConfig, accelerator: Accelerator, learner: Learner, regime: Regime, steps_per_epoch: int, steps: int
 ) -> TrainingStep:
-    if accelerator.num_processes > 1 and config.sync_batchnorm:
-        learner = convert_sync_batchnorm(learner, accelerator.device)
-    learner = learner.to(accelerator.device, memory_format=torch.channels_last)
     recipe = learner.recipe
+    module: nn.Module = learner
+    if accelerator.num_processes > 1 and config.sync_batchnorm:
+        module = convert_sync_batchnorm(module, accelerator.device)
+    module = module.to(accelerator.device).to(memory_format=torch.channels_last)
     base = config.learning_rate if config.learning_rate is not None else recipe.base_learning_rate
     weight_decay = config.weight_decay if config.weight_decay is not None else recipe.weight_decay
-    trainable = [p for p in learner.parameters() if p.requires_grad]
+    trainable = [p for p in module.parameters() if p.requires_grad]
     optimizer = torch.optim.SGD(trainable, lr=base, momentum=recipe.momentum, weight_decay=weight_decay)
     warmup = int(min(config.warmup_epochs * steps_per_epoch, WARMUP_PART * steps))
     # Linear scaling with the batch: Goyal et al. 2017, arXiv 1706.02677.
     schedule = Schedule(base * config.batch_size / 256, warmup, steps)
-    if config.compile:
-        learner = torch.compile(learner)
-    prepared, optimizer = accelerator.prepare(learner, optimizer)
+    prepared, optimizer = accelerator.prepare(torch.compile(module) if config.compile else module, optimizer)
     adversary = AdversarialViews(config.adversarial) if config.adversarial is not None else None
     return TrainingStep(accelerator, prepared, optimizer, schedule, regime, adversary)
 

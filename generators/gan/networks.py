@@ -102,6 +102,10 @@ def _check_widths(image_size: int, widths: Sequence[int]) -> int:
 class StrictModel(ModelMixin):
     """A `ModelMixin` that loads all of its weights or none: diffusers draws missing ones at random, with a warning."""
 
+    # For type checkers, to which nn.Module says of any attribute that it is a tensor or a module.
+    config: Any
+    device: torch.device
+
     @classmethod
     def from_pretrained(cls: type[_Model], directory: str | Path, **options: Any) -> _Model:
         """The network that `save_pretrained` wrote.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...learners import learner_names
 from ..data.specs import refuse_part
@@ -16,6 +16,9 @@ from ..views.presets import PRESETS
 from . import common
 from .recipes import RECIPES
 from .sampling import SamplingConfig
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 @dataclass(kw_only=True)
@@ -266,10 +269,12 @@ class TrainingConfig(SamplingConfig):
             setattr(self, f.name, wanted)
 
     @classmethod
-    def from_values(cls, values: dict[str, Any]) -> TrainingConfig:
+    def from_values(cls, values: dict[str, Any]) -> Self:
         config = super().from_values(values)
+        if config.recipe is None:
+            return config
         # A default that was given is a statement too, which a config does not tell from one that was not.
-        for name in RECIPES.get(config.recipe, ()):
+        for name in RECIPES[config.recipe]:
             given = values.get(name)
             if given is not None and default_of(cls.__dataclass_fields__[name]) == given != getattr(config, name):
                 raise UsageError(contradiction(config.recipe, name, given))
@@ -309,6 +314,13 @@ class TrainingConfig(SamplingConfig):
         """Raises UsageError unless there is one length of the training."""
         if (self.epochs is None) == (self.steps is None):
             raise UsageError("give the length of the training as either --epochs or --steps")
+
+    def total_steps(self, steps_per_epoch: int) -> int:
+        """The length of the training, in optimizer steps."""
+        if self.steps is not None:
+            return self.steps
+        assert self.epochs is not None  # `check_length` has seen to it
+        return self.epochs * steps_per_epoch
 
 
 @dataclass(kw_only=True)
@@ -351,9 +363,10 @@ class TrainConfig(TrainingConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.check_length()
-        chosen = [entry for entry in REGIMES.values() if entry.selected_by and getattr(self, entry.selected_by)]
+        selectors = [entry.selected_by for entry in REGIMES.values() if entry.selected_by]
+        chosen = [flag(name) for name in selectors if getattr(self, name)]
         if len(chosen) > 1:
-            first, second = (flag(entry.selected_by) for entry in chosen[:2])
+            first, second = chosen[:2]
             raise UsageError(
                 f"{second} cannot be given with {first}: each says where synthetic samples come from; give one of them"
             )
@@ -387,6 +400,18 @@ class TrainConfig(TrainingConfig):
             return concerns(names[name], regimes) and (needed is None or values.get(needed, True))
 
         return cls.from_values({name: value for name, value in values.items() if means_something(name)})
+
+    @property
+    def source(self) -> str:
+        """What the regime's synthetic samples come from: a generator, or a recording.
+
+        Raises:
+            UsageError: neither is given.
+        """
+        source = self.generator or self.replay
+        if source is None:
+            raise UsageError(f"the regime {self.regime} has no single source of synthetic samples")
+        return source
 
     @property
     def regime(self) -> str:

@@ -79,8 +79,8 @@ def build(setup: RegimeSetup) -> FreshRegime:
         UsageError: a generator of another image size, or one that cannot make pairs.
     """
     config = setup.config
-    generator = open_generator(config.generator, setup.accelerator.device, **config.sampling_options())
-    check_generator_size(config.generator, generator.image_size, setup.real.store.image_size)
+    generator = open_generator(config.source, setup.accelerator.device, **config.sampling_options())
+    check_generator_size(config.source, generator.image_size, setup.real.store.image_size)
     strength = None
     if config.pairs:
         strength = config.pair_strength if config.pair_strength is not None else PAIR_STRENGTH

@@ -180,6 +180,7 @@ class OnlineRegime(Regime):
             return None, {}
         metrics = {}
         if options.objective == "loss":
+            assert batch.leaf.grad is not None  # the learner's backward pass has given it
             gradient = _unscaled(batch.leaf.grad, loss_scale) / _part_of_a_latent(batch, learner)
         else:
             numbers = self.real.share.total + self.share.numbers(batch.images.device)
@@ -222,14 +223,17 @@ class OnlineRegime(Regime):
         return self.views.num_views * (2 if self.options.pairs else 1)
 
     @property
+    def recorder(self) -> ShardRecorder | None:
+        """What this process writes the run's samples with, if they are recorded."""
+        return self.recording.recorder if self.recording is not None else None
+
+    @property
     def journals(self) -> list[Journal]:
-        recorder = self.recording.recorder if self.recording is not None else None
-        return [recorder] if recorder is not None else []
+        return [self.recorder] if self.recorder is not None else []
 
     @contextmanager
     def open(self) -> Iterator[None]:
-        recorder = self.recording.recorder if self.recording is not None else None
-        with recorder if recorder is not None else nullcontext():
+        with self.recorder if self.recorder is not None else nullcontext():
             yield
 
     @torch.no_grad()
@@ -245,8 +249,8 @@ class OnlineRegime(Regime):
 
     def save(self, folder: Path) -> None:
         save_generator(self.trainer, folder)
-        for recorder in self.journals:
-            recorder.finish()
+        if self.recorder is not None:
+            self.recorder.finish()
 
     def state_dict(self) -> dict[str, Any]:
         similarity = self.options.similarity
@@ -317,10 +321,8 @@ def _open_trainer(config: TrainConfig, setup: RegimeSetup) -> GeneratorTrainer:
     options = {name: value for name, value in given.items() if value is not None}
     device = setup.accelerator.device
     with generator_options():
-        trainer = load_trainer(
-            locate_generator(config.generator), device=device, synchronise=average_gradients, **options
-        )
-    check_generator_size(config.generator, trainer.generator.image_size, setup.real.store.image_size)
+        trainer = load_trainer(locate_generator(config.source), device=device, synchronise=average_gradients, **options)
+    check_generator_size(config.source, trainer.generator.image_size, setup.real.store.image_size)
     return trainer
 
 

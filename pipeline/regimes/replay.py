@@ -61,7 +61,7 @@ def build(setup: RegimeSetup) -> ReplayRegime:
     Raises:
         UsageError: see `ReplayRegime`; a recording of another image size.
     """
-    recording = open_shard_set(setup.config.replay)
+    recording = open_shard_set(setup.config.source)
     check_image_size("--replay", recording, setup.real.store.image_size)
     check_recipe("--replay", recording, setup.config)
     return ReplayRegime(setup.real, setup.views, recording, setup.synthetic_share(), setup.total_steps)
