@@ -51,8 +51,9 @@ class Measurement:
 
     Attributes:
         period: steps between two measurements; there is one at the end in any case.
-        take: gives the numbers. Called in every process, and gives the same in each; it must leave the state of the
-            run, and random numbers, as they are.
+        take: gives the numbers. Called in every process, and gives the same in each; it must leave weights and random
+            numbers as they are. What else it changes of the run's parts is saved with them, and must follow from the
+            step alone.
     """
 
     period: int
@@ -101,7 +102,7 @@ def run_loop(
     every: Mapping[int, Callable[[int], None]] | None = None,
     journals: Sequence[Journal] = (),
     row_logs: Sequence[RowLog] = (),
-    measurement: Measurement | None = None,
+    measurements: Sequence[Measurement] = (),
 ) -> float:
     """Do the steps that are left, from the newest checkpoint on.
 
@@ -113,7 +114,7 @@ def run_loop(
         journals: what else grows with the steps in this process, to be cut and made durable with the checkpoints.
         every: what else to do after each so many steps (main process only), with the number of steps done.
         row_logs: where logged rows go besides `metrics.jsonl` (main process only).
-        measurement: what to measure every so often; its numbers join the row of their step, which is logged then.
+        measurements: what to measure every so often; their numbers join the row of their step, which is logged then.
 
     Returns:
         Seconds that the steps took, those of earlier runs included, measurements not.
@@ -151,15 +152,15 @@ def run_loop(
             last = done == options.total_steps
             stopping = stop.agreed(options.device)
             saving = stopping or last or done % options.checkpoint_every == 0
-            due = measurement if measurement is not None and (last or done % measurement.period == 0) else None
-            logging = due is not None or last or done % options.log_every == 0
+            due = [measurement for measurement in measurements if last or done % measurement.period == 0]
+            logging = bool(due) or last or done % options.log_every == 0
             if saving or logging:
                 watch.settle()
             if logging:
                 row = metrics.row()
-                if due is not None:
-                    with clock.stopped():
-                        row |= due.take()
+                with clock.stopped():
+                    for measurement in due:
+                        row |= measurement.take()
                 for row_log in row_logs:
                     row_log.append(row)
                 progress.numbers.update({name: row[name] for name in options.watch if name in row})

@@ -67,9 +67,9 @@ def pretrain(config: PretrainConfig) -> dict[str, Any]:
         real = to_float(store.read(indices).to(accelerator.device)) * 2 - 1
         return trainer.step(real, key.child(index).at(numbers))
 
-    measurement = None
+    measurements = []
     if quality is not None:
-        measurement = Measurement(config.eval_every or config.steps, lambda: quality(trainer.ema, store))
+        measurements = [Measurement(config.eval_every or config.steps, lambda: quality(trainer.ema, store))]
     samples = run.path / "samples"
     if accelerator.is_main_process:
         samples.mkdir(exist_ok=True)
@@ -91,7 +91,7 @@ def pretrain(config: PretrainConfig) -> dict[str, Any]:
             ),
             row_logs=[*trackers, DiscriminatorWatch(run.metrics, ADVICE)],
             every={config.sample_every: lambda done: _sample_grid(trainer, key, samples / f"{done:08d}.png")},
-            measurement=measurement,
+            measurements=measurements,
         )
     result = _result(config, run, trainer, store, quality, seconds)
     if accelerator.is_main_process:

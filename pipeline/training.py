@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from .distributed import create_accelerator
 from .encoder import Encoder
 from .errors import UsageError
 from .evaluation.online import OnlineKnn
+from .evaluation.online_quality import OnlineQuality, open_real_encoder
 from .images.grids import save_grid
 from .loop import LoopOptions, Measurement, run_loop
 from .options import takes_options
@@ -43,6 +43,8 @@ log = logging.getLogger(__name__)
 
 WARMUP_PART = 0.1
 """The most of a training that warm-up takes, so that short runs learn too. Ours."""
+GUARD_LOOKS = 20
+"""How often in a training the guard measures the generator, unless --guard-every says it. Ours."""
 WATCH = ("loss", "hardness_synthetic", "pair_similarity", "margin", "knn_top1")
 
 
@@ -96,7 +98,7 @@ class TrainingStep:
         learning_rate = self.schedule.at(step)
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate
-        batch = self.regime.batch(step)
+        batch = self.regime.batch(step, self.inner)
         views = batch.views.contiguous(memory_format=torch.channels_last)
         if self.adversary is None:
             output = self._passes(views, batch.groups, batch.num_real)
@@ -169,6 +171,7 @@ def train(config: TrainConfig) -> dict[str, Any]:
     )
     regime = build_regime(setup)
     knn = online_knn(config, store, accelerator)
+    quality = online_quality(config, store, accelerator)
     run = open_run(config.out, "train", config, main_process=accelerator.is_main_process)
     accelerator.wait_for_everyone()
     if run.result is not None and run.result["steps"] == steps:
@@ -177,6 +180,20 @@ def train(config: TrainConfig) -> dict[str, Any]:
 
     def encoder() -> Encoder:
         return Encoder(step.inner.backbone, config.backbone, store.image_size)
+
+    def measure_generator() -> dict[str, float]:
+        assert (
+            quality is not None and regime.trained_generator is not None
+        )  # only a regime with a generator is measured
+        numbers = quality(regime.trained_generator, store)
+        regime.measured(numbers)
+        return numbers
+
+    measurements = []
+    if config.eval_every is not None and knn is not None:
+        measurements.append(Measurement(config.eval_every, lambda: knn(encoder())))
+    if quality is not None:
+        measurements.append(Measurement(config.guard_every or max(1, steps // GUARD_LOOKS), measure_generator))
 
     with (
         regime.open(),
@@ -190,7 +207,7 @@ def train(config: TrainConfig) -> dict[str, Any]:
             journals=regime.journals,
             every={config.sample_every: lambda done: save_snapshot(regime, run.path / "samples" / f"{done:08d}.png")},
             row_logs=[*trackers, GuardNotice(log.warning)],
-            measurement=_measurement(config.eval_every, knn, encoder),
+            measurements=measurements,
         )
         result = _result(config, run, regime, real, steps, seconds)
         if accelerator.is_main_process:
@@ -199,12 +216,6 @@ def train(config: TrainConfig) -> dict[str, Any]:
             run.finish(result)
     accelerator.wait_for_everyone()
     return result
-
-
-def _measurement(period: int | None, knn: OnlineKnn | None, encoder: Callable[[], Encoder]) -> Measurement | None:
-    if period is None or knn is None:
-        return None
-    return Measurement(period, lambda: knn(encoder()))
 
 
 def _loop_options(config: TrainConfig, accelerator: Accelerator, steps: int) -> LoopOptions:
@@ -239,6 +250,18 @@ def online_knn(config: TrainConfig, store: ImageStore, accelerator: Accelerator)
         cache=config.cache,
         data_root=config.data_root,
     )
+
+
+def online_quality(config: TrainConfig, store: ImageStore, accelerator: Accelerator) -> OnlineQuality | None:
+    """What --eval-encoder measures the generator with, in joint training; None without it.
+
+    Raises:
+        UsageError: an encoder that has seen other than real training images, or too few images.
+    """
+    if config.eval_encoder is None:
+        return None
+    encoder = open_real_encoder(config.eval_encoder)
+    return OnlineQuality(encoder, len(store), config.eval_samples, config.seed, accelerator.device)
 
 
 def save_snapshot(regime: Regime, path: Path) -> None:

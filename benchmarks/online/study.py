@@ -59,6 +59,8 @@ ARMS: dict[str, dict[str, Any]] = {
     "bound-parameters": {**ONLINE, "hardness_clip": 0.3, "hardness_clip_on": "parameters"},
     "gate": {**ONLINE, "hard_gate": 0.0},
     "freeze": {**ONLINE, "hard_freeze": 0.2},
+    "latents": {**ONLINE, "hard_on": "latents"},
+    "pair-floor": {**ONLINE, "pair_floor": 0.3},
     "weight-1": {**ONLINE, "synthetic_weight": 1.0},
     "separate-batchnorm": {**ONLINE, "separate_batchnorm": True},
     "no-synthetic-negatives": {**ONLINE, "synthetic_negatives": False},

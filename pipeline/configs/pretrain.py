@@ -10,9 +10,6 @@ from ..options import option
 from . import common
 from .sampling import SamplingConfig
 
-EVAL_SAMPLES = 5000
-"""Ours: with as many real images, the distance of real to real ones is small beside what training changes."""
-
 
 @dataclass(kw_only=True)
 class PretrainConfig(SamplingConfig):
@@ -95,7 +92,7 @@ class PretrainConfig(SamplingConfig):
         may_change=True,
     )
     eval_samples: int = option(
-        EVAL_SAMPLES,
+        common.EVAL_SAMPLES,
         help="--eval-encoder: samples to measure, and real images to compare them with; at most half of those there "
         "are.",
         minimum=10,
@@ -113,5 +110,5 @@ class PretrainConfig(SamplingConfig):
                 "--eval-every measures samples in the features of an encoder of real images: give --eval-encoder RUN. "
                 f"To make one: synthcl train --data {self.data} --epochs 3 --backbone resnet10-w32 --out RUN"
             )
-        if self.eval_encoder is None and self.eval_samples != EVAL_SAMPLES:
+        if self.eval_encoder is None and self.eval_samples != common.EVAL_SAMPLES:
             raise UsageError("--eval-samples is for --eval-encoder RUN; give both")

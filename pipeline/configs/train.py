@@ -20,6 +20,9 @@ from .sampling import SamplingConfig
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+LATENT_RADIUS = 0.3
+"""As far as the second latent of a pair is from the first (`synthcl generate --pairs`). Ours."""
+
 
 @dataclass(kw_only=True)
 class TrainingConfig(SamplingConfig):
@@ -148,6 +151,50 @@ class TrainingConfig(SamplingConfig):
         concerns=JOINT,
         needs="hard",
     )
+    hard_on: str = option(
+        "weights",
+        help="What is moved towards harder samples: the generator's weights, or each latent by itself, for one more "
+        "pass through the learner.",
+        choices=("weights", "latents"),
+        concerns=JOINT,
+        needs="hard",
+    )
+    latent_radius: float = option(
+        LATENT_RADIUS,
+        help="--hard-on latents: how far a latent moves, as a part of its length.",
+        above=0,
+        maximum=1,
+        concerns=JOINT,
+        needs="hard",
+    )
+    pair_floor: float | None = option(
+        None,
+        help="No gradient of the learner for a latent whose pair has a cosine similarity below this.",
+        minimum=-1,
+        maximum=1,
+        concerns=JOINT,
+        needs="hard",
+    )
+    eval_encoder: str | None = option(
+        None,
+        help="Measure the generator's samples against real images in the features of this encoder, of real images "
+        "alone (a run of `synthcl train`), and hold hardness back while their Fréchet distance grows.",
+        metavar="RUN",
+        concerns=JOINT,
+    )
+    eval_samples: int = option(
+        common.EVAL_SAMPLES,
+        help="--eval-encoder: samples to measure, and real images to compare them with; at most half of those there "
+        "are.",
+        minimum=10,
+        concerns=JOINT,
+    )
+    guard_every: int | None = option(
+        None,
+        help="--eval-encoder: steps between measurements; a twentieth of the training if not given.",
+        minimum=1,
+        concerns=JOINT,
+    )
     generator_learning_rate: float | None = option(
         None, help="Learning rate of all that the generator trains; what it was pretrained with if not given.", above=0,
         concerns=JOINT,
@@ -247,6 +294,23 @@ class TrainingConfig(SamplingConfig):
                 raise UsageError(f"{flag(f.name)} is about {NEEDED[needed]}; it cannot be given with --no-{needed}")
         if self.pair_similarity is not None:
             self.pair_similarity_range()
+        self._check_hardness()
+
+    def _check_hardness(self) -> None:
+        """Raises UsageError for options of joint training that have no meaning beside each other."""
+        fields = {f.name: f for f in dataclasses.fields(self)}
+
+        def given(names: Iterable[str]) -> list[str]:
+            return [flag(name) for name in names if getattr(self, name) != default_of(fields[name])]
+
+        if self.hard_on == "latents" and (stray := given(OF_WEIGHTS)):
+            raise UsageError(f"{stray[0]} is about the generator's weights; it cannot be given with --hard-on latents")
+        if self.hard_on == "weights" and (stray := given(["latent_radius"])):
+            raise UsageError(f"{stray[0]} is about latents; give --hard-on latents with it")
+        if self.pair_floor is not None and not self.pairs:
+            raise UsageError("--pair-floor is about pairs; it cannot be given with --no-pairs")
+        if self.eval_encoder is None and (stray := given(["eval_samples", "guard_every"])):
+            raise UsageError(f"{stray[0]} is about measuring the generator; give --eval-encoder RUN with it")
 
     def concerned(self) -> list[str]:
         """The regimes whose options mean something here."""
@@ -430,6 +494,11 @@ class TrainConfig(TrainingConfig):
             if f.name in names and not concerns(f, [self.regime]):
                 raise UsageError(meaningless(f, [self.regime]))
 
+
+OF_WEIGHTS = (
+    "hard_weight", "hardness_clip", "hardness_clip_on", "hard_centred", "hard_gate", "pair_floor",
+)  # fmt: skip
+"""The options that say how the generator's weights follow the learner's gradient."""
 
 NEEDED = {"hard": "hard samples", "pairs": "pairs"}
 """What the switches that options need are about, in words."""

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ...generators import Generator
 from ...learners.base import Learner, LearnerOutput
 from ..distributed import slice_of
 from ..errors import UsageError
@@ -46,8 +47,13 @@ class Regime(ABC):
     samples_per_step: int = 0
 
     @abstractmethod
-    def batch(self, step: int) -> MultiViewedBatch:
-        """This process's batch of step `step`, counted from 0."""
+    def batch(self, step: int, learner: Learner) -> MultiViewedBatch:
+        """This process's batch.
+
+        Args:
+            step: counted from 0.
+            learner: as it stands before its update; for samples that are chosen by what it finds hard.
+        """
 
     def feedback(
         self, step: int, batch: MultiViewedBatch, output: LearnerOutput, learner: Learner, *, loss_scale: float = 1.0
@@ -75,6 +81,17 @@ class Regime(ABC):
     def journals(self) -> list[Journal]:
         """What this process writes along with the run."""
         return []
+
+    @property
+    def trained_generator(self) -> Generator | None:
+        """The generator that is trained along, to be measured; None where there is none."""
+        return None
+
+    def measured(self, numbers: dict[str, float]) -> None:
+        """Told what was measured of `trained_generator` (see `OnlineQuality`), the same numbers in every process.
+
+        What a regime makes of it belongs to its state.
+        """
 
     def snapshot(self) -> tuple[Tensor, Tensor] | None:
         """What the regime's generator makes now, to look at: samples of G and of its moving average for the same

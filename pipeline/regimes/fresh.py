@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ...generators.base import Draws, Generator
+from ...learners.base import Learner
 from ..errors import UsageError
 from ..generation import generator_options, open_generator
 from ..randomness import Key
@@ -58,7 +59,7 @@ class FreshRegime(Regime):
         self.samples_per_step = share.total
         self.key = samples_key(key)
 
-    def batch(self, step: int) -> MultiViewedBatch:
+    def batch(self, step: int, learner: Learner) -> MultiViewedBatch:
         draws = self.key.child(step).at(self.share.numbers(self.real.device))
         samples = [quantize(unit_interval(images)) for images in self._draw(draws)]
         return assemble(self.real, self.views, self.share, step, self.real.images(step), samples)

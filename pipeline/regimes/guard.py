@@ -2,7 +2,8 @@
 
 Hardness is worth something while samples stay images. Two cheap signs say when they do not: the discriminator's margin
 goes to 0, so that nothing holds the generator any more, and the samples' mean colours vary much less, or much more,
-than those of real images do.
+than those of real images do. A third costs a measurement now and then: the Fréchet distance to real images, in the
+features of an encoder that the generator does not attack, grows well beyond the least that it was.
 """
 
 from __future__ import annotations
@@ -22,10 +23,16 @@ goes on teaching had .03 and more (three recipes on CIFAR-10 at 16 pixels, one s
 COLOUR_BAND = (0.5, 2.0)
 """Of the spread of samples' mean colours over that of real images. Where G recoloured all samples it fell below a
 third; a pretrained G has .8 to 1.2. Ours."""
+DISTANCE_BAND = 1.5
+"""Of the Fréchet distance over the least that was measured in the run. Two measurements of one generator at rest are
+within a tenth of each other. Ours."""
 FALL, RISE = 0.95, 1.02
 """Factors a step outside and inside the band: half in 14 steps, and back in 35. Ours."""
 FLOOR = 1e-3
 """The least that is left of the hard gradient, from which it can come back. Ours."""
+
+
+_STATE = ("factor", "seen", "margin", "colours", "distance", "least_distance")
 
 
 class HardGuard:
@@ -40,6 +47,14 @@ class HardGuard:
         self.seen = torch.zeros((), device=device)  # steps, to begin the averages with
         self.margin = torch.zeros((), device=device)
         self.colours = torch.zeros((), device=device)
+        self.distance = torch.zeros((), device=device)  # the last Fréchet distance, and the least; 0 before the first
+        self.least_distance = torch.zeros((), device=device)
+
+    def measured(self, distance: float) -> None:
+        """Take in the generator's Fréchet distance, the same in every process."""
+        self.distance = torch.full_like(self.distance, distance)
+        first = self.least_distance == 0
+        self.least_distance = torch.where(first, self.distance, torch.minimum(self.least_distance, self.distance))
 
     def observe(self, margin: Tensor | None, colours: Tensor) -> dict[str, Tensor]:
         """Take in a step, and give the scalars to log: `hard_guard`, what is left.
@@ -58,11 +73,12 @@ class HardGuard:
         outside = (self.colours < COLOUR_BAND[0]) | (self.colours > COLOUR_BAND[1])
         if margin is not None:
             outside = outside | (self.margin < MIN_MARGIN)
+        outside = outside | (self.distance > DISTANCE_BAND * self.least_distance)
         self.factor = (self.factor * torch.where(outside, FALL, RISE)).clamp(FLOOR, 1.0)
         return {"hard_guard": self.factor}
 
     def state_dict(self) -> dict[str, Any]:
-        return {"factor": self.factor, "seen": self.seen, "margin": self.margin, "colours": self.colours}
+        return {name: getattr(self, name) for name in _STATE}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         for name, value in state.items():
@@ -78,8 +94,11 @@ class GuardNotice:
 
     def __init__(self, say: Any) -> None:
         self.say, self.said = say, False
+        self.distances: list[float] = []
 
     def append(self, row: dict[str, float]) -> None:
+        if "frechet_distance" in row:
+            self.distances.append(row["frechet_distance"])
         if self.said or row.get("hard_guard", 1.0) > 0.5:
             return
         self.said = True
@@ -89,6 +108,11 @@ class GuardNotice:
         low, high = COLOUR_BAND
         if not low <= row["colour_spread"] <= high:
             signs.append(f"samples' mean colours vary {row['colour_spread']:.2g} times as much as real ones'")
+        if self.distances and self.distances[-1] > DISTANCE_BAND * min(self.distances):
+            signs.append(
+                f"its samples' Fréchet distance to real images is {self.distances[-1]:.3g}, after "
+                f"{min(self.distances):.3g}"
+            )
         why = " and ".join(signs) or "the generator had left its band"
         self.say(
             f"step {row['step']}: hardness is held back to {row['hard_guard']:.0%} of its weight, since {why}. A "

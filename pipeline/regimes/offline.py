@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...learners.base import Learner
 from ..configs.recipes import RECIPES
 from ..configs.train import TrainConfig
 from ..data import GlobalOrder, ImageStore, cached
@@ -178,7 +179,7 @@ class OfflineRegime(Regime):
                 self.images.prefetch(self.order.first_samples(soon))
                 self._fetched = soon
 
-    def batch(self, step: int) -> MultiViewedBatch:
+    def batch(self, step: int, learner: Learner) -> MultiViewedBatch:
         synthetic = self.samples(step)
         return assemble(self.real, self.views, self.share, step, self.real.images(step), list(synthetic.unbind(1)))
 

@@ -9,8 +9,8 @@ Shapes: M latents a step over all processes, m in this process, S pixels a side.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...generators import GeneratorTrainer, load_trainer
+from ...generators import Generator, GeneratorTrainer, load_trainer
 from ...generators.base import Draws
 from ...generators.fingerprint import fingerprint
 from ...learners.base import Learner, LearnerOutput
 from ..configs.train import TrainConfig
 from ..distributed import average_gradients
+from ..errors import UsageError
 from ..generation import generator_options, locate_generator, save_generator
 from ..loop import Journal
 from ..randomness import Key
@@ -47,27 +48,34 @@ class OnlineOptions:
     """The switches of the method; each is an ablation.
 
     Attributes:
-        hard: G receives the learner's reversed gradient; without it G follows its own loss alone.
+        hard: samples are made hard for the learner; without it G follows its own loss alone.
+        on: what is moved for it: "weights", G's, by the learner's reversed gradient; or "latents", each by itself
+            (see `OnlineRegime.harder`).
+        latent_radius: how far a latent moves, as a part of its length.
         pairs: two views of G_ema(z) beside the two of G(z).
         pair_strength: how far the latent of G_ema's image is from G's, as for `Generator.forward_pair`; 0 is the same.
         objective: what G is to raise; see `hardness`.
         weight: of the reversed gradient.
         centred: the reversed gradients less their mean over the batch.
         gate: no reversed gradient for latents that are this much harder than the real views; None is no gate.
+        pair_floor: no reversed gradient for latents whose pair is less similar than this; None is no floor.
         bound: of the reversed gradient, as a multiple of the realism gradient.
         bound_on: "images", each sample's gradients, or "parameters", those of G's weights.
-        ramp_steps: steps over which the bound rises linearly from 0.
+        ramp_steps: steps over which the bound, or the radius, rises linearly from 0.
         last_hard_step: no reversed gradient from this step on.
         similarity: a target for the similarity of pairs, or None to let it be.
     """
 
     hard: bool = True
+    on: str = "weights"
+    latent_radius: float = 0.3
     pairs: bool = True
     pair_strength: float = 0.0
     objective: str = "loss"
     weight: float = 1.0
     centred: bool = False
     gate: float | None = None
+    pair_floor: float | None = None
     bound: float = 1.0
     bound_on: str = "images"
     ramp_steps: int = 0
@@ -75,12 +83,27 @@ class OnlineOptions:
     similarity: SimilarityTarget | None = None
 
     def is_hard(self, step: int) -> bool:
-        """Whether G receives a reversed gradient at step `step`."""
+        """Whether samples are made hard at step `step`."""
         return self.hard and (self.last_hard_step is None or step < self.last_hard_step)
+
+    def moves_weights(self, step: int) -> bool:
+        """Whether G receives a reversed gradient at step `step`."""
+        return self.on == "weights" and self.is_hard(step)
+
+    def moves_latents(self, step: int) -> bool:
+        """Whether each latent is moved at step `step`."""
+        return self.on == "latents" and self.is_hard(step)
 
     def bound_at(self, step: int) -> float:
         """The bound at step `step`."""
-        return self.bound * min(1.0, step / self.ramp_steps if self.ramp_steps else 1.0)
+        return self.bound * self._ramp(step)
+
+    def radius_at(self, step: int) -> float:
+        """How far latents are moved at step `step`, as a part of their length."""
+        return self.latent_radius * self._ramp(step)
+
+    def _ramp(self, step: int) -> float:
+        return min(1.0, step / self.ramp_steps if self.ramp_steps else 1.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,29 +137,69 @@ class OnlineRegime(Regime):
         key: Key,
         options: OnlineOptions,
         recording: RunRecording | None = None,
+        autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
     ) -> None:
-        self.recording = recording
+        self.recording, self.autocast = recording, autocast
         self.real, self.views, self.trainer, self.share, self.options = real, views, trainer, share, options
         self.samples_per_step = share.total
         self.key = samples_key(key)
         self.guard = HardGuard(real.device)
 
-    def batch(self, step: int) -> OnlineBatch:
+    def batch(self, step: int, learner: Learner) -> OnlineBatch:
         device = self.real.device
         numbers = self.share.numbers(device)
         draws = self.key.child(step).at(numbers)
         real = self.real.images(step)
         latents = self.trainer.generator.sample_latents(len(numbers), draws=draws)
+        if self.options.moves_latents(step):
+            latents = self.harder(step, latents, draws, real, learner)
         images = self.trainer.generator(latents)
         # The learner's graph ends at a leaf: its gradient is handed to the generator's own step, which goes back
         # through G once, with its realism gradient added.
-        shared = self.options.objective == "loss" and self.options.is_hard(step)
+        shared = self.options.objective == "loss" and self.options.moves_weights(step)
         leaf = images.detach().requires_grad_(shared)
         samples = [quantize(unit_interval(reverse_gradient(leaf, 1.0)))]
         if self.options.pairs:
             samples.append(quantize(unit_interval(self._partners(latents, draws))))
         batch = assemble(self.real, self.views, self.share, step, real, samples)
         return OnlineBatch(**vars(batch), real=real, draws=draws, images=images, leaf=leaf, samples=samples)
+
+    def harder(self, step: int, latents: Tensor, draws: Draws, real: Tensor, learner: Learner) -> Tensor:
+        """Latents (m, ...) moved towards samples that are harder for the learner, on G's range and without its weights.
+
+        `z + r |z| g / |g|`, brought back to the length of z, on which G was trained: g is the gradient of the objective
+        at z, and r the radius. An adversary in latent space; the radius and the return to the length are ours.
+        """
+        leaf = latents.detach().requires_grad_()
+        images = self.trainer.generator(leaf)
+        samples = [quantize(unit_interval(images))]
+        if self.options.pairs:
+            samples.append(quantize(unit_interval(self._partners(latents, draws))))
+        batch = assemble(self.real, self.views, self.share, step, real, samples)
+        views = batch.views.contiguous(memory_format=torch.channels_last)
+        with learner.extra_pass(), self.autocast():
+            output = learner(views, batch.groups, batch.num_real)
+            if self.options.objective == "loss":
+                (gradient,) = torch.autograd.grad(output.loss, leaf)
+            else:
+                at_images = hard_gradient(
+                    self.options.objective, images, self._make_views(step), learner, batch, output
+                )
+                (gradient,) = torch.autograd.grad(images, leaf, -at_images)
+        radius = self.options.radius_at(step) * self.guard.factor
+        lengths = _norms(latents)
+        direction = gradient / _norms(gradient).clamp(min=torch.finfo(gradient.dtype).tiny)
+        moved = latents + radius * lengths * direction
+        return moved * (lengths / _norms(moved))
+
+    def _make_views(self, step: int) -> Callable[[Tensor], Tensor]:
+        """Gives the views (m, U, 3, H, W) of G(z) that the step has, differentiable."""
+
+        def make_views(images: Tensor) -> Tensor:
+            numbers = self.real.share.total + self.share.numbers(images.device)
+            return self.views(quantize(unit_interval(images)), numbers, step)
+
+        return make_views
 
     @torch.no_grad()
     def _partners(self, latents: Tensor, draws: Draws) -> Tensor:
@@ -176,23 +239,22 @@ class OnlineRegime(Regime):
     ) -> tuple[Tensor | None, dict[str, Tensor]]:
         """What G is to descend besides its own loss, (m, 3, S, S), of the mean over latents; None where nothing is."""
         options = self.options
-        if not options.is_hard(step):
+        if not options.moves_weights(step):
             return None, {}
         metrics = {}
         if options.objective == "loss":
             assert batch.leaf.grad is not None  # the learner's backward pass has given it
             gradient = _unscaled(batch.leaf.grad, loss_scale) / _part_of_a_latent(batch, learner)
         else:
-            numbers = self.real.share.total + self.share.numbers(batch.images.device)
-
-            def make_views(images: Tensor) -> Tensor:
-                return self.views(quantize(unit_interval(images)), numbers, step)
-
-            gradient = hard_gradient(options.objective, batch.images, make_views, learner, batch, output)
+            gradient = hard_gradient(options.objective, batch.images, self._make_views(step), learner, batch, output)
         if options.gate is not None:
             open_ = excess_hardness(batch, output, len(batch.images)) <= options.gate
             gradient = gradient * open_[:, None, None, None]
             metrics["hard_gate_open"] = open_.float().mean()
+        if options.pair_floor is not None:
+            near = sample_similarity(batch, output, self.views.num_views) >= options.pair_floor
+            gradient = gradient * near[:, None, None, None]
+            metrics["hard_pairs_near"] = near.float().mean()
         if options.centred:
             gradient = without_common_part(gradient)
         return gradient * (self.guard.factor * options.weight / len(batch.images)), metrics
@@ -236,6 +298,13 @@ class OnlineRegime(Regime):
         with self.recorder if self.recorder is not None else nullcontext():
             yield
 
+    @property
+    def trained_generator(self) -> Generator:
+        return self.trainer.generator
+
+    def measured(self, numbers: dict[str, float]) -> None:
+        self.guard.measured(numbers["frechet_distance"])
+
     @torch.no_grad()
     def snapshot(self) -> tuple[Tensor, Tensor]:
         draws = self.key.child("snapshot").at(torch.arange(SNAPSHOT_SAMPLES, device=self.real.device))
@@ -273,6 +342,11 @@ def _colours(batch: OnlineBatch) -> dict[str, Tensor]:
     return {"colour_spread": spreads[0] / spreads[1].clamp(min=torch.finfo(spreads[1].dtype).tiny)}
 
 
+def _norms(latents: Tensor) -> Tensor:
+    """The length of each of m latents (m, ...), to be multiplied with them."""
+    return torch.linalg.vector_norm(latents, dim=tuple(range(1, latents.dim())), keepdim=True)
+
+
 def _part_of_a_latent(batch: OnlineBatch, learner: Learner) -> float:
     """What the mean loss over the views of one latent counts for in the learner's loss, so that G is asked for the same
     with and without pairs, at any ratio, and whatever weight synthetic views have for the learner."""
@@ -306,6 +380,7 @@ def build(setup: RegimeSetup) -> OnlineRegime:
         setup.key,
         _options(config, setup.total_steps),
         _recording(config, trainer, setup.accelerator.is_main_process),
+        setup.accelerator.autocast,
     )
 
 
@@ -323,19 +398,35 @@ def _open_trainer(config: TrainConfig, setup: RegimeSetup) -> GeneratorTrainer:
     with generator_options():
         trainer = load_trainer(locate_generator(config.source), device=device, synchronise=average_gradients, **options)
     check_generator_size(config.source, trainer.generator.image_size, setup.real.store.image_size)
+    if config.hard and config.hard_on == "latents":
+        _check_latents(config.source, trainer.generator)
     return trainer
+
+
+def _check_latents(name: str, generator: Generator) -> None:
+    """Raises UsageError for a generator whose images give its latents no gradient."""
+    draws = Key.from_seed(0).child("latents").at(torch.arange(1, device=next(generator.parameters()).device))
+    leaf = generator.sample_latents(1, draws=draws).requires_grad_()
+    if torch.autograd.grad(generator(leaf).sum(), leaf, allow_unused=True)[0] is None:
+        raise UsageError(
+            f"--hard-on latents needs a gradient at the latents, and --generator {name} gives none (diffusion carries "
+            "it through its last sampling steps alone); use --hard-on weights"
+        )
 
 
 def _options(config: TrainConfig, total_steps: int) -> OnlineOptions:
     target = config.pair_similarity_range()
     return OnlineOptions(
         hard=config.hard,
+        on=config.hard_on,
+        latent_radius=config.latent_radius,
         pairs=config.pairs,
         pair_strength=config.pair_strength or 0.0,
         objective=config.hard_objective,
         weight=config.hard_weight,
         centred=config.hard_centred,
         gate=config.hard_gate,
+        pair_floor=config.pair_floor,
         bound=config.hardness_clip,
         bound_on=config.hardness_clip_on,
         ramp_steps=round(config.hard_ramp * total_steps),

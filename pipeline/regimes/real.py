@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...learners.base import Learner
 from .assembly import RealImages, ViewMaker, assemble
 from .base import MultiViewedBatch, Regime, Share
 from .setup import RegimeSetup
@@ -13,7 +14,7 @@ class RealRegime(Regime):
     def __init__(self, real: RealImages, views: ViewMaker) -> None:
         self.real, self.views = real, views
 
-    def batch(self, step: int) -> MultiViewedBatch:
+    def batch(self, step: int, learner: Learner) -> MultiViewedBatch:
         return assemble(self.real, self.views, Share(0), step, self.real.images(step), [])
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
+from ...learners.base import Learner
 from ..errors import UsageError
 from ..shards import ShardSet, open_shard_set
 from ..views import to_float
@@ -31,7 +32,7 @@ class ReplayRegime(Regime):
         self.samples_per_step = share.total
         _check_steps(recording, share.total, total_steps)
 
-    def batch(self, step: int) -> MultiViewedBatch:
+    def batch(self, step: int, learner: Learner) -> MultiViewedBatch:
         first = step * self.share.total
         rows = np.arange(first + self.share.slice.start, first + self.share.slice.stop)
         samples: Tensor = to_float(self.recording.read_views(rows).to(self.real.device, non_blocking=True))

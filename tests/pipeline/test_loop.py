@@ -32,7 +32,7 @@ class Walk:
 
 def loop(path, walk, total, step=None, **options):
     path.mkdir(exist_ok=True)
-    given = {name: options.pop(name) for name in ("every", "row_logs", "measurement") if name in options}
+    given = {name: options.pop(name) for name in ("every", "row_logs", "measurements") if name in options}
     settings = LoopOptions(
         label="test",
         total_steps=total,
@@ -190,7 +190,7 @@ def test_measurements_join_their_steps_without_gaps_or_doubles_over_crashes(tmp_
         return Measurement(3, lambda: {"half": walk.x[0].item() / 2})
 
     whole, rows = Walk(), []
-    loop(tmp_path / "whole", whole, 11, row_logs=[RowList(rows)], measurement=measured(whole))
+    loop(tmp_path / "whole", whole, 11, row_logs=[RowList(rows)], measurements=[measured(whole)])
     assert [row["step"] for row in rows] == [2, 3, 4, 6, 8, 9, 10, 11]
     assert [row["step"] for row in rows if "half" in row] == [3, 6, 9, 11] and all("loss" in row for row in rows)
     written = (tmp_path / "whole" / "metrics.jsonl").read_bytes()
@@ -203,16 +203,16 @@ def test_measurements_join_their_steps_without_gaps_or_doubles_over_crashes(tmp_
             return walk.step(index)
 
         with pytest.raises(OSError, match="power cut"):
-            loop(path, walk, 11, crashing, row_logs=[RowList(again)], measurement=measured(walk))
+            loop(path, walk, 11, crashing, row_logs=[RowList(again)], measurements=[measured(walk)])
         resumed = Walk()
-        loop(path, resumed, 11, row_logs=[RowList(again)], measurement=measured(resumed))
+        loop(path, resumed, 11, row_logs=[RowList(again)], measurements=[measured(resumed)])
         assert again == rows and (path / "metrics.jsonl").read_bytes() == written
 
 
 def test_other_processes_measure_but_write_nothing(tmp_path):
     taken, rows = [], []
     measurement = Measurement(2, lambda: {"seen": float(len(taken) or taken.append(1) or 0)})
-    loop(tmp_path, Walk(), 4, main_process=False, measurement=measurement, row_logs=[RowList(rows)])
+    loop(tmp_path, Walk(), 4, main_process=False, measurements=[measurement], row_logs=[RowList(rows)])
     assert taken and not rows and not (tmp_path / "metrics.jsonl").exists()
 
 
@@ -228,4 +228,4 @@ def test_the_time_of_measurements_does_not_count(tmp_path, monkeypatch):
         now[0] += 100
         return {}
 
-    assert loop(tmp_path, Walk(), 6, step, measurement=Measurement(2, slow)) == 6
+    assert loop(tmp_path, Walk(), 6, step, measurements=[Measurement(2, slow)]) == 6

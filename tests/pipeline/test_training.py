@@ -29,7 +29,7 @@ class Fixed(Regime):
     def __init__(self, learning: bool = False) -> None:
         self.leaf = torch.zeros(4, 3, 8, 8, dtype=torch.float64).requires_grad_(learning)
 
-    def batch(self, step):
+    def batch(self, step, learner):
         generator = torch.Generator().manual_seed(step)
         views = normalize(torch.rand(len(GROUPS), 3, 8, 8, generator=generator, dtype=torch.float64))
         views = torch.cat((views[:NUM_REAL], views[NUM_REAL:] + self.leaf))
@@ -53,7 +53,7 @@ def training_step(learner, regime, epsilon=EPSILON):
 
 def naive_step(learner, regime, step):
     """The clean loss; its gradient at the real views; the loss of those moved, by a copy whose statistics are lost."""
-    batch = regime.batch(step)
+    batch = regime.batch(step, learner)
     copied, views = copy.deepcopy(learner), batch.views.detach()
     real = views[:NUM_REAL].clone().requires_grad_()
     clean = learner(torch.cat((real, views[NUM_REAL:])), batch.groups, NUM_REAL).loss
@@ -88,7 +88,7 @@ def test_an_adversarial_step_is_the_sum_of_both_losses_written_out(name):
 def test_moving_the_views_raises_the_loss():
     """On the same weights, against views moved at random by as much."""
     learner, regime = make("simclr").eval(), Fixed()
-    batch = regime.batch(0)
+    batch = regime.batch(0, learner)
     adversary = AdversarialViews(0.01)
     views = adversary.watch(batch.views[:NUM_REAL])
     clean = learner(views, GROUPS[:NUM_REAL]).loss

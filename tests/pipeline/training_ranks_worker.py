@@ -28,8 +28,8 @@ class Half(one.Fixed):
         super().__init__()
         self.mine = rank == one.GROUPS % 2
 
-    def batch(self, step):
-        whole = super().batch(step)
+    def batch(self, step, learner):
+        whole = super().batch(step, learner)
         return MultiViewedBatch(whole.views[self.mine], whole.groups[self.mine], whole.num_real // 2)
 
 

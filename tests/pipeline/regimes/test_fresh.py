@@ -29,28 +29,28 @@ def regime(pair_strength=0.3, rank=0, num_processes=1, seed=0) -> FreshRegime:
 def test_each_step_has_new_samples_and_the_generator_stays():
     one = regime()
     before = copy.deepcopy(one.generator.state_dict())
-    first, second = one.batch(0), one.batch(1)
+    first, second = one.batch(0, None), one.batch(1, None)
     assert first.num_real == 16 and len(first.views) == 16 + 16
     assert not torch.equal(first.views[16:], second.views[16:])
-    assert torch.equal(first.views, regime().batch(0).views)
+    assert torch.equal(first.views, regime().batch(0, None).views)
     assert all(torch.equal(value, before[name]) for name, value in one.generator.state_dict().items())
     assert one.state_dict() == {} and one.samples_per_step == 4
 
 
 def test_pairs_are_near_and_single_images_are_one():
-    views = regime(0.3).batch(0).views[16:].unflatten(0, (4, 4))
+    views = regime(0.3).batch(0, None).views[16:].unflatten(0, (4, 4))
     # Without augmentation the two views of an image are the image.
     assert torch.equal(views[:, 0], views[:, 1]) and not torch.equal(views[:, 0], views[:, 2])
-    alone = regime(None).batch(0)
+    alone = regime(None).batch(0, None)
     assert len(alone.views) == 16 + 8 and torch.equal(alone.views[16::2], views[:, 0])
-    far = regime(1.0).batch(0).views[16:].unflatten(0, (4, 4))
+    far = regime(1.0).batch(0, None).views[16:].unflatten(0, (4, 4))
     assert (views[:, 0] - views[:, 2]).norm() < (far[:, 0] - far[:, 2]).norm()
 
 
 @pytest.mark.parametrize("num_processes", [2, 4])
 def test_processes_together_see_the_batch_of_one(num_processes):
-    whole = regime().batch(3)
-    parts = [regime(rank=rank, num_processes=num_processes).batch(3) for rank in range(num_processes)]
+    whole = regime().batch(3, None)
+    parts = [regime(rank=rank, num_processes=num_processes).batch(3, None) for rank in range(num_processes)]
     groups = torch.cat([part.groups for part in parts])
     order = torch.argsort(groups, stable=True)
     assert torch.equal(groups[order], whole.groups)

@@ -3,7 +3,16 @@
 import pytest
 import torch
 
-from synthcl.pipeline.regimes.guard import COLOUR_BAND, FALL, FLOOR, MIN_MARGIN, RISE, GuardNotice, HardGuard
+from synthcl.pipeline.regimes.guard import (
+    COLOUR_BAND,
+    DISTANCE_BAND,
+    FALL,
+    FLOOR,
+    MIN_MARGIN,
+    RISE,
+    GuardNotice,
+    HardGuard,
+)
 
 GOOD = (10 * MIN_MARGIN, 1.0)
 
@@ -68,3 +77,32 @@ def test_it_is_said_once_with_the_sign():
         notice.append(row)
     (sentence,) = said
     assert "step 30" in sentence and "0.001" in sentence and "0.2 times" in sentence and "--hardness-clip" in sentence
+
+
+@pytest.mark.parametrize(
+    ("distances", "falls"),
+    [
+        ([], False),
+        ([5.0], False),
+        ([5.0, 3.0, 3.0 * DISTANCE_BAND - 0.1], False),
+        ([5.0, 3.0, 3.0 * DISTANCE_BAND + 0.1], True),
+        ([3.0, 9.0, 3.1], False),
+    ],
+)
+def test_it_falls_while_samples_are_further_from_real_images_than_they_were(distances, falls):
+    guard = HardGuard(torch.device("cpu"))
+    for distance in distances:
+        guard.measured(distance)
+    again = HardGuard(torch.device("cpu"))
+    again.load_state_dict(guard.state_dict())
+    for one in (guard, again):
+        assert after([GOOD] * 3, one)[1] == pytest.approx(FALL**3 if falls else 1.0, rel=1e-5)
+
+
+def test_a_distance_that_has_grown_is_said():
+    said = []
+    notice = GuardNotice(said.append)
+    notice.append({"step": 10, "hard_guard": 1.0, "frechet_distance": 2.0})
+    notice.append({"step": 20, "hard_guard": 0.9, "margin": 0.1, "colour_spread": 1.0, "frechet_distance": 6.5})
+    notice.append({"step": 30, "hard_guard": 0.4, "margin": 0.1, "colour_spread": 1.0})
+    assert "Fréchet distance to real images is 6.5, after 2" in said[0] and "step 30" in said[0]

@@ -1,6 +1,7 @@
 """The online regime: the gradient that reaches G is right, weight 0 is a plain GAN step, and hardness rises."""
 
 import copy
+import math
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ from synthcl.pipeline.regimes.base import Share, synthetic_share, unit_interval
 from synthcl.pipeline.regimes.gradients import quantize, reverse_gradient
 from synthcl.pipeline.regimes.hardness import OBJECTIVES, excess_hardness
 from synthcl.pipeline.regimes.online import OnlineOptions, OnlineRegime
+from synthcl.pipeline.regimes.recording import sample_similarity
 from synthcl.pipeline.views import Augmentation
 
 CPU = torch.device("cpu")
@@ -54,18 +56,18 @@ def a_learner(seed=1):
 
 
 def test_groups_are_two_views_of_a_real_image_and_four_of_a_latent():
-    batch = regime().batch(0)
+    batch = regime().batch(0, None)
     assert batch.num_real == 16 and len(batch.views) == 16 + 4 * 4
     assert batch.groups.tolist() == [i // 2 for i in range(16)] + [8 + j // 4 for j in range(16)]
-    single = regime(pairs=False).batch(0)
+    single = regime(pairs=False).batch(0, None)
     assert single.groups.tolist() == [i // 2 for i in range(24)]
     # The views of a group differ from each other: each has its own parameters.
     assert len({view.sum().item() for view in batch.views[16:20]}) == 4
 
 
 def test_processes_together_see_the_batch_of_one():
-    whole = regime().batch(3)
-    parts = [regime(rank=rank, num_processes=2).batch(3) for rank in range(2)]
+    whole = regime().batch(3, None)
+    parts = [regime(rank=rank, num_processes=2).batch(3, None) for rank in range(2)]
     groups = torch.cat([part.groups for part in parts])
     views = torch.cat([part.views for part in parts])
     order = torch.argsort(groups, stable=True)
@@ -126,7 +128,7 @@ def run_steps(one: OnlineRegime, learner, steps: int, learning_rate=0.0):
     optimizer = torch.optim.SGD(learner.parameters(), lr=learning_rate)
     rows = []
     for step in range(steps):
-        batch = one.batch(step)
+        batch = one.batch(step, learner)
         output = learner(batch.views, batch.groups, batch.num_real)
         output.loss.backward()
         optimizer.step()
@@ -137,7 +139,7 @@ def run_steps(one: OnlineRegime, learner, steps: int, learning_rate=0.0):
 
 def test_the_leaf_gets_the_reversed_gradient_of_the_learner():
     one, learner = regime(pairs=False), a_learner()
-    batch = one.batch(0)
+    batch = one.batch(0, None)
     learner(batch.views, batch.groups).loss.backward()
     images = batch.images.detach().requires_grad_()
     again = online_module.assemble(
@@ -204,7 +206,7 @@ def test_the_hard_gradient_means_the_same_with_pairs_and_at_any_ratio(objective,
     sizes = []
     for ratio in (0.25, 1.0):
         one, learner = regime(batch_size=16, ratio=ratio, pairs=pairs, objective=objective, bound=1e6), a_learner()
-        batch = one.batch(0)
+        batch = one.batch(0, None)
         output = learner(batch.views, batch.groups, batch.num_real)
         output.loss.backward()
         gradient, _ = one._hard_gradient(0, batch, output, learner, 1.0)
@@ -219,7 +221,7 @@ def test_the_hard_gradient_does_not_follow_the_weight_of_synthetic_views():
         options = {"hidden_dim": 16, "embedding_dim": 8, "temperature": 0.5}
         learner = create_learner("simclr", SmoothBackbone(), synthetic=SyntheticTerms(weight=weight), **options)
         one = regime(batch_size=16, ratio=0.25)
-        batch = one.batch(0)
+        batch = one.batch(0, None)
         output = learner(batch.views, batch.groups, batch.num_real)
         output.loss.backward()
         gradient, _ = one._hard_gradient(0, batch, output, learner, 1.0)
@@ -229,23 +231,23 @@ def test_the_hard_gradient_does_not_follow_the_weight_of_synthetic_views():
 
 def test_the_common_part_is_taken_off_and_the_gate_closes_for_hard_latents():
     one, learner = regime(centred=True, objective="real-negatives"), a_learner()
-    batch = one.batch(0)
+    batch = one.batch(0, None)
     output = learner(batch.views, batch.groups, batch.num_real)
     gradient, _ = one._hard_gradient(0, batch, output, learner, 1.0)
     torch.testing.assert_close(gradient.mean(0), torch.zeros_like(gradient[0]), atol=1e-8, rtol=0)
     excess = excess_hardness(batch, output, 4)
     limit = excess.sort().values[1].item()
     one = regime(gate=limit, objective="real-negatives")
-    gradient, metrics = one._hard_gradient(0, one.batch(0), output, learner, 1.0)
+    gradient, metrics = one._hard_gradient(0, one.batch(0, None), output, learner, 1.0)
     assert ((gradient.flatten(1).norm(dim=1) == 0) == (excess > limit)).all()
     assert metrics["hard_gate_open"] == 0.5
 
 
 def test_a_pair_of_latents_near_each_other():
     same, near = regime(), regime(pair_strength=0.5)
-    assert torch.equal(same.batch(0).samples[0], near.batch(0).samples[0])
-    assert not torch.equal(same.batch(0).samples[1], near.batch(0).samples[1])
-    assert torch.equal(same.batch(0).samples[0], same.batch(0).samples[1])  # G and its average begin as one
+    assert torch.equal(same.batch(0, None).samples[0], near.batch(0, None).samples[0])
+    assert not torch.equal(same.batch(0, None).samples[1], near.batch(0, None).samples[1])
+    assert torch.equal(same.batch(0, None).samples[0], same.batch(0, None).samples[1])  # G and its average begin as one
 
 
 def test_the_ramp_rises_linearly_from_zero():
@@ -256,3 +258,63 @@ def test_the_ramp_rises_linearly_from_zero():
 def test_hardness_ends_where_it_is_frozen():
     assert [OnlineOptions(last_hard_step=2).is_hard(step) for step in range(4)] == [True, True, False, False]
     assert not OnlineOptions(hard=False).is_hard(0)
+
+
+def loss_of(one, learner, latents):
+    """The loss of step 0 with samples of these latents, one image each."""
+    images = one.trainer.generator(latents)
+    samples = [quantize(unit_interval(images))]
+    batch = online_module.assemble(one.real, one.views, one.share, 0, one.real.images(0), samples)
+    return learner(batch.views, batch.groups, batch.num_real).loss
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("pairs", [True, False])
+def test_moved_latents_keep_their_length_and_move_as_far_as_asked(objective, pairs):
+    one, learner = regime(on="latents", latent_radius=0.4, pairs=pairs, objective=objective), a_learner()
+    before = {name: tensor.clone() for name, tensor in learner.state_dict().items()}
+    draws = one.key.child(0).at(torch.arange(4))
+    latents = one.trainer.generator.sample_latents(4, draws=draws)
+    moved = one.harder(0, latents, draws, one.real.images(0), learner)
+    torch.testing.assert_close(moved.norm(dim=1), latents.norm(dim=1))
+    # z + r |z| u, brought back: at most arctan(r) from z, and that where u is at a right angle to z.
+    angles = torch.nn.functional.cosine_similarity(moved, latents).arccos()
+    assert (angles > 0.1).all() and (angles <= math.asin(0.4) + 1e-3).all()
+    assert all(torch.equal(before[name], tensor) for name, tensor in learner.state_dict().items())
+    assert all(p.grad is None for p in [*learner.parameters(), *one.trainer.generator.parameters()])
+
+
+def test_moved_latents_are_harder_and_against_the_gradient_easier():
+    one, learner = regime(on="latents", latent_radius=0.05, pairs=False), a_learner()
+    draws = one.key.child(0).at(torch.arange(4))
+    latents = one.trainer.generator.sample_latents(4, draws=draws)
+    moved = one.harder(0, latents, draws, one.real.images(0), learner)
+    losses = [loss_of(one, learner, z).item() for z in (2 * latents - moved, latents, moved)]
+    assert losses[0] < losses[1] < losses[2]
+
+
+def test_the_batch_shows_the_moved_latents_and_the_weights_follow_realism_alone():
+    one, plain, learner = regime(on="latents"), regime(hard=False), a_learner()
+    batch = one.batch(0, learner)
+    assert not torch.equal(batch.samples[0], plain.batch(0, learner).samples[0])
+    (row,) = run_steps(one, learner, 1)
+    assert "hard_ratio" not in row and "hard_guard" in row
+
+
+def test_latents_stay_where_they_are_at_the_start_of_the_ramp_and_after_the_freeze():
+    learner = a_learner()
+    plain = regime(hard=False).batch(0, learner).samples[0]
+    for options in ({"ramp_steps": 5}, {"last_hard_step": 0}):
+        torch.testing.assert_close(regime(on="latents", **options).batch(0, learner).samples[0], plain)
+
+
+def test_pairs_that_are_far_apart_get_no_hard_gradient():
+    one, learner = regime(objective="real-negatives", pair_strength=0.7), a_learner()
+    batch = one.batch(0, learner)
+    output = learner(batch.views, batch.groups, batch.num_real)
+    similar = sample_similarity(batch, output, 2)
+    floor = similar.sort().values[1].item() + 1e-6
+    one = regime(objective="real-negatives", pair_strength=0.7, pair_floor=floor)
+    gradient, metrics = one._hard_gradient(0, batch, output, learner, 1.0)
+    assert ((gradient.flatten(1).norm(dim=1) == 0) == (similar < floor)).all()
+    assert metrics["hard_pairs_near"] == 0.5

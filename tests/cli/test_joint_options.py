@@ -1,0 +1,86 @@
+"""`train --online` measured by an encoder, and on latents: the guard looks, a cut run ends as a whole one."""
+
+import json
+import shutil
+
+import pytest
+
+from synthcl.pipeline.evaluation.online_quality import MEASURES
+from synthcl.pipeline.regimes import guard
+
+ONLINE = [
+    "train", "--data", "digits", "--image-size", 8, "--batch-size", 8, "--backbone", "resnet10-w8", "--precision",
+    "fp32", "--online", "--log-every", 1, "--checkpoint-every", 2, "--keep", 4,
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def encoder(synthcl, tmp_path_factory):
+    path = tmp_path_factory.mktemp("encoder") / "run"
+    real = [option for option in ONLINE if option != "--online"]
+    synthcl(*real, "--steps", 2, "--out", path)
+    return path
+
+
+def rows_of(run):
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("options", [["--hard-on", "latents", "--hard-ramp", 0], []], ids=["latents", "weights"])
+def test_a_measured_run_that_was_cut_ends_as_a_whole_one(synthcl, generator, encoder, tmp_path, monkeypatch, options):
+    monkeypatch.setattr(guard, "DISTANCE_BAND", 0.5)  # any distance is out of it
+    monkeypatch.setattr(guard, "MIN_MARGIN", -1e9)
+    monkeypatch.setattr(guard, "COLOUR_BAND", (-1.0, 1e9))
+    run = [
+        *ONLINE, *options, "--generator", generator, "--steps", 6, "--eval-encoder", encoder, "--eval-samples", 40,
+        "--guard-every", 3,
+    ]  # fmt: skip
+    synthcl(*run, "--out", tmp_path / "whole")
+    rows = rows_of(tmp_path / "whole")
+    assert [row["step"] for row in rows if set(MEASURES) <= set(row)] == [3, 6]
+    # Held back from the step after the first measurement on.
+    assert [row["hard_guard"] for row in rows] == pytest.approx([1, 1, 1, 0.95, 0.95**2, 0.95**3], rel=1e-5)
+    shutil.copytree(tmp_path / "whole", tmp_path / "cut")
+    for path in [tmp_path / "cut" / "generator", *sorted((tmp_path / "cut" / "checkpoints").iterdir())[2:]]:
+        shutil.rmtree(path)
+    (tmp_path / "cut" / "result.json").unlink()
+    synthcl(*run, "--out", tmp_path / "cut")
+    for name in ("metrics.jsonl", "encoder/model.safetensors", "generator/diffusion_pytorch_model.safetensors"):
+        assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_measuring_alone_changes_nothing(synthcl, generator, encoder, tmp_path):
+    run = [*ONLINE, "--generator", generator, "--steps", 3]
+    synthcl(*run, "--out", tmp_path / "plain")
+    synthcl(*run, "--eval-encoder", encoder, "--eval-samples", 40, "--out", tmp_path / "measured")
+    name = "encoder/model.safetensors"
+    assert (tmp_path / "plain" / name).read_bytes() == (tmp_path / "measured" / name).read_bytes()
+
+
+WRONG = {
+    "a clip beside latents": (["--hard-on", "latents", "--hardness-clip", 0.5], "--hardness-clip is about the gen"),
+    "a gate beside latents": (["--hard-on", "latents", "--hard-gate", 0.5], "it cannot be given with --hard-on lat"),
+    "a radius for weights": (["--latent-radius", 0.5], "--latent-radius is about latents; give --hard-on latents"),
+    "a radius of nothing": (["--hard-on", "latents", "--latent-radius", 0], "--latent-radius must be above 0"),
+    "latents without hardness": (["--no-hard", "--hard-on", "latents"], "--hard-on is about hard samples"),
+    "a floor without pairs": (["--no-pairs", "--pair-floor", 0.2], "--pair-floor is about pairs"),
+    "a guard without eyes": (["--guard-every", 5], "--guard-every is about measuring the generator"),
+    "samples for nothing": (["--eval-samples", 50], "give --eval-encoder RUN with it"),
+}
+
+
+@pytest.mark.parametrize(("options", "message"), WRONG.values(), ids=WRONG.keys())
+def test_options_without_a_meaning_are_refused(synthcl, generator, tmp_path, options, message):
+    result = synthcl(*ONLINE, *options, "--generator", generator, "--steps", 2, "--out", tmp_path / "run", code=2)
+    assert message in " ".join(result.stderr.split())
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_generator_whose_latents_get_no_gradient_is_refused(synthcl, tmp_path):
+    synthcl(
+        "pretrain", "--data", "digits", "--image-size", 8, "--generator", "diffusion", "--preset", "tiny", "--steps", 1,
+        "--batch-size", 8, "--sampling-steps", 2, "--out", tmp_path / "diffusion",
+    )  # fmt: skip
+    options = ["--generator", tmp_path / "diffusion", "--hard-on", "latents", "--gradient-steps", 1]
+    result = synthcl(*ONLINE, *options, "--steps", 1, "--out", tmp_path / "run", code=2)
+    assert "--hard-on latents needs a gradient at the latents" in " ".join(result.stderr.split())
