@@ -81,11 +81,10 @@ def queue_contrast(queries: Tensor, keys: Tensor, groups: Tensor, queue: Tensor,
     with full_precision(queries):
         queries, keys, queue = at_least_float32(queries), at_least_float32(keys), at_least_float32(queue)
         logits = queries @ torch.cat((keys, queue)).T / temperature  # (N, N + K)
-        in_queue = logits.new_zeros(logits.shape, dtype=torch.bool)
-        in_queue[:, len(keys) :] = True
-        positives = torch.zeros_like(in_queue)
-        positives[:, : len(keys)] = same_group(groups).fill_diagonal_(False)
-        return contrastive_loss(logits, positives, positives | in_queue)
+        others = same_group(groups).fill_diagonal_(False)
+        in_queue = others.new_ones(len(queries), len(queue))
+        positives = torch.cat((others, torch.zeros_like(in_queue)), dim=1)
+        return contrastive_loss(logits, positives, torch.cat((others, in_queue), dim=1))
 
 
 def attraction(embeddings: Tensor, groups: Tensor) -> Tensor:

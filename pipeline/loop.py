@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from types import FrameType
 from typing import Any, Protocol
 
@@ -22,6 +23,7 @@ from .checkpoint import Stateful, list_checkpoints, load_newest, save_checkpoint
 from .distributed import average, is_distributed, loss_of_a_process
 from .errors import RunStopped
 from .progress import Progress
+from .readback import Readback
 from .run import RunFolder
 
 ECHO_SECONDS = 3.0
@@ -96,7 +98,7 @@ class LoopOptions:
 def run_loop(
     run: RunFolder,
     parts: Mapping[str, Stateful],
-    step: Callable[[int], dict[str, Tensor]],
+    step: Callable[[int], Mapping[str, Tensor | float]],
     options: LoopOptions,
     *,
     every: Mapping[int, Callable[[int], None]] | None = None,
@@ -109,7 +111,8 @@ def run_loop(
     Args:
         run: where checkpoints and metrics go.
         parts: everything a step depends on, by name; restored first.
-        step: does step i, counted from 0, and returns scalars to log, the same names in every process.
+        step: does step i, counted from 0, and returns scalars to log, the same names in every process: tensors, which
+            are averaged over processes, and numbers that are the same in each.
         options: see `LoopOptions`.
         journals: what else grows with the steps in this process, to be cut and made durable with the checkpoints.
         every: what else to do after each so many steps (main process only), with the number of steps done.
@@ -144,20 +147,19 @@ def run_loop(
             options.label, options.total_steps * per_step, "images", done=done * per_step, enabled=options.main_process
         ) as progress,
     ):
-        watch = _FiniteWatch(run)
+        watch = _Watch(run)
         for index in range(done, options.total_steps):
-            metrics = _Metrics.of(index, step(index), options.device)
-            watch.see(metrics)
+            watch.see(_Metrics(index, step(index), options.device, stop.wished))
             done = index + 1
             last = done == options.total_steps
-            stopping = stop.agreed(options.device)
+            stopping = watch.stopping
             saving = stopping or last or done % options.checkpoint_every == 0
             due = [measurement for measurement in measurements if last or done % measurement.period == 0]
             logging = bool(due) or last or done % options.log_every == 0
             if saving or logging:
                 watch.settle()
             if logging:
-                row = metrics.row()
+                row = watch.row()
                 with clock.stopped():
                     for measurement in due:
                         row |= measurement.take()
@@ -208,47 +210,81 @@ class _Clock:
         self.start += time.monotonic() - begun
 
 
-@dataclass(frozen=True)
 class _Metrics:
-    """The scalars of step `index`, averaged over processes: one that is no number in one of them is none in all."""
+    """The scalars of step `index`, averaged over processes: one that is not finite in any is not finite in all.
 
-    index: int
-    names: list[str]
-    values: Tensor
+    Args:
+        index: of the step, counted from 0.
+        values: by name; tensors of this process, and numbers that are the same in every process.
+        device: of the training.
+        stop: whether this process was asked to stop.
+    """
 
-    @classmethod
-    def of(cls, index: int, metrics: dict[str, Tensor], device: torch.device) -> _Metrics:
-        # Some are computed on the host, as the learning rate is.
-        values = torch.stack([value.detach().to(device, torch.float32).reshape(()) for value in metrics.values()])
-        return cls(index, list(metrics), average(values))
+    def __init__(self, index: int, values: Mapping[str, Tensor | float], device: torch.device, stop: bool) -> None:
+        self.index, self.values, self.asked = index, values, stop
+        of_tensors = [v.detach().to(torch.float32).reshape(()) for v in values.values() if isinstance(v, Tensor)]
+        # One exchange a step serves the metrics and the wish to stop.
+        stacked = torch.stack([*of_tensors, torch.full((), float(stop), device=device)])
+        self.readback = Readback(average(stacked))
+
+    @cached_property
+    def numbers(self) -> list[float]:
+        """The tensors' values, then the part of the processes that was asked to stop."""
+        return self.readback.numbers()
+
+    @property
+    def finite(self) -> bool:
+        return all(math.isfinite(value) for value in self.row().values())
+
+    @property
+    def stop(self) -> bool:
+        return self.numbers[-1] > 0
 
     def row(self) -> dict[str, float]:
         """As `metrics.jsonl` has it."""
-        return {"step": self.index + 1, **dict(zip(self.names, self.values.tolist(), strict=True))}
+        averages = iter(self.numbers)
+        row = {name: next(averages) if isinstance(v, Tensor) else v for name, v in self.values.items()}
+        return {"step": self.index + 1, **row}
 
 
-class _FiniteWatch:
-    """Stops the run, in all processes after the same step, when a metric or a weight is no number.
+class _Watch:
+    """Sees each step's metrics, and ends the run, in all processes after the same step.
 
-    It looks at a step's metrics one step late, so that a GPU need not be waited for, but always before a checkpoint.
+    It looks at a step's metrics one step late, so that nothing waits for a GPU, but always before a checkpoint.
     """
 
     def __init__(self, run: RunFolder) -> None:
         self.run = run
-        self.unseen: _Metrics | None = None
+        self.newest: _Metrics | None = None
+        self.settled = True
+        self.stopping = False
 
     def see(self, metrics: _Metrics) -> None:
-        """Check the step before, and keep this one's metrics for the next call."""
+        """Check the step before, and keep this one's metrics."""
         self.settle()
-        self.unseen = metrics
+        self.newest, self.settled = metrics, False
+        if not is_distributed():
+            self.stopping = metrics.asked
 
     def settle(self) -> None:
-        """Check what has not been checked yet."""
-        metrics, self.unseen = self.unseen, None
-        if metrics is not None and not torch.isfinite(metrics.values).all():
-            row = metrics.row()
+        """Check what has not been checked yet.
+
+        Raises:
+            Diverged: a metric is not finite.
+        """
+        if self.settled or self.newest is None:
+            return
+        self.settled = True
+        self.stopping = self.stopping or self.newest.stop
+        if not self.newest.finite:
+            row = self.newest.row()
             bad = [f"{name} is {value}" for name, value in row.items() if not math.isfinite(value)]
             raise self._diverged(", ".join(bad), row["step"])
+
+    def row(self) -> dict[str, float]:
+        """The newest step's, as `metrics.jsonl` has it."""
+        assert self.newest is not None  # there was a step
+        return self.newest.row()
 
     def check_state(self, done: int, parts: Mapping[str, Stateful]) -> None:
         """Check what is about to be saved: a gradient can overflow in a step whose losses are still numbers."""
@@ -309,8 +345,7 @@ class _StopSignals:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
 
-    def agreed(self, device: torch.device) -> bool:
-        """Whether to stop: any process's signal stops all of them, after the same step."""
-        if not is_distributed():
-            return self.name is not None
-        return average(torch.tensor(float(self.name is not None), device=device)).item() > 0
+    @property
+    def wished(self) -> bool:
+        """Whether this process was asked to stop."""
+        return self.name is not None

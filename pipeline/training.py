@@ -94,7 +94,7 @@ class TrainingStep:
             parts["scaler"] = self.accelerator.scaler
         return parts
 
-    def __call__(self, step: int) -> dict[str, Tensor]:
+    def __call__(self, step: int) -> dict[str, Tensor | float]:
         learning_rate = self.schedule.at(step)
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate
@@ -112,7 +112,7 @@ class TrainingStep:
         self.inner.after_step((step + 1) / self.schedule.total_steps)
         with self.accelerator.autocast():
             metrics = self.regime.feedback(step, batch, output, self.inner, loss_scale=loss_scale)
-        return {**losses, "learning_rate": torch.tensor(learning_rate), **metrics}
+        return {**losses, "learning_rate": learning_rate, **metrics}
 
     def _passes(self, views: Tensor, groups: Tensor, num_real: int | None, weight: float = 1.0) -> LearnerOutput:
         """One forward and one backward pass, whose gradient adds to what is there."""

@@ -9,6 +9,7 @@ On disk it is a pipeline that `diffusers.DiffusionPipeline.from_pretrained` open
 from __future__ import annotations
 
 import json
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -92,6 +93,11 @@ class DiffusionGenerator(Generator):
         """(T,) float32, on the CPU."""
         return self.scheduler.alphas_cumprod
 
+    @cached_property
+    def alphas_on_host(self) -> list[float]:
+        """The same as numbers, which can be looked up without waiting for a device."""
+        return self.alphas_cumprod.tolist()
+
     @property
     def recipe(self) -> dict[str, Any]:
         """What, beside the weights and the latent, an image depends on: for a shard set's recipe."""
@@ -144,7 +150,7 @@ class DiffusionGenerator(Generator):
         steps = max(round(strength * self.sampling_steps), min(2, self.sampling_steps))
         timesteps = trailing_timesteps(self.num_timesteps, steps, strength)
         images = self(latents)
-        alpha, sigma = coefficients(self.alphas_cumprod, timesteps[0])
+        alpha, sigma = coefficients(self.alphas_on_host, timesteps[0])
         noise = draws.normal("pair", *images.shape[1:]).to(images.device)
         return images, self._solve(alpha * images + sigma * noise, timesteps)
 
@@ -153,14 +159,14 @@ class DiffusionGenerator(Generator):
             self._clean,
             x,
             timesteps,
-            self.alphas_cumprod,
+            self.alphas_on_host,
             sampler=self.sampler,
             gradient_steps=self.gradient_steps,
         )
 
     def _clean(self, x: Tensor, t: int) -> Tensor:
-        output = self.predict(x, torch.tensor(t, device=x.device))
-        return clean_image(output, x, *coefficients(self.alphas_cumprod, t), self.prediction)
+        output = self.predict(x, torch.full((), t, device=x.device))
+        return clean_image(output, x, *coefficients(self.alphas_on_host, t), self.prediction)
 
     def save_pretrained(self, directory: str | Path) -> None:
         """Write the pipeline (`model_index.json`, `unet/`, `scheduler/`), and the solver in `config.json`."""

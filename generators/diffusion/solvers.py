@@ -50,9 +50,9 @@ def trailing_timesteps(num_timesteps: int, steps: int, strength: float = 1.0) ->
     return [round(top - i * top / steps) - 1 for i in range(steps)]
 
 
-def coefficients(alphas_cumprod: Tensor, t: int) -> tuple[float, float]:
+def coefficients(alphas_cumprod: Sequence[float], t: int) -> tuple[float, float]:
     """alpha_t and sigma_t."""
-    alpha_squared = float(alphas_cumprod[t])
+    alpha_squared = alphas_cumprod[t]
     return math.sqrt(alpha_squared), math.sqrt(1 - alpha_squared)
 
 
@@ -60,7 +60,7 @@ def solve(
     predict: Predictor,
     x: Tensor,
     timesteps: Sequence[int],
-    alphas_cumprod: Tensor,
+    alphas_cumprod: Sequence[float],
     *,
     sampler: str,
     gradient_steps: int | None = None,
@@ -75,7 +75,7 @@ def solve(
         predict: gives x0.
         x: (N, 3, S, S) at noise level `timesteps[0]`.
         timesteps: decreasing.
-        alphas_cumprod: (T,).
+        alphas_cumprod: T numbers.
         sampler: `ddim` or `dpm`.
         gradient_steps: K, how many of the last steps carry a gradient: DRaFT-K (Clark et al. 2024, arXiv 2309.17400,
             section 4). All of them if not given.

@@ -10,7 +10,7 @@ from synthcl.generators.diffusion.objective import clean_image
 from synthcl.generators.diffusion.solvers import check_sampler, coefficients, solve, trailing_timesteps
 
 SCHEDULE = {"num_train_timesteps": 1000, "timestep_spacing": "trailing"}
-ALPHAS = DDIMScheduler(**SCHEDULE).alphas_cumprod
+ALPHAS = DDIMScheduler(**SCHEDULE).alphas_cumprod.tolist()
 
 
 def predicted(x: torch.Tensor, t: int) -> torch.Tensor:

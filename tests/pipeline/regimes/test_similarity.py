@@ -1,5 +1,7 @@
 """The target of the pair's similarity: linear over training, and G_ema follows faster when pairs drift too far."""
 
+import copy
+
 import pytest
 import torch
 
@@ -14,7 +16,8 @@ def test_the_target_runs_from_start_to_end():
 def test_the_decay_moves_against_the_error_within_bounds():
     target = SimilarityTarget(0.8, 0.8, 10, 0.99)
     assert target.decay(0, torch.tensor(0.8)) == pytest.approx(0.99)
-    assert target.decay(1, torch.tensor(0.6)) < 0.99  # too dissimilar: G_ema follows faster
+    assert target.decay(1, torch.tensor(0.6)) == pytest.approx(0.99)  # that of the step before was on target
+    assert target.decay(2, torch.tensor(0.8)) < 0.99  # too dissimilar: G_ema follows faster
     for _ in range(200):
         fastest = target.decay(2, torch.tensor(-1.0))
     assert fastest == pytest.approx(1 - PACE_RANGE[1])
@@ -32,9 +35,16 @@ def test_it_holds_a_pair_that_drifts_with_the_memory_of_g_ema():
     assert similarity == pytest.approx(0.9, abs=0.02)
 
 
-def test_its_state_is_all_of_it():
+def test_its_state_is_all_of_it_and_saving_changes_nothing():
     a, b = SimilarityTarget(0.9, 0.1, 20, 0.99), SimilarityTarget(0.9, 0.1, 20, 0.99)
     for step in range(7):
         a.decay(step, torch.tensor(0.3))
+        if step == 3:
+            a.state_dict()
     b.load_state_dict(a.state_dict())
+    assert a.log_pace == b.log_pace
+    c = SimilarityTarget(0.9, 0.1, 20, 0.99)
+    for step in range(7):
+        c.decay(step, torch.tensor(0.3))
+    assert c.decay(7, torch.tensor(0.2)) == copy.deepcopy(b).decay(7, torch.tensor(0.2))
     assert a.decay(7, torch.tensor(0.2)) == b.decay(7, torch.tensor(0.2))
