@@ -13,7 +13,19 @@ import click
 from click.core import ParameterSource
 
 from ..pipeline.errors import RunStopped, UsageError
-from ..pipeline.options import Config, OptionInfo, did_you_mean, flag, option_types, override, read_yaml, write_yaml
+from ..pipeline.options import (
+    Config,
+    OptionInfo,
+    OptionType,
+    did_you_mean,
+    flag,
+    from_text,
+    option_types,
+    override,
+    read_yaml,
+    refuse_unknown,
+    write_yaml,
+)
 from .completion import complete_file, completion_for
 
 if TYPE_CHECKING:
@@ -92,6 +104,7 @@ def config_options(config: type[Config]) -> Callable[[Callable], Callable]:
         def run(context: click.Context, **values: Any) -> Any:
             file, dry_run = values.pop("config_file"), values.pop("dry_run")
             given = {name: values.pop(name) for name in names}
+            given |= {name: dict(given[name]) for name, kind in option_types(config).items() if kind.mapping}
             explicit = {
                 n: v for n, v in given.items() if context.get_parameter_source(n) is not ParameterSource.DEFAULT
             }
@@ -129,19 +142,50 @@ def _read_options(file: str | None, config: type[Config]) -> dict[str, Any]:
     if file is None:
         return {}
     values = read_yaml(file)
-    names = [f.name for f in dataclasses.fields(config)]
-    for name in values:
-        if name not in names:
-            raise UsageError(f"--config {file} has {name!r}, which is no option here{did_you_mean(name, names)}")
+    refuse_unknown(config, values, f" in --config {file}")
     return values
 
 
-def _click_option(f: dataclasses.Field, wanted: Any) -> click.Option:
+class ChoiceOrForm(click.Choice):
+    """One of the choices, or what the config finds to be of another form."""
+
+    def __init__(self, choices: Sequence[str], form: str) -> None:
+        super().__init__(choices)
+        self.form = form
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str | None:
+        return f"[{'|'.join(self.choices)}|{self.form}]"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return value
+
+
+class NameValue(click.ParamType):
+    """`NAME=VALUE`, as the two."""
+
+    name = "name=value"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return value if isinstance(value, tuple) else from_text(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def _value_type(info: OptionInfo, wanted: OptionType) -> Any:
+    if wanted.mapping:
+        return NameValue()
+    if info.choices is None:
+        return wanted.kind
+    return click.Choice(info.choices) if info.or_form is None else ChoiceOrForm(info.choices, info.or_form)
+
+
+def _click_option(f: dataclasses.Field, wanted: OptionType) -> click.Option:
     info: OptionInfo = f.metadata["option"]
     name = flag(f.name)
     text = info.help
     required = f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
-    default = None if required or wanted.multiple else f.default
+    default = None if required or wanted.multiple or wanted.mapping else f.default
     if required:
         text += "  [required]"
     common: dict[str, Any] = {"help": text, "default": default, "show_default": default is not None}
@@ -150,10 +194,15 @@ def _click_option(f: dataclasses.Field, wanted: Any) -> click.Option:
     if wanted.multiple:
         common["default"] = f.default_factory() if f.default_factory is not dataclasses.MISSING else None
         common["show_default"] = bool(common["default"])
-    kind: Any = click.Choice(list(info.choices)) if info.choices is not None else wanted.kind
+    kind = _value_type(info, wanted)
     complete = completion_for(info.metavar)
     return click.Option(
-        [name], type=kind, multiple=wanted.multiple, metavar=info.metavar, shell_complete=complete, **common
+        [name],
+        type=kind,
+        multiple=wanted.multiple or wanted.mapping,
+        metavar=info.metavar,
+        shell_complete=complete,
+        **common,
     )
 
 

@@ -1,24 +1,22 @@
-"""A learner of one's own, and `synthcl` with it: this script takes every command, with one more name for `--learner`.
+"""A learner of one's own. From the folder that this file is in:
 
-    python examples/custom_learner.py train --data digits --learner align-uniform --steps 200 --out runs/own
-    synthcl eval linear runs/own --data digits
+    synthcl train --data digits --learner custom_learner:AlignUniform --learner-option bandwidth=3 --steps 200 --out own
+    synthcl eval linear own --data digits
 
 The method brings the views of an image together and spreads all embeddings evenly over the sphere. Any other serves in
-its place that has a backbone, `embed` and `forward`, and keyword-only options. To make it part of the package, move the
-class to `learners/` and its line to the table in `learners/registry.py`.
+its place that has a recipe, a backbone, `embed` and `forward`, and keyword-only options, which `--learner-option` sets.
+To make it part of the package, move the class to `learners/` and its line to the table in `learners/registry.py`.
 """
 
 from __future__ import annotations
 
 from torch import nn
 
-from synthcl.learners import LEARNERS, Learner, LearnerOutput, Recipe
+from synthcl.learners import Learner, LearnerOutput, Recipe
 from synthcl.learners.collectives import gather, gather_with_gradient
 from synthcl.learners.heads import mlp
 from synthcl.learners.precision import full_precision, unit_length
 from synthcl.learners.validation import require_positive
-
-NAME = "align-uniform"
 
 
 class AlignUniform(Learner):
@@ -69,16 +67,3 @@ class AlignUniform(Learner):
             uniformity = spread - (~same).sum(dim=1).log()
             losses = alignment + self.uniformity_weight * uniformity  # (N,)
         return LearnerOutput(self.reduce(losses, num_real), losses.detach(), embeddings.detach())
-
-
-def register() -> None:
-    """Add the learner to the table. Call this before `synthcl.pipeline` or `synthcl.cli` is used: options read the
-    table once, for the choices of `--learner`."""
-    LEARNERS[NAME] = f"{__name__}:{AlignUniform.__name__}"
-
-
-if __name__ == "__main__":
-    register()
-    from synthcl.cli import main
-
-    main()

@@ -6,6 +6,9 @@ import difflib
 import importlib
 import inspect
 import re
+import sys
+import typing
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from .recipe import Recipe
@@ -23,7 +26,8 @@ LEARNERS = {
     "barlow": ".barlow:BarlowTwins",
     "vicreg": ".vicreg:VICReg",
 }
-"""Name -> "module:Class" of a `Learner` whose options are keyword-only arguments."""
+"""Name -> "module:Class" of a `Learner` whose options are keyword-only arguments. A class of the user's needs no entry:
+it is named as `package.module:Class` (see `custom`)."""
 
 BACKBONES = {
     "resnet10": ".backbones:resnet10",
@@ -51,6 +55,35 @@ def learner_options(name: str) -> dict[str, Any]:
     return _options(_learner_class(name))
 
 
+def learner_option_types(name: str) -> dict[str, Any]:
+    """The types of the options of learner `name`, as its class declares them, or else as their defaults have them."""
+    learner_class = _learner_class(name)
+    parameters = [p for p in inspect.signature(learner_class).parameters.values() if p.name in _options(learner_class)]
+    declared = {p.name: p.annotation for p in parameters if p.annotation is not inspect.Parameter.empty}
+    # Of these alone: what the others are declared with may be imported for type checkers only.
+    holder = SimpleNamespace(__annotations__=declared)
+    hints = typing.get_type_hints(holder, vars(sys.modules[learner_class.__module__]))
+    return {p.name: hints.get(p.name, Any if p.default in (None, p.empty) else type(p.default)) for p in parameters}
+
+
+def check_learner(name: str, **options: Any) -> None:
+    """Make learner `name` with these options around a small backbone, and drop it; a user's own class is tried too.
+
+    torch's global generator stays as it is.
+
+    Raises:
+        ValueError: as `create_learner`, or a class of the user's that is no learner.
+    """
+    import torch
+
+    from .custom import TrialBackbone, check_contract
+
+    with torch.random.fork_rng(devices=[]):
+        learner = create_learner(name, TrialBackbone(), **options)
+        if name not in LEARNERS:
+            check_contract(learner)
+
+
 def learner_recipe(name: str) -> Recipe:
     """How learner `name` is trained by default."""
     return _learner_class(name).recipe
@@ -67,7 +100,7 @@ def create_learner(
     """A learner around `backbone`, with fresh weights drawn from torch's global generator.
 
     Args:
-        name: one of `learner_names()`.
+        name: one of `learner_names()`, or `package.module:Class`.
         backbone: images (N, 3, H, W) to features (N, F), with `num_features` = F.
         num_parts, synthetic: see `Learner`.
         options: those of `learner_options(name)`.
@@ -79,8 +112,14 @@ def create_learner(
     known = _options(learner_class)
     for option in options:
         if option not in known:
-            raise ValueError(f"{name} has no option {option!r}{_hint(option, known)}. It has: {', '.join(known)}.")
-    return learner_class(backbone, num_parts=num_parts, synthetic=synthetic, **options)
+            shown = ", ".join(f"{known_name} ({default!r})" for known_name, default in known.items()) or "none"
+            raise ValueError(f"{name} has no option {option!r}{_hint(option, known)}. It has, with defaults: {shown}.")
+    try:
+        return learner_class(backbone, num_parts=num_parts, synthetic=synthetic, **options)
+    except TypeError as error:
+        if name in LEARNERS:
+            raise
+        raise ValueError(f"{name} could not be made: {error}") from error
 
 
 def create_backbone(name: str, *, image_size: int) -> nn.Module:
@@ -113,8 +152,13 @@ def create_backbone(name: str, *, image_size: int) -> nn.Module:
 
 
 def _learner_class(name: str) -> type[Learner]:
+    if ":" in name:
+        return _load(".custom:load_learner_class")(name)
     if name not in LEARNERS:
-        raise ValueError(f"Unknown learner {name!r}{_hint(name, LEARNERS)}. There are: {', '.join(LEARNERS)}.")
+        raise ValueError(
+            f"Unknown learner {name!r}{_hint(name, LEARNERS)}. There are: {', '.join(LEARNERS)}; and "
+            "package.module:Class for one of your own."
+        )
     return _load(LEARNERS[name])
 
 

@@ -5,7 +5,8 @@
     class ThingConfig(Config):
         size: int = option(32, help="Pixels a side.", minimum=8)
 
-Nothing here imports torch, so that `--help` is quick.
+pydantic converts and checks the values. Nothing here imports torch, and pydantic only once there are values, so that
+`--help` is quick.
 """
 
 from __future__ import annotations
@@ -13,19 +14,23 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import functools
+import os
+import re
 import shlex
 import types
 import typing
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import yaml
 
 from .errors import UsageError
 
 if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+    from pydantic_core import ErrorDetails
     from typing_extensions import Self
 
 
@@ -49,14 +54,17 @@ class OptionInfo:
     concerns: tuple[str, ...] = ()
     """The regimes that the option means something in; () is all of them."""
     needs: str | None = None
-    """The switch without which the option means nothing: `hard` for what is refused beside `--no-hard`."""
+    """What the option means nothing without: another option that is on or given, such as `hard` (refused beside
+    `--no-hard`), or one of its values, such as `probe=sgd` or `format=jpg|webp`."""
+    or_form: str | None = None
+    """A form of values besides `choices`; `package.module:Class` is the one there is."""
 
 
 def option(default: Any = MISSING, *, help: str, **info: Any) -> Any:
     """A field of a `Config`; see `OptionInfo` for what else it may say. Without a default it must be given."""
     metadata = {"option": OptionInfo(help=help, **info)}
-    if isinstance(default, list):
-        return field(default_factory=lambda: list(default), metadata=metadata)
+    if isinstance(default, (list, dict)):
+        return field(default_factory=default.copy, metadata=metadata)
     return field(default=default, metadata=metadata)
 
 
@@ -67,11 +75,12 @@ def flag(name: str) -> str:
 
 @dataclass(frozen=True)
 class OptionType:
-    """The value type of an option: `kind` is str, int, float or bool."""
+    """The value type of an option: `kind` is str, int, float or bool; `mapping` is names with such values or any."""
 
     kind: type
-    optional: bool
-    multiple: bool
+    optional: bool = False
+    multiple: bool = False
+    mapping: bool = False
 
 
 def option_types(config: type[Config]) -> dict[str, OptionType]:
@@ -81,43 +90,35 @@ def option_types(config: type[Config]) -> dict[str, OptionType]:
 
 
 def _option_type(hint: Any) -> OptionType:
-    optional = False
     if typing.get_origin(hint) in (types.UnionType, typing.Union):
         members = [m for m in typing.get_args(hint) if m is not type(None)]
         assert len(members) == 1, f"an option has one type, not {hint}"
-        optional, hint = True, members[0]
+        return OptionType(kind=members[0], optional=True)
     if typing.get_origin(hint) is list:
-        return OptionType(kind=typing.get_args(hint)[0], optional=optional, multiple=True)
-    return OptionType(kind=hint, optional=optional, multiple=False)
+        return OptionType(kind=typing.get_args(hint)[0], multiple=True)
+    if typing.get_origin(hint) is dict:
+        return OptionType(kind=str, mapping=True)
+    return OptionType(kind=hint)
 
 
 @dataclass(kw_only=True)
 class Config:
-    """The options of a command, checked.
+    """The options of a command, converted to their types and checked by pydantic (see `option_values`).
 
     Raises:
-        UsageError: a value outside what its option takes. Checks across options belong in a subclass's
-            `__post_init__`, after `super().__post_init__()`.
-        TypeError: when a subclass is defined, a default that its option does not take, such as None for `str`.
+        UsageError: a name that is no option, or a value outside what its option takes. Checks across options belong in
+            a subclass's `__post_init__`, after `super().__post_init__()`.
     """
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        hints = typing.get_type_hints(cls)
-        for name, declared in vars(cls).items():
-            if isinstance(declared, dataclasses.Field) and name in hints:
-                _check_default(f"{cls.__name__}.{name}", declared, _option_type(hints[name]))
+    def __new__(cls, *arguments: Any, **values: Any) -> Self:
+        # Before the dataclass's own `__init__`, which has a bare TypeError for a misspelt name.
+        refuse_unknown(cls, values)
+        return super().__new__(cls)
 
     def __post_init__(self) -> None:
-        option_kinds = option_types(type(self))
-        for f in dataclasses.fields(self):
-            value = getattr(self, f.name)
-            if value is None and option_kinds[f.name].optional:
-                continue
-            converted = _convert(f.name, value, option_kinds[f.name])
-            setattr(self, f.name, converted)
-            for one in converted if option_kinds[f.name].multiple else [converted]:
-                _check(f.name, one, f.metadata["option"])
+        for name, value in option_values(type(self), vars(self)).items():
+            setattr(self, name, value)
+        self.check_needs()
 
     @classmethod
     def from_values(cls, values: dict[str, Any]) -> Self:
@@ -126,17 +127,15 @@ class Config:
         Raises:
             UsageError: a name that is no option, or an option without default that is not given.
         """
-        fields = {f.name: f for f in dataclasses.fields(cls)}
-        unknown = sorted(set(values) - set(fields))
-        if unknown:
-            raise UsageError(
-                f"there is no option {unknown[0]!r}{did_you_mean(unknown[0], fields)}; the options are "
-                f"{', '.join(fields)}"
-            )
-        for name, f in fields.items():
-            if f.default is MISSING and f.default_factory is MISSING and values.get(name) is None:
-                raise UsageError(f"Missing option '{flag(name)}': {f.metadata['option'].help}")
+        refuse_unknown(cls, values)
+        for f in dataclasses.fields(cls):
+            if is_required(f) and values.get(f.name) is None:
+                raise UsageError(f"Missing option '{flag(f.name)}': {f.metadata['option'].help}")
         return cls(**values)
+
+    def check_needs(self) -> None:
+        """Raises UsageError for an option that has a value and not what it needs to mean anything (`needs`)."""
+        self._refuse_without_need(f for f in dataclasses.fields(self) if getattr(self, f.name) != default_of(f))
 
     def check_given(self, names: Iterable[str]) -> None:
         """Refuse options that mean nothing beside the others; called with those that the user typed.
@@ -150,45 +149,217 @@ class Config:
         Raises:
             UsageError: an option that would be ignored.
         """
+        self._refuse_without_need(f for f in dataclasses.fields(self) if f.name in names)
+
+    def _refuse_without_need(self, fields: Iterable[dataclasses.Field]) -> None:
+        for f in fields:
+            needed, _, wanted = (f.metadata["option"].needs or "").partition("=")
+            if not needed:
+                continue
+            there, switch = getattr(self, needed), type(self).__dataclass_fields__[needed]
+            if wanted and there not in wanted.split("|"):
+                choices = " or ".join(f"{flag(needed)} {value}" for value in wanted.split("|"))
+                raise UsageError(f"{flag(f.name)} is for {choices}; it cannot be given with {flag(needed)} {there}")
+            if wanted or there:
+                continue
+            if isinstance(there, bool) and default_of(switch) is True:
+                raise UsageError(f"{flag(f.name)} is for {flag(needed)}; it cannot be given with --no-{needed}")
+            metavar = switch.metadata["option"].metavar
+            wanted = flag(needed) + (f" {metavar}" if metavar else "")
+            raise UsageError(f"{flag(f.name)} means nothing without {wanted}; give both, or leave it out")
 
     def to_dict(self) -> dict[str, Any]:
         """Names and values, as `config.yaml` has them."""
         return dataclasses.asdict(self)
 
 
-def _check_default(name: str, declared: dataclasses.Field, wanted: OptionType) -> None:
-    """Refuse a declaration whose default is not of its type: converted, None would become the text 'None'."""
-    required = declared.default is MISSING and declared.default_factory is MISSING
-    default = default_of(declared)
-    if required or (default is None and wanted.optional):
-        return
-    values = default if wanted.multiple else [default]
-    takes_it = isinstance(values, list) and all(
-        type(value) is wanted.kind or (wanted.kind is float and type(value) is int) for value in values
-    )
-    if not takes_it:
-        kind = f"list[{wanted.kind.__name__}]" if wanted.multiple else wanted.kind.__name__
-        hint = f"; declare it as {kind} | None" if default is None else ""
-        raise TypeError(f"{name} is declared {kind} and its default is {default!r}{hint}")
+def is_required(f: dataclasses.Field) -> bool:
+    """Whether an option has no default."""
+    return f.default is MISSING and f.default_factory is MISSING
 
 
-def _convert(name: str, value: Any, wanted: OptionType) -> Any:
-    """`value` as the option's type; YAML gives `1e-3` as a string and whole floats as integers."""
-    if wanted.multiple:
-        values = value if isinstance(value, (list, tuple)) else [value]
-        return [_convert(name, v, OptionType(wanted.kind, False, False)) for v in values]
+def refuse_unknown(config: type[Config], names: Iterable[str], where: str = "") -> None:
+    """Raises UsageError for the first of the names that is no option of `config`.
+
+    Args:
+        config: a config class.
+        names: those given.
+        where: they stand, for the message: ` in FILE`.
+    """
+    known = [f.name for f in dataclasses.fields(config)]
+    for name in names:
+        if name not in known:
+            near = did_you_mean(name, known)
+            listed = f"; the options are {', '.join(known)}" if known and not near else ""
+            raise UsageError(f"there is no option {name!r}{where}{near}{listed}")
+
+
+def option_values(config: type[Config], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of options, each as its option's type.
+
+    Text from a file or a command line becomes numbers; paths become text; one value of a list becomes a list of one.
+
+    Raises:
+        UsageError: the first value that its option does not take: option, value, and what it takes.
+    """
+    from pydantic import ValidationError
+
     try:
-        if wanted.kind is bool:
-            if not isinstance(value, bool):
-                raise ValueError
-            return value
-        if isinstance(value, bool) or (wanted.kind is int and float(value) != int(float(value))):
-            raise ValueError
-        if value is None or isinstance(value, (list, tuple, dict)):  # str() would take them too
-            raise ValueError
-        return wanted.kind(value)
-    except (TypeError, ValueError):
-        raise UsageError(f"{flag(name)} takes a value of type {wanted.kind.__name__}, not {value!r}") from None
+        return _adapter(config).validate_python(dict(values))
+    except ValidationError as error:
+        detail = error.errors(include_url=False)[0]
+        name = str(detail["loc"][0])
+        info = config.__dataclass_fields__[name].metadata["option"]
+        kind = option_types(config)[name]
+        raise UsageError(_sentence(flag(name), detail, info.choices, value_type(kind))) from None
+
+
+def as_text(value: Any) -> str:
+    """A plain value as it is typed after `NAME=`: as YAML has it."""
+    return yaml.safe_dump(value).removesuffix("...\n").strip()
+
+
+def from_text(text: str) -> tuple[str, Any]:
+    """Name and value of `NAME=VALUE`, the value as YAML has it.
+
+    Raises:
+        ValueError: there is no name, or no value.
+    """
+    name, _, value = text.partition("=")
+    if not name.strip() or not value.strip():
+        raise ValueError(f"{text!r} is not of the form NAME=VALUE")
+    try:
+        read = yaml.safe_load(value)
+    except yaml.YAMLError:
+        read = value
+    return name.strip().replace("-", "_"), value if isinstance(read, (dict, list)) else read
+
+
+def checked_value(name: str, value: Any, hint: Any) -> Any:
+    """`value` as the type `hint`.
+
+    Args:
+        name: what the user calls it, for the message.
+        value: given.
+        hint: int, float, bool or str, one of them or None, or any that pydantic knows.
+
+    Raises:
+        UsageError: it is no value of that type.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        kind = _option_type(hint)
+    except AssertionError:
+        kind = OptionType(kind=hint)
+    ours = kind.kind in KINDS and not kind.mapping
+    try:
+        return TypeAdapter(_annotation(kind, OptionInfo(help="")) if ours else hint).validate_python(value)
+    except ValidationError as error:
+        takes = value_type(kind) if ours else f"a value of type {hint}"
+        raise UsageError(_sentence(name, error.errors(include_url=False)[0], None, takes)) from None
+
+
+KINDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+"""The types of values, in words."""
+BOUNDS = {
+    "minimum": ("ge", "at least"),
+    "maximum": ("le", "at most"),
+    "above": ("gt", "above"),
+    "below": ("lt", "below"),
+}
+"""pydantic's names for the bounds of `OptionInfo`, and words for them."""
+
+
+def value_type(kind: OptionType) -> str:
+    """What values of a type are, in words."""
+    return "names with values" if kind.mapping else KINDS[kind.kind] + (" or none" if kind.optional else "")
+
+
+@functools.cache
+def _adapter(config: type[Config]) -> TypeAdapter:
+    """What checks the options of `config`. pydantic is imported here, so that `--help` is quick."""
+    from pydantic import ConfigDict, TypeAdapter, with_config
+    from typing_extensions import NotRequired, TypedDict
+
+    infos = {f.name: f.metadata["option"] for f in dataclasses.fields(config)}
+    annotations = {n: NotRequired[_annotation(kind, infos[n])] for n, kind in option_types(config).items()}
+    make: Any = TypedDict  # made of what is known at run time alone
+    return TypeAdapter(with_config(ConfigDict(extra="forbid"))(make(config.__name__, annotations)))
+
+
+def _annotation(kind: OptionType, info: OptionInfo) -> Any:
+    """The type that pydantic checks an option by."""
+    from pydantic import AfterValidator, BeforeValidator, Field, Strict
+
+    one: Any = kind.kind
+    if info.choices is not None and info.or_form is None:
+        one = Literal[tuple(info.choices)]
+    elif one is bool:
+        one = Annotated[bool, Strict()]
+    elif one is str:
+        one = Annotated[str, Field(coerce_numbers_to_str=True), BeforeValidator(_no_path)]
+    else:
+        bounds: Any = {ours: getattr(info, name) for name, (ours, _) in BOUNDS.items()}
+        one = Annotated[one, Field(**bounds), AfterValidator(_no_nan), BeforeValidator(_plain_number)]
+    if info.ending is not None or info.or_form is not None:
+        one = Annotated[one, AfterValidator(functools.partial(_check_text, info))]
+    if kind.mapping:
+        return dict[str, Any]
+    if kind.multiple:
+        return Annotated[list[one], BeforeValidator(lambda v: list(v) if isinstance(v, (list, tuple)) else [v])]
+    return one | None if kind.optional else one
+
+
+def _no_path(value: Any) -> Any:
+    return os.fspath(value) if isinstance(value, PurePath) else value
+
+
+def _plain_number(value: Any) -> Any:
+    """numpy's numbers as Python's. A truth value, which pydantic takes for 0 or 1, is no number."""
+    value = value.item() if hasattr(value, "item") else value
+    if isinstance(value, bool):
+        raise ValueError
+    return value
+
+
+def _no_nan(value: float) -> float:
+    if value != value:
+        raise ValueError
+    return value
+
+
+def _check_text(info: OptionInfo, value: str) -> str:
+    """Refuse text that has not the ending, or is neither a choice nor of the form, that the option asks for."""
+    if info.ending is not None and PurePath(value).suffix.lower() != info.ending:
+        raise ValueError(f"{value} must end in {info.ending}")
+    if info.or_form is not None and value not in (info.choices or ()) and not is_form(info.or_form, value):
+        raise ValueError(_unknown_choice(value, info.choices or (), info.or_form))
+    return value
+
+
+def is_form(form: str, value: str) -> bool:
+    """Whether a value is of the form `package.module:Class`, the one that `OptionInfo.or_form` may name."""
+    assert form == "package.module:Class"
+    return re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", value) is not None
+
+
+def _unknown_choice(value: Any, choices: Iterable[str], form: str | None = None) -> str:
+    listed = ", ".join(choices) + (f", or {form}" if form else "")
+    return f"{value!r} is not known{did_you_mean(str(value), choices)}; choose one of {listed}"
+
+
+def _sentence(name: str, detail: ErrorDetails, choices: Sequence[str] | None, takes: str) -> str:
+    """What pydantic found wrong with the value of option `name`."""
+    value, context = detail["input"], detail.get("ctx", {})
+    for bound, word in BOUNDS.values():
+        if bound in context:
+            return f"{name} must be {word} {context[bound]:g}, not {value}"
+    if detail["type"] == "literal_error" and isinstance(value, str):
+        return f"{name} {_unknown_choice(value, choices or ())}"
+    if detail["type"] == "value_error" and str(context["error"]):
+        return f"{name} {context['error']}"
+    return f"{name} takes {takes}, not {value!r}"
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
@@ -201,22 +372,6 @@ def check_ending(name: str, file: str | Path, ending: str) -> None:
     """Raises UsageError unless the name of the file that an option gives ends in `ending`, such as `.png`."""
     if PurePath(file).suffix.lower() != ending:
         raise UsageError(f"{flag(name)} {file} must end in {ending}")
-
-
-def _check(name: str, value: Any, info: OptionInfo) -> None:
-    if info.ending is not None:
-        check_ending(name, value, info.ending)
-    if info.choices is not None and value not in info.choices:
-        raise UsageError(f"{flag(name)} {value!r} is not known; choose one of {', '.join(info.choices)}")
-    bounds = [
-        (info.minimum, lambda bound: value >= bound, "at least"),
-        (info.maximum, lambda bound: value <= bound, "at most"),
-        (info.above, lambda bound: value > bound, "above"),
-        (info.below, lambda bound: value < bound, "below"),
-    ]
-    for bound, holds, word in bounds:
-        if bound is not None and not holds(bound):
-            raise UsageError(f"{flag(name)} must be {word} {bound}, not {value}")
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:
@@ -315,6 +470,8 @@ def command_line(command: str, config: Config) -> str:
         if isinstance(value, bool):
             words.append(flag(f.name) if value else flag("no_" + f.name))
             continue
+        if isinstance(value, dict):
+            value = [f"{name}={as_text(one)}" for name, one in value.items()]
         for one in value if isinstance(value, list) else [value]:
             words += [flag(f.name), str(one)]
     return shlex.join(words)

@@ -297,6 +297,7 @@ def build_learner(config: TrainConfig, image_size: int) -> Learner:
                 own_statistics=config.separate_batchnorm,
             ),
             **{name: value for name, value in options.items() if value is not None},
+            **config.learner_option,
         )
     except ValueError as error:
         raise UsageError(str(error)) from None

@@ -22,10 +22,16 @@ class EmbedConfig(Config):
     num_images: int | None = option(None, help="Images of each --data at most, drawn by --seed.", minimum=1)
     picture: str | None = option(None, help="Draw the embeddings in the plane too.", metavar="FILE.png", ending=".png")
     method: str | None = option(
-        None, help="--picture: how to come to the plane; tsne if not given. umap needs umap-learn.", choices=METHODS
+        None,
+        help="How the features come to the plane of --picture; tsne if not given. umap needs umap-learn.",
+        choices=METHODS,
+        needs="picture",
     )
     color_by: str | None = option(
-        None, help="--picture: what colours mean; source for several --data, class for one.", choices=COLOURS
+        None,
+        help="What colours mean in --picture; source for several --data, class for one, if not given.",
+        choices=COLOURS,
+        needs="picture",
     )
     precision: str = option("fp32", help="Of the encoder; bf16 is quicker and less exact.", choices=PRECISIONS)
     batch_size: int = option(256, help="Images a forward pass.", minimum=1)
@@ -36,6 +42,3 @@ class EmbedConfig(Config):
         super().__post_init__()
         if not self.data:
             raise UsageError("Missing option '--data': give one image set or more")
-        for name, value in (("--method", self.method), ("--color-by", self.color_by)):
-            if value is not None and self.picture is None:
-                raise UsageError(f"{name} {value} is about a picture; give --picture FILE.png with it")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..errors import UsageError
@@ -50,6 +51,11 @@ class KnnConfig(OneSetConfig):
     k: int | None = option(None, help="Neighbours, instead of the preset's.", minimum=1)
     temperature: float | None = option(None, help="Of the votes' weights, instead of the preset's.", above=0)
 
+    def check_given(self, names: Iterable[str]) -> None:
+        super().check_given(names)
+        if "preset" in names and None not in (self.k, self.temperature):
+            raise UsageError("--preset says nothing beside --k and --temperature, which say both; leave it out")
+
     @property
     def neighbours(self) -> int:
         """k, from the option or the preset."""
@@ -64,23 +70,31 @@ class KnnConfig(OneSetConfig):
 @dataclass(kw_only=True)
 class LinearConfig(OneSetConfig):
     probe: str = option(
-        "lbfgs", help="lbfgs: exact, on fixed features. sgd: the field's, with augmentation, through the encoder.",
+        "lbfgs",
+        help="How the classifier is fitted: lbfgs, exactly, on fixed features; sgd, as is usual in the field, with "
+        "augmentation, through the frozen encoder.",
         choices=PROBES,
-    )  # fmt: skip
+    )
     l2: float | None = option(
-        None, help="lbfgs: penalty, 1/(C N) of scikit-learn's C; chosen on a part of the training images if not given.",
+        None,
+        help="lbfgs: penalty on the classifier's weights, 1/(C N) of scikit-learn's C; chosen on a part of the "
+        "training images if not given.",
         above=0,
-    )  # fmt: skip
-    epochs: int = option(100, help="sgd: passes over the labeled images.", minimum=1)
+        needs="probe=lbfgs",
+    )
+    epochs: int = option(100, help="sgd: passes over the labeled images.", minimum=1, needs="probe=sgd")
     learning_rate: float = option(
-        30.0, help="sgd: for a batch of 256, scaled with --batch-size; 30 is MoCo's, 0.1 is usual for SimCLR.",
+        30.0,
+        help="sgd: learning rate for a batch of 256, scaled with --batch-size; 30 is MoCo's, 0.1 is usual for SimCLR.",
         above=0,
-    )  # fmt: skip
-    weight_decay: float = option(0.0, help="sgd: of the classifier.", minimum=0)
+        needs="probe=sgd",
+    )
+    weight_decay: float = option(0.0, help="sgd: weight decay of the classifier.", minimum=0, needs="probe=sgd")
     views: str | None = option(
         None,
         help="sgd: augmentation preset; random crops and flips if not given (digits: crops).",
         choices=tuple(PRESETS),
+        needs="probe=sgd",
     )
 
 
@@ -137,15 +151,10 @@ class QualityConfig(Config):
     scores: str | None = option(
         None, help="Keep each sample's scores in the shard set, as a side table of this name.", metavar="NAME"
     )
-    overwrite: bool = option(False, help="--scores: replace a table of that name.")
+    overwrite: bool = option(False, help="Replace a table of the name that --scores gives.", needs="scores")
     batch_size: int = option(256, help="Images a forward pass.", minimum=1)
     data_root: str | None = common.data_root_option()
     seed: int = common.seed_option()
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.overwrite and self.scores is None:
-            raise UsageError("--overwrite replaces a table of scores; give --scores NAME with it")
 
 
 @dataclass(kw_only=True)

@@ -25,10 +25,13 @@ class GenerateConfig(SourceConfig):
         "latent that far away; diffusion noises the first that part of the way and denoises it again. Ours.",
         above=0,
         maximum=1,
+        needs="pairs",
     )
     samples_per_shard: int = option(10_000, help="Samples in each tar but the last.", minimum=1)
     format: str = option("png", help="Image format; png is lossless.", choices=("png", "jpg", "webp"))
-    quality: int | None = option(None, help="Of jpg and webp, 1 to 100.", minimum=1, maximum=100)
+    quality: int | None = option(
+        None, help="Quality of jpg and webp, 1 to 100.", minimum=1, maximum=100, needs="format=jpg|webp"
+    )
     batch_size: int = option(256, help="Latents a forward pass.", minimum=1)
     num_jobs: int = option(1, help="Separate jobs that fill the set together, on a shared disk.", minimum=1)
     job_index: int = option(0, help="Which of them this is, from 0.", minimum=0)

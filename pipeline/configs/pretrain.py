@@ -97,6 +97,7 @@ class PretrainConfig(SamplingConfig):
         "are.",
         minimum=10,
         may_change=True,
+        needs="eval_encoder",
     )
     tracker: list[str] = common.tracker_option()
     checkpoint_every: int = common.checkpoint_every_option(1000)
@@ -110,5 +111,3 @@ class PretrainConfig(SamplingConfig):
                 "--eval-every measures samples in the features of an encoder of real images: give --eval-encoder RUN. "
                 f"To make one: synthcl train --data {self.data} --epochs 3 --backbone resnet10-w32 --out RUN"
             )
-        if self.eval_encoder is None and self.eval_samples != common.EVAL_SAMPLES:
-            raise UsageError("--eval-samples is for --eval-encoder RUN; give both")

@@ -14,6 +14,7 @@ from ..options import default_of, flag, option
 from ..regimes.table import BASELINE, DRAWN, JOINT, REGIMES, SYNTHETIC
 from ..views.presets import PRESETS
 from . import common
+from .learner_options import checked_learner_options
 from .recipes import RECIPES
 from .sampling import SamplingConfig
 
@@ -219,7 +220,18 @@ class TrainingConfig(SamplingConfig):
         maximum=1,
     )
 
-    learner: str = option("simclr", help="Method of contrastive learning.", choices=learner_names())
+    learner: str = option(
+        "simclr",
+        help="Method of contrastive learning, or a class of your own.",
+        choices=learner_names(),
+        or_form="package.module:Class",
+    )
+    learner_option: dict[str, Any] = option(
+        {},
+        help="Set one of the method's own numbers, such as momentum=0.999 (moco, byol) or off_diagonal_weight=0.01 "
+        "(barlow); may be repeated. A name that the method does not have is answered with those that it has.",
+        metavar="NAME=VALUE",
+    )
     backbone: str = option(
         "resnet18", help="Encoder: resnet18, resnet34, resnet50, resnet10-w16, timm:NAME.", metavar="NAME"
     )
@@ -278,6 +290,8 @@ class TrainingConfig(SamplingConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._take_recipe()
+        if self.learner_option or ":" in self.learner:  # torch is imported for these alone
+            self.learner_option = checked_learner_options(self.learner, self.learner_option)
         if self.compile and self.accumulate > 1:
             raise UsageError(
                 "--compile cannot be given with --accumulate: torch.compile does not take parts computed twice"
@@ -288,10 +302,7 @@ class TrainingConfig(SamplingConfig):
             )
         if self.synthetic_loss == "clsp":
             self._check_clsp()
-        for f in dataclasses.fields(self):
-            needed = f.metadata["option"].needs
-            if needed is not None and not getattr(self, needed) and getattr(self, f.name) != default_of(f):
-                raise UsageError(f"{flag(f.name)} is about {NEEDED[needed]}; it cannot be given with --no-{needed}")
+        self.check_needs()  # of what the recipe sets
         if self.pair_similarity is not None:
             self.pair_similarity_range()
         self._check_hardness()
@@ -357,6 +368,7 @@ class TrainingConfig(SamplingConfig):
             )
 
     def check_given(self, names: Iterable[str]) -> None:
+        super().check_given(names)
         if "synthetic_negatives" in names and self.synthetic_loss == "clsp":
             raise UsageError("--synthetic-loss clsp has no synthetic negatives; leave --synthetic-negatives out")
 
@@ -452,7 +464,12 @@ class TrainConfig(TrainingConfig):
 
     @classmethod
     def of_run(cls, values: dict[str, Any]) -> TrainConfig:
-        """The options of a run that exists; those that mean nothing in it are taken for their defaults."""
+        """The options of a run that exists; those that mean nothing in it are taken for their defaults.
+
+        The learner and its options were checked when the run began. A class of the user's may not be at hand now.
+        """
+        learner = {name: values[name] for name in ("learner", "learner_option") if values.get(name)}
+        values = {name: value for name, value in values.items() if name not in learner}
         names = {f.name: f for f in dataclasses.fields(cls)}
         sources = {n: v for n, v in values.items() if n in names and not names[n].metadata["option"].concerns}
         regimes = [cls.from_values(sources | {n: values.get(n) for n in SOURCE_OPTIONS if values.get(n)}).regime]
@@ -463,7 +480,10 @@ class TrainConfig(TrainingConfig):
             needed = names[name].metadata["option"].needs
             return concerns(names[name], regimes) and (needed is None or values.get(needed, True))
 
-        return cls.from_values({name: value for name, value in values.items() if means_something(name)})
+        config = cls.from_values({name: value for name, value in values.items() if means_something(name)})
+        for name, value in learner.items():
+            setattr(config, name, value)
+        return config
 
     @property
     def source(self) -> str:
@@ -493,15 +513,14 @@ class TrainConfig(TrainingConfig):
         for f in dataclasses.fields(self):
             if f.name in names and not concerns(f, [self.regime]):
                 raise UsageError(meaningless(f, [self.regime]))
+        if "shards_per_window" in names and not any("://" in path for path in self.shards):
+            raise UsageError("--shards-per-window is for --shards at URLs; the samples of folders are mixed as one")
 
 
 OF_WEIGHTS = (
     "hard_weight", "hardness_clip", "hardness_clip_on", "hard_centred", "hard_gate", "pair_floor",
 )  # fmt: skip
 """The options that say how the generator's weights follow the learner's gradient."""
-
-NEEDED = {"hard": "hard samples", "pairs": "pairs"}
-"""What the switches that options need are about, in words."""
 
 SOURCE_OPTIONS = ("shards", "generator", *(e.selected_by for e in REGIMES.values() if e.selected_by))
 """The options that say where synthetic samples come from."""

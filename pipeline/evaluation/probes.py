@@ -44,7 +44,7 @@ def evaluate_linear(run: str | Path, data: str, **options: Any) -> dict[str, Any
         UsageError: options that cannot be used.
         DataError: no encoder, images that cannot be read, or no labels.
     """
-    config = LinearConfig(data=data, **options)
+    config = LinearConfig.from_values({"data": data, **options})
     started = time.monotonic()
     task = _open(run, config)
     values: dict[str, Any] = {}
@@ -57,7 +57,7 @@ def evaluate_linear(run: str | Path, data: str, **options: Any) -> dict[str, Any
 
 def evaluate_knn(run: str | Path, data: str, **options: Any) -> dict[str, Any]:
     """The weighted nearest-neighbour accuracy of an encoder; as `evaluate_linear`, with the options of `KnnConfig`."""
-    config = KnnConfig(data=data, **options)
+    config = KnnConfig.from_values({"data": data, **options})
     started = time.monotonic()
     task = _open(run, config)
     k = config.neighbours
@@ -81,7 +81,7 @@ def evaluate_finetune(run: str | Path, data: str, **options: Any) -> dict[str, A
 
     The run's encoder stays as it is.
     """
-    config = FinetuneConfig(data=data, **options)
+    config = FinetuneConfig.from_values({"data": data, **options})
     started = time.monotonic()
     task = _open(run, config)
     scores = train_classifier(task, config, "finetune")
@@ -99,7 +99,7 @@ def evaluate_transfer(run: str | Path, data: list[str], **options: Any) -> dict[
     Returns:
         `results`, one of `evaluate_linear` for each set; `top1` their mean; `num_train` and `num_test` their sums.
     """
-    config = TransferConfig(data=data, **options)
+    config = TransferConfig.from_values({"data": data, **options})
     started = time.monotonic()
     shared = {n: v for n, v in asdict(config).items() if n not in ("data", "test_data")}
     tests: Sequence[str | None] = config.test_data or [None] * len(config.data)

@@ -62,7 +62,7 @@ def evaluate_quality(source: str | Path, data: str, **options: Any) -> dict[str,
         UsageError: options that cannot be used.
         DataError: something that cannot be read, or too few images.
     """
-    config = QualityConfig(data=data, **options)
+    config = QualityConfig.from_values({"data": data, **options})
     started = time.monotonic()
     if config.scores is not None and not is_shard_set(str(source)):
         raise UsageError(f"--scores is for shard sets; {source} is none")

@@ -37,7 +37,7 @@ def evaluate_alignment(run: str | Path, data: str, **options: Any) -> dict[str, 
     Returns:
         `alignment`, `uniformity`, `num_images`, `run`, `seconds`, the options; also written to RUN/evaluations/.
     """
-    config = AlignmentConfig(data=data, **options)
+    config = AlignmentConfig.from_values({"data": data, **options})
     started = time.monotonic()
     encoder = load_encoder(run, choose_device())
     split = "test" if test_spec(config.data) is not None else "train"

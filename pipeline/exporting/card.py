@@ -112,7 +112,7 @@ def _training_text(training: dict[str, Any] | None) -> str:
 
 def _command(options: dict[str, Any]) -> str:
     known = {name: value for name, value in options.items() if name in TrainConfig.__dataclass_fields__}
-    return command_line("train", TrainConfig.from_values(known)) if "out" in known else "not recorded"
+    return command_line("train", TrainConfig.of_run(known)) if "out" in known else "not recorded"
 
 
 def _metrics(home: Path, encoder: Encoder) -> str:

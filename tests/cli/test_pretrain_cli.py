@@ -151,7 +151,7 @@ def test_an_encoder_alone_measures_at_the_end(synthcl, encoder, tmp_path):
 
 UNMEASURABLE = {
     "no encoder": (["--eval-every", 3], 2, "To make one: synthcl train --data digits --epochs 3"),
-    "samples for nothing": (["--eval-samples", 10], 2, "--eval-samples is for --eval-encoder RUN"),
+    "samples for nothing": (["--eval-samples", 10], 2, "--eval-samples means nothing without --eval-encoder"),
     "too few samples": (["--eval-encoder", "x", "--eval-samples", 5], 2, "--eval-samples must be at least 10, not 5"),
     "no such run": (["--eval-encoder", "nowhere"], 1, "there is no run nowhere"),
     "a generator": (["--eval-encoder", "GENERATOR"], 1, "has no encoder"),

@@ -2,16 +2,20 @@
 
 import importlib.util
 import json
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from click.testing import CliRunner
 from torch import nn
 
+from synthcl.cli import main
+from synthcl.learners import Learner, LearnerOutput, Recipe, check_learner
 from synthcl.learners.base import SyntheticTerms
+from synthcl.learners.custom import TrialBackbone, check_contract
+from synthcl.learners.precision import unit_length
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "custom_learner.py"
 
@@ -54,16 +58,111 @@ def test_the_loss_is_alignment_and_uniformity(example):
     torch.testing.assert_close(learner(views, groups, 6).loss.detach(), weighted)
 
 
-def test_the_script_trains_it_and_the_ordinary_commands_take_the_run(tmp_path):
-    # A process of its own: the learner must be in the table before options are read.
-    command = [sys.executable, EXAMPLE, "train", "--data", "digits", "--learner", "align-uniform", "--steps", 20]
-    command += ["--batch-size", 32, "--backbone", "resnet10-w8", "--out", tmp_path / "run", "--json"]
-    done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["learner"] == "align-uniform"
+TRAIN = ["train", "--data", "digits", "--learner", "custom_learner:AlignUniform", "--batch-size", "32"]
+TRAIN += ["--backbone", "resnet10-w8", "--learner-option", "bandwidth=3", "--learner-option", "hidden-dim=64"]
 
-    from synthcl.cli import main
 
-    probe = CliRunner().invoke(main, ["eval", "knn", str(tmp_path / "run"), "--data", "digits", "--json"])
-    assert probe.exit_code == 0, probe.output
-    assert json.loads(probe.stdout)["top1"] > 0.5
+def call(*arguments, code=0):
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    assert result.exit_code == code, result.output
+    return result
+
+
+def test_the_commands_take_it_and_its_options(tmp_path, monkeypatch):
+    monkeypatch.chdir(EXAMPLE.parent)
+    run = tmp_path / "run"
+    made = json.loads(call(*TRAIN, "--steps", 20, "--out", run, "--json").stdout)
+    assert made["learner"] == "custom_learner:AlignUniform"
+    saved = yaml.safe_load((run / "config.yaml").read_text())
+    assert saved["learner_option"] == {"bandwidth": 3.0, "hidden_dim": 64}
+    again = call(*TRAIN, "--steps", 20, "--out", run, "--json")
+    assert json.loads(again.stdout) == made
+    other = call(*TRAIN, "--learner-option", "bandwidth=2", "--steps", 20, "--out", run, code=2)
+    assert "--learner-option" in other.stderr and "bandwidth" in other.stderr
+
+    # What is done with a run needs the encoder alone, and not the class.
+    monkeypatch.chdir(tmp_path)
+    assert json.loads(call("eval", "knn", run, "--data", "digits", "--json").stdout)["top1"] > 0.5
+    assert json.loads(call("runs", "show", run, "--json").stdout)["learner"] == "custom_learner:AlignUniform"
+    call("export", run, "--out", tmp_path / "encoder")
+    assert "custom_learner:AlignUniform" in (tmp_path / "encoder" / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--learner", "custom_learner:Align"], "the module custom_learner has no Align"),
+        (["--learner", "no_such_module:Align"], "no module 'no_such_module', for the learner no_such_module:Align"),
+        (["--learner", "custom_learner:Recipe"], "must be a subclass of synthcl.learners.Learner"),
+        (["--learner", "synthcl.learners:Learner"], "lacks embed, forward, which every learner has"),
+        (["--learner", "align"], "'align' is not known"),
+        (["--learner", "a:b:c"], "or package.module:Class"),
+        (["--learner-option", "bandwith=1"], "no option 'bandwith' (did you mean 'bandwidth'?)"),
+        (["--learner-option", "bandwidth=wide"], "--learner-option bandwidth takes a number, not 'wide'"),
+        (["--learner-option", "bandwidth=-1"], "bandwidth must be above 0, not -1.0"),
+    ],
+)
+def test_what_cannot_be_taken_is_refused_before_anything_is_done(tmp_path, monkeypatch, options, message):
+    monkeypatch.chdir(EXAMPLE.parent)
+    refused = call(*TRAIN, *options, "--steps", 1, "--out", tmp_path / "run", "--dry-run", code=2)
+    assert message in " ".join(refused.stderr.split())
+
+
+class Sound(Learner):
+    recipe = Recipe(base_learning_rate=0.1, weight_decay=0.0, source="a test")
+
+    def __init__(self, backbone, **common):
+        super().__init__(**common)
+        self.backbone = backbone
+
+    def embed(self, views):
+        return unit_length(self.backbone(views))
+
+    def forward(self, views, groups, num_real=None):
+        embeddings = self.embed(views)
+        losses = embeddings.sum(dim=1)
+        return LearnerOutput(losses.mean(), losses.detach(), embeddings.detach())
+
+
+def output_of(**changed):
+    """A learner whose output is not what it should be in one respect."""
+    return {"forward": lambda self, *inputs: Sound.forward(self, *inputs)._replace(**changed)}
+
+
+UNSOUND = {
+    "loss of each view": (output_of(loss=torch.ones(6, requires_grad=True)), "the loss of Broken must be one finite"),
+    "loss without number": (output_of(loss=torch.tensor(float("nan"))), "must be one finite number"),
+    "loss without gradient": (output_of(loss=torch.tensor(1.0)), "no gradient goes from the loss of Broken"),
+    "gradient elsewhere": (output_of(loss=torch.ones((), requires_grad=True)), "no gradient goes from the loss"),
+    "one hardness": (output_of(hardness=torch.tensor(1.0)), "hardness of Broken must be one number for each view"),
+    "long embeddings": (output_of(embeddings=torch.full((6, 4), 2.0)), "Broken.forward must give embeddings"),
+    "embed": ({"embed": lambda self, views: self.backbone(views) * 9}, "Broken.forward must give embeddings"),
+    "a tuple": ({"forward": lambda self, *inputs: (1, 2, 3)}, "must give a LearnerOutput, not a tuple"),
+    "no backbone": ({"__init__": lambda self, backbone, **c: Learner.__init__(self, **c)}, "self.backbone"),
+}
+
+
+@pytest.mark.parametrize(("members", "message"), UNSOUND.values(), ids=UNSOUND.keys())
+def test_a_class_that_breaks_the_contract_is_told_where(members, message):
+    check_contract(Sound(TrialBackbone()))
+    with pytest.raises(ValueError, match=message):
+        check_contract(type("Broken", (Sound,), members)(TrialBackbone()))
+
+
+def test_a_class_that_takes_no_common_options_is_told(monkeypatch):
+    class Narrow(Sound):
+        def __init__(self, backbone):
+            super().__init__(backbone)
+
+    monkeypatch.setattr(sys.modules[__name__], "Narrow", Narrow, raising=False)
+    monkeypatch.setitem(sys.modules, "narrow_learner", sys.modules[__name__])
+    with pytest.raises(ValueError, match=r"narrow_learner:Narrow could not be made: .*num_parts"):
+        check_learner("narrow_learner:Narrow")
+
+
+def test_checking_leaves_the_random_numbers_as_they_are():
+    torch.manual_seed(3)
+    expected = torch.rand(4)
+    torch.manual_seed(3)
+    check_learner("moco", queue_size=8, momentum=0.9)
+    assert torch.equal(torch.rand(4), expected)

@@ -2,11 +2,21 @@
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from torch import nn
 
-from synthcl.learners import Recipe, create_learner, learner_names, learner_options, learner_recipe
+from synthcl.learners import (
+    Learner,
+    Recipe,
+    create_learner,
+    learner_names,
+    learner_option_types,
+    learner_options,
+    learner_recipe,
+    registry,
+)
 
 
 class Backbone(nn.Flatten):
@@ -42,7 +52,8 @@ def test_an_unknown_learner_lists_those_there_are():
 @pytest.mark.parametrize("name", learner_names())
 def test_an_unknown_option_lists_those_there_are(name):
     with pytest.raises(
-        ValueError, match=rf"{name} has no option 'hiden_dim' \(did you mean 'hidden_dim'\?\)\. It has: "
+        ValueError,
+        match=rf"{name} has no option 'hiden_dim' \(did you mean 'hidden_dim'\?\)\. It has, with defaults: hidden_dim",
     ):
         create_learner(name, Backbone(), hiden_dim=3)
 
@@ -55,6 +66,23 @@ def test_every_option_has_a_default_and_is_checked(name):
     for option in (name for name, default in options.items() if not isinstance(default, bool)):
         with pytest.raises(ValueError, match=rf"{option} must be (above|between) .*, not -1"):
             create_learner(name, Backbone(), **{"hidden_dim": 4, "embedding_dim": 4, option: -1})
+
+
+@pytest.mark.parametrize("name", learner_names())
+def test_every_option_declares_its_type_and_its_default_has_it(name):
+    types, defaults = learner_option_types(name), learner_options(name)
+    assert types.keys() == defaults.keys() and types["hidden_dim"] is int
+    for option, kind in types.items():
+        assert isinstance(defaults[option], kind), option
+
+
+def test_a_type_that_is_not_declared_is_that_of_the_default(monkeypatch):
+    class Loose(Learner):
+        def __init__(self, backbone, *, depth=3, note=None, width: int = 4, **common):
+            raise AssertionError
+
+    monkeypatch.setattr(registry, "_learner_class", lambda name: Loose)
+    assert learner_option_types("loose") == {"depth": int, "note": Any, "width": int}
 
 
 @pytest.mark.parametrize("name", learner_names())

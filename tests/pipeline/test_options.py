@@ -1,9 +1,13 @@
 """Options: values are checked and converted, files and flags resolve, differences are told."""
 
+import math
 import re
 import shlex
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from click.testing import CliRunner
@@ -40,12 +44,12 @@ def test_values_are_converted_to_their_types():
         ({"rate": 0}, "--rate must be above 0, not 0"),
         ({"rate": 1}, "--rate must be below 1, not 1"),
         ({"kind": "c"}, "--kind 'c' is not known; choose one of a, b"),
-        ({"size": 8.5}, "--size takes a value of type int, not 8.5"),
-        ({"size": "many"}, "--size takes a value of type int, not 'many'"),
-        ({"fast": 1}, "--fast takes a value of type bool, not 1"),
+        ({"size": 8.5}, "--size takes a whole number, not 8.5"),
+        ({"size": "many"}, "--size takes a whole number, not 'many'"),
+        ({"fast": 1}, "--fast takes true or false, not 1"),
         ({"name": None}, "Missing option '--name'"),
-        ({"name": ["x", "y"]}, "--name takes a value of type str, not ['x', 'y']"),
-        ({"kind": None}, "--kind takes a value of type str, not None"),
+        ({"name": ["x", "y"]}, "--name takes text, not ['x', 'y']"),
+        ({"kind": None}, "--kind takes text, not None"),
         ({"speed": 1}, "there is no option 'speed'; the options are name, size"),
     ],
 )
@@ -55,18 +59,117 @@ def test_wrong_values_are_refused_with_option_value_and_fix(values, message):
 
 
 @pytest.mark.parametrize(
-    ("kind", "default", "message"),
+    ("kind", "default"), [(str, None), (int, "a"), (bool, 0), (list[str], None), (list[int], ["a"]), (float, True)]
+)
+def test_a_default_of_another_type_is_never_taken(kind, default):
+    wrong = type("Wrong", (Config,), {"__annotations__": {"root": kind}, "root": option(default, help="A folder.")})
+    with pytest.raises(UsageError, match="--root takes "):
+        dataclass(kw_only=True)(wrong)()
+
+
+@dataclass(kw_only=True)
+class Values(Config):
+    size: int = option(32, help="Pixels.")
+    rate: float = option(0.5, help="A rate.", minimum=0)
+    name: str = option("x", help="A name.")
+    fast: bool = option(False, help="Fast.")
+    path: str = option("x.png", help="A file.", ending=".png")
+    sizes: list[int] = option([], help="Sizes.", minimum=1)
+    method: str = option("a", help="A method.", choices=("a", "b"), or_form="package.module:Class")
+    numbers: dict[str, Any] = option({}, help="Numbers.")
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "taken"),
     [
-        (str, None, "root is declared str and its default is None; declare it as str | None"),
-        (int, "8", "root is declared int and its default is '8'"),
-        (bool, 0, "root is declared bool and its default is 0"),
-        (list[str], None, "root is declared list[str] and its default is None"),
-        (list[int], ["a"], "root is declared list[int] and its default is ['a']"),
+        ("size", np.int64(3), 3),
+        ("size", "12", 12),
+        ("rate", np.float32(0.25), 0.25),
+        ("rate", 1, 1.0),
+        ("rate", "1e-3", 0.001),
+        ("rate", math.inf, math.inf),
+        ("name", Path("a/b"), "a/b"),
+        ("name", 2024, "2024"),
+        ("sizes", (1, "2"), [1, 2]),
+        ("sizes", 3, [3]),
+        ("path", Path("a.PNG"), "a.PNG"),
+        ("method", "my.module:Method", "my.module:Method"),
+        ("numbers", {"a": 1}, {"a": 1}),
     ],
 )
-def test_a_default_of_another_type_is_refused_when_the_class_is_defined(kind, default, message):
-    with pytest.raises(TypeError, match=re.escape(message)):
-        type("Wrong", (Config,), {"__annotations__": {"root": kind}, "root": option(default, help="A folder.")})
+def test_values_from_files_and_notebooks_become_plain(name, given, taken):
+    value = getattr(Values(**{name: given}), name)
+    assert value == taken and type(value) is type(taken)
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "message"),
+    [
+        ("size", True, "--size takes a whole number, not True"),
+        ("size", None, "--size takes a whole number, not None"),
+        ("rate", math.nan, "--rate"),
+        ("rate", "fast", "--rate takes a number, not 'fast'"),
+        ("rate", "nan", "--rate"),
+        ("name", True, "--name takes text, not True"),
+        ("fast", "yes", "--fast takes true or false, not 'yes'"),
+        ("path", "x.jpg", "--path x.jpg must end in .png"),
+        ("sizes", [1, 0], "--sizes must be at least 1, not 0"),
+        ("sizes", [1, "x"], "--sizes takes a whole number, not 'x'"),
+        ("method", "c", "--method 'c' is not known; choose one of a, b, or package.module:Class"),
+        ("method", "c:d e", "--method 'c:d e' is not known; choose one of a, b, or package.module:Class"),
+        ("numbers", [1], "--numbers takes names with values, not [1]"),
+    ],
+)
+def test_wrong_values_from_files_and_notebooks_are_refused(name, given, message):
+    with pytest.raises(UsageError, match="^" + re.escape(message)):
+        Values(**{name: given})
+
+
+@pytest.mark.parametrize("make", [Thing, Thing.from_values])
+def test_a_misspelt_option_is_told_from_the_one_that_is_like_it(make):
+    with pytest.raises(UsageError, match=re.escape("there is no option 'stepps' (did you mean 'steps'?)")):
+        make(name="x", stepps=1) if make is Thing else make({"name": "x", "stepps": 1})
+
+
+@dataclass(kw_only=True)
+class Needy(Config):
+    solver: str = option("exact", help="A solver.", choices=("exact", "sgd", "adam"))
+    epochs: int = option(100, help="Passes.", needs="solver=sgd|adam")
+    grid: bool = option(True, help="On a grid.")
+    columns: int = option(8, help="Columns.", needs="grid")
+    picture: str | None = option(None, help="A picture.")
+    colour: str | None = option(None, help="Its colour.", needs="picture")
+    sorted: bool = option(False, help="In order.")
+    ascending: bool = option(False, help="Smallest first.", needs="sorted")
+
+
+NEEDS = {
+    "another value": (
+        {"epochs": 3},
+        "--epochs is for --solver sgd or --solver adam; it cannot be given with --solver exact",
+    ),
+    "a switch that is off": (
+        {"columns": 3, "grid": False},
+        "--columns is for --grid; it cannot be given with --no-grid",
+    ),
+    "an option": ({"colour": "red"}, "--colour means nothing without --picture; give both, or leave it out"),
+    "a switch that is not on": ({"ascending": True}, "--ascending means nothing without --sorted"),
+}
+
+
+@pytest.mark.parametrize(("values", "message"), NEEDS.values(), ids=NEEDS.keys())
+def test_an_option_without_what_it_needs_is_refused(values, message):
+    with pytest.raises(UsageError, match="^" + re.escape(message)):
+        Needy(**values)
+    name, *_ = values
+    at_default = Needy(**{n: v for n, v in values.items() if n != name})
+    with pytest.raises(UsageError, match="^" + re.escape(message)):  # its default, typed
+        at_default.check_given([name])
+
+
+def test_an_option_with_what_it_needs_is_taken():
+    config = Needy(solver="adam", epochs=3, columns=4, picture="x", colour="red", sorted=True, ascending=True)
+    config.check_given(config.to_dict())
 
 
 def test_a_saved_config_reads_back(tmp_path):

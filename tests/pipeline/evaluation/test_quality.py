@@ -111,7 +111,7 @@ def test_an_encoder_that_the_generator_worked_against_is_flagged(run, generator)
     [
         ("nowhere", {}, DataError, "no shard set, no generator"),
         ("GENERATOR", {"scores": "q"}, UsageError, "--scores is for shard sets"),
-        ("GENERATOR", {"overwrite": True}, UsageError, "--overwrite replaces a table of scores"),
+        ("GENERATOR", {"overwrite": True}, UsageError, "--overwrite means nothing without --scores"),
         ("GENERATOR", {"encoder": "nowhere"}, DataError, "there is no run"),
         ("GENERATOR", {"encoder": "random:resnet99"}, UsageError, "resnet99"),
         ("GENERATOR", {"num_samples": 4}, DataError, "too few for --k 5"),

@@ -45,7 +45,7 @@ def test_differences_have_words_where_the_table_has_some():
     assert sorted(REGIMES, key=regime_order) == list(REGIMES)
 
 
-CHOOSING = {"shards", "generator", "where"}
+CHOOSING = {"shards", "generator", "where", "shards_per_window"}
 """Options that choose the regime, or go with one that does: `test_commands.py` has what is refused of them."""
 OPTIONS = [f for f in dataclasses.fields(TrainConfig) if f.metadata["option"].concerns]
 
