@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 LINTED := $(VENV)/.linted
 
-.PHONY: demo test lint docs clean
+.PHONY: demo test lint docs stubs clean
 
 demo: $(INSTALLED)
 	$(BIN)/synthcl demo --out demo
@@ -21,6 +21,10 @@ lint: $(LINTED)
 	mkdir -p build/types/synthcl
 	for folder in cli pipeline generators learners; do ln -sfn ../../../$$folder build/types/synthcl/$$folder; done
 	$(BIN)/mypy
+
+# What editors know of the Python API: after a change of options.
+stubs: $(INSTALLED)
+	$(BIN)/python tools/stubs.py
 
 # The site, in build/site; a warning ends it.
 docs: $(VENV)/.docs

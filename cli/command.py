@@ -14,12 +14,15 @@ from click.core import ParameterSource
 
 from ..pipeline.errors import RunStopped, UsageError
 from ..pipeline.options import (
+    HEADINGS,
     Config,
     OptionInfo,
     OptionType,
+    default_of,
     did_you_mean,
     flag,
     from_text,
+    is_required,
     option_types,
     override,
     read_yaml,
@@ -31,12 +34,27 @@ from .completion import complete_file, completion_for
 if TYPE_CHECKING:
     from rich.table import Table
 
+REQUIRED, OTHERS = "Required", "Options"
+"""The first and the last heading of `--help`."""
 MAX_COLUMNS = 10_000
 """Characters in a line of a table at most. Ours: longer than any path."""
 
 
 class Group(click.Group):
-    """A group of commands that says which one a misspelt name may have meant."""
+    """A group of commands that says which one a misspelt name may have meant, and what each does, uncut."""
+
+    def summary(self, ctx: click.Context, name: str) -> str:
+        """What command `name` does, for the list of commands: the first sentence of its help."""
+        command = self.get_command(ctx, name)
+        return command.get_short_help_str(limit=MAX_COLUMNS) if command is not None else ""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order they are written in."""
+        return list(self.commands)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, self.summary(ctx, name)) for name in self.list_commands(ctx)])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -59,6 +77,18 @@ class Command(click.Command):
         self.params.append(
             click.Option(["--debug"], is_flag=True, expose_value=False, help="Show the traceback of an error.")
         )
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Options under their headings: those that must be given first, those that every command has last."""
+        sections: dict[str, list[tuple[str, str]]] = {name: [] for name in (REQUIRED, *HEADINGS, OTHERS)}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None and isinstance(parameter, click.Option):
+                sections[getattr(parameter, "heading", OTHERS)].append(record)
+        for heading, records in sections.items():
+            if records:
+                with formatter.section(heading):
+                    formatter.write_dl(records)
 
     def make_context(self, info_name, args, parent=None, **extra):
         # `--debug` is not among the values a command is called with; it is looked up when an error comes.
@@ -91,6 +121,19 @@ def describe(error: Exception) -> str:
     return f"{type(error).__name__}: {error} (unexpected; run again with --debug for the traceback)"
 
 
+def argument(name: str, *, default: str | None = None, **options: Any) -> Callable[[Callable], Callable]:
+    """A positional argument, which may stand in the `--config` file too: it is asked for when that has been read."""
+    return click.argument(name, required=False, default=None, cls=Argument, value_if_none=default, **options)
+
+
+class Argument(click.Argument):
+    """See `argument`."""
+
+    def __init__(self, *args: Any, value_if_none: str | None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.value_if_none = value_if_none
+
+
 def config_options(config: type[Config]) -> Callable[[Callable], Callable]:
     """Gives a command one option for each field of `config`, and `--config FILE` and `--dry-run`.
 
@@ -99,31 +142,35 @@ def config_options(config: type[Config]) -> Callable[[Callable], Callable]:
 
     def decorate(function: Callable) -> Callable:
         names = [f.name for f in dataclasses.fields(config)]
+        kinds = option_types(config)
 
         @click.pass_context
         def run(context: click.Context, **values: Any) -> Any:
             file, dry_run = values.pop("config_file"), values.pop("dry_run")
             given = {name: values.pop(name) for name in names}
-            given |= {name: dict(given[name]) for name, kind in option_types(config).items() if kind.mapping}
+            given |= {name: dict(given[name]) for name, kind in kinds.items() if kind.mapping}
             explicit = {
                 n: v for n, v in given.items() if context.get_parameter_source(n) is not ParameterSource.DEFAULT
             }
-            resolved = config.from_values(override(_read_options(file, config), explicit, config))
+            places = [p for p in context.command.params if isinstance(p, Argument)]
+            in_file = _read_options(file, config, places)
+            arguments = _arguments(context, places, values, in_file)
+            resolved = config.from_values(override(in_file, explicit, config))
             resolved.check_given(explicit)
             if dry_run:
-                click.echo(write_yaml(resolved.to_dict()), nl=False)
+                click.echo(write_yaml({**arguments, **resolved.to_dict()}), nl=False)
                 return None
-            return function(resolved, **values)
+            return function(resolved, **{**values, **arguments})
 
         run.__doc__ = function.__doc__
         run.__name__ = function.__name__
-        params = [_click_option(f, option_types(config)[f.name]) for f in dataclasses.fields(config)]
+        params = [_click_option(f, kinds[f.name]) for f in dataclasses.fields(config)]
         params.append(
             click.Option(
                 ["--config", "config_file"],
                 metavar="FILE",
                 shell_complete=complete_file,
-                help="Options from a YAML file; those given here win.",
+                help="Take options from a YAML file; those given here win.",
             )
         )
         params.append(click.Option(["--dry-run"], is_flag=True, help="Print the resolved options as YAML and stop."))
@@ -133,8 +180,8 @@ def config_options(config: type[Config]) -> Callable[[Callable], Callable]:
     return decorate
 
 
-def _read_options(file: str | None, config: type[Config]) -> dict[str, Any]:
-    """The options in a `--config` file.
+def _read_options(file: str | None, config: type[Config], places: Sequence[Argument]) -> dict[str, Any]:
+    """The options and arguments in a `--config` file.
 
     Raises:
         UsageError: a file that cannot be read, or a name in it that is no option of the command.
@@ -142,8 +189,39 @@ def _read_options(file: str | None, config: type[Config]) -> dict[str, Any]:
     if file is None:
         return {}
     values = read_yaml(file)
-    refuse_unknown(config, values, f" in --config {file}")
+    refuse_unknown(config, [n for n in values if n not in [p.name for p in places]], f" in --config {file}")
     return values
+
+
+def _arguments(
+    context: click.Context, places: Sequence[Argument], given: dict[str, Any], in_file: dict[str, Any]
+) -> dict[str, str]:
+    """The positional arguments, taken out of `in_file` where they are not given on the command line.
+
+    Raises:
+        click.MissingParameter: one that is nowhere.
+    """
+    found = {}
+    for place in places:
+        name = str(place.name)
+        values = (given[name], in_file.pop(name, None), place.value_if_none)
+        value = next((value for value in values if value is not None), None)
+        if value is None:
+            raise click.MissingParameter(ctx=context, param=place)
+        found[name] = str(value)
+    return found
+
+
+class Option(click.Option):
+    """An option of a config.
+
+    Attributes:
+        heading: what it stands under in `--help`.
+    """
+
+    def __init__(self, *args: Any, heading: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.heading = heading
 
 
 class ChoiceOrForm(click.Choice):
@@ -183,25 +261,19 @@ def _value_type(info: OptionInfo, wanted: OptionType) -> Any:
 def _click_option(f: dataclasses.Field, wanted: OptionType) -> click.Option:
     info: OptionInfo = f.metadata["option"]
     name = flag(f.name)
-    text = info.help
-    required = f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
-    default = None if required or wanted.multiple or wanted.mapping else f.default
-    if required:
-        text += "  [required]"
-    common: dict[str, Any] = {"help": text, "default": default, "show_default": default is not None}
+    # Click's own `required` would not know of the `--config` file.
+    common: dict[str, Any] = {"help": info.help, "heading": REQUIRED if is_required(f) else info.group or OTHERS}
+    default = None if is_required(f) else default_of(f)
     if wanted.kind is bool:
-        return click.Option([f"{name}/--no-{name[2:]}"], **common)
-    if wanted.multiple:
-        common["default"] = f.default_factory() if f.default_factory is not dataclasses.MISSING else None
-        common["show_default"] = bool(common["default"])
-    kind = _value_type(info, wanted)
-    complete = completion_for(info.metavar)
-    return click.Option(
+        return Option([f"{name}/--no-{name[2:]}"], default=default, show_default=True, **common)
+    return Option(
         [name],
-        type=kind,
+        type=_value_type(info, wanted),
+        default=None if wanted.mapping else default,
+        show_default=default not in (None, [], {}),
         multiple=wanted.multiple or wanted.mapping,
         metavar=info.metavar,
-        shell_complete=complete,
+        shell_complete=completion_for(info.metavar),
         **common,
     )
 

@@ -14,10 +14,10 @@ from .command import Command, config_options, is_main_process, json_option, prin
 @config_options(CompareConfig)
 @json_option
 def compare(config: CompareConfig, as_json: bool) -> None:
-    """Compare regimes: train each with several seeds, evaluate, and report how sure the difference is.
+    """Compare regimes: train and evaluate each with several seeds, and report.
 
-    The report is OUT/report.html. The same command again skips what is finished. With --run, runs that exist are
-    compared instead.
+    The report, OUT/report.html, says how sure the differences are. The same command again skips what is finished. With
+    --run, runs that exist are compared instead.
     """
     from ..pipeline.comparison.compare import compare
 

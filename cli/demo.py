@@ -13,7 +13,7 @@ from .compare import print_comparison
 @config_options(DemoConfig)
 @json_option
 def demo(config: DemoConfig, as_json: bool) -> None:
-    """The whole story on small images: pretrain, generate, train in each regime, evaluate, compare.
+    """Run the whole story on small images, from pretraining to the comparison.
 
     It is `synthcl pretrain` and `synthcl compare`; their folders are OUT/generator and OUT/comparison.
     """

@@ -5,12 +5,12 @@ from __future__ import annotations
 import click
 
 from ..pipeline.configs.embed import EmbedConfig
-from .command import Command, config_options, json_option, print_result
+from .command import Command, argument, config_options, json_option, print_result
 from .completion import complete_run
 
 
 @click.command(cls=Command)
-@click.argument("run", metavar="RUN", shell_complete=complete_run)
+@argument("run", metavar="RUN", shell_complete=complete_run)
 @config_options(EmbedConfig)
 @json_option
 def embed(config: EmbedConfig, run: str, as_json: bool) -> None:

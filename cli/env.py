@@ -13,7 +13,7 @@ from .command import Command, json_option, new_table, print_table
 @click.command(cls=Command)
 @json_option
 def env(as_json: bool) -> None:
-    """Versions, devices and what the CPU can do: paste it into a report of a fault."""
+    """Print versions, devices and what the CPU can do, for a report of a fault."""
     from ..pipeline.environment import describe_environment
 
     found = describe_environment()

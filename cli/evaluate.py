@@ -12,11 +12,11 @@ from ..pipeline.configs.evaluate import (
     QualityConfig,
     TransferConfig,
 )
-from .command import Command, Group, config_options, json_option
+from .command import Command, Group, argument, config_options, json_option
 from .completion import complete_run
 from .evaluation_tables import print_evaluation, print_measures
 
-run_argument = click.argument("run", metavar="RUN", shell_complete=complete_run)
+run_argument = argument("run", metavar="RUN", shell_complete=complete_run)
 
 
 @click.group(name="eval", cls=Group)
@@ -72,7 +72,7 @@ def transfer(config: TransferConfig, run: str, as_json: bool) -> None:
 
 
 @evaluate.command(cls=Command)
-@click.argument("source", metavar="SHARDS|GENERATOR", shell_complete=complete_run)
+@argument("source", metavar="SHARDS|GENERATOR", shell_complete=complete_run)
 @config_options(QualityConfig)
 @json_option
 def quality(config: QualityConfig, source: str, as_json: bool) -> None:

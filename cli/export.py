@@ -5,16 +5,16 @@ from __future__ import annotations
 import click
 
 from ..pipeline.configs.export import ExportConfig
-from .command import Command, config_options, json_option, print_result
+from .command import Command, argument, config_options, json_option, print_result
 from .completion import complete_run
 
 
 @click.command(cls=Command)
-@click.argument("run", metavar="RUN", shell_complete=complete_run)
+@argument("run", metavar="RUN", shell_complete=complete_run)
 @config_options(ExportConfig)
 @json_option
 def export(config: ExportConfig, run: str, as_json: bool) -> None:
-    """Hand on an encoder: to torchvision, to timm, or as plain safetensors, with a model card.
+    """Write an encoder for torchvision, timm or safetensors, with a model card.
 
     RUN is a run of `synthcl train` or an encoder's folder.
     """

@@ -12,7 +12,10 @@ from .command import Command, config_options, json_option, print_result, say
 @config_options(GenerateConfig)
 @json_option
 def generate(config: GenerateConfig, as_json: bool) -> None:
-    """Write samples of a generator to a shard set, or reuse the set that is there."""
+    """Write samples of a generator to a shard set.
+
+    A set that is there already, of the same generator and options, is reused; one that is not complete is continued.
+    """
     from ..pipeline.generation import generate
 
     result = generate(config)

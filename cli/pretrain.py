@@ -12,7 +12,10 @@ from .command import Command, config_options, json_option, print_result, say
 @config_options(PretrainConfig)
 @json_option
 def pretrain(config: PretrainConfig, as_json: bool) -> None:
-    """Train a generator on real images; the same command again continues it."""
+    """Train a generator on real images.
+
+    The same command again continues it.
+    """
     from ..pipeline.pretraining import pretrain
 
     result = pretrain(config)

@@ -12,7 +12,7 @@ from .command import Command, config_options, json_option, print_result
 @config_options(PreviewConfig)
 @json_option
 def preview(config: PreviewConfig, as_json: bool) -> None:
-    """Show a grid of samples of a generator."""
+    """Draw a grid of a generator's samples."""
     from ..pipeline.preview import preview
 
     print_result(preview(config), as_json, "preview")

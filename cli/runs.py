@@ -7,7 +7,9 @@ from typing import Any
 
 import click
 
-from .command import Command, Group, json_option, new_table, print_result, print_table
+from ..pipeline.configs.runs import ShowConfig
+from ..pipeline.options import Config
+from .command import Command, Group, argument, config_options, json_option, new_table, print_result, print_table
 from .completion import complete_folder, complete_run
 
 
@@ -17,10 +19,11 @@ def runs() -> None:
 
 
 @runs.command("list", cls=Command)
-@click.argument("folder", metavar="DIR", default=".", shell_complete=complete_folder)
+@argument("folder", metavar="DIR", default=".", shell_complete=complete_folder)
+@config_options(Config)
 @json_option
-def list_runs(folder: str, as_json: bool) -> None:
-    """The runs at or below DIR: what each is, how far it is, and its accuracy where one was recorded.
+def list_runs(config: Config, folder: str, as_json: bool) -> None:
+    """List the runs at or below DIR: what each is, how far it is, and its accuracy where one was recorded.
 
     A run that is not finished is interrupted, or unknown if something was written in the last ten minutes: it may be
     running.
@@ -35,16 +38,16 @@ def list_runs(folder: str, as_json: bool) -> None:
 
 
 @runs.command(cls=Command)
-@click.argument("run", metavar="RUN", shell_complete=complete_run)
-@click.option("--out", metavar="FILE.png", help="Draw the curves of metrics.jsonl too.")
+@argument("run", metavar="RUN", shell_complete=complete_run)
+@config_options(ShowConfig)
 @json_option
-def show(run: str, out: str | None, as_json: bool) -> None:
-    """What a run is and came to: options, state, steps, the last metrics, and recorded evaluations."""
+def show(config: ShowConfig, run: str, as_json: bool) -> None:
+    """Print what a run is and came to: options, state, steps, the last metrics, and recorded evaluations."""
     from ..pipeline.runs import describe_run, draw_curves
 
     found = describe_run(run)
-    if out is not None:
-        found["picture"] = draw_curves(run, out)
+    if config.out is not None:
+        found["picture"] = draw_curves(run, config.out)
     if as_json:
         print_result(found, as_json, "run")
     else:

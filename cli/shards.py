@@ -7,10 +7,12 @@ from typing import Any
 
 import click
 
-from .command import Command, Group, json_option, new_table, print_result, print_table
-from .completion import complete_folder, complete_run, complete_spec
+from ..pipeline.configs.shards import ScoreConfig, ShardPreviewConfig, VerifyConfig
+from ..pipeline.options import Config
+from .command import Command, Group, argument, config_options, json_option, new_table, print_result, print_table
+from .completion import complete_folder
 
-set_argument = click.argument("set_path", metavar="SET", shell_complete=complete_folder)
+set_argument = argument("shard_set", metavar="SET", shell_complete=complete_folder)
 
 
 @click.group(cls=Group)
@@ -19,10 +21,11 @@ def shards() -> None:
 
 
 @shards.command("list", cls=Command)
-@click.argument("folder", default=".", shell_complete=complete_folder)
+@argument("folder", metavar="DIR", default=".", shell_complete=complete_folder)
+@config_options(Config)
 @json_option
-def list_sets(folder: str, as_json: bool) -> None:
-    """The shard sets at or below FOLDER: name, recipe, samples, size and state."""
+def list_sets(config: Config, folder: str, as_json: bool) -> None:
+    """List the shard sets at or below DIR: name, recipe, samples, size and state."""
     from ..pipeline.shards.status import find_shard_sets, summarize
 
     sets = [summarize(path) for path in find_shard_sets(folder)]
@@ -34,27 +37,31 @@ def list_sets(folder: str, as_json: bool) -> None:
 
 @shards.command(cls=Command)
 @set_argument
+@config_options(Config)
 @json_option
-def info(set_path: str, as_json: bool) -> None:
-    """What a set is: recipe, counts, size and state."""
+def info(config: Config, shard_set: str, as_json: bool) -> None:
+    """Print what a set is: recipe, counts, size and state."""
     from ..pipeline.shards.status import describe_set
 
-    row = describe_set(set_path)
+    row = describe_set(shard_set)
     print_result(row if as_json else {**row, **row["recipe"]}, as_json, "shard set")
 
 
 @shards.command(cls=Command)
 @set_argument
-@click.option("--decode", is_flag=True, help="Decode every image too.")
+@config_options(VerifyConfig)
 @json_option
 @click.pass_context
-def verify(context: click.Context, set_path: str, decode: bool, as_json: bool) -> None:
-    """Check every checksum, count and key of a set. Exit code 1 if anything is wrong."""
+def verify(context: click.Context, config: VerifyConfig, shard_set: str, as_json: bool) -> None:
+    """Check every checksum, count and key of a set.
+
+    The exit code is 1 if anything is wrong.
+    """
     from ..pipeline.progress import Progress
     from ..pipeline.shards.verify import verify_shard_set
 
     with Progress("verify", 0, "shards") as progress:
-        report = verify_shard_set(set_path, decode=decode, progress=_report(progress))
+        report = verify_shard_set(shard_set, decode=config.decode, progress=_report(progress))
     result = report.to_dict()
     print_result(result if as_json else {**result, "problems": len(report.errors)}, as_json, "verify")
     if not as_json:
@@ -65,25 +72,20 @@ def verify(context: click.Context, set_path: str, decode: bool, as_json: bool) -
 
 @shards.command(cls=Command)
 @set_argument
-@click.option("--out", required=True, metavar="FILE.png", help="The picture to write.")
-@click.option("--num-samples", type=click.IntRange(1, 4096), default=64, show_default=True, help="Samples to show.")
-@click.option("--columns", type=click.IntRange(1, 64), default=8, show_default=True, help="Samples a row.")
-@click.option("--sort", metavar="COLUMN", help="Show those with the largest values, such as hardness.")
-@click.option("--ascending", is_flag=True, help="With --sort: the smallest values instead.")
-@click.option("--where", metavar="EXPR", help="Only samples that meet a condition, such as 'hardness > 2'.")
+@config_options(ShardPreviewConfig)
 @json_option
-def preview(set_path: str, out: str, sort: str | None, ascending: bool, as_json: bool, **options: Any) -> None:
-    """Write a PNG grid of a set's samples."""
+def preview(config: ShardPreviewConfig, shard_set: str, as_json: bool) -> None:
+    """Draw a grid of a set's samples."""
     from ..pipeline.shards.preview import preview_shards
 
-    result = preview_shards(set_path, out, sort=sort, descending=not ascending, **options)
-    print_result(result, as_json, "preview")
+    print_result(preview_shards(shard_set, config), as_json, "preview")
 
 
 @shards.command(cls=Command)
-@click.argument("folder", shell_complete=complete_folder)
+@argument("folder", metavar="DIR", shell_complete=complete_folder)
+@config_options(Config)
 @json_option
-def index(folder: str, as_json: bool) -> None:
+def index(config: Config, folder: str, as_json: bool) -> None:
     """Adopt a folder of someone else's tars, or make lost sidecars of a generated set again."""
     from ..pipeline.progress import Progress
     from ..pipeline.shards.adopt import index_shards
@@ -96,27 +98,13 @@ def index(folder: str, as_json: bool) -> None:
 
 @shards.command(cls=Command)
 @set_argument
-@click.option(
-    "--encoder",
-    required=True,
-    metavar="RUN",
-    shell_complete=complete_run,
-    help="The run whose encoder looks at the samples.",
-)
-@click.option(
-    "--data", metavar="SPEC", shell_complete=complete_spec, help="Real images, for the distance to the nearest of them."
-)
-@click.option("--name", default="score", show_default=True, help="Name of the side table.")
-@click.option("--clusters", type=click.IntRange(2), default=10, show_default=True, help="How many clusters.")
-@click.option("--batch-size", type=click.IntRange(1), default=256, show_default=True, help="Samples at once.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of views and clusters.")
-@click.option("--overwrite", is_flag=True, help="Replace a table of that name, as of a set that has grown since.")
+@config_options(ScoreConfig)
 @json_option
-def score(set_path: str, as_json: bool, **options: Any) -> None:
+def score(config: ScoreConfig, shard_set: str, as_json: bool) -> None:
     """Add a side table to a set: hardness, distance to the nearest real image, and cluster, by an encoder."""
     from ..pipeline.evaluation.sample_scores import score_shards
 
-    print_result(score_shards(set_path, **options), as_json, "score")
+    print_result(score_shards(shard_set, config), as_json, "score")
 
 
 def _report(progress: Any) -> Any:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import functools
+import inspect
 import os
 import re
 import shlex
@@ -32,6 +33,27 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
     from pydantic_core import ErrorDetails
     from typing_extensions import Self
+
+
+HEADINGS = (
+    "Comparison",
+    "Source of synthetic images",
+    "Images",
+    "Learner",
+    "Generator",
+    "GAN",
+    "Diffusion",
+    "Training",
+    "Synthetic images in the loss",
+    "Pairs",
+    "Hard samples",
+    "Training of the generator",
+    "Shard set",
+    "Evaluation",
+    "Computing",
+    "Records",
+)
+"""The headings of `--help`, in their order. Options that must be given stand before them."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +78,8 @@ class OptionInfo:
     needs: str | None = None
     """What the option means nothing without: another option that is on or given, such as `hard` (refused beside
     `--no-hard`), or one of its values, such as `probe=sgd` or `format=jpg|webp`."""
+    group: str | None = None
+    """The heading in `--help` that the option stands under, one of `HEADINGS`."""
     or_form: str | None = None
     """A form of values besides `choices`; `package.module:Class` is the one there is."""
 
@@ -447,17 +471,36 @@ def takes_options(config: type[Config]) -> Callable[[Callable[..., Any]], Callab
     """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        signature = inspect.signature(function)
+        *leading, last = signature.parameters.values()
+
         @functools.wraps(function)
         def call(*arguments: Any, **options: Any) -> Any:
             if arguments and isinstance(arguments[-1], config):
                 if options:
                     raise TypeError(f"{function.__name__} takes a {config.__name__} or options by name, not both")
                 return function(*arguments)
-            return function(*arguments, config.from_values(options))
+            named = {p.name: options.pop(p.name) for p in leading if p.name in options}
+            return function(*arguments, **named, **{last.name: config.from_values(options)})
 
+        call.options = config  # type: ignore[attr-defined]
+        call.__signature__ = signature.replace(parameters=[*leading, *_parameters(config)])  # type: ignore[attr-defined]
         return call
 
     return decorate
+
+
+def _parameters(config: type[Config]) -> list[inspect.Parameter]:
+    """The options as keyword arguments, for `help()` and notebooks; `pipeline/__init__.pyi` is for type checkers."""
+    return [
+        inspect.Parameter(
+            f.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=inspect.Parameter.empty if is_required(f) else default_of(f),
+            annotation=f.type,
+        )
+        for f in dataclasses.fields(config)
+    ]
 
 
 def command_line(command: str, config: Config) -> str:

@@ -11,6 +11,7 @@ CACHES = ("auto", "device", "ram", "none")
 
 def data_option():
     return option(
+        group="Images",
         help="Images: a name (digits, cifar10, ...) or a path (folder, Parquet, WebDataset tars); :split may follow, "
         "then a part: '[:10%]' in the order of the file, '[:10%,shuffled]' at random, '[:10%,balanced]' at random with "
         "the same number of each class (',seed=N' draws another).",
@@ -24,17 +25,21 @@ def data_root_option():
         help="Folder of the torchvision datasets, downloaded into when missing. [default: ~/.cache/synthcl/data]",
         metavar="DIR",
         may_change=True,
+        group="Images",
     )
 
 
 def image_size_option():
     return option(
-        None, help="Pixels a side; others are resized and centre-cropped. The images' own size if not given.", minimum=8
+        None,
+        help="Pixels a side; others are resized and centre-cropped. The images' own size if not given.",
+        minimum=8,
+        group="Images",
     )
 
 
-def seed_option():
-    return option(0, help="All randomness follows from it.", minimum=0, maximum=2**63 - 1)
+def seed_option(group: str | None = None):
+    return option(0, help="Seed that all randomness follows from.", minimum=0, maximum=2**63 - 1, group=group)
 
 
 def cache_option():
@@ -43,19 +48,20 @@ def cache_option():
         help="Where decoded images stay: on the device, in RAM, nowhere, or wherever they fit.",
         choices=CACHES,
         may_change=True,
+        group="Computing",
     )
 
 
 def log_every_option():
-    return option(10, help="Steps between rows of metrics.jsonl.", minimum=1)
+    return option(10, help="Steps between rows of metrics.jsonl.", minimum=1, group="Records")
 
 
 def checkpoint_every_option(default: int):
-    return option(default, help="Steps between checkpoints.", minimum=1, may_change=True)
+    return option(default, help="Steps between checkpoints.", minimum=1, may_change=True, group="Records")
 
 
 def keep_option():
-    return option(2, help="How many checkpoints to keep, the newest ones.", minimum=1, may_change=True)
+    return option(2, help="How many checkpoints to keep, the newest ones.", minimum=1, may_change=True, group="Records")
 
 
 def tracker_option():
@@ -64,4 +70,5 @@ def tracker_option():
         help="Send metrics and options to a tracker too; may be repeated. tensorboard writes to RUN/tensorboard.",
         choices=TRACKERS,
         may_change=True,
+        group="Records",
     )

@@ -33,63 +33,109 @@ WITH_RUNS = {
 class CompareConfig(TrainingConfig):
     # What a training must be given, a comparison may find out: with --run, or by the length.
     data: str | None = option(  # type: ignore[assignment]
-        None, help="Images with labels for the probes (as for train); with --run the runs' own.", metavar="SPEC"
+        None,
+        help="Images with labels for the probes (as for train); with --run the runs' own.",
+        metavar="SPEC",
+        group="Images",
     )
-    out: str = option(help="Folder of the comparison: runs, results and report.html.", metavar="DIR", may_change=True)
+    out: str = option(
+        help="Folder of the comparison: runs, results and report.html.", metavar="DIR", may_change=True, group="Records"
+    )
     test_data: str | None = option(
-        None, help="Images to score on; the test or validation split of --data if not given.", metavar="SPEC"
+        None,
+        help="Images to score on; the test or validation split of --data if not given.",
+        metavar="SPEC",
+        group="Evaluation",
     )
     generator: str | None = option(
-        None, help="The pretrained generator that offline and fresh draw from and online starts from.", metavar="DIR"
+        None,
+        help="The pretrained generator that offline and fresh draw from and online starts from.",
+        metavar="DIR",
+        group="Source of synthetic images",
     )
-    regimes: str = option("real,offline,online", help=f"Which to compare, of {', '.join(REGIMES)}.", metavar="A,B,...")
+    regimes: str = option(
+        "real,offline,online", help=f"Which to compare, of {', '.join(REGIMES)}.", metavar="A,B,...", group="Comparison"
+    )
     primary: str | None = option(
         None,
         help="The one comparison that the trainings are made for, named beforehand, such as online-real: it is judged "
         "by itself, the others with Holm's correction.",
         metavar="A-B",
         may_change=True,
+        group="Comparison",
     )
     seeds: int = option(
-        3, help="Runs of each regime, of --seed and those after it; fewer than 3 give no interval.", minimum=1,
+        3,
+        help="Runs of each regime, of --seed and those after it; fewer than 3 give no interval.",
+        minimum=1,
         may_change=True,
-    )  # fmt: skip
+        group="Comparison",
+    )
     equal: str = option(
         "steps",
         help="What all regimes get the same of: optimizer steps, seconds of training, or images through the learner. "
         "--steps or --epochs is then what real images alone would get.",
         choices=("steps", "seconds", "images"),
+        group="Comparison",
     )
     shards: list[str] = option(
-        [], help="A shard set for offline, instead of generating one; may be repeated.", metavar="DIR"
+        [],
+        help="A shard set for offline, instead of generating one; may be repeated.",
+        metavar="DIR",
+        group="Source of synthetic images",
     )
     where: str | None = option(
-        None, help="--shards: only samples that meet an SQL condition on their columns.", metavar="EXPR"
+        None,
+        help="Take only samples of --shards that meet an SQL condition on their columns.",
+        metavar="EXPR",
+        group="Source of synthetic images",
     )
     num_samples: int | None = option(
-        None, help="Latents in the set generated for offline; as many as a training draws, up to 50,000, if not given.",
+        None,
+        help="Latents in the set generated for offline; as many as a training draws, up to 50,000, if not given.",
         minimum=1,
-    )  # fmt: skip
+        group="Comparison",
+    )
     label_fraction: list[float] = option(
-        LABEL_FRACTIONS, help="Part of each class's labels for the probe, beside all; may be repeated.", above=0,
-        maximum=1, may_change=True,
-    )  # fmt: skip
+        LABEL_FRACTIONS,
+        help="Part of each class's labels for the probe, beside all; may be repeated.",
+        above=0,
+        maximum=1,
+        may_change=True,
+        group="Evaluation",
+    )
     transfer: list[str] = option(
-        [], help="Other images to probe the encoders on; may be repeated.", metavar="SPEC", may_change=True
+        [],
+        help="Other images to probe the encoders on; may be repeated.",
+        metavar="SPEC",
+        may_change=True,
+        group="Evaluation",
     )
     transfer_test_data: list[str] = option(
-        [], help="Images to score them on, one for each --transfer; their test splits if not given.", metavar="SPEC",
+        [],
+        help="Images to score them on, one for each --transfer; their test splits if not given.",
+        metavar="SPEC",
         may_change=True,
-    )  # fmt: skip
-    run: list[str] = option(
-        [], help="Compare runs that exist instead of training any; may be repeated.", metavar="DIR", may_change=True
+        group="Evaluation",
     )
-    epochs: int | None = option(None, help="Passes over the real images.", minimum=1)
-    steps: int | None = option(None, help="Optimizer steps, instead of --epochs.", minimum=1, instead_of="epochs")
-    sample_every: int | None = option(  # type: ignore[assignment]
-        None, help="Steps between pictures of online pairs; a quarter of the training if not given.", minimum=1,
+    run: list[str] = option(
+        [],
+        help="Compare runs that exist instead of training any; may be repeated.",
+        metavar="DIR",
         may_change=True,
-    )  # fmt: skip
+        group="Comparison",
+    )
+    epochs: int | None = option(None, help="Passes over the real images.", minimum=1, group="Training")
+    steps: int | None = option(
+        None, help="Optimizer steps, instead of --epochs.", minimum=1, instead_of="epochs", group="Training"
+    )
+    sample_every: int | None = option(  # type: ignore[assignment]
+        None,
+        help="Steps between pictures of online pairs; a quarter of the training if not given.",
+        minimum=1,
+        may_change=True,
+        group="Records",
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -33,7 +33,9 @@ class EmbedConfig(Config):
         choices=COLOURS,
         needs="picture",
     )
-    precision: str = option("fp32", help="Of the encoder; bf16 is quicker and less exact.", choices=PRECISIONS)
+    precision: str = option(
+        "fp32", help="Precision of the encoder; bf16 is quicker and less exact.", choices=PRECISIONS
+    )
     batch_size: int = option(256, help="Images a forward pass.", minimum=1)
     data_root: str | None = common.data_root_option()
     seed: int = common.seed_option()

@@ -27,7 +27,9 @@ class EvaluationConfig(Config):
 
     label_fraction: float = fraction_option()
     untrained: bool = option(False, help="Evaluate fresh weights instead: the baseline.")
-    precision: str = option("fp32", help="Of the frozen encoder; bf16 is quicker and less exact.", choices=PRECISIONS)
+    precision: str = option(
+        "fp32", help="Precision of the encoder; bf16 is quicker and less exact.", choices=PRECISIONS
+    )
     batch_size: int = option(256, help="Images a forward pass, or a step where there is training.", minimum=1)
     data_root: str | None = common.data_root_option()
     seed: int = common.seed_option()
@@ -49,7 +51,9 @@ class KnnConfig(OneSetConfig):
         "moco", help="Neighbours and temperature: moco is 200 and 0.1, dino is 20 and 0.07.", choices=tuple(KNN_PRESETS)
     )
     k: int | None = option(None, help="Neighbours, instead of the preset's.", minimum=1)
-    temperature: float | None = option(None, help="Of the votes' weights, instead of the preset's.", above=0)
+    temperature: float | None = option(
+        None, help="Temperature of the votes' weights, instead of the preset's.", above=0
+    )
 
     def check_given(self, names: Iterable[str]) -> None:
         super().check_given(names)
@@ -102,10 +106,10 @@ class LinearConfig(OneSetConfig):
 class FinetuneConfig(OneSetConfig):
     epochs: int = option(30, help="Passes over the labeled images. Ours.", minimum=1)
     learning_rate: float = option(
-        0.02, help="Of the encoder, for a batch of 256, scaled with --batch-size. Ours.", above=0
+        0.02, help="Learning rate of the encoder, for a batch of 256, scaled with --batch-size. Ours.", above=0
     )
-    head_learning_rate: float = option(0.2, help="Of the classifier, likewise. Ours.", above=0)
-    weight_decay: float = option(1e-4, help="Of all weights. Ours.", minimum=0)
+    head_learning_rate: float = option(0.2, help="Learning rate of the classifier, likewise. Ours.", above=0)
+    weight_decay: float = option(1e-4, help="Weight decay of all weights. Ours.", minimum=0)
     views: str | None = option(
         None, help="Augmentation preset; random crops and flips if not given (digits: crops).", choices=tuple(PRESETS)
     )

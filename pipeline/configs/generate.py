@@ -15,10 +15,11 @@ class GenerateConfig(SourceConfig):
     generator: str = option(
         help="A generator: a run of `pretrain`, a diffusers pipeline (folder or hub id), or package.module:Class.",
         metavar="DIR|HUB_ID",
+        group="Generator",
     )
-    num_samples: int = option(help="Latents to draw.", minimum=1)
-    out: str = option(help="Folder of the shard set.", metavar="DIR")
-    pairs: bool = option(False, help="Two similar images of each latent instead of one.")
+    num_samples: int = option(help="Latents to draw.", minimum=1, group="Shard set")
+    out: str = option(help="Folder of the shard set.", metavar="DIR", group="Shard set")
+    pairs: bool = option(False, help="Two similar images of each latent instead of one.", group="Pairs")
     pair_strength: float = option(
         0.3,
         help="How far the second of a pair is from the first: near 0 the same, 1 another sample. A GAN draws it from a "
@@ -26,17 +27,29 @@ class GenerateConfig(SourceConfig):
         above=0,
         maximum=1,
         needs="pairs",
+        group="Pairs",
     )
-    samples_per_shard: int = option(10_000, help="Samples in each tar but the last.", minimum=1)
-    format: str = option("png", help="Image format; png is lossless.", choices=("png", "jpg", "webp"))
+    samples_per_shard: int = option(10_000, help="Samples in each tar but the last.", minimum=1, group="Shard set")
+    format: str = option(
+        "png", help="Image format; png is lossless.", choices=("png", "jpg", "webp"), group="Shard set"
+    )
     quality: int | None = option(
-        None, help="Quality of jpg and webp, 1 to 100.", minimum=1, maximum=100, needs="format=jpg|webp"
+        None,
+        help="Quality of jpg and webp, 1 to 100.",
+        minimum=1,
+        maximum=100,
+        needs="format=jpg|webp",
+        group="Shard set",
     )
-    batch_size: int = option(256, help="Latents a forward pass.", minimum=1)
-    num_jobs: int = option(1, help="Separate jobs that fill the set together, on a shared disk.", minimum=1)
-    job_index: int = option(0, help="Which of them this is, from 0.", minimum=0)
-    workers: int | None = option(None, help="Processes that encode images; one a core if not given.", minimum=0)
-    seed: int = common.seed_option()
+    batch_size: int = option(256, help="Latents a forward pass.", minimum=1, group="Computing")
+    num_jobs: int = option(
+        1, help="Separate jobs that fill the set together, on a shared disk.", minimum=1, group="Shard set"
+    )
+    job_index: int = option(0, help="Which of them this is, from 0.", minimum=0, group="Shard set")
+    workers: int | None = option(
+        None, help="Processes that encode images; one a core if not given.", minimum=0, group="Computing"
+    )
+    seed: int = common.seed_option("Shard set")
 
     def __post_init__(self) -> None:
         super().__post_init__()

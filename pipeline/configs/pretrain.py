@@ -14,25 +14,32 @@ from .sampling import SamplingConfig
 @dataclass(kw_only=True)
 class PretrainConfig(SamplingConfig):
     data: str = common.data_option()
-    out: str = option(help="Folder of the run; it is also what --generator takes.", metavar="DIR", may_change=True)
-    generator: str = option("gan", help="Kind of generator.", choices=generator_kinds())
+    out: str = option(
+        help="Folder of the run; it is also what --generator takes.", metavar="DIR", may_change=True, group="Records"
+    )
+    generator: str = option("gan", help="Kind of generator.", choices=generator_kinds(), group="Generator")
     preset: str = option(
         "auto",
         help="Size of the networks and how they are trained: tiny, small, base (gan: large too); auto goes by image "
         "size.",
         metavar="NAME",
+        group="Generator",
     )
-    flip: bool = option(False, help="Diffusion: mirror half of the images, where left and right mean the same.")
-    bf16: bool = option(False, help="Compute the networks' convolutions in bf16.")
+    flip: bool = option(
+        False, help="Diffusion: mirror half of the images, where left and right mean the same.", group="Diffusion"
+    )
+    bf16: bool = option(False, help="Compute the networks' convolutions in bf16.", group="Computing")
     image_size: int | None = common.image_size_option()
-    steps: int = option(20_000, help="Updates of the generator.", minimum=1, may_change=True)
-    batch_size: int = option(64, help="Real images a step, over all processes.", minimum=2)
-    learning_rate: float | None = option(None, help="Adam's, for all the networks; the preset's if not given.", above=0)
+    steps: int = option(20_000, help="Updates of the generator.", minimum=1, may_change=True, group="Training")
+    batch_size: int = option(64, help="Real images a step, over all processes.", minimum=2, group="Training")
+    learning_rate: float | None = option(
+        None, help="Learning rate of all the networks; the preset's if not given.", above=0, group="Training"
+    )
     generator_learning_rate: float | None = option(
-        None, help="GAN: for the generator alone, instead of --learning-rate.", above=0
+        None, help="GAN: learning rate of the generator alone, instead of --learning-rate.", above=0, group="GAN"
     )
     discriminator_learning_rate: float | None = option(
-        None, help="GAN: for the discriminator alone, instead of --learning-rate.", above=0
+        None, help="GAN: learning rate of the discriminator alone, instead of --learning-rate.", above=0, group="GAN"
     )
     decay: float | None = option(
         None,
@@ -40,41 +47,61 @@ class PretrainConfig(SamplingConfig):
         "preset's if not given.",
         minimum=0,
         maximum=1,
+        group="Training",
     )
     ema_decay: float | None = option(
-        None, help="Of the moving average of weights; the preset's if not given.", minimum=0, below=1
+        None,
+        help="Decay of the moving average of weights; the preset's if not given.",
+        minimum=0,
+        below=1,
+        group="Generator",
     )
     discriminator_preset: str | None = option(
         None,
         help="GAN: size and learning rate of the discriminator (tiny, small, base, large); those of --preset if not "
         "given.",
         metavar="NAME",
+        group="GAN",
     )
     gamma: float | None = option(
-        None, help="GAN: weight of the gradient penalties on the discriminator; the preset's if not given.", minimum=0
+        None,
+        help="GAN: weight of the gradient penalties on the discriminator; the preset's if not given.",
+        minimum=0,
+        group="GAN",
     )
     final_gamma: float | None = option(
-        None, help="GAN: what --gamma comes to at the last step, by an equal factor each step.", above=0
+        None, help="GAN: what --gamma comes to at the last step, by an equal factor each step.", above=0, group="GAN"
     )
     penalty_every: int | None = option(
         None,
         help="GAN: steps from one with gradient penalties to the next, which weigh as many times more; the preset's if "
         "not given.",
         minimum=1,
+        group="GAN",
     )
-    beta1: float | None = option(None, help="GAN: Adam's; the preset's if not given.", minimum=0, below=1)
-    beta2: float | None = option(None, help="GAN: Adam's; the preset's if not given.", minimum=0, below=1)
+    beta1: float | None = option(
+        None, help="GAN: beta1 of Adam; the preset's if not given.", minimum=0, below=1, group="GAN"
+    )
+    beta2: float | None = option(
+        None, help="GAN: beta2 of Adam; the preset's if not given.", minimum=0, below=1, group="GAN"
+    )
     final_beta2: float | None = option(
-        None, help="GAN: what --beta2 comes to at the last step, 1 - beta2 by an equal factor each step.",
-        minimum=0, below=1,
-    )  # fmt: skip
+        None,
+        help="GAN: what --beta2 comes to at the last step, 1 - beta2 by an equal factor each step.",
+        minimum=0,
+        below=1,
+        group="GAN",
+    )
     augment: str | None = option(
         None,
         help="GAN: what the discriminator sees is augmented by: colour, translation, cutout, with commas between them, "
         "or none; the preset's if not given.",
         metavar="PARTS",
+        group="GAN",
     )
-    sample_every: int = option(1000, help="Steps between sample grids (samples/*.png).", minimum=1, may_change=True)
+    sample_every: int = option(
+        1000, help="Steps between sample grids (samples/*.png).", minimum=1, may_change=True, group="Records"
+    )
     data_root: str | None = common.data_root_option()
     cache: str = common.cache_option()
     log_every: int = common.log_every_option()
@@ -84,25 +111,28 @@ class PretrainConfig(SamplingConfig):
         "features of --eval-encoder; at the end alone if not given.",
         minimum=1,
         may_change=True,
+        group="Evaluation",
     )
     eval_encoder: str | None = option(
         None,
         help="An encoder of real images alone to measure samples with: a run of `synthcl train`.",
         metavar="RUN",
         may_change=True,
+        group="Evaluation",
     )
     eval_samples: int = option(
         common.EVAL_SAMPLES,
-        help="--eval-encoder: samples to measure, and real images to compare them with; at most half of those there "
-        "are.",
+        help="Samples to measure in the features of --eval-encoder, and real images to compare them with; at most half "
+        "of those there are.",
         minimum=10,
         may_change=True,
         needs="eval_encoder",
+        group="Evaluation",
     )
     tracker: list[str] = common.tracker_option()
     checkpoint_every: int = common.checkpoint_every_option(1000)
     keep: int = common.keep_option()
-    seed: int = common.seed_option()
+    seed: int = common.seed_option("Training")
 
     def __post_init__(self) -> None:
         super().__post_init__()

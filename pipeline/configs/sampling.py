@@ -15,15 +15,17 @@ SAMPLERS = ("ddim", "dpm")
 class SamplingConfig(Config):
     sampler: str | None = option(
         None,
-        help="Diffusion: solver; the generator's own if not given. [ddim: 2010.02502, dpm: 2211.01095]",
+        help="Diffusion: solver to sample with; the generator's own if not given. [ddim: 2010.02502, dpm: 2211.01095]",
         choices=SAMPLERS,
         concerns=DRAWN,
+        group="Diffusion",
     )
     sampling_steps: int | None = option(
         None,
-        help="Diffusion: network evaluations an image; the generator's own if not given.",
+        help="Diffusion: steps of the sampler, network evaluations an image; the generator's own if not given.",
         minimum=1,
         concerns=DRAWN,
+        group="Diffusion",
     )
 
     def sampling_options(self) -> dict[str, Any]:
@@ -36,14 +38,21 @@ class SourceConfig(SamplingConfig):
     """And of pretrained pipelines, where they come from and what they draw."""
 
     image_size: int | None = option(
-        None, help="Pretrained pipelines: pixels a side to resize to; their own if not given.", minimum=8
+        None,
+        help="Pretrained pipelines: pixels a side to resize to; their own if not given.",
+        minimum=8,
+        group="Generator",
     )
     classes: list[int] = option(
-        [], help="Class-conditional pipelines: a class to draw from; may be repeated.", metavar="N"
+        [], help="Class-conditional pipelines: a class to draw from; may be repeated.", metavar="N", group="Generator"
     )
-    guidance_scale: float | None = option(None, help="Of pipelines with classifier-free guidance.", minimum=0)
-    allow_pickle: bool = option(False, help="Load pickled weights, which can run code; safetensors alone otherwise.")
-    trust_remote_code: bool = option(False, help="Run code that comes with a pipeline.")
+    guidance_scale: float | None = option(
+        None, help="Guidance scale, of pipelines with classifier-free guidance.", minimum=0, group="Generator"
+    )
+    allow_pickle: bool = option(
+        False, help="Load pickled weights, which can run code; safetensors alone otherwise.", group="Generator"
+    )
+    trust_remote_code: bool = option(False, help="Run code that comes with a pipeline.", group="Generator")
 
     def sampling_options(self) -> dict[str, Any]:
         own = {name: getattr(self, name) for name in ("image_size", "classes", "guidance_scale")}

@@ -36,21 +36,22 @@ class TrainingConfig(SamplingConfig):
     """
 
     data: str = common.data_option()
-    out: str = option(help="Folder of the run.", metavar="DIR", may_change=True)
+    out: str = option(help="Folder of the run.", metavar="DIR", may_change=True, group="Records")
 
-    views_per_image: int = option(
-        2, help="Views of each image in a step, real or synthetic; all of an image's views are positives.", minimum=2,
-        maximum=16,
-    )  # fmt: skip
     recipe: str | None = option(
         None,
         help="Published way to use generated images, as the options that it sets: adainf is --views adainf, "
         "--synthetic-ratio 2 and --no-pairs, with samples treated as real images are.",
         choices=tuple(RECIPES),
         concerns=SYNTHETIC,
+        group="Synthetic images in the loss",
     )
     synthetic_ratio: float = option(
-        0.5, help="Latents a real image: 0.5 is one for two images.", above=0, concerns=SYNTHETIC
+        0.5,
+        help="Latents a real image: 0.5 is one for two images.",
+        above=0,
+        concerns=SYNTHETIC,
+        group="Synthetic images in the loss",
     )
     synthetic_loss: str = option(
         "ppcl",
@@ -58,6 +59,7 @@ class TrainingConfig(SamplingConfig):
         "the views of a latent together and uses no synthetic view as a negative.",
         choices=("ppcl", "clsp"),
         concerns=SYNTHETIC,
+        group="Synthetic images in the loss",
     )
     synthetic_weight: float | None = option(
         None,
@@ -65,14 +67,19 @@ class TrainingConfig(SamplingConfig):
         "over all views, and for clsp its authors' weight: 1 for simclr, 0.5 for moco.",
         minimum=0,
         concerns=SYNTHETIC,
+        group="Synthetic images in the loss",
     )
     synthetic_negatives: bool = option(
-        True, help="Compare real views with synthetic ones too, as negatives (simclr).", concerns=SYNTHETIC
+        True,
+        help="Compare real views with synthetic ones too, as negatives (simclr).",
+        concerns=SYNTHETIC,
+        group="Synthetic images in the loss",
     )
     separate_batchnorm: bool = option(
         False,
         help="Normalise synthetic views by themselves; running statistics follow the real ones.",
         concerns=SYNTHETIC,
+        group="Synthetic images in the loss",
     )
 
     pairs: bool = option(
@@ -80,6 +87,7 @@ class TrainingConfig(SamplingConfig):
         help="Two similar images of each latent, mutual positives: of the generator and its moving average (online), "
         "or of two latents near each other (fresh).",
         concerns=DRAWN,
+        group="Pairs",
     )
     pair_strength: float | None = option(
         None,
@@ -89,19 +97,30 @@ class TrainingConfig(SamplingConfig):
         maximum=1,
         concerns=DRAWN,
         needs="pairs",
+        group="Pairs",
     )
     pair_ema_decay: float = option(
-        0.999, help="Decay of the moving average that gives the second image of a pair.", minimum=0, below=1,
+        0.999,
+        help="Decay of the moving average that gives the second image of a pair.",
+        minimum=0,
+        below=1,
         concerns=JOINT,
-    )  # fmt: skip
+        group="Pairs",
+    )
     pair_similarity: str | None = option(
         None,
         help="Target of the pair's cosine similarity, from A at the start to B at the end; the decay follows it.",
         metavar="A:B",
         concerns=JOINT,
         needs="pairs",
+        group="Pairs",
     )
-    hard: bool = option(True, help="Train the generator towards samples that are hard for the learner.", concerns=JOINT)
+    hard: bool = option(
+        True,
+        help="Train the generator towards samples that are hard for the learner.",
+        concerns=JOINT,
+        group="Hard samples",
+    )
     hard_objective: str = option(
         "loss",
         help="What the generator raises: the learner's whole loss, each latent's own loss against real negatives, or "
@@ -109,9 +128,15 @@ class TrainingConfig(SamplingConfig):
         choices=("loss", "real-negatives", "alignment"),
         concerns=JOINT,
         needs="hard",
+        group="Hard samples",
     )
     hard_weight: float = option(
-        1.0, help="Weight of the learner's gradient in the generator's.", minimum=0, concerns=JOINT, needs="hard"
+        1.0,
+        help="Weight of the learner's gradient in the generator's.",
+        minimum=0,
+        concerns=JOINT,
+        needs="hard",
+        group="Hard samples",
     )
     hardness_clip: float = option(
         0.2,
@@ -119,6 +144,7 @@ class TrainingConfig(SamplingConfig):
         above=0,
         concerns=JOINT,
         needs="hard",
+        group="Hard samples",
     )
     hardness_clip_on: str = option(
         "images",
@@ -126,15 +152,21 @@ class TrainingConfig(SamplingConfig):
         choices=("images", "parameters"),
         concerns=JOINT,
         needs="hard",
+        group="Hard samples",
     )
     hard_centred: bool = option(
-        True, help="Take off what the learner's gradients of all samples have in common.", concerns=JOINT, needs="hard"
+        True,
+        help="Take off what the learner's gradients of all samples have in common.",
+        concerns=JOINT,
+        needs="hard",
+        group="Hard samples",
     )
     hard_gate: float | None = option(
         None,
-        help="No gradient of the learner for a latent whose loss exceeds that of real images by more than this.",
+        help="Drop the learner's gradient of latents whose loss exceeds that of real images by more than this.",
         concerns=JOINT,
         needs="hard",
+        group="Hard samples",
     )
     hard_ramp: float = option(
         0.1,
@@ -143,6 +175,7 @@ class TrainingConfig(SamplingConfig):
         maximum=1,
         concerns=JOINT,
         needs="hard",
+        group="Hard samples",
     )
     hard_freeze: float = option(
         0.0,
@@ -151,6 +184,7 @@ class TrainingConfig(SamplingConfig):
         maximum=1,
         concerns=JOINT,
         needs="hard",
+        group="Hard samples",
     )
     hard_on: str = option(
         "weights",
@@ -197,27 +231,33 @@ class TrainingConfig(SamplingConfig):
         concerns=JOINT,
     )
     generator_learning_rate: float | None = option(
-        None, help="Learning rate of all that the generator trains; what it was pretrained with if not given.", above=0,
+        None,
+        help="Learning rate of all that the generator trains; what it was pretrained with if not given.",
+        above=0,
         concerns=JOINT,
-    )  # fmt: skip
+        group="Training of the generator",
+    )
     discriminator_learning_rate: float | None = option(
-        None, help="GAN: learning rate of the discriminator, where it is to be another.", above=0, concerns=JOINT
+        None,
+        help="GAN: learning rate of the discriminator, where it is to be another.",
+        above=0,
+        concerns=JOINT,
+        group="Training of the generator",
     )
 
     lora_rank: int | None = option(
-        None, help="Diffusion: train adapters of this rank instead of all weights.", minimum=1, concerns=JOINT
+        None,
+        help="Diffusion: train adapters of this rank instead of all weights.",
+        minimum=1,
+        concerns=JOINT,
+        group="Training of the generator",
     )
     gradient_steps: int | None = option(
-        None, help="Diffusion: last sampling steps that carry the gradient (DRaFT-K).", minimum=1, concerns=JOINT
-    )
-
-    adversarial: float | None = option(
         None,
-        help="Train on adversarial views of the real images too (CLAE), each pixel moved by this part of its range "
-        "towards a higher loss, for one more forward and backward pass. CLAE's 0.03 of [-1, 1] is 0.015 here.",
-        metavar="EPS",
-        above=0,
-        maximum=1,
+        help="Diffusion: last sampling steps that carry the gradient (DRaFT-K).",
+        minimum=1,
+        concerns=JOINT,
+        group="Training of the generator",
     )
 
     learner: str = option(
@@ -225,55 +265,104 @@ class TrainingConfig(SamplingConfig):
         help="Method of contrastive learning, or a class of your own.",
         choices=learner_names(),
         or_form="package.module:Class",
+        group="Learner",
     )
     learner_option: dict[str, Any] = option(
         {},
         help="Set one of the method's own numbers, such as momentum=0.999 (moco, byol) or off_diagonal_weight=0.01 "
         "(barlow); may be repeated. A name that the method does not have is answered with those that it has.",
         metavar="NAME=VALUE",
+        group="Learner",
     )
     backbone: str = option(
-        "resnet18", help="Encoder: resnet18, resnet34, resnet50, resnet10-w16, timm:NAME.", metavar="NAME"
+        "resnet18",
+        help="Encoder: resnet18, resnet34, resnet50, resnet10-w16, timm:NAME.",
+        metavar="NAME",
+        group="Learner",
     )
-    temperature: float | None = option(None, help="Of the loss; the method's own if not given.", above=0)
+    temperature: float | None = option(
+        None, help="Temperature of the loss; the method's own if not given.", above=0, group="Learner"
+    )
     queue_size: int | None = option(
-        None, help="Negatives in the queue (moco); the method's own if not given.", minimum=1
+        None, help="Negatives in the queue (moco); the method's own if not given.", minimum=1, group="Learner"
     )
     views: str | None = option(
-        None, help="Augmentation preset; the learner's published one if not given.", choices=tuple(PRESETS)
+        None,
+        help="Augmentation preset; the learner's published one if not given.",
+        choices=tuple(PRESETS),
+        group="Learner",
+    )
+    views_per_image: int = option(
+        2,
+        help="Views of each image in a step, real or synthetic; all of an image's views are positives.",
+        minimum=2,
+        maximum=16,
+        group="Learner",
+    )
+    adversarial: float | None = option(
+        None,
+        help="Train on adversarial views of the real images too (CLAE), each pixel moved by this part of its range "
+        "towards a higher loss, for one more forward and backward pass. CLAE's 0.03 of [-1, 1] is 0.015 here.",
+        metavar="EPS",
+        above=0,
+        maximum=1,
+        group="Learner",
     )
 
-    epochs: int | None = option(None, help="Passes over the real images.", minimum=1, may_change=True)
+    epochs: int | None = option(None, help="Passes over the real images.", minimum=1, may_change=True, group="Training")
     steps: int | None = option(
-        None, help="Optimizer steps, instead of --epochs.", minimum=1, instead_of="epochs", may_change=True
+        None,
+        help="Optimizer steps, instead of --epochs.",
+        minimum=1,
+        instead_of="epochs",
+        may_change=True,
+        group="Training",
     )
-    batch_size: int = option(256, help="Real images a step, over all processes.", minimum=2)
+    batch_size: int = option(256, help="Real images a step, over all processes.", minimum=2, group="Training")
     accumulate: int = option(
         1,
         help="Parts in which a batch goes through the encoder, to save memory, for one more forward pass. Loss and "
         "gradient are those of the whole batch, with all its negatives; batch statistics are each part's.",
         minimum=1,
+        group="Training",
     )
     image_size: int | None = common.image_size_option()
     learning_rate: float | None = option(
-        None, help="For a batch of 256, scaled with --batch-size; the method's own if not given.", above=0
+        None,
+        help="Learning rate for a batch of 256, scaled with --batch-size; the method's own if not given.",
+        above=0,
+        group="Training",
     )
-    weight_decay: float | None = option(None, help="The method's own if not given.", minimum=0)
+    weight_decay: float | None = option(
+        None, help="Weight decay; the method's own if not given.", minimum=0, group="Training"
+    )
     warmup_epochs: float = option(
-        10.0, help="Linear warm-up, at most a tenth of the training (10: solo-learn's).", minimum=0
+        10.0,
+        help="Length of the linear warm-up, at most a tenth of the training (10: solo-learn's).",
+        minimum=0,
+        group="Training",
     )
 
     precision: str = option(
-        "auto", help="Of the learner: bf16 where the device has it, else fp32.", choices=common.PRECISIONS
+        "auto",
+        help="Precision that the learner computes in; auto is bf16 where the device has it, else fp32.",
+        choices=common.PRECISIONS,
+        group="Computing",
     )
-    compile: bool = option(False, help="Compile the learner with torch.compile.")
-    sync_batchnorm: bool = option(True, help="Batch statistics over all processes rather than each its own.")
+    compile: bool = option(False, help="Compile the learner with torch.compile.", group="Computing")
+    sync_batchnorm: bool = option(
+        True, help="Take batch statistics over all processes rather than each its own.", group="Computing"
+    )
     cache: str = common.cache_option()
     data_root: str | None = common.data_root_option()
     sample_every: int = option(
-        1000, help="Steps between pictures of the generator's pairs (samples/*.png).", minimum=1, may_change=True,
+        1000,
+        help="Steps between pictures of the generator's pairs (samples/*.png).",
+        minimum=1,
+        may_change=True,
         concerns=JOINT,
-    )  # fmt: skip
+        group="Records",
+    )
     log_every: int = common.log_every_option()
     eval_every: int | None = option(
         None,
@@ -281,11 +370,12 @@ class TrainingConfig(SamplingConfig):
         "the training by; none if not given.",
         minimum=1,
         may_change=True,
+        group="Records",
     )
     tracker: list[str] = common.tracker_option()
     checkpoint_every: int = common.checkpoint_every_option(1000)
     keep: int = common.keep_option()
-    seed: int = common.seed_option()
+    seed: int = common.seed_option("Training")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -409,31 +499,51 @@ class TrainConfig(TrainingConfig):
         "May be repeated.",
         metavar="DIR",
         concerns=("offline",),
+        group="Source of synthetic images",
     )
     shards_per_window: int = option(
         8,
-        help="--shards at URLs: shards are shuffled, and the samples of so many that follow each other. More mix "
-        "better, and need more of the cache. Ours.",
+        help="How many shards are mixed with each other where --shards are at URLs. More mix better, and need more of "
+        "the cache. Ours.",
         minimum=1,
         concerns=("offline",),
+        group="Source of synthetic images",
     )
-    online: bool = option(False, help="Train the generator jointly and draw samples from it at each step.")
-    fresh: bool = option(False, help="Draw new samples at each step from a generator that stays as it is.")
+    online: bool = option(
+        False,
+        help="Train the generator jointly and draw samples from it at each step.",
+        group="Source of synthetic images",
+    )
+    fresh: bool = option(
+        False,
+        help="Draw new samples at each step from a generator that stays as it is.",
+        group="Source of synthetic images",
+    )
     generator: str | None = option(
         None,
         help="The generator of --online and --fresh, as `pretrain` wrote it.",
         metavar="DIR",
         concerns=DRAWN,
+        group="Source of synthetic images",
     )
-    replay: str | None = option(None, help="A recording of an online run, fed back in its order.", metavar="DIR")
+    replay: str | None = option(
+        None,
+        help="A recording of an online run, fed back in its order.",
+        metavar="DIR",
+        group="Source of synthetic images",
+    )
     record: str | None = option(
-        None, help="--online: write every synthetic sample that the learner sees to a shard set.", metavar="DIR"
+        None,
+        help="Write every synthetic sample that the learner sees in an --online run to a shard set.",
+        metavar="DIR",
+        group="Source of synthetic images",
     )
     where: str | None = option(
         None,
-        help="--shards: only samples that meet an SQL condition on their columns.",
+        help="Take only samples of --shards that meet an SQL condition on their columns.",
         metavar="EXPR",
         concerns=("offline",),
+        group="Source of synthetic images",
     )
 
     def __post_init__(self) -> None:

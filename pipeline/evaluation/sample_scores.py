@@ -20,9 +20,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ...learners.losses import ppcl
+from ..configs.shards import ScoreConfig
 from ..data import open_images
 from ..encoder import Encoder, load_encoder
 from ..errors import UsageError
+from ..options import takes_options
 from ..progress import Progress
 from ..randomness import Key
 from ..shards.reader import ShardSet, open_shard_set
@@ -39,48 +41,35 @@ PRESET = "adainf"
 _CLUSTERED_SAMPLES = 50_000  # ours: the clusters are found from at most so many samples, spread over the set
 
 
-def score_shards(
-    path: str | Path,
-    *,
-    encoder: str | Path,
-    data: str | None = None,
-    data_root: str | Path | None = None,
-    name: str = "score",
-    clusters: int = 10,
-    batch_size: int = 256,
-    seed: int = 0,
-    overwrite: bool = False,
-) -> dict[str, Any]:
+@takes_options(ScoreConfig)
+def score_shards(path: str | Path, config: ScoreConfig) -> dict[str, Any]:
     """Score all samples of a set and add the scores as a side table.
 
     Args:
         path: the set's folder.
-        encoder: a run of `train`, or an encoder's folder.
-        data: SPEC of real images. Without it, the table has no `nearest_real_distance`.
-        data_root: the folder of data sets that are called by name.
-        name: the side table's name.
-        clusters: how many clusters, at least 2.
-        batch_size: samples at once. A sample is compared with the others of its batch, so hardness depends on it.
-        seed: the seed of views and clusters.
-        overwrite: whether to replace a table of that name.
+        config: the options, or they by name: `score_shards("shards/c10", encoder="runs/real")`. Without `data`, the
+            table has no `nearest_real_distance`.
+
+    Returns:
+        `table`, the file; `num_samples`, `columns`, and `mean_COLUMN` of each column but the clusters.
 
     Raises:
         UsageError: the set has a table of that name that is not to be replaced, or fewer samples than clusters.
         DataError: the set is not complete, or there is no encoder.
     """
     shards, directory = open_shard_set(path), Path(path)
-    check_free(directory, name, overwrite=overwrite)
-    if len(shards) < max(clusters, 2):
-        raise UsageError(f"--clusters {clusters} is more than the {len(shards)} samples of the set; give fewer")
+    check_free(directory, config.name, overwrite=config.overwrite)
+    if len(shards) < config.clusters:
+        raise UsageError(f"--clusters {config.clusters} is more than the {len(shards)} samples of the set; give fewer")
     device = choose_device()
-    model = load_encoder(encoder, device)
+    model = load_encoder(config.encoder, device)
     real = None
-    if data is not None:
-        store = open_images(data, data_root=data_root)
+    if config.data is not None:
+        store = open_images(config.data, data_root=config.data_root)
         real = F.normalize(extract_features(model, store, device=device), dim=1).to(device)
-    kmeans = _find_clusters(model, shards, clusters, batch_size, seed, device)
-    scores = _score(model, shards, real, kmeans, batch_size, Key.from_seed(seed).child("score"), device)
-    written = write_side_table(directory, name, scores, overwrite=overwrite)
+    kmeans = _find_clusters(model, shards, config.clusters, config.batch_size, config.seed, device)
+    scores = _score(model, shards, real, kmeans, config.batch_size, Key.from_seed(config.seed).child("score"), device)
+    written = write_side_table(directory, config.name, scores, overwrite=config.overwrite)
     means = {f"mean_{column}": float(values.mean()) for column, values in scores.items() if column != "cluster"}
     return {"table": str(written), "num_samples": len(shards), "columns": list(scores), **means}
 

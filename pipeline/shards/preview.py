@@ -7,45 +7,34 @@ from typing import Any
 
 import numpy as np
 
+from ..configs.shards import ShardPreviewConfig
 from ..errors import UsageError
 from ..images.grids import save_grid
-from ..options import check_ending
+from ..options import takes_options
 from .reader import ShardSet, open_shard_set
 
 
-def preview_shards(
-    path: str | Path,
-    out: str | Path,
-    *,
-    num_samples: int = 64,
-    columns: int = 8,
-    sort: str | None = None,
-    descending: bool = True,
-    where: str | None = None,
-) -> dict[str, Any]:
+@takes_options(ShardPreviewConfig)
+def preview_shards(path: str | Path, config: ShardPreviewConfig) -> dict[str, Any]:
     """Write a PNG grid of a set's samples. The images of a pair stand side by side.
 
     Args:
         path: the set's folder or URL.
-        out: the PNG file to write.
-        num_samples: how many samples to show at most.
-        columns: samples a row.
-        sort: a column of numbers to sort by. None shows samples that are spread evenly over the set.
-        descending: whether the largest values come first.
-        where: a condition that samples must meet.
+        config: the options, or they by name: `preview_shards("shards/c10", out="grid.png", sort="hardness")`.
+
+    Returns:
+        `picture`, `num_samples` and `image_size`.
 
     Raises:
         UsageError: a column that is not there or has no order, or a picture that is not called `.png`.
         DataError: no complete set, or a place that cannot be written.
     """
-    out = Path(out)
-    check_ending("out", out, ".png")
-    shards = open_shard_set(path, where=where)
-    chosen = _choose(shards, num_samples, sort, descending)
+    shards = open_shard_set(path, where=config.where)
+    chosen = _choose(shards, config.num_samples, config.sort, not config.ascending)
     images = shards.read_views(chosen).flatten(0, 1)
     # Plus half a level, since the grid rounds down.
-    save_grid((images.float() + 0.5) / 127.5 - 1, out, columns=columns * shards.views_per_sample)
-    return {"picture": str(out), "num_samples": len(chosen), "image_size": shards.image_size}
+    save_grid((images.float() + 0.5) / 127.5 - 1, Path(config.out), columns=config.columns * shards.views_per_sample)
+    return {"picture": config.out, "num_samples": len(chosen), "image_size": shards.image_size}
 
 
 def _choose(shards: ShardSet, num_samples: int, sort: str | None, descending: bool) -> np.ndarray:

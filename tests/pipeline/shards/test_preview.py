@@ -12,14 +12,14 @@ from synthcl.pipeline.shards.preview import preview_shards
 
 def test_pairs_stand_side_by_side_sorted_by_a_column(make_set, render, tmp_path: Path) -> None:
     path, out = make_set(pairs=True), tmp_path / "grid.png"
-    result = preview_shards(path, out, num_samples=6, columns=3, sort="sample_index", where="sample_index < 40")
+    result = preview_shards(path, out=out, num_samples=6, columns=3, sort="sample_index", where="sample_index < 40")
     assert (result["num_samples"], result["image_size"]) == (6, 16)
     shown = read_grid(out, 16, 12, columns=6).reshape(6, 2, 3, 16, 16)
     assert (shown.numpy() == render(np.arange(39, 33, -1), 2)).all()
 
 
 def test_samples_are_spread_over_the_set(make_set, render, tmp_path: Path) -> None:
-    preview_shards(make_set(), tmp_path / "grid.png", num_samples=5)
+    preview_shards(make_set(), out=tmp_path / "grid.png", num_samples=5)
     assert (read_grid(tmp_path / "grid.png", 16, 5).numpy() == render(np.array([0, 12, 24, 36, 49]))[:, 0]).all()
 
 
@@ -28,11 +28,11 @@ def test_samples_are_spread_over_the_set(make_set, render, tmp_path: Path) -> No
 )
 def test_columns_that_cannot_be_sorted_by(make_set, tmp_path: Path, sort: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        preview_shards(make_set(), tmp_path / "grid.png", sort=sort)
+        preview_shards(make_set(), out=tmp_path / "grid.png", sort=sort)
 
 
 def test_the_folder_is_made_and_another_ending_refused(make_set, tmp_path: Path) -> None:
-    preview_shards(make_set(), tmp_path / "new" / "grid.png")
+    preview_shards(make_set(), out=tmp_path / "new" / "grid.png")
     assert (tmp_path / "new" / "grid.png").exists()
     with pytest.raises(UsageError, match=r"grid\.jpg must end in \.png"):
-        preview_shards(make_set(), tmp_path / "grid.jpg")
+        preview_shards(make_set(), out=tmp_path / "grid.jpg")

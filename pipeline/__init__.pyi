@@ -1,0 +1,755 @@
+"""The signatures of `synthcl.pipeline`, written by tools/stubs.py from the configs. Do not edit."""
+
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any, Literal, overload
+
+from .configs.compare import CompareConfig as CompareConfig
+from .configs.embed import EmbedConfig as EmbedConfig
+from .configs.export import ExportConfig as ExportConfig
+from .configs.generate import GenerateConfig as GenerateConfig
+from .configs.pretrain import PretrainConfig as PretrainConfig
+from .configs.train import TrainConfig as TrainConfig
+from .data import open_images as open_images
+from .encoder import load_encoder as load_encoder
+from .generation import open_generator as open_generator
+from .run import read_config as read_config
+from .run import read_metrics as read_metrics
+from .shards import open_shard_set as open_shard_set
+
+__all__ = [
+    "CompareConfig",
+    "EmbedConfig",
+    "ExportConfig",
+    "GenerateConfig",
+    "PretrainConfig",
+    "TrainConfig",
+    "compare",
+    "embed",
+    "evaluate",
+    "export",
+    "generate",
+    "load_encoder",
+    "open_generator",
+    "open_images",
+    "open_shard_set",
+    "pretrain",
+    "read_config",
+    "read_metrics",
+    "train",
+]
+
+@overload
+def compare(config: CompareConfig, /) -> dict[str, Any]: ...
+
+@overload
+def compare(
+    *,
+    out: str | PathLike[str],
+    sampler: Literal["ddim", "dpm"] | None = None,
+    sampling_steps: int | None = None,
+    data: str | PathLike[str] | None = None,
+    recipe: Literal["adainf"] | None = None,
+    synthetic_ratio: float = 0.5,
+    synthetic_loss: Literal["ppcl", "clsp"] = "ppcl",
+    synthetic_weight: float | None = None,
+    synthetic_negatives: bool = True,
+    separate_batchnorm: bool = False,
+    pairs: bool = True,
+    pair_strength: float | None = None,
+    pair_ema_decay: float = 0.999,
+    pair_similarity: str | None = None,
+    hard: bool = True,
+    hard_objective: Literal["loss", "real-negatives", "alignment"] = "loss",
+    hard_weight: float = 1.0,
+    hardness_clip: float = 0.2,
+    hardness_clip_on: Literal["images", "parameters"] = "images",
+    hard_centred: bool = True,
+    hard_gate: float | None = None,
+    hard_ramp: float = 0.1,
+    hard_freeze: float = 0.0,
+    generator_learning_rate: float | None = None,
+    discriminator_learning_rate: float | None = None,
+    lora_rank: int | None = None,
+    gradient_steps: int | None = None,
+    learner: Literal["simclr", "moco", "byol", "simsiam", "barlow", "vicreg"] | str = "simclr",
+    learner_option: dict[str, Any] = ...,
+    backbone: str = "resnet18",
+    temperature: float | None = None,
+    queue_size: int | None = None,
+    views: Literal["simclr", "simclr-cifar", "mocov2", "mocov2-cifar", "byol", "adainf", "digits", "none"] | None = None,
+    views_per_image: int = 2,
+    adversarial: float | None = None,
+    epochs: int | None = None,
+    steps: int | None = None,
+    batch_size: int = 256,
+    accumulate: int = 1,
+    image_size: int | None = None,
+    learning_rate: float | None = None,
+    weight_decay: float | None = None,
+    warmup_epochs: float = 10.0,
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto",
+    compile: bool = False,
+    sync_batchnorm: bool = True,
+    cache: Literal["auto", "device", "ram", "none"] = "auto",
+    data_root: str | PathLike[str] | None = None,
+    sample_every: int | None = None,
+    log_every: int = 10,
+    eval_every: int | None = None,
+    tracker: Sequence[Literal["tensorboard", "wandb"]] = ...,
+    checkpoint_every: int = 1000,
+    keep: int = 2,
+    seed: int = 0,
+    test_data: str | PathLike[str] | None = None,
+    generator: str | PathLike[str] | None = None,
+    regimes: str = "real,offline,online",
+    primary: str | None = None,
+    seeds: int = 3,
+    equal: Literal["steps", "seconds", "images"] = "steps",
+    shards: Sequence[str | PathLike[str]] = ...,
+    where: str | None = None,
+    num_samples: int | None = None,
+    label_fraction: Sequence[float] = ...,
+    transfer: Sequence[str | PathLike[str]] = ...,
+    transfer_test_data: Sequence[str | PathLike[str]] = ...,
+    run: Sequence[str | PathLike[str]] = ...,
+) -> dict[str, Any]:
+    """Train in each regime with each seed, evaluate, and say what came of it; or compare runs that exist.
+
+    Args:
+        out: Folder of the comparison: runs, results and report.html.
+        sampler: Diffusion: solver to sample with; the generator's own if not given. [ddim: 2010.02502, dpm:
+            2211.01095]
+        sampling_steps: Diffusion: steps of the sampler, network evaluations an image; the generator's own if not
+            given.
+        data: Images with labels for the probes (as for train); with --run the runs' own.
+        recipe: Published way to use generated images, as the options that it sets: adainf is --views adainf,
+            --synthetic-ratio 2 and --no-pairs, with samples treated as real images are.
+        synthetic_ratio: Latents a real image: 0.5 is one for two images.
+        synthetic_loss: Loss of synthetic views: ppcl, the learner's own, as for real views; or clsp (simclr, moco),
+            which draws the views of a latent together and uses no synthetic view as a negative.
+        synthetic_weight: Weight of the mean loss of synthetic views beside the mean loss of real ones; if not given,
+            one mean over all views, and for clsp its authors' weight: 1 for simclr, 0.5 for moco.
+        synthetic_negatives: Compare real views with synthetic ones too, as negatives (simclr).
+        separate_batchnorm: Normalise synthetic views by themselves; running statistics follow the real ones.
+        pairs: Two similar images of each latent, mutual positives: of the generator and its moving average (online),
+            or of two latents near each other (fresh).
+        pair_strength: How far the latent of a pair's second image is from the first's: 0 is the same, 1 another.
+            [default: 0.3 for fresh, 0 for online]
+        pair_ema_decay: Decay of the moving average that gives the second image of a pair.
+        pair_similarity: Target of the pair's cosine similarity, from A at the start to B at the end; the decay
+            follows it.
+        hard: Train the generator towards samples that are hard for the learner.
+        hard_objective: What the generator raises: the learner's whole loss, each latent's own loss against real
+            negatives, or the distance between each latent's views.
+        hard_weight: Weight of the learner's gradient in the generator's.
+        hardness_clip: Bound of the learner's gradient, as a multiple of the realism gradient.
+        hardness_clip_on: Where that bound is taken: on each image's gradients, or on those of the generator's
+            parameters.
+        hard_centred: Take off what the learner's gradients of all samples have in common.
+        hard_gate: Drop the learner's gradient of latents whose loss exceeds that of real images by more than this.
+        hard_ramp: Part of training over which the bound rises from 0.
+        hard_freeze: Last part of training without the learner's gradient.
+        generator_learning_rate: Learning rate of all that the generator trains; what it was pretrained with if not
+            given.
+        discriminator_learning_rate: GAN: learning rate of the discriminator, where it is to be another.
+        lora_rank: Diffusion: train adapters of this rank instead of all weights.
+        gradient_steps: Diffusion: last sampling steps that carry the gradient (DRaFT-K).
+        learner: Method of contrastive learning, or a class of your own.
+        learner_option: Set one of the method's own numbers, such as momentum=0.999 (moco, byol) or
+            off_diagonal_weight=0.01 (barlow); may be repeated. A name that the method does not have is answered with
+            those that it has.
+        backbone: Encoder: resnet18, resnet34, resnet50, resnet10-w16, timm:NAME.
+        temperature: Temperature of the loss; the method's own if not given.
+        queue_size: Negatives in the queue (moco); the method's own if not given.
+        views: Augmentation preset; the learner's published one if not given.
+        views_per_image: Views of each image in a step, real or synthetic; all of an image's views are positives.
+        adversarial: Train on adversarial views of the real images too (CLAE), each pixel moved by this part of its
+            range towards a higher loss, for one more forward and backward pass. CLAE's 0.03 of [-1, 1] is 0.015 here.
+        epochs: Passes over the real images.
+        steps: Optimizer steps, instead of --epochs.
+        batch_size: Real images a step, over all processes.
+        accumulate: Parts in which a batch goes through the encoder, to save memory, for one more forward pass. Loss
+            and gradient are those of the whole batch, with all its negatives; batch statistics are each part's.
+        image_size: Pixels a side; others are resized and centre-cropped. The images' own size if not given.
+        learning_rate: Learning rate for a batch of 256, scaled with --batch-size; the method's own if not given.
+        weight_decay: Weight decay; the method's own if not given.
+        warmup_epochs: Length of the linear warm-up, at most a tenth of the training (10: solo-learn's).
+        precision: Precision that the learner computes in; auto is bf16 where the device has it, else fp32.
+        compile: Compile the learner with torch.compile.
+        sync_batchnorm: Take batch statistics over all processes rather than each its own.
+        cache: Where decoded images stay: on the device, in RAM, nowhere, or wherever they fit.
+        data_root: Folder of the torchvision datasets, downloaded into when missing. [default: ~/.cache/synthcl/data]
+        sample_every: Steps between pictures of online pairs; a quarter of the training if not given.
+        log_every: Steps between rows of metrics.jsonl.
+        eval_every: Steps between accuracies of nearest neighbours, on parts of the train and test split of --data, to
+            watch the training by; none if not given.
+        tracker: Send metrics and options to a tracker too; may be repeated. tensorboard writes to RUN/tensorboard.
+        checkpoint_every: Steps between checkpoints.
+        keep: How many checkpoints to keep, the newest ones.
+        seed: Seed that all randomness follows from.
+        test_data: Images to score on; the test or validation split of --data if not given.
+        generator: The pretrained generator that offline and fresh draw from and online starts from.
+        regimes: Which to compare, of real, offline, fresh, online, replay.
+        primary: The one comparison that the trainings are made for, named beforehand, such as online-real: it is
+            judged by itself, the others with Holm's correction.
+        seeds: Runs of each regime, of --seed and those after it; fewer than 3 give no interval.
+        equal: What all regimes get the same of: optimizer steps, seconds of training, or images through the learner.
+            --steps or --epochs is then what real images alone would get.
+        shards: A shard set for offline, instead of generating one; may be repeated.
+        where: Take only samples of --shards that meet an SQL condition on their columns.
+        num_samples: Latents in the set generated for offline; as many as a training draws, up to 50,000, if not
+            given.
+        label_fraction: Part of each class's labels for the probe, beside all; may be repeated.
+        transfer: Other images to probe the encoders on; may be repeated.
+        transfer_test_data: Images to score them on, one for each --transfer; their test splits if not given.
+        run: Compare runs that exist instead of training any; may be repeated.
+    """
+
+@overload
+def embed(run: str | Path, config: EmbedConfig, /) -> dict[str, Any]: ...
+
+@overload
+def embed(
+    run: str | Path,
+    *,
+    out: str | PathLike[str],
+    data: Sequence[str | PathLike[str]] = ...,
+    num_images: int | None = None,
+    picture: str | PathLike[str] | None = None,
+    method: Literal["tsne", "pca", "umap"] | None = None,
+    color_by: Literal["class", "source"] | None = None,
+    precision: Literal["fp32", "bf16"] = "fp32",
+    batch_size: int = 256,
+    data_root: str | PathLike[str] | None = None,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Write the features of images under a run's encoder to a Parquet file; see `synthcl embed`.
+
+    Args:
+        out: The table to write, a row an image.
+        data: Images: a SPEC as for train, or a shard set; may be repeated, for one table of all.
+        num_images: Images of each --data at most, drawn by --seed.
+        picture: Draw the embeddings in the plane too.
+        method: How the features come to the plane of --picture; tsne if not given. umap needs umap-learn.
+        color_by: What colours mean in --picture; source for several --data, class for one, if not given.
+        precision: Precision of the encoder; bf16 is quicker and less exact.
+        batch_size: Images a forward pass.
+        data_root: Folder of the torchvision datasets, downloaded into when missing. [default: ~/.cache/synthcl/data]
+        seed: Seed that all randomness follows from.
+    """
+
+@overload
+def evaluate(
+    source: str | Path,
+    data: str,
+    task: Literal["linear"] = "linear",
+    *,
+    label_fraction: float = 1.0,
+    untrained: bool = False,
+    precision: Literal["fp32", "bf16"] = "fp32",
+    batch_size: int = 256,
+    data_root: str | PathLike[str] | None = None,
+    seed: int = 0,
+    test_data: str | PathLike[str] | None = None,
+    probe: Literal["lbfgs", "sgd"] = "lbfgs",
+    l2: float | None = None,
+    epochs: int = 100,
+    learning_rate: float = 30.0,
+    weight_decay: float = 0.0,
+    views: Literal["simclr", "simclr-cifar", "mocov2", "mocov2-cifar", "byol", "adainf", "digits", "none"] | None = None,
+) -> dict[str, Any]:
+    """What `synthcl eval linear` does.
+
+    Args:
+        label_fraction: Part of each class whose labels may be used, drawn by --seed.
+        untrained: Evaluate fresh weights instead: the baseline.
+        precision: Precision of the encoder; bf16 is quicker and less exact.
+        batch_size: Images a forward pass, or a step where there is training.
+        data_root: Folder of the torchvision datasets, downloaded into when missing. [default: ~/.cache/synthcl/data]
+        seed: Seed that all randomness follows from.
+        test_data: Images to score on; the test or validation split of --data if not given.
+        probe: How the classifier is fitted: lbfgs, exactly, on fixed features; sgd, as is usual in the field, with
+            augmentation, through the frozen encoder.
+        l2: lbfgs: penalty on the classifier's weights, 1/(C N) of scikit-learn's C; chosen on a part of the training
+            images if not given.
+        epochs: sgd: passes over the labeled images.
+        learning_rate: sgd: learning rate for a batch of 256, scaled with --batch-size; 30 is MoCo's, 0.1 is usual for
+            SimCLR.
+        weight_decay: sgd: weight decay of the classifier.
+        views: sgd: augmentation preset; random crops and flips if not given (digits: crops).
+    """
+
+@overload
+def evaluate(
+    source: str | Path,
+    data: str,
+    task: Literal["knn"],
+    *,
+    label_fraction: float = 1.0,
+    untrained: bool = False,
+    precision: Literal["fp32", "bf16"] = "fp32",
+    batch_size: int = 256,
+    data_root: str | PathLike[str] | None = None,
+    seed: int = 0,
+    test_data: str | PathLike[str] | None = None,
+    preset: Literal["moco", "dino"] = "moco",
+    k: int | None = None,
+    temperature: float | None = None,
+) -> dict[str, Any]:
+    """What `synthcl eval knn` does.
+
+    Args:
+        label_fraction: Part of each class whose labels may be used, drawn by --seed.
+        untrained: Evaluate fresh weights instead: the baseline.
+        precision: Precision of the encoder; bf16 is quicker and less exact.
+        batch_size: Images a forward pass, or a step where there is training.
+        data_root: Folder of the torchvision datasets, downloaded into when missing. [default: ~/.cache/synthcl/data]
+        seed: Seed that all randomness follows from.
+        test_data: Images to score on; the test or validation split of --data if not given.
+        preset: Neighbours and temperature: moco is 200 and 0.1, dino is 20 and 0.07.
+        k: Neighbours, instead of the preset's.
+        temperature: Temperature of the votes' weights, instead of the preset's.
+    """
+
+@overload
+def evaluate(
+    source: str | Path,
+    data: str,
+    task: Literal["finetune"],
+    *,
+    label_fraction: float = 1.0,
+    untrained: bool = False,
+    precision: Literal["fp32", "bf16"] = "fp32",
+    batch_size: int = 256,
+    data_root: str | PathLike[str] | None = None,
+    seed: int = 0,
+    test_data: str | PathLike[str] | None = None,
+    epochs: int = 30,
+    learning_rate: float = 0.02,
+    head_learning_rate: float = 0.2,
+    weight_decay: float = 0.0001,
+    views: Literal["simclr", "simclr-cifar", "mocov2", "mocov2-cifar", "byol", "adainf", "digits", "none"] | None = None,
+) -> dict[str, Any]:
+    """What `synthcl eval finetune` does.
+
+    Args:
+        label_fraction: Part of each class whose labels may be used, drawn by --seed.
+        untrained: Evaluate fresh weights instead: the baseline.
+        precision: Precision of the encoder; bf16 is quicker and less exact.
+        batch_size: Images a forward pass, or a step where there is training.
+        data_root: Folder of the torchvision datasets, downloaded into when missing. [default: ~/.cache/synthcl/data]
+        seed: Seed that all randomness follows from.
+        test_data: Images to score on; the test or validation split of --data if not given.
+        epochs: Passes over the labeled images. Ours.
+        learning_rate: Learning rate of the encoder, for a batch of 256, scaled with --batch-size. Ours.
+        head_learning_rate: Learning rate of the classifier, likewise. Ours.
+        weight_decay: Weight decay of all weights. Ours.
+        views: Augmentation preset; random crops and flips if not given (digits: crops).
+    """
+
+@overload
+def evaluate(
+    source: str | Path,
+    data: Sequence[str],
+    task: Literal["transfer"],
+    *,
+    label_fraction: float = 1.0,
+    untrained: bool = False,
+    precision: Literal["fp32", "bf16"] = "fp32",
+    batch_size: int = 256,
+    data_root: str | PathLike[str] | None = None,
+    seed: int = 0,
+    test_data: Sequence[str | PathLike[str]] = ...,
+) -> dict[str, Any]:
+    """What `synthcl eval transfer` does.
+
+    Args:
+        label_fraction: Part of each class whose labels may be used, drawn by --seed.
+        untrained: Evaluate fresh weights instead: the baseline.
+        precision: Precision of the encoder; bf16 is quicker and less exact.
+        batch_size: Images a forward pass, or a step where there is training.
+        data_root: Folder of the torchvision datasets, downloaded into when missing. [default: ~/.cache/synthcl/data]
+        seed: Seed that all randomness follows from.
+        test_data: Images to score on, one for each --data in the same order; their test splits if not given.
+    """
+
+@overload
+def evaluate(
+    source: str | Path,
+    data: str,
+    task: Literal["quality"],
+    *,
+    held_out_data: str | PathLike[str] | None = None,
+    encoder: str | PathLike[str] = "random:resnet18",
+    num_samples: int | None = None,
+    k: int = 5,
+    scores: str | None = None,
+    overwrite: bool = False,
+    batch_size: int = 256,
+    data_root: str | PathLike[str] | None = None,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """What `synthcl eval quality` does.
+
+    Args:
+        held_out_data: Real images it has not seen; the test or validation split of --data if not given.
+        encoder: Frozen encoder to measure in: a run of train, best on real images alone, or random:BACKBONE. Numbers
+            compare only within one encoder.
+        num_samples: Images of each kind at most, 10,000 if not given; the Fréchet distance depends on it.
+        k: Neighbour that sets the radius, for precision, recall, density and coverage.
+        scores: Keep each sample's scores in the shard set, as a side table of this name.
+        overwrite: Replace a table of the name that --scores gives.
+        batch_size: Images a forward pass.
+        data_root: Folder of the torchvision datasets, downloaded into when missing. [default: ~/.cache/synthcl/data]
+        seed: Seed that all randomness follows from.
+    """
+
+@overload
+def evaluate(
+    source: str | Path,
+    data: str,
+    task: Literal["alignment"],
+    *,
+    views: Literal["simclr", "simclr-cifar", "mocov2", "mocov2-cifar", "byol", "adainf", "digits", "none"] = "mocov2-cifar",
+    num_images: int = 10000,
+    batch_size: int = 256,
+    data_root: str | PathLike[str] | None = None,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """What `synthcl eval alignment` does.
+
+    Args:
+        views: Augmentation of the positive pairs.
+        num_images: Images at most.
+        batch_size: Images a forward pass.
+        data_root: Folder of the torchvision datasets, downloaded into when missing. [default: ~/.cache/synthcl/data]
+        seed: Seed that all randomness follows from.
+    """
+
+@overload
+def export(run: str | Path, config: ExportConfig, /) -> dict[str, Any]: ...
+
+@overload
+def export(
+    run: str | Path,
+    *,
+    out: str | PathLike[str],
+    to: Literal["torchvision", "timm", "safetensors"] = "safetensors",
+) -> dict[str, Any]:
+    """Export the encoder of a run; see `synthcl export`.
+
+    Args:
+        out: A folder for weights, config.json and a model card; or one file, .safetensors or .pth, with NAME.json and
+            NAME.md beside it. What is there of those names is replaced.
+        to: Whose names and configuration the weights get: torchvision and timm for the backbones they have too,
+            safetensors for any.
+    """
+
+@overload
+def generate(config: GenerateConfig, /) -> dict[str, Any]: ...
+
+@overload
+def generate(
+    *,
+    generator: str | PathLike[str],
+    num_samples: int,
+    out: str | PathLike[str],
+    sampler: Literal["ddim", "dpm"] | None = None,
+    sampling_steps: int | None = None,
+    image_size: int | None = None,
+    classes: Sequence[int] = ...,
+    guidance_scale: float | None = None,
+    allow_pickle: bool = False,
+    trust_remote_code: bool = False,
+    pairs: bool = False,
+    pair_strength: float = 0.3,
+    samples_per_shard: int = 10000,
+    format: Literal["png", "jpg", "webp"] = "png",
+    quality: int | None = None,
+    batch_size: int = 256,
+    num_jobs: int = 1,
+    job_index: int = 0,
+    workers: int | None = None,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Write this process's part of a shard set, or find it done; see `synthcl generate`.
+
+    Args:
+        generator: A generator: a run of `pretrain`, a diffusers pipeline (folder or hub id), or package.module:Class.
+        num_samples: Latents to draw.
+        out: Folder of the shard set.
+        sampler: Diffusion: solver to sample with; the generator's own if not given. [ddim: 2010.02502, dpm:
+            2211.01095]
+        sampling_steps: Diffusion: steps of the sampler, network evaluations an image; the generator's own if not
+            given.
+        image_size: Pretrained pipelines: pixels a side to resize to; their own if not given.
+        classes: Class-conditional pipelines: a class to draw from; may be repeated.
+        guidance_scale: Guidance scale, of pipelines with classifier-free guidance.
+        allow_pickle: Load pickled weights, which can run code; safetensors alone otherwise.
+        trust_remote_code: Run code that comes with a pipeline.
+        pairs: Two similar images of each latent instead of one.
+        pair_strength: How far the second of a pair is from the first: near 0 the same, 1 another sample. A GAN draws
+            it from a latent that far away; diffusion noises the first that part of the way and denoises it again.
+            Ours.
+        samples_per_shard: Samples in each tar but the last.
+        format: Image format; png is lossless.
+        quality: Quality of jpg and webp, 1 to 100.
+        batch_size: Latents a forward pass.
+        num_jobs: Separate jobs that fill the set together, on a shared disk.
+        job_index: Which of them this is, from 0.
+        workers: Processes that encode images; one a core if not given.
+        seed: Seed that all randomness follows from.
+    """
+
+@overload
+def pretrain(config: PretrainConfig, /) -> dict[str, Any]: ...
+
+@overload
+def pretrain(
+    *,
+    data: str | PathLike[str],
+    out: str | PathLike[str],
+    sampler: Literal["ddim", "dpm"] | None = None,
+    sampling_steps: int | None = None,
+    generator: Literal["gan", "diffusion"] = "gan",
+    preset: str = "auto",
+    flip: bool = False,
+    bf16: bool = False,
+    image_size: int | None = None,
+    steps: int = 20000,
+    batch_size: int = 64,
+    learning_rate: float | None = None,
+    generator_learning_rate: float | None = None,
+    discriminator_learning_rate: float | None = None,
+    decay: float | None = None,
+    ema_decay: float | None = None,
+    discriminator_preset: str | None = None,
+    gamma: float | None = None,
+    final_gamma: float | None = None,
+    penalty_every: int | None = None,
+    beta1: float | None = None,
+    beta2: float | None = None,
+    final_beta2: float | None = None,
+    augment: str | None = None,
+    sample_every: int = 1000,
+    data_root: str | PathLike[str] | None = None,
+    cache: Literal["auto", "device", "ram", "none"] = "auto",
+    log_every: int = 10,
+    eval_every: int | None = None,
+    eval_encoder: str | PathLike[str] | None = None,
+    eval_samples: int = 5000,
+    tracker: Sequence[Literal["tensorboard", "wandb"]] = ...,
+    checkpoint_every: int = 1000,
+    keep: int = 2,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Train a generator, or take up its training; see `synthcl pretrain`.
+
+    Args:
+        data: Images: a name (digits, cifar10, ...) or a path (folder, Parquet, WebDataset tars); :split may follow,
+            then a part: '[:10%]' in the order of the file, '[:10%,shuffled]' at random, '[:10%,balanced]' at random
+            with the same number of each class (',seed=N' draws another).
+        out: Folder of the run; it is also what --generator takes.
+        sampler: Diffusion: solver to sample with; the generator's own if not given. [ddim: 2010.02502, dpm:
+            2211.01095]
+        sampling_steps: Diffusion: steps of the sampler, network evaluations an image; the generator's own if not
+            given.
+        generator: Kind of generator.
+        preset: Size of the networks and how they are trained: tiny, small, base (gan: large too); auto goes by image
+            size.
+        flip: Diffusion: mirror half of the images, where left and right mean the same.
+        bf16: Compute the networks' convolutions in bf16.
+        image_size: Pixels a side; others are resized and centre-cropped. The images' own size if not given.
+        steps: Updates of the generator.
+        batch_size: Real images a step, over all processes.
+        learning_rate: Learning rate of all the networks; the preset's if not given.
+        generator_learning_rate: GAN: learning rate of the generator alone, instead of --learning-rate.
+        discriminator_learning_rate: GAN: learning rate of the discriminator alone, instead of --learning-rate.
+        decay: Last part of the steps over which learning rates fall to 0, along a half cosine; 0 is none, and the
+            preset's if not given.
+        ema_decay: Decay of the moving average of weights; the preset's if not given.
+        discriminator_preset: GAN: size and learning rate of the discriminator (tiny, small, base, large); those of
+            --preset if not given.
+        gamma: GAN: weight of the gradient penalties on the discriminator; the preset's if not given.
+        final_gamma: GAN: what --gamma comes to at the last step, by an equal factor each step.
+        penalty_every: GAN: steps from one with gradient penalties to the next, which weigh as many times more; the
+            preset's if not given.
+        beta1: GAN: beta1 of Adam; the preset's if not given.
+        beta2: GAN: beta2 of Adam; the preset's if not given.
+        final_beta2: GAN: what --beta2 comes to at the last step, 1 - beta2 by an equal factor each step.
+        augment: GAN: what the discriminator sees is augmented by: colour, translation, cutout, with commas between
+            them, or none; the preset's if not given.
+        sample_every: Steps between sample grids (samples/*.png).
+        data_root: Folder of the torchvision datasets, downloaded into when missing. [default: ~/.cache/synthcl/data]
+        cache: Where decoded images stay: on the device, in RAM, nowhere, or wherever they fit.
+        log_every: Steps between rows of metrics.jsonl.
+        eval_every: Steps between measurements of samples against real images: Fréchet distance, precision and recall
+            in the features of --eval-encoder; at the end alone if not given.
+        eval_encoder: An encoder of real images alone to measure samples with: a run of `synthcl train`.
+        eval_samples: Samples to measure in the features of --eval-encoder, and real images to compare them with; at
+            most half of those there are.
+        tracker: Send metrics and options to a tracker too; may be repeated. tensorboard writes to RUN/tensorboard.
+        checkpoint_every: Steps between checkpoints.
+        keep: How many checkpoints to keep, the newest ones.
+        seed: Seed that all randomness follows from.
+    """
+
+@overload
+def train(config: TrainConfig, /) -> dict[str, Any]: ...
+
+@overload
+def train(
+    *,
+    data: str | PathLike[str],
+    out: str | PathLike[str],
+    sampler: Literal["ddim", "dpm"] | None = None,
+    sampling_steps: int | None = None,
+    recipe: Literal["adainf"] | None = None,
+    synthetic_ratio: float = 0.5,
+    synthetic_loss: Literal["ppcl", "clsp"] = "ppcl",
+    synthetic_weight: float | None = None,
+    synthetic_negatives: bool = True,
+    separate_batchnorm: bool = False,
+    pairs: bool = True,
+    pair_strength: float | None = None,
+    pair_ema_decay: float = 0.999,
+    pair_similarity: str | None = None,
+    hard: bool = True,
+    hard_objective: Literal["loss", "real-negatives", "alignment"] = "loss",
+    hard_weight: float = 1.0,
+    hardness_clip: float = 0.2,
+    hardness_clip_on: Literal["images", "parameters"] = "images",
+    hard_centred: bool = True,
+    hard_gate: float | None = None,
+    hard_ramp: float = 0.1,
+    hard_freeze: float = 0.0,
+    generator_learning_rate: float | None = None,
+    discriminator_learning_rate: float | None = None,
+    lora_rank: int | None = None,
+    gradient_steps: int | None = None,
+    learner: Literal["simclr", "moco", "byol", "simsiam", "barlow", "vicreg"] | str = "simclr",
+    learner_option: dict[str, Any] = ...,
+    backbone: str = "resnet18",
+    temperature: float | None = None,
+    queue_size: int | None = None,
+    views: Literal["simclr", "simclr-cifar", "mocov2", "mocov2-cifar", "byol", "adainf", "digits", "none"] | None = None,
+    views_per_image: int = 2,
+    adversarial: float | None = None,
+    epochs: int | None = None,
+    steps: int | None = None,
+    batch_size: int = 256,
+    accumulate: int = 1,
+    image_size: int | None = None,
+    learning_rate: float | None = None,
+    weight_decay: float | None = None,
+    warmup_epochs: float = 10.0,
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto",
+    compile: bool = False,
+    sync_batchnorm: bool = True,
+    cache: Literal["auto", "device", "ram", "none"] = "auto",
+    data_root: str | PathLike[str] | None = None,
+    sample_every: int = 1000,
+    log_every: int = 10,
+    eval_every: int | None = None,
+    tracker: Sequence[Literal["tensorboard", "wandb"]] = ...,
+    checkpoint_every: int = 1000,
+    keep: int = 2,
+    seed: int = 0,
+    shards: Sequence[str | PathLike[str]] = ...,
+    shards_per_window: int = 8,
+    online: bool = False,
+    fresh: bool = False,
+    generator: str | PathLike[str] | None = None,
+    replay: str | PathLike[str] | None = None,
+    record: str | PathLike[str] | None = None,
+    where: str | None = None,
+) -> dict[str, Any]:
+    """Train an encoder in the regime that the options name, or take up its training; see `synthcl train`.
+
+    Args:
+        data: Images: a name (digits, cifar10, ...) or a path (folder, Parquet, WebDataset tars); :split may follow,
+            then a part: '[:10%]' in the order of the file, '[:10%,shuffled]' at random, '[:10%,balanced]' at random
+            with the same number of each class (',seed=N' draws another).
+        out: Folder of the run.
+        sampler: Diffusion: solver to sample with; the generator's own if not given. [ddim: 2010.02502, dpm:
+            2211.01095]
+        sampling_steps: Diffusion: steps of the sampler, network evaluations an image; the generator's own if not
+            given.
+        recipe: Published way to use generated images, as the options that it sets: adainf is --views adainf,
+            --synthetic-ratio 2 and --no-pairs, with samples treated as real images are.
+        synthetic_ratio: Latents a real image: 0.5 is one for two images.
+        synthetic_loss: Loss of synthetic views: ppcl, the learner's own, as for real views; or clsp (simclr, moco),
+            which draws the views of a latent together and uses no synthetic view as a negative.
+        synthetic_weight: Weight of the mean loss of synthetic views beside the mean loss of real ones; if not given,
+            one mean over all views, and for clsp its authors' weight: 1 for simclr, 0.5 for moco.
+        synthetic_negatives: Compare real views with synthetic ones too, as negatives (simclr).
+        separate_batchnorm: Normalise synthetic views by themselves; running statistics follow the real ones.
+        pairs: Two similar images of each latent, mutual positives: of the generator and its moving average (online),
+            or of two latents near each other (fresh).
+        pair_strength: How far the latent of a pair's second image is from the first's: 0 is the same, 1 another.
+            [default: 0.3 for fresh, 0 for online]
+        pair_ema_decay: Decay of the moving average that gives the second image of a pair.
+        pair_similarity: Target of the pair's cosine similarity, from A at the start to B at the end; the decay
+            follows it.
+        hard: Train the generator towards samples that are hard for the learner.
+        hard_objective: What the generator raises: the learner's whole loss, each latent's own loss against real
+            negatives, or the distance between each latent's views.
+        hard_weight: Weight of the learner's gradient in the generator's.
+        hardness_clip: Bound of the learner's gradient, as a multiple of the realism gradient.
+        hardness_clip_on: Where that bound is taken: on each image's gradients, or on those of the generator's
+            parameters.
+        hard_centred: Take off what the learner's gradients of all samples have in common.
+        hard_gate: Drop the learner's gradient of latents whose loss exceeds that of real images by more than this.
+        hard_ramp: Part of training over which the bound rises from 0.
+        hard_freeze: Last part of training without the learner's gradient.
+        generator_learning_rate: Learning rate of all that the generator trains; what it was pretrained with if not
+            given.
+        discriminator_learning_rate: GAN: learning rate of the discriminator, where it is to be another.
+        lora_rank: Diffusion: train adapters of this rank instead of all weights.
+        gradient_steps: Diffusion: last sampling steps that carry the gradient (DRaFT-K).
+        learner: Method of contrastive learning, or a class of your own.
+        learner_option: Set one of the method's own numbers, such as momentum=0.999 (moco, byol) or
+            off_diagonal_weight=0.01 (barlow); may be repeated. A name that the method does not have is answered with
+            those that it has.
+        backbone: Encoder: resnet18, resnet34, resnet50, resnet10-w16, timm:NAME.
+        temperature: Temperature of the loss; the method's own if not given.
+        queue_size: Negatives in the queue (moco); the method's own if not given.
+        views: Augmentation preset; the learner's published one if not given.
+        views_per_image: Views of each image in a step, real or synthetic; all of an image's views are positives.
+        adversarial: Train on adversarial views of the real images too (CLAE), each pixel moved by this part of its
+            range towards a higher loss, for one more forward and backward pass. CLAE's 0.03 of [-1, 1] is 0.015 here.
+        epochs: Passes over the real images.
+        steps: Optimizer steps, instead of --epochs.
+        batch_size: Real images a step, over all processes.
+        accumulate: Parts in which a batch goes through the encoder, to save memory, for one more forward pass. Loss
+            and gradient are those of the whole batch, with all its negatives; batch statistics are each part's.
+        image_size: Pixels a side; others are resized and centre-cropped. The images' own size if not given.
+        learning_rate: Learning rate for a batch of 256, scaled with --batch-size; the method's own if not given.
+        weight_decay: Weight decay; the method's own if not given.
+        warmup_epochs: Length of the linear warm-up, at most a tenth of the training (10: solo-learn's).
+        precision: Precision that the learner computes in; auto is bf16 where the device has it, else fp32.
+        compile: Compile the learner with torch.compile.
+        sync_batchnorm: Take batch statistics over all processes rather than each its own.
+        cache: Where decoded images stay: on the device, in RAM, nowhere, or wherever they fit.
+        data_root: Folder of the torchvision datasets, downloaded into when missing. [default: ~/.cache/synthcl/data]
+        sample_every: Steps between pictures of the generator's pairs (samples/*.png).
+        log_every: Steps between rows of metrics.jsonl.
+        eval_every: Steps between accuracies of nearest neighbours, on parts of the train and test split of --data, to
+            watch the training by; none if not given.
+        tracker: Send metrics and options to a tracker too; may be repeated. tensorboard writes to RUN/tensorboard.
+        checkpoint_every: Steps between checkpoints.
+        keep: How many checkpoints to keep, the newest ones.
+        seed: Seed that all randomness follows from.
+        shards: A shard set of synthetic samples to stream (offline): a folder, or a URL such as s3://BUCKET/SET. May
+            be repeated.
+        shards_per_window: How many shards are mixed with each other where --shards are at URLs. More mix better, and
+            need more of the cache. Ours.
+        online: Train the generator jointly and draw samples from it at each step.
+        fresh: Draw new samples at each step from a generator that stays as it is.
+        generator: The generator of --online and --fresh, as `pretrain` wrote it.
+        replay: A recording of an online run, fed back in its order.
+        record: Write every synthetic sample that the learner sees in an --online run to a shard set.
+        where: Take only samples of --shards that meet an SQL condition on their columns.
+    """

@@ -1,0 +1,14 @@
+"""Options of `synthcl runs ...`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..options import Config, option
+
+
+@dataclass(kw_only=True)
+class ShowConfig(Config):
+    out: str | None = option(
+        None, help="Draw the curves of metrics.jsonl to a picture.", metavar="FILE.png", ending=".png"
+    )

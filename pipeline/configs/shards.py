@@ -1,0 +1,48 @@
+"""Options of `synthcl shards ...`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..options import Config, option
+from . import common
+
+
+@dataclass(kw_only=True)
+class VerifyConfig(Config):
+    decode: bool = option(False, help="Decode every image too.")
+
+
+@dataclass(kw_only=True)
+class ShardPreviewConfig(Config):
+    out: str = option(help="The picture to write.", metavar="FILE.png", ending=".png")
+    num_samples: int = option(64, help="Samples to show at most.", minimum=1, maximum=4096)
+    columns: int = option(8, help="Samples a row.", minimum=1, maximum=64)
+    sort: str | None = option(
+        None,
+        help="Show the samples with the largest values of a column, such as hardness; samples that are spread evenly "
+        "over the set if not given.",
+        metavar="COLUMN",
+    )
+    ascending: bool = option(False, help="Show the smallest values of --sort instead.", needs="sort")
+    where: str | None = option(
+        None, help="Take only samples that meet a condition, such as 'hardness > 2'.", metavar="EXPR"
+    )
+
+
+@dataclass(kw_only=True)
+class ScoreConfig(Config):
+    encoder: str = option(help="The run whose encoder looks at the samples, or an encoder's folder.", metavar="RUN")
+    data: str | None = option(
+        None, help="Real images: adds each sample's distance to the nearest of them.", metavar="SPEC"
+    )
+    data_root: str | None = common.data_root_option()
+    name: str = option("score", help="Name of the side table.")
+    clusters: int = option(10, help="How many clusters to find.", minimum=2)
+    batch_size: int = option(
+        256,
+        help="Samples at once. A sample is compared with the others of its batch, so hardness depends on it.",
+        minimum=1,
+    )
+    seed: int = option(0, help="Seed of the views and of the clusters.", minimum=0, maximum=2**63 - 1)
+    overwrite: bool = option(False, help="Replace a table of that name, such as one of a set that has grown since.")
