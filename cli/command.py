@@ -13,22 +13,18 @@ import click
 from click.core import ParameterSource
 
 from ..pipeline.errors import RunStopped, UsageError
-from ..pipeline.options import (
+from ..pipeline.option_types import (
     HEADINGS,
-    Config,
     OptionInfo,
     OptionType,
     default_of,
     did_you_mean,
     flag,
-    from_text,
     is_required,
     option_types,
-    override,
-    read_yaml,
-    refuse_unknown,
-    write_yaml,
 )
+from ..pipeline.option_values import from_text
+from ..pipeline.options import Config, override, read_yaml, refuse_unknown, write_yaml
 from .completion import complete_file, completion_for
 
 if TYPE_CHECKING:
@@ -224,15 +220,11 @@ class Option(click.Option):
         self.heading = heading
 
 
-class ChoiceOrForm(click.Choice):
-    """One of the choices, or what the config finds to be of another form."""
+class ChoiceOrClass(click.Choice):
+    """One of the choices or a class of the user's, which the config tells apart."""
 
-    def __init__(self, choices: Sequence[str], form: str) -> None:
-        super().__init__(choices)
-        self.form = form
-
-    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str | None:
-        return f"[{'|'.join(self.choices)}|{self.form}]"
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str | None:
+        return f"[{'|'.join(self.choices)}|package.module:Class]"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         return value
@@ -255,7 +247,7 @@ def _value_type(info: OptionInfo, wanted: OptionType) -> Any:
         return NameValue()
     if info.choices is None:
         return wanted.kind
-    return click.Choice(info.choices) if info.or_form is None else ChoiceOrForm(info.choices, info.or_form)
+    return ChoiceOrClass(info.choices) if info.or_class else click.Choice(info.choices)
 
 
 def _click_option(f: dataclasses.Field, wanted: OptionType) -> click.Option:

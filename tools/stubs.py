@@ -16,7 +16,8 @@ from typing import Any
 
 from synthcl import pipeline
 from synthcl.pipeline.configs import evaluate as evaluations
-from synthcl.pipeline.options import Config, OptionInfo, OptionType, default_of, is_required, option_types
+from synthcl.pipeline.option_types import OptionInfo, OptionType, default_of, is_required, option_types
+from synthcl.pipeline.options import Config
 
 STUB = Path(__file__).parent.parent / "pipeline" / "__init__.pyi"
 TASKS = {
@@ -105,7 +106,7 @@ def type_of(kind: OptionType, info: OptionInfo) -> str:
     one = kind.kind.__name__
     if info.choices is not None:
         one = f"Literal[{', '.join(f'{chr(34)}{choice}{chr(34)}' for choice in info.choices)}]"
-        one += " | str" if info.or_form is not None else ""
+        one += " | str" if info.or_class else ""
     elif (info.metavar or "").startswith(("DIR", "FILE", "RUN", "SPEC")):
         one = "str | PathLike[str]"
     return (f"Sequence[{one}]" if kind.multiple else one) + (" | None" if kind.optional else "")

@@ -264,7 +264,7 @@ class TrainingConfig(SamplingConfig):
         "simclr",
         help="Method of contrastive learning, or a class of your own.",
         choices=learner_names(),
-        or_form="package.module:Class",
+        or_class=True,
         group="Learner",
     )
     learner_option: dict[str, Any] = option(

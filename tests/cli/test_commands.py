@@ -199,7 +199,7 @@ WRONG = {
     "a part smaller than the batch": (["--data", "digits[:10]"], 2, "larger than the set of 10 images"),
     "a part of shards": (["--shards", "shards/c10[:10%]"], 2, "give --shards shards/c10 with --where"),
     "unknown split": (["--data", "digits:half"], 2, "train, test"),
-    "unknown learner": (["--learner", "simlcr"], 2, "'simclr', 'moco'"),
+    "unknown learner": (["--learner", "simlcr"], 2, "did you mean 'simclr'?"),
     "unknown backbone": (["--backbone", "resnet81"], 2, "resnet18"),
     "online without generator": (["--online"], 2, "--online needs --generator"),
     "generator without online": (["--generator", "x"], 2, "--generator is for --online"),

@@ -1,13 +1,9 @@
 """Options: values are checked and converted, files and flags resolve, differences are told."""
 
-import math
 import re
 import shlex
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 import yaml
 from click.testing import CliRunner
@@ -65,64 +61,6 @@ def test_a_default_of_another_type_is_never_taken(kind, default):
     wrong = type("Wrong", (Config,), {"__annotations__": {"root": kind}, "root": option(default, help="A folder.")})
     with pytest.raises(UsageError, match="--root takes "):
         dataclass(kw_only=True)(wrong)()
-
-
-@dataclass(kw_only=True)
-class Values(Config):
-    size: int = option(32, help="Pixels.")
-    rate: float = option(0.5, help="A rate.", minimum=0)
-    name: str = option("x", help="A name.")
-    fast: bool = option(False, help="Fast.")
-    path: str = option("x.png", help="A file.", ending=".png")
-    sizes: list[int] = option([], help="Sizes.", minimum=1)
-    method: str = option("a", help="A method.", choices=("a", "b"), or_form="package.module:Class")
-    numbers: dict[str, Any] = option({}, help="Numbers.")
-
-
-@pytest.mark.parametrize(
-    ("name", "given", "taken"),
-    [
-        ("size", np.int64(3), 3),
-        ("size", "12", 12),
-        ("rate", np.float32(0.25), 0.25),
-        ("rate", 1, 1.0),
-        ("rate", "1e-3", 0.001),
-        ("rate", math.inf, math.inf),
-        ("name", Path("a/b"), "a/b"),
-        ("name", 2024, "2024"),
-        ("sizes", (1, "2"), [1, 2]),
-        ("sizes", 3, [3]),
-        ("path", Path("a.PNG"), "a.PNG"),
-        ("method", "my.module:Method", "my.module:Method"),
-        ("numbers", {"a": 1}, {"a": 1}),
-    ],
-)
-def test_values_from_files_and_notebooks_become_plain(name, given, taken):
-    value = getattr(Values(**{name: given}), name)
-    assert value == taken and type(value) is type(taken)
-
-
-@pytest.mark.parametrize(
-    ("name", "given", "message"),
-    [
-        ("size", True, "--size takes a whole number, not True"),
-        ("size", None, "--size takes a whole number, not None"),
-        ("rate", math.nan, "--rate"),
-        ("rate", "fast", "--rate takes a number, not 'fast'"),
-        ("rate", "nan", "--rate"),
-        ("name", True, "--name takes text, not True"),
-        ("fast", "yes", "--fast takes true or false, not 'yes'"),
-        ("path", "x.jpg", "--path x.jpg must end in .png"),
-        ("sizes", [1, 0], "--sizes must be at least 1, not 0"),
-        ("sizes", [1, "x"], "--sizes takes a whole number, not 'x'"),
-        ("method", "c", "--method 'c' is not known; choose one of a, b, or package.module:Class"),
-        ("method", "c:d e", "--method 'c:d e' is not known; choose one of a, b, or package.module:Class"),
-        ("numbers", [1], "--numbers takes names with values, not [1]"),
-    ],
-)
-def test_wrong_values_from_files_and_notebooks_are_refused(name, given, message):
-    with pytest.raises(UsageError, match="^" + re.escape(message)):
-        Values(**{name: given})
 
 
 @pytest.mark.parametrize("make", [Thing, Thing.from_values])
