@@ -8,7 +8,10 @@ import types
 import typing
 from collections.abc import Iterable, Sequence
 from dataclasses import MISSING, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 HEADINGS = (
     "Comparison",
@@ -69,7 +72,7 @@ class OptionType:
     mapping: bool = False
 
 
-def option_types(config: type[Any]) -> dict[str, OptionType]:
+def option_types(config: type[DataclassInstance]) -> dict[str, OptionType]:
     """The type of each option of a config class."""
     hints = typing.get_type_hints(config)
     return {f.name: option_type(hints[f.name]) for f in dataclasses.fields(config)}

@@ -19,6 +19,7 @@ from .errors import UsageError
 from .option_types import OptionInfo, OptionType, did_you_mean, flag, option_type, option_types
 
 if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
     from pydantic import TypeAdapter
     from pydantic_core import ErrorDetails
 
@@ -34,7 +35,7 @@ BOUNDS = {
 """pydantic's names for the bounds of `OptionInfo`, and words for them."""
 
 
-def option_values(config: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+def option_values(config: type[DataclassInstance], values: Mapping[str, Any]) -> dict[str, Any]:
     """The values of the options of a config class, each as its option's type.
 
     Text from a file or a command line becomes numbers; paths become text; one value of a list becomes a list of one.
@@ -42,6 +43,8 @@ def option_values(config: type[Any], values: Mapping[str, Any]) -> dict[str, Any
     Raises:
         UsageError: the first value that its option does not take: option, value, and what it takes.
     """
+    if not values:
+        return {}
     from pydantic import ValidationError
 
     try:
@@ -103,7 +106,7 @@ def value_type(kind: OptionType) -> str:
 
 
 @functools.cache
-def _adapter(config: type[Any]) -> TypeAdapter:
+def _adapter(config: type[DataclassInstance]) -> TypeAdapter:
     """What checks the options of `config`. pydantic is imported here, so that `--help` is quick."""
     from pydantic import ConfigDict, TypeAdapter, with_config
     from typing_extensions import NotRequired, TypedDict

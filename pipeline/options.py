@@ -5,7 +5,8 @@
     class ThingConfig(Config):
         size: int = option(32, help="Pixels a side.", minimum=8)
 
-`option_types` has what an option may say of itself, and `option_values` checks values by it. No torch here.
+`option_types` has what an option may say of itself, and `option_values` checks values by it. Nothing here imports
+torch, so that `--help` is quick.
 """
 
 from __future__ import annotations

@@ -39,6 +39,7 @@ def built(tmp_path_factory):
 def test_the_wheel_has_every_module_and_what_belongs_to_it(built):
     modules = {f"synthcl/{path.relative_to(ROOT)}" for f in FOLDERS for path in (ROOT / f).rglob("*.py")}
     beside = {f"synthcl/{folder}/py.typed" for folder in FOLDERS} | {"synthcl/pipeline/comparison/report.html.j2"}
+    beside |= {"synthcl/pipeline/__init__.pyi"}
     assert modules | beside <= built["wheel"]
     assert any(name.endswith("licenses/LICENSE") for name in built["wheel"])
 
