@@ -265,7 +265,7 @@ def _click_option(f: dataclasses.Field, wanted: OptionType) -> click.Option:
         show_default=default not in (None, [], {}),
         multiple=wanted.multiple or wanted.mapping,
         metavar=info.metavar,
-        shell_complete=completion_for(info.metavar),
+        shell_complete=completion_for(info.metavar, info.suggestions),
         **common,
     )
 

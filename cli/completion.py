@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -55,8 +55,12 @@ BY_METAVAR: dict[str, Complete] = {
 """What an option's metavar says of its values. Names of files, `FILE...`, complete as files."""
 
 
-def completion_for(metavar: str | None) -> Complete | None:
-    """The completion of an option by its metavar; None where there is nothing to complete."""
+def completion_for(metavar: str | None, suggestions: Sequence[str] = ()) -> Complete | None:
+    """The completion of an option by its suggestions or its metavar; None where there is nothing to complete."""
+    if suggestions:
+        return lambda context, parameter, incomplete: [
+            CompletionItem(name) for name in suggestions if name.startswith(incomplete)
+        ]
     if metavar is not None and metavar.startswith("FILE"):
         return complete_file
     return BY_METAVAR.get(metavar or "")

@@ -58,6 +58,8 @@ class OptionInfo:
     `--no-hard`), or one of its values, such as `probe=sgd` or `format=jpg|webp`."""
     group: str | None = None
     """The heading in `--help` that the option stands under, one of `HEADINGS`."""
+    suggestions: Sequence[str] = ()
+    """Values that the shell completes, of more than can be listed."""
     or_class: bool = False
     """Whether a class of the user's, `package.module:Class`, is taken besides `choices`."""
 

@@ -172,6 +172,8 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
 def override(values: dict[str, Any], given: dict[str, Any], config: type[Config]) -> dict[str, Any]:
     """The options of a file, with those given on the command line in place of them and of what they stand instead of.
 
+    Of names with values (`--learner-option`), those given join those in the file.
+
     Args:
         values: of the file.
         given: on the command line.
@@ -183,7 +185,12 @@ def override(values: dict[str, Any], given: dict[str, Any], config: type[Config]
         for one, another in ((f.name, other), (other, f.name)) if other is not None else ():
             if one in given and another not in given:
                 kept.pop(another, None)
-    return {**kept, **given}
+    merged = {name: {**kept[name], **value} for name, value in given.items() if _are_dicts(value, kept.get(name))}
+    return {**kept, **given, **merged}
+
+
+def _are_dicts(*values: Any) -> bool:
+    return all(isinstance(value, dict) for value in values)
 
 
 def write_yaml(values: dict[str, Any]) -> str:

@@ -221,6 +221,8 @@ class CompareConfig(TrainingConfig):
 
     def check_given(self, names: Iterable[str]) -> None:
         if self.run:
+            if meant_nothing := [name for name in names if name not in WITH_RUNS]:
+                raise UsageError(f"{flag(meant_nothing[0])} is for trainings; with --run nothing is trained")
             return
         super().check_given(names)
         for f in dataclasses.fields(self):

@@ -25,6 +25,7 @@ def checked_learner_options(learner: str, given: dict[str, Any]) -> dict[str, An
     """
     try:
         hints = learner_option_types(learner)
+        given = {str(name).replace("-", "_"): value for name, value in given.items()}
         values = {}
         for name, value in given.items():
             if name in OF_FLAGS:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ...learners import learner_names
+from ...learners import backbone_names, learner_names
 from ..data.specs import refuse_part
 from ..errors import UsageError
 from ..options import default_of, flag, option
@@ -278,6 +278,7 @@ class TrainingConfig(SamplingConfig):
         "resnet18",
         help="Encoder: resnet18, resnet34, resnet50, resnet10-w16, timm:NAME.",
         metavar="NAME",
+        suggestions=backbone_names(),
         group="Learner",
     )
     temperature: float | None = option(

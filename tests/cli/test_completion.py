@@ -34,6 +34,7 @@ def complete(tmp_path, monkeypatch):
         ("tr", [("plain", "train")]),
         ("shards ver", [("plain", "verify")]),
         ("train --learner m", [("plain", "moco")]),
+        ("train --backbone resnet1", [("plain", "resnet10"), ("plain", "resnet18")]),
         ("train --data cifar1", [("plain", "cifar10"), ("plain", "cifar100")]),
         ("train --data pho", [("file", "pho")]),
         ("train --out ru", [("dir", "ru")]),
@@ -45,6 +46,9 @@ def complete(tmp_path, monkeypatch):
         ("runs show runs/o", [("plain", "runs/online")]),
         ("export runs/real --to ti", [("plain", "timm")]),
         ("shards list ru", [("dir", "ru")]),
+        ("shards score s --encoder runs/r", [("plain", "runs/real")]),
+        ("shards verify ru", [("dir", "ru")]),
+        ("shards preview s --out x", [("file", "x")]),
         ("shards score s --data di", [("plain", "digits")]),
     ],
 )

@@ -67,6 +67,16 @@ def test_a_printed_command_has_them():
     assert yaml.safe_load(CliRunner().invoke(main, [*words[1:], "--dry-run"]).stdout) == config.to_dict()
 
 
+def test_those_given_join_those_in_a_file(tmp_path):
+    file = tmp_path / "c.yaml"
+    file.write_text(
+        yaml.safe_dump({**COMMON, "learner": "moco", "learner-option": {"hidden-dim": 16, "momentum": 0.5}})
+    )
+    words = ["train", "--config", str(file), "--learner-option", "momentum=0.7", "--dry-run"]
+    printed = yaml.safe_load(CliRunner().invoke(main, words).stdout)
+    assert printed["learner_option"] == {"hidden_dim": 16, "momentum": 0.7}
+
+
 def test_a_record_is_read_without_the_users_class():
     values = TrainConfig(**COMMON).to_dict() | {"learner": "nowhere:Own", "learner_option": {"width": 3}}
     config = TrainConfig.of_run(values)
