@@ -69,6 +69,12 @@ def compare(
     hard_gate: float | None = None,
     hard_ramp: float = 0.1,
     hard_freeze: float = 0.0,
+    hard_on: Literal["weights", "latents"] = "weights",
+    latent_radius: float = 0.3,
+    pair_floor: float | None = None,
+    eval_encoder: str | PathLike[str] | None = None,
+    eval_samples: int = 5000,
+    guard_every: int | None = None,
     generator_learning_rate: float | None = None,
     discriminator_learning_rate: float | None = None,
     lora_rank: int | None = None,
@@ -151,6 +157,15 @@ def compare(
         hard_gate: Drop the learner's gradient of latents whose loss exceeds that of real images by more than this.
         hard_ramp: Part of training over which the bound rises from 0.
         hard_freeze: Last part of training without the learner's gradient.
+        hard_on: What is moved towards harder samples: the generator's weights, or each latent by itself, for one more
+            pass through the learner.
+        latent_radius: How far a latent moves with --hard-on latents, as a part of its length.
+        pair_floor: Drop the learner's gradient of latents whose pair has a cosine similarity below this.
+        eval_encoder: Measure the generator's samples against real images in the features of this encoder, of real
+            images alone (a run of `synthcl train`), and hold hardness back while their Fréchet distance grows.
+        eval_samples: Samples to measure in the features of --eval-encoder, and real images to compare them with; at
+            most half of those there are.
+        guard_every: Steps between measurements with --eval-encoder; a twentieth of the training if not given.
         generator_learning_rate: Learning rate of all that the generator trains; what it was pretrained with if not
             given.
         discriminator_learning_rate: GAN: learning rate of the discriminator, where it is to be another.
@@ -625,6 +640,12 @@ def train(
     hard_gate: float | None = None,
     hard_ramp: float = 0.1,
     hard_freeze: float = 0.0,
+    hard_on: Literal["weights", "latents"] = "weights",
+    latent_radius: float = 0.3,
+    pair_floor: float | None = None,
+    eval_encoder: str | PathLike[str] | None = None,
+    eval_samples: int = 5000,
+    guard_every: int | None = None,
     generator_learning_rate: float | None = None,
     discriminator_learning_rate: float | None = None,
     lora_rank: int | None = None,
@@ -704,6 +725,15 @@ def train(
         hard_gate: Drop the learner's gradient of latents whose loss exceeds that of real images by more than this.
         hard_ramp: Part of training over which the bound rises from 0.
         hard_freeze: Last part of training without the learner's gradient.
+        hard_on: What is moved towards harder samples: the generator's weights, or each latent by itself, for one more
+            pass through the learner.
+        latent_radius: How far a latent moves with --hard-on latents, as a part of its length.
+        pair_floor: Drop the learner's gradient of latents whose pair has a cosine similarity below this.
+        eval_encoder: Measure the generator's samples against real images in the features of this encoder, of real
+            images alone (a run of `synthcl train`), and hold hardness back while their Fréchet distance grows.
+        eval_samples: Samples to measure in the features of --eval-encoder, and real images to compare them with; at
+            most half of those there are.
+        guard_every: Steps between measurements with --eval-encoder; a twentieth of the training if not given.
         generator_learning_rate: Learning rate of all that the generator trains; what it was pretrained with if not
             given.
         discriminator_learning_rate: GAN: learning rate of the discriminator, where it is to be another.

@@ -6,7 +6,7 @@ import dataclasses
 import difflib
 import types
 import typing
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -53,15 +53,25 @@ class OptionInfo:
     """Whether a run may be continued with another value: its length, its logging, where it computes."""
     concerns: tuple[str, ...] = ()
     """The regimes that the option means something in; () is all of them."""
-    needs: str | None = None
+    needs: str | Sequence[str] = ()
     """What the option means nothing without: another option that is on or given, such as `hard` (refused beside
-    `--no-hard`), or one of its values, such as `probe=sgd` or `format=jpg|webp`."""
+    `--no-hard`), or one of its values, such as `probe=sgd` or `format=jpg|webp`. All of them, where there are several.
+    """
     group: str | None = None
     """The heading in `--help` that the option stands under, one of `HEADINGS`."""
     suggestions: Sequence[str] = ()
     """Values that the shell completes, of more than can be listed."""
     or_class: bool = False
     """Whether a class of the user's, `package.module:Class`, is taken besides `choices`."""
+
+    def unmet_need(self, values: Mapping[str, Any]) -> tuple[str, list[str]] | None:
+        """The first of `needs` that these values of options do not meet: the option, and its values that would."""
+        for need in [self.needs] if isinstance(self.needs, str) else self.needs:
+            name, _, wanted = need.partition("=")
+            accepted = wanted.split("|") if wanted else []
+            if values[name] not in accepted if accepted else not values[name]:
+                return name, accepted
+        return None
 
 
 @dataclass(frozen=True)

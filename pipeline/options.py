@@ -90,7 +90,7 @@ class Config:
 
     def check_needs(self) -> None:
         """Raises UsageError for an option that has a value and not what it needs to mean anything (`needs`)."""
-        self._refuse_without_need(f for f in dataclasses.fields(self) if getattr(self, f.name) != default_of(f))
+        self.refuse_without_need(f for f in dataclasses.fields(self) if getattr(self, f.name) != default_of(f))
 
     def check_given(self, names: Iterable[str]) -> None:
         """Refuse options that mean nothing beside the others; called with those that the user typed.
@@ -104,22 +104,22 @@ class Config:
         Raises:
             UsageError: an option that would be ignored.
         """
-        self._refuse_without_need(f for f in dataclasses.fields(self) if f.name in names)
+        self.refuse_without_need(f for f in dataclasses.fields(self) if f.name in names)
 
-    def _refuse_without_need(self, fields: Iterable[dataclasses.Field]) -> None:
+    def refuse_without_need(self, fields: Iterable[dataclasses.Field]) -> None:
+        """Raises UsageError for the first of these options that lacks what it needs."""
         for f in fields:
-            needed, _, wanted = (f.metadata["option"].needs or "").partition("=")
-            if not needed:
+            unmet = f.metadata["option"].unmet_need(vars(self))
+            if unmet is None:
                 continue
-            there, switch = getattr(self, needed), type(self).__dataclass_fields__[needed]
-            if wanted and there not in wanted.split("|"):
-                choices = " or ".join(f"{flag(needed)} {value}" for value in wanted.split("|"))
-                raise UsageError(f"{flag(f.name)} is for {choices}; it cannot be given with {flag(needed)} {there}")
-            if wanted or there:
-                continue
-            if isinstance(there, bool) and default_of(switch) is True:
+            needed, accepted = unmet
+            other, value = type(self).__dataclass_fields__[needed], getattr(self, needed)
+            if accepted:
+                choices = " or ".join(f"{flag(needed)} {one}" for one in accepted)
+                raise UsageError(f"{flag(f.name)} is for {choices}; it cannot be given with {flag(needed)} {value}")
+            if default_of(other) is True:
                 raise UsageError(f"{flag(f.name)} is for {flag(needed)}; it cannot be given with --no-{needed}")
-            metavar = switch.metadata["option"].metavar
+            metavar = other.metadata["option"].metavar
             wanted = flag(needed) + (f" {metavar}" if metavar else "")
             raise UsageError(f"{flag(f.name)} means nothing without {wanted}; give both, or leave it out")
 

@@ -135,7 +135,7 @@ class TrainingConfig(SamplingConfig):
         help="Weight of the learner's gradient in the generator's.",
         minimum=0,
         concerns=JOINT,
-        needs="hard",
+        needs=("hard", "hard_on=weights"),
         group="Hard samples",
     )
     hardness_clip: float = option(
@@ -143,7 +143,7 @@ class TrainingConfig(SamplingConfig):
         help="Bound of the learner's gradient, as a multiple of the realism gradient.",
         above=0,
         concerns=JOINT,
-        needs="hard",
+        needs=("hard", "hard_on=weights"),
         group="Hard samples",
     )
     hardness_clip_on: str = option(
@@ -151,21 +151,21 @@ class TrainingConfig(SamplingConfig):
         help="Where that bound is taken: on each image's gradients, or on those of the generator's parameters.",
         choices=("images", "parameters"),
         concerns=JOINT,
-        needs="hard",
+        needs=("hard", "hard_on=weights"),
         group="Hard samples",
     )
     hard_centred: bool = option(
         True,
         help="Take off what the learner's gradients of all samples have in common.",
         concerns=JOINT,
-        needs="hard",
+        needs=("hard", "hard_on=weights"),
         group="Hard samples",
     )
     hard_gate: float | None = option(
         None,
         help="Drop the learner's gradient of latents whose loss exceeds that of real images by more than this.",
         concerns=JOINT,
-        needs="hard",
+        needs=("hard", "hard_on=weights"),
         group="Hard samples",
     )
     hard_ramp: float = option(
@@ -193,22 +193,25 @@ class TrainingConfig(SamplingConfig):
         choices=("weights", "latents"),
         concerns=JOINT,
         needs="hard",
+        group="Hard samples",
     )
     latent_radius: float = option(
         LATENT_RADIUS,
-        help="--hard-on latents: how far a latent moves, as a part of its length.",
+        help="How far a latent moves with --hard-on latents, as a part of its length.",
         above=0,
         maximum=1,
         concerns=JOINT,
-        needs="hard",
+        needs=("hard", "hard_on=latents"),
+        group="Hard samples",
     )
     pair_floor: float | None = option(
         None,
-        help="No gradient of the learner for a latent whose pair has a cosine similarity below this.",
+        help="Drop the learner's gradient of latents whose pair has a cosine similarity below this.",
         minimum=-1,
         maximum=1,
         concerns=JOINT,
-        needs="hard",
+        needs=("hard", "hard_on=weights", "pairs"),
+        group="Hard samples",
     )
     eval_encoder: str | None = option(
         None,
@@ -216,19 +219,24 @@ class TrainingConfig(SamplingConfig):
         "alone (a run of `synthcl train`), and hold hardness back while their Fréchet distance grows.",
         metavar="RUN",
         concerns=JOINT,
+        group="Training of the generator",
     )
     eval_samples: int = option(
         common.EVAL_SAMPLES,
-        help="--eval-encoder: samples to measure, and real images to compare them with; at most half of those there "
-        "are.",
+        help="Samples to measure in the features of --eval-encoder, and real images to compare them with; at most half "
+        "of those there are.",
         minimum=10,
         concerns=JOINT,
+        needs="eval_encoder",
+        group="Training of the generator",
     )
     guard_every: int | None = option(
         None,
-        help="--eval-encoder: steps between measurements; a twentieth of the training if not given.",
+        help="Steps between measurements with --eval-encoder; a twentieth of the training if not given.",
         minimum=1,
         concerns=JOINT,
+        needs="eval_encoder",
+        group="Training of the generator",
     )
     generator_learning_rate: float | None = option(
         None,
@@ -396,23 +404,10 @@ class TrainingConfig(SamplingConfig):
         self.check_needs()  # of what the recipe sets
         if self.pair_similarity is not None:
             self.pair_similarity_range()
-        self._check_hardness()
 
-    def _check_hardness(self) -> None:
-        """Raises UsageError for options of joint training that have no meaning beside each other."""
-        fields = {f.name: f for f in dataclasses.fields(self)}
-
-        def given(names: Iterable[str]) -> list[str]:
-            return [flag(name) for name in names if getattr(self, name) != default_of(fields[name])]
-
-        if self.hard_on == "latents" and (stray := given(OF_WEIGHTS)):
-            raise UsageError(f"{stray[0]} is about the generator's weights; it cannot be given with --hard-on latents")
-        if self.hard_on == "weights" and (stray := given(["latent_radius"])):
-            raise UsageError(f"{stray[0]} is about latents; give --hard-on latents with it")
-        if self.pair_floor is not None and not self.pairs:
-            raise UsageError("--pair-floor is about pairs; it cannot be given with --no-pairs")
-        if self.eval_encoder is None and (stray := given(["eval_samples", "guard_every"])):
-            raise UsageError(f"{stray[0]} is about measuring the generator; give --eval-encoder RUN with it")
+    def refuse_without_need(self, fields: Iterable[dataclasses.Field]) -> None:
+        # Of an option of another regime, that is what is to be said.
+        super().refuse_without_need(f for f in fields if concerns(f, self.concerned()))
 
     def concerned(self) -> list[str]:
         """The regimes whose options mean something here."""
@@ -585,11 +580,12 @@ class TrainConfig(TrainingConfig):
         sources = {n: v for n, v in values.items() if n in names and not names[n].metadata["option"].concerns}
         regimes = [cls.from_values(sources | {n: values.get(n) for n in SOURCE_OPTIONS if values.get(n)}).regime]
 
+        known = {name: default_of(f) for name, f in names.items()} | values
+
         def means_something(name: str) -> bool:
             if name not in names:
                 return True
-            needed = names[name].metadata["option"].needs
-            return concerns(names[name], regimes) and (needed is None or values.get(needed, True))
+            return concerns(names[name], regimes) and names[name].metadata["option"].unmet_need(known) is None
 
         config = cls.from_values({name: value for name, value in values.items() if means_something(name)})
         for name, value in learner.items():
@@ -627,11 +623,6 @@ class TrainConfig(TrainingConfig):
         if "shards_per_window" in names and not any("://" in path for path in self.shards):
             raise UsageError("--shards-per-window is for --shards at URLs; the samples of folders are mixed as one")
 
-
-OF_WEIGHTS = (
-    "hard_weight", "hardness_clip", "hardness_clip_on", "hard_centred", "hard_gate", "pair_floor",
-)  # fmt: skip
-"""The options that say how the generator's weights follow the learner's gradient."""
 
 SOURCE_OPTIONS = ("shards", "generator", *(e.selected_by for e in REGIMES.values() if e.selected_by))
 """The options that say where synthetic samples come from."""

@@ -58,14 +58,20 @@ def test_measuring_alone_changes_nothing(synthcl, generator, encoder, tmp_path):
 
 
 WRONG = {
-    "a clip beside latents": (["--hard-on", "latents", "--hardness-clip", 0.5], "--hardness-clip is about the gen"),
+    "a clip beside latents": (
+        ["--hard-on", "latents", "--hardness-clip", 0.5],
+        "--hardness-clip is for --hard-on weights",
+    ),
     "a gate beside latents": (["--hard-on", "latents", "--hard-gate", 0.5], "it cannot be given with --hard-on lat"),
-    "a radius for weights": (["--latent-radius", 0.5], "--latent-radius is about latents; give --hard-on latents"),
+    "a radius for weights": (["--latent-radius", 0.5], "--latent-radius is for --hard-on latents"),
     "a radius of nothing": (["--hard-on", "latents", "--latent-radius", 0], "--latent-radius must be above 0"),
-    "latents without hardness": (["--no-hard", "--hard-on", "latents"], "--hard-on is about hard samples"),
-    "a floor without pairs": (["--no-pairs", "--pair-floor", 0.2], "--pair-floor is about pairs"),
-    "a guard without eyes": (["--guard-every", 5], "--guard-every is about measuring the generator"),
-    "samples for nothing": (["--eval-samples", 50], "give --eval-encoder RUN with it"),
+    "latents without hardness": (
+        ["--no-hard", "--hard-on", "latents"],
+        "--hard-on is for --hard; it cannot be given with --no-hard",
+    ),
+    "a floor without pairs": (["--no-pairs", "--pair-floor", 0.2], "--pair-floor is for --pairs"),
+    "a guard without eyes": (["--guard-every", 5], "--guard-every means nothing without --eval-encoder RUN"),
+    "samples for nothing": (["--eval-samples", 50], "--eval-samples means nothing without --eval-encoder RUN"),
 }
 
 

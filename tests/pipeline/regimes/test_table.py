@@ -63,13 +63,24 @@ def another(f):
     return type(default)(default / 2) if default else 1 if "int" in str(f.type) else 0.5
 
 
+def needs_of(f):
+    needs = f.metadata["option"].needs
+    return [needs] if isinstance(needs, str) else list(needs)
+
+
+def with_needs(f):
+    """Values of the options that an option needs, where they are not the defaults."""
+    values = {"hard_on=latents": {"hard_on": "latents"}, "eval_encoder": {"eval_encoder": "x"}}
+    return {name: value for need in needs_of(f) for name, value in values.get(need, {}).items()}
+
+
 @pytest.mark.parametrize("regime", REGIMES)
 @pytest.mark.parametrize("f", [f for f in OPTIONS if f.name not in CHOOSING], ids=lambda f: f.name)
 def test_an_option_is_refused_where_it_means_nothing(regime, f):
     options = {**COMMON, **GIVEN[regime], f.name: another(f)}
     if regime in f.metadata["option"].concerns:
-        TrainConfig(**options)
-        TrainConfig(**COMMON, **GIVEN[regime]).check_given([f.name])
+        TrainConfig(**options, **with_needs(f))
+        TrainConfig(**COMMON, **GIVEN[regime], **with_needs(f)).check_given([f.name])
         return
     with pytest.raises(UsageError, match="means nothing in the regime"):
         TrainConfig(**options)
@@ -77,13 +88,13 @@ def test_an_option_is_refused_where_it_means_nothing(regime, f):
         TrainConfig(**COMMON, **GIVEN[regime]).check_given([f.name])
 
 
-NEEDING = [f for f in OPTIONS if f.metadata["option"].needs]
+NEEDING = [f for f in OPTIONS if {"hard", "pairs"} & set(needs_of(f))]
 
 
 @pytest.mark.parametrize("f", NEEDING, ids=lambda f: f.name)
 def test_an_option_is_refused_beside_the_switch_that_takes_its_meaning(f):
     assert {f.name for f in NEEDING} >= {"hard_weight", "hardness_clip", "pair_strength", "pair_similarity"}
-    switch = f.metadata["option"].needs
+    switch = needs_of(f)[0]
     with pytest.raises(UsageError, match=f"it cannot be given with --no-{switch}"):
         TrainConfig(**COMMON, **GIVEN["online"], **{switch: False, f.name: another(f)})
 
