@@ -66,7 +66,8 @@ COMMANDS = {
         TRAIN + "--steps 1 --learner-option hidden_dim=8 --out OUT/real",
         TRAIN + "--epochs 1 --shards SHARDS --out OUT/offline",
         TRAIN
-        + "--steps 1 --online --generator GENERATOR --record OUT/recorded --pair-similarity 0.9:0.5 --out OUT/online",
+        + "--steps 1 --online --generator GENERATOR --record OUT/recorded --pair-similarity 0.9:0.5 --eval-encoder RUN "
+        "--eval-samples 10 --guard-every 1 --out OUT/online",
         TRAIN + "--steps 1 --replay OUT/recorded --out OUT/replay",
         TRAIN + "--steps 1 --fresh --generator GENERATOR --out OUT/fresh",
     ],
