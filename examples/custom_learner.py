@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from synthcl.learners import Learner, LearnerOutput, Recipe
+from synthcl.learners import Learner, LearnerOutput, OptimizerRecipe
 from synthcl.learners.collectives import gather, gather_with_gradient
 from synthcl.learners.heads import mlp
 from synthcl.learners.precision import full_precision, unit_length
@@ -33,7 +33,9 @@ class AlignUniform(Learner):
         bandwidth: t in exp(-t distance^2); 2 is the paper's.
     """
 
-    recipe = Recipe(base_learning_rate=0.12, weight_decay=5e-4, source="ours: this package's for SimCLR, not tuned")
+    recipe = OptimizerRecipe(
+        base_learning_rate=0.12, weight_decay=5e-4, source="ours: this package's for SimCLR, not tuned"
+    )
 
     def __init__(
         self,

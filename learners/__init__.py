@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from .recipe import Recipe
+from .recipe import OptimizerRecipe
 from .registry import (
     BACKBONES,
     LEARNERS,
@@ -33,7 +33,7 @@ __all__ = [
     "LEARNERS",
     "Learner",
     "LearnerOutput",
-    "Recipe",
+    "OptimizerRecipe",
     "backbone_names",
     "check_learner",
     "convert_sync_batchnorm",

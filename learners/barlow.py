@@ -10,7 +10,7 @@ from .base import Learner, LearnerOutput
 from .heads import batchnorm_mlp
 from .pairs import Pairs, pair_views
 from .precision import at_least_float32, full_precision, unit_length
-from .recipe import Recipe
+from .recipe import OptimizerRecipe
 from .statistics import pair_mean, pair_product, without_diagonal
 from .validation import num_features, require_positive
 
@@ -69,7 +69,7 @@ class BarlowTwins(Learner):
         off_diagonal_weight: lambda (section 2.2).
     """
 
-    recipe: ClassVar[Recipe] = Recipe(
+    recipe: ClassVar[OptimizerRecipe] = OptimizerRecipe(
         base_learning_rate=0.12,
         weight_decay=5e-4,
         source="lightly's CIFAR-10 benchmark: SGD 0.06 for a batch of 128, no warm-up",

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from .parts import encode_in_parts, statistics_kept
-from .recipe import Recipe
+from .recipe import OptimizerRecipe
 from .validation import require_positive
 
 
@@ -75,7 +75,7 @@ class Learner(nn.Module, ABC):
         synthetic: how synthetic views enter the loss.
     """
 
-    recipe: ClassVar[Recipe]
+    recipe: ClassVar[OptimizerRecipe]
     """The optimizer settings to start from."""
 
     loss_of_each_view: ClassVar[bool] = True

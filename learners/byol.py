@@ -13,7 +13,7 @@ from .heads import batchnorm_mlp
 from .momentum import cosine_momentum, follow, momentum_copy
 from .pairs import pair_views
 from .precision import unit_length
-from .recipe import Recipe
+from .recipe import OptimizerRecipe
 from .validation import num_features, require_fraction, require_positive
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class BYOL(Learner):
         final_momentum: at the end of training, along a cosine (section 3.2).
     """
 
-    recipe: ClassVar[Recipe] = Recipe(
+    recipe: ClassVar[OptimizerRecipe] = OptimizerRecipe(
         base_learning_rate=0.06,
         weight_decay=5e-4,
         source="lightly's CIFAR-10 benchmark: SGD 0.06 for a batch of 128 and the mean of -cos, which has half the "

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from .base import Learner, LearnerOutput
-from .recipe import Recipe
+from .recipe import OptimizerRecipe
 
 _SPECIFICATION = re.compile(r"(?P<module>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):(?P<name>[A-Za-z_]\w*)")
 NUM_FEATURES = 12
@@ -61,8 +61,10 @@ def load_learner_class(specification: str) -> type[Learner]:
         raise ValueError(f"{specification} must be a subclass of synthcl.learners.Learner")
     if missing := sorted(found.__abstractmethods__):
         raise ValueError(f"{specification} lacks {', '.join(missing)}, which every learner has")
-    if not isinstance(getattr(found, "recipe", None), Recipe):
-        raise ValueError(f"{specification} lacks a recipe: the learning rate and the like to start from, a Recipe")
+    if not isinstance(getattr(found, "recipe", None), OptimizerRecipe):
+        raise ValueError(
+            f"{specification} lacks a recipe: the learning rate and the like to start from, a OptimizerRecipe"
+        )
     return found
 
 

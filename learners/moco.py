@@ -15,7 +15,7 @@ from .heads import mlp
 from .losses import attraction, queue_contrast
 from .momentum import cosine_momentum, follow, momentum_copy
 from .precision import unit_length
-from .recipe import Recipe
+from .recipe import OptimizerRecipe
 from .validation import num_features, require_fraction, require_positive
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class MoCo(Learner):
 
     clsp_weight: ClassVar[float | None] = 0.5  # the authors' configuration for MoCo (arXiv 2408.16965)
 
-    recipe: ClassVar[Recipe] = Recipe(
+    recipe: ClassVar[OptimizerRecipe] = OptimizerRecipe(
         base_learning_rate=0.06,
         weight_decay=5e-4,
         source="the MoCo authors' CIFAR-10 notebook: SGD 0.06 for a batch of 512 and the sum of two directions, which "

@@ -6,20 +6,53 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """The optimizer settings a method starts from, for CIFAR at batch sizes of 256 to 512, with a cosine decay."""
+class OptimizerRecipe:
+    """The optimizer and the settings that a method starts from, with a cosine decay.
+
+    Attributes:
+        optimizer: one of `OPTIMIZERS`.
+        base_learning_rate: for a batch of 256 real images, over all processes.
+        weight_decay: on all parameters, or on those that `decay_norms` leaves.
+        momentum: of SGD and LARS; beta 1 of AdamW.
+        decay_norms: whether biases and the parameters of normalisation layers decay too.
+        source: where the numbers come from, and what of them is ours.
+    """
 
     optimizer: str = "sgd"
-    """The only one used so far: SGD with momentum."""
     base_learning_rate: float
-    """For a batch of 256 real images; to be scaled linearly with the batch size."""
     weight_decay: float
-    """On all parameters."""
     momentum: float = 0.9
-    """Of SGD."""
+    decay_norms: bool = True
     source: str
-    """Where the numbers come from, and what of them is ours."""
 
     def learning_rate(self, batch_size: int) -> float:
-        """The peak learning rate at `batch_size` real images a step, over all processes."""
+        """The peak learning rate at `batch_size` real images a step (linear scaling, arXiv 1706.02677)."""
         return self.base_learning_rate * batch_size / 256
+
+    def with_optimizer(self, name: str | None) -> OptimizerRecipe:
+        """This recipe, or the one of another optimizer."""
+        return self if name is None or name == self.optimizer else OPTIMIZERS[name]
+
+
+OPTIMIZERS: dict[str, OptimizerRecipe] = {
+    "sgd": OptimizerRecipe(
+        optimizer="sgd",
+        base_learning_rate=0.03,
+        weight_decay=1e-4,
+        source="MoCo v2's on ImageNet, arXiv 1911.05722, section 4",
+    ),
+    "lars": OptimizerRecipe(
+        optimizer="lars",
+        base_learning_rate=0.3,
+        weight_decay=1e-6,
+        decay_norms=False,
+        source="SimCLR's on ImageNet, arXiv 2002.05709, section 2.2; decay_norms: its authors' code",
+    ),
+    "adamw": OptimizerRecipe(
+        optimizer="adamw",
+        base_learning_rate=1.5e-4,
+        weight_decay=0.1,
+        source="MoCo v3's of vision transformers on ImageNet, arXiv 2104.02057, section 5; decay_norms: its code",
+    ),
+}
+"""By name, with the settings to start from where a learner's own recipe has another optimizer."""

@@ -11,7 +11,7 @@ import typing
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from .recipe import Recipe
+from .recipe import OptimizerRecipe
 
 if TYPE_CHECKING:
     from torch import nn
@@ -84,7 +84,7 @@ def check_learner(name: str, **options: Any) -> None:
             check_contract(learner)
 
 
-def learner_recipe(name: str) -> Recipe:
+def learner_recipe(name: str) -> OptimizerRecipe:
     """How learner `name` is trained by default."""
     return _learner_class(name).recipe
 

@@ -11,7 +11,7 @@ from .base import Learner, LearnerOutput
 from .heads import mlp
 from .losses import attraction, ppcl
 from .precision import unit_length
-from .recipe import Recipe
+from .recipe import OptimizerRecipe
 from .validation import num_features, require_positive
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class SimCLR(Learner):
 
     clsp_weight: ClassVar[float | None] = 1.0  # the authors' configuration for SimCLR (arXiv 2408.16965)
 
-    recipe: ClassVar[Recipe] = Recipe(
+    recipe: ClassVar[OptimizerRecipe] = OptimizerRecipe(
         base_learning_rate=0.12,
         weight_decay=5e-4,
         source="lightly's CIFAR-10 benchmark: SGD 0.06 for a batch of 128, no warm-up (which is then ours too)",

@@ -11,7 +11,7 @@ from .cosine import cosine_similarity
 from .heads import batchnorm_mlp
 from .pairs import pair_views
 from .precision import unit_length
-from .recipe import Recipe
+from .recipe import OptimizerRecipe
 from .validation import num_features, require_positive
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class SimSiam(Learner):
         predictor_dim: width of the predictor's hidden layer, a bottleneck (section 3).
     """
 
-    recipe: ClassVar[Recipe] = Recipe(
+    recipe: ClassVar[OptimizerRecipe] = OptimizerRecipe(
         base_learning_rate=0.03,
         weight_decay=5e-4,
         source="the paper's CIFAR-10 experiments (arXiv 2011.10566, appendix D): SGD 0.03 for a batch of 256",

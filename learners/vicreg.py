@@ -11,7 +11,7 @@ from .base import Learner, LearnerOutput
 from .heads import batchnorm_mlp
 from .pairs import Pairs, pair_views
 from .precision import at_least_float32, full_precision, unit_length
-from .recipe import Recipe
+from .recipe import OptimizerRecipe
 from .statistics import num_pairs, pair_mean, pair_product, without_diagonal
 from .validation import num_features, require_positive
 
@@ -94,7 +94,7 @@ class VICReg(Learner):
         covariance_weight: nu (section 4.2).
     """
 
-    recipe: ClassVar[Recipe] = Recipe(
+    recipe: ClassVar[OptimizerRecipe] = OptimizerRecipe(
         base_learning_rate=0.015,
         weight_decay=5e-4,
         source="the rate is ours, for SGD: the method is published with LARS, and 0.12 for 96 images diverges",

@@ -92,8 +92,10 @@ def compare(
     batch_size: int = 256,
     accumulate: int = 1,
     image_size: int | None = None,
+    optimizer: Literal["sgd", "lars", "adamw"] | None = None,
     learning_rate: float | None = None,
     weight_decay: float | None = None,
+    decay_norms: bool | None = None,
     warmup_epochs: float = 10.0,
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto",
     compile: bool = False,
@@ -188,8 +190,11 @@ def compare(
         accumulate: Parts in which a batch goes through the encoder, to save memory, for one more forward pass. Loss
             and gradient are those of the whole batch, with all its negatives; batch statistics are each part's.
         image_size: Pixels a side; others are resized and centre-cropped. The images' own size if not given.
-        learning_rate: Learning rate for a batch of 256, scaled with --batch-size; the method's own if not given.
-        weight_decay: Weight decay; the method's own if not given.
+        optimizer: Optimizer of the learner, with its own learning rate and weight decay; the method's own if not
+            given.
+        learning_rate: Learning rate for a batch of 256, scaled with --batch-size; the optimizer's own if not given.
+        weight_decay: Weight decay; the optimizer's own if not given.
+        decay_norms: Weight decay on biases and normalisation layers too; the optimizer's own way if not given.
         warmup_epochs: Length of the linear warm-up, at most a tenth of the training (10: solo-learn's).
         precision: Precision that the learner computes in; auto is bf16 where the device has it, else fp32.
         compile: Compile the learner with torch.compile.
@@ -663,8 +668,10 @@ def train(
     batch_size: int = 256,
     accumulate: int = 1,
     image_size: int | None = None,
+    optimizer: Literal["sgd", "lars", "adamw"] | None = None,
     learning_rate: float | None = None,
     weight_decay: float | None = None,
+    decay_norms: bool | None = None,
     warmup_epochs: float = 10.0,
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto",
     compile: bool = False,
@@ -756,8 +763,11 @@ def train(
         accumulate: Parts in which a batch goes through the encoder, to save memory, for one more forward pass. Loss
             and gradient are those of the whole batch, with all its negatives; batch statistics are each part's.
         image_size: Pixels a side; others are resized and centre-cropped. The images' own size if not given.
-        learning_rate: Learning rate for a batch of 256, scaled with --batch-size; the method's own if not given.
-        weight_decay: Weight decay; the method's own if not given.
+        optimizer: Optimizer of the learner, with its own learning rate and weight decay; the method's own if not
+            given.
+        learning_rate: Learning rate for a batch of 256, scaled with --batch-size; the optimizer's own if not given.
+        weight_decay: Weight decay; the optimizer's own if not given.
+        decay_norms: Weight decay on biases and normalisation layers too; the optimizer's own way if not given.
         warmup_epochs: Length of the linear warm-up, at most a tenth of the training (10: solo-learn's).
         precision: Precision that the learner computes in; auto is bf16 where the device has it, else fp32.
         compile: Compile the learner with torch.compile.

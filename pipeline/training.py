@@ -5,6 +5,7 @@ Shapes: B real images and M synthetic samples a step over all processes, N views
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import math
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from torch import Tensor, nn
 
 from ..learners import Learner, LearnerOutput, convert_sync_batchnorm, create_backbone, create_learner
 from ..learners.base import SyntheticTerms
+from ..learners.optimizers import create_optimizer
+from ..learners.recipe import OptimizerRecipe
 from .checkpoint import Stateful
 from .configs.train import TrainConfig
 from .data import ImageStore, cached, open_images
@@ -309,21 +312,28 @@ def view_maker(config: TrainConfig, store: ImageStore, key: Key) -> ViewMaker:
     return ViewMaker(Augmentation(preset, store.image_size), key, config.views_per_image)
 
 
+def optimizer_recipe(config: TrainConfig, learner: Learner) -> OptimizerRecipe:
+    """The learner's recipe, or that of another optimizer, with the numbers that the options give."""
+    given: dict[str, Any] = {
+        "base_learning_rate": config.learning_rate,
+        "weight_decay": config.weight_decay,
+        "decay_norms": config.decay_norms,
+    }
+    recipe = learner.recipe.with_optimizer(config.optimizer)
+    return dataclasses.replace(recipe, **{name: value for name, value in given.items() if value is not None})
+
+
 def _prepare(
     config: TrainConfig, accelerator: Accelerator, learner: Learner, regime: Regime, steps_per_epoch: int, steps: int
 ) -> TrainingStep:
-    recipe = learner.recipe
+    recipe = optimizer_recipe(config, learner)
     module: nn.Module = learner
     if accelerator.num_processes > 1 and config.sync_batchnorm:
         module = convert_sync_batchnorm(module, accelerator.device)
     module = module.to(accelerator.device).to(memory_format=torch.channels_last)
-    base = config.learning_rate if config.learning_rate is not None else recipe.base_learning_rate
-    weight_decay = config.weight_decay if config.weight_decay is not None else recipe.weight_decay
-    trainable = [p for p in module.parameters() if p.requires_grad]
-    optimizer = torch.optim.SGD(trainable, lr=base, momentum=recipe.momentum, weight_decay=weight_decay)
+    optimizer = create_optimizer(module, recipe)
     warmup = int(min(config.warmup_epochs * steps_per_epoch, WARMUP_PART * steps))
-    # Linear scaling with the batch: Goyal et al. 2017, arXiv 1706.02677.
-    schedule = Schedule(base * config.batch_size / 256, warmup, steps)
+    schedule = Schedule(recipe.learning_rate(config.batch_size), warmup, steps)
     prepared, optimizer = accelerator.prepare(torch.compile(module) if config.compile else module, optimizer)
     adversary = AdversarialViews(config.adversarial) if config.adversarial is not None else None
     return TrainingStep(accelerator, prepared, optimizer, schedule, regime, adversary)

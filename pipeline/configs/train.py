@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ...learners import backbone_names, learner_names
+from ...learners.recipe import OPTIMIZERS
 from ..data.specs import refuse_part
 from ..errors import UsageError
 from ..options import default_of, flag, option
@@ -336,14 +337,25 @@ class TrainingConfig(SamplingConfig):
         group="Training",
     )
     image_size: int | None = common.image_size_option()
+    optimizer: str | None = option(
+        None,
+        help="Optimizer of the learner, with its own learning rate and weight decay; the method's own if not given.",
+        choices=tuple(OPTIMIZERS),
+        group="Training",
+    )
     learning_rate: float | None = option(
         None,
-        help="Learning rate for a batch of 256, scaled with --batch-size; the method's own if not given.",
+        help="Learning rate for a batch of 256, scaled with --batch-size; the optimizer's own if not given.",
         above=0,
         group="Training",
     )
     weight_decay: float | None = option(
-        None, help="Weight decay; the method's own if not given.", minimum=0, group="Training"
+        None, help="Weight decay; the optimizer's own if not given.", minimum=0, group="Training"
+    )
+    decay_norms: bool | None = option(
+        None,
+        help="Weight decay on biases and normalisation layers too; the optimizer's own way if not given.",
+        group="Training",
     )
     warmup_epochs: float = option(
         10.0,

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from torch import nn
 
 from synthcl.cli import main
-from synthcl.learners import Learner, LearnerOutput, Recipe, check_learner
+from synthcl.learners import Learner, LearnerOutput, OptimizerRecipe, check_learner
 from synthcl.learners.base import SyntheticTerms
 from synthcl.learners.custom import TrialBackbone, check_contract
 from synthcl.learners.precision import unit_length
@@ -93,7 +93,7 @@ def test_the_commands_take_it_and_its_options(tmp_path, monkeypatch):
     [
         (["--learner", "custom_learner:Align"], "the module custom_learner has no Align"),
         (["--learner", "no_such_module:Align"], "no module 'no_such_module', for the learner no_such_module:Align"),
-        (["--learner", "custom_learner:Recipe"], "must be a subclass of synthcl.learners.Learner"),
+        (["--learner", "custom_learner:OptimizerRecipe"], "must be a subclass of synthcl.learners.Learner"),
         (["--learner", "synthcl.learners:Learner"], "lacks embed, forward, which every learner has"),
         (["--learner", "align"], "'align' is not known"),
         (["--learner", "a:b:c"], "or package.module:Class"),
@@ -109,7 +109,7 @@ def test_what_cannot_be_taken_is_refused_before_anything_is_done(tmp_path, monke
 
 
 class Sound(Learner):
-    recipe = Recipe(base_learning_rate=0.1, weight_decay=0.0, source="a test")
+    recipe = OptimizerRecipe(base_learning_rate=0.1, weight_decay=0.0, source="a test")
 
     def __init__(self, backbone, **common):
         super().__init__(**common)

@@ -9,7 +9,7 @@ from torch import nn
 
 from synthcl.learners import (
     Learner,
-    Recipe,
+    OptimizerRecipe,
     create_learner,
     learner_names,
     learner_option_types,
@@ -26,7 +26,7 @@ class Backbone(nn.Flatten):
 def test_names_are_there_without_torch():
     code = (
         "import sys, synthcl.learners as learners\n"
-        "print(learners.learner_names(), learners.backbone_names(), learners.Recipe)\n"
+        "print(learners.learner_names(), learners.backbone_names(), learners.OptimizerRecipe)\n"
         "assert 'torch' not in sys.modules\n"
         "assert learners.Learner.__name__ == 'Learner' and 'torch' in sys.modules\n"
     )
@@ -88,7 +88,7 @@ def test_a_type_that_is_not_declared_is_that_of_the_default(monkeypatch):
 @pytest.mark.parametrize("name", learner_names())
 def test_every_learner_has_a_recipe(name):
     recipe = learner_recipe(name)
-    assert isinstance(recipe, Recipe)
+    assert isinstance(recipe, OptimizerRecipe)
     assert recipe.optimizer == "sgd"
     assert 0 < recipe.base_learning_rate < 1
     assert recipe.learning_rate(512) == 2 * recipe.base_learning_rate
