@@ -73,6 +73,8 @@ def _print_runs(rows: Sequence[dict[str, Any]]) -> None:
     for row in rows:
         if "error" in row:
             click.echo(f"{row['path']}: {row['error']}")
+        if row["length"] is not None:
+            click.echo(f"{row['path']}: {row['length']}")
 
 
 def _steps(row: dict[str, Any]) -> str:
@@ -88,6 +90,8 @@ def _print_run(found: dict[str, Any]) -> None:
         if found[name] is not None:
             table.add_row(name, str(found[name]))
     table.add_row("steps", _steps(found))
+    if found["length"] is not None:
+        table.add_row("length", f"{found['length']}: not a training in one go")
     numbers = {name: value for name, value in (found["result"] or {}).items() if isinstance(value, float)}
     for name, value in {**(found["metrics"] or {}), **numbers}.items():
         if name != "step":

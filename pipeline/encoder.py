@@ -25,6 +25,7 @@ from ..learners import create_backbone
 from ..learners.validation import num_features
 from .errors import DataError
 from .files import write_folder
+from .run import check_finished
 from .views import IMAGENET_MEAN, IMAGENET_STD, normalize, to_float
 
 FORMAT = "synthcl-encoder-1"
@@ -146,6 +147,8 @@ def find_encoder(path: str | Path) -> Path:
         DataError: there is none; the message says what there is instead.
     """
     path = Path(path)
+    if (path / "encoder").is_dir():
+        check_finished(path, "encoder")
     for folder in (path, path / "encoder"):
         if (folder / CONFIG_FILE).is_file() and (folder / WEIGHTS_FILE).is_file():
             return folder

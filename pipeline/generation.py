@@ -22,7 +22,7 @@ from .files import write_folder
 from .options import takes_options
 from .progress import Progress
 from .randomness import Key
-from .run import command_of
+from .run import check_finished, command_of
 from .shards import write_shard_set
 
 
@@ -118,9 +118,11 @@ def locate_generator(source: str) -> str:
     """What `load_generator` is to open: the generator inside a run of `pretrain` or `train`, or `source` as it is.
 
     Raises:
-        DataError: a run that has no generator.
+        DataError: a run that has no generator, or is being trained on.
     """
     inside, command = Path(source) / "generator", command_of(source)
+    if inside.is_dir():
+        check_finished(Path(source), "generator")
     if inside.is_dir() or command is None:
         return str(inside) if inside.is_dir() else source
     if command == "pretrain":

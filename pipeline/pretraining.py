@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from ..generators import GeneratorTrainer, create_trainer
-from .checkpoint import list_checkpoints
+from ..generators.fingerprint import fingerprint
+from ..generators.schedules import final_decay, part_done
 from .configs.pretrain import PretrainConfig
 from .data import GlobalOrder, ImageStore, cached, open_images
 from .discriminator_watch import DiscriminatorWatch
@@ -21,7 +22,7 @@ from .images.grids import save_grid
 from .loop import LoopOptions, Measurement, run_loop
 from .options import takes_options
 from .randomness import Key
-from .run import RunFolder, finished_result, open_run
+from .run import RunFolder, finished_result, open_run, say_finished
 from .trackers import check_trackers, open_trackers
 from .views import to_float
 
@@ -36,8 +37,9 @@ def pretrain(config: PretrainConfig) -> dict[str, Any]:
     """Train a generator, or take up its training; see `synthcl pretrain`.
 
     Returns:
-        The run's result: `run`, `generator`, `steps`, `seconds`, `image_size`, `num_images`, and `training`, what the
-        generator was trained with. With an encoder to measure by also `frechet_distance`, `precision`, `recall`,
+        The run's result: `run`, `generator`, `steps`, `seconds`, `image_size`, `num_images`, `training`, what the
+        generator was trained with, `generator_hash`, its weights', and where the length was changed what
+        `run_length.length_facts` gives. With an encoder to measure by also `frechet_distance`, `precision`, `recall`,
         `frechet_distance_real` (see `OnlineQuality`), `eval_encoder` and `eval_encoder_hash`.
 
     Raises:
@@ -53,10 +55,17 @@ def pretrain(config: PretrainConfig) -> dict[str, Any]:
     torch.manual_seed(config.seed)
     trainer = _create_trainer(config, store.image_size, accelerator.device)
     quality = _open_quality(config, len(store), accelerator.device)
-    _check_length(Path(config.out), config.steps)
-    run = open_run(config.out, "pretrain", config, main_process=accelerator.is_main_process)
+    run = open_run(
+        config.out,
+        "pretrain",
+        config,
+        main_process=accelerator.is_main_process,
+        steps=config.steps,
+        rate=lambda total_steps, index: _learning_rate(trainer.options, total_steps, index),
+    )
     accelerator.wait_for_everyone()
-    if run.result is not None and run.result["steps"] == config.steps:
+    if run.result is not None:
+        say_finished(run.path)
         return run.result
     store = cached(store, config.cache, accelerator.device)
     key = Key.from_seed(config.seed).child("pretrain")
@@ -108,15 +117,11 @@ def _open_quality(config: PretrainConfig, num_images: int, device: torch.device)
     return OnlineQuality(open_real_encoder(config.eval_encoder), num_images, config.eval_samples, config.seed, device)
 
 
-def _check_length(out: Path, steps: int) -> None:
-    """Raises UsageError for fewer steps than a run has done: its weights would not be those of so many."""
-    saved = list_checkpoints(out / "checkpoints")
-    done = int(saved[-1].name.rpartition("-")[2]) if saved else 0
-    if done > steps:
-        raise UsageError(
-            f"--out {out} has done {done} steps already, more than --steps {steps}; give --steps {done} or more, or "
-            "another folder"
-        )
+def _learning_rate(options: dict[str, Any], total_steps: int, index: int) -> float:
+    """The generator's learning rate at step `index`, counted from 0, by a trainer's options."""
+    rate = options.get("generator_learning_rate") or options["learning_rate"]
+    warmup = min(1.0, (index + 1) / max(options.get("warmup_steps") or 0, 1))
+    return rate * warmup * final_decay(part_done(index, total_steps), options["decay"])
 
 
 def _create_trainer(config: PretrainConfig, image_size: int, device: torch.device) -> GeneratorTrainer:
@@ -162,6 +167,8 @@ def _result(
         "image_size": store.image_size,
         "num_images": len(store),
         "training": trainer.options,
+        "generator_hash": fingerprint(trainer.ema),
+        **run.length_facts,
     }
     if quality is not None:
         last = run.metrics.read()[-1]

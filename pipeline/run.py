@@ -2,7 +2,7 @@
 
 RUN/
     config.yaml      the resolved options; `--config RUN/config.yaml` repeats the run
-    run.json         the command, versions and hardware
+    run.json         the command, versions, hardware, and the length with its changes (run_length.py)
     metrics.jsonl    a row a logged step
     checkpoints/     see checkpoint.py
     result.json      written last: a run with a result is finished
@@ -23,6 +23,7 @@ import yaml
 from .errors import DataError, UsageError
 from .files import read_json, remove_temporary, write_file, write_json
 from .options import Config, differences, write_yaml
+from .run_length import Rate, change_length, describe_changes, describe_schedule, length_facts
 
 RESTORE = "restore it from a copy, or give another folder to start anew"
 """What to do about a file of a run that is damaged."""
@@ -48,47 +49,100 @@ class RunFolder:
         advice = "remove it and run the run's command again, which takes up the last checkpoint"
         return read_json(file, advice) if file.exists() else None
 
+    @property
+    def length_facts(self) -> dict[str, Any]:
+        """What its result is to say of changes of its length; see `run_length`."""
+        return length_facts(read_record(self.path))
+
     def finish(self, result: dict[str, Any]) -> None:
         """Write the result, which marks the run as finished."""
         write_json(self.path / "result.json", result)
 
 
-def open_run(out: str | Path, command: str, config: Config, *, main_process: bool = True) -> RunFolder:
+def open_run(
+    out: str | Path,
+    command: str,
+    config: Config,
+    *,
+    main_process: bool = True,
+    steps: int | None = None,
+    rate: Rate | None = None,
+) -> RunFolder:
     """Make the run folder of a command, or take up the one that the same command left.
+
+    A finished run of this length is left as it is. One that is to be longer is unfinished from here on, and its record
+    says what became of it, as it does of an unfinished run whose length is changed.
 
     Args:
         out: the folder.
         command: which command's run it is, such as `train`.
         config: the options.
         main_process: whether this process writes; the others only check.
+        steps: its length; None for commands whose runs have none.
+        rate: the learning rate of a length at a step, for the record of a change.
 
     Raises:
-        UsageError: the folder holds a run with other options; the message lists the differences.
+        UsageError: the folder holds a run with other options (the message lists the differences), or one that has done
+            more steps than are asked for.
         DataError: the folder holds something else, or cannot be made.
     """
     path = Path(out)
     if path.exists() and not path.is_dir():
         raise DataError(f"--out {path} is a file; give a folder")
     content = {name for name in os.listdir(path) if not name.startswith(".tmp-")} if path.exists() else set()
+    changes: list[dict[str, Any]] = []
+    done = False
     if content == {"run.json"}:
         pass  # a run that was killed while it began: it has left nothing else
     elif "run.json" in content:
         _check_same(path, command, config)
+        if steps is not None:
+            changes, done = _take_up(path, config, steps, rate, main_process=main_process)
     elif content:
         raise DataError(f"--out {path} is not empty and holds no run of synthcl; give a new or empty folder")
     from .distributed import wait_for_all  # torch, which those who only look at runs do without
 
     # Every process has looked before one of them writes: a folder that is half made is neither empty nor a run.
     wait_for_all()
-    if main_process:
+    if main_process and not done:
+        length = {"total_steps": steps} if steps is not None else {}
+        length |= {"length_changes": changes} if changes else {}
         try:
             path.mkdir(parents=True, exist_ok=True)
             remove_temporary(path)
-            write_json(path / "run.json", {"command": command, **environment()})
+            if steps is not None:
+                # What it came to at another length is no longer what its checkpoints are.
+                (path / "result.json").unlink(missing_ok=True)
+            write_json(path / "run.json", {"command": command, **length, **environment()})
             write_file(path / "config.yaml", write_yaml(config.to_dict()))
         except OSError as error:
             raise DataError(f"cannot write to --out {path}: {error.strerror}") from None
     return RunFolder(path)
+
+
+def _take_up(
+    path: Path, config: Config, steps: int, rate: Rate | None, *, main_process: bool
+) -> tuple[list[dict[str, Any]], bool]:
+    """The changes of the length of a run that is there, the one that is asked for now included and told; and whether
+    it is finished as it is.
+
+    Raises:
+        UsageError: it has done more steps.
+    """
+    record, result, saved = read_record(path), RunFolder(path).result, read_config(path)
+    there = record.get("length_changes", [])
+    if result is not None and result.get("steps") == steps:
+        return there, True
+    before = result.get("steps") if result is not None else record.get("total_steps", saved.get("steps"))
+    if before is None and saved.get("epochs") and getattr(config, "epochs", None):
+        before = steps * saved["epochs"] // config.epochs  # type: ignore[attr-defined]
+    changes = change_length(path, there, before, steps, finished=result is not None, rate=rate)
+    if main_process and changes and changes[-1] not in there:
+        say(
+            f"{path} is {describe_changes(changes[-1:])}. {describe_schedule(changes[-1])}; it will not be the run "
+            f"that one of {steps} steps in one go is. Its record says so, and `compare` counts it as a difference"
+        )
+    return changes, False
 
 
 def _check_same(path: Path, command: str, config: Config) -> None:
@@ -125,10 +179,25 @@ def finished_result(out: str | Path, command: str, config: Config) -> dict[str, 
     return result
 
 
+def check_finished(path: Path, part: str) -> None:
+    """Raises DataError for a run that is not finished, whose `part`, a folder such as `encoder`, is that of a shorter
+    one. A folder without a record is none."""
+    if (path / "run.json").exists() and not (path / "result.json").exists():
+        raise DataError(
+            f"the run {path} is being extended and is not finished: run its command again. The {part} that it had "
+            f"before is {path / part}"
+        )
+
+
 def say_finished(path: Path) -> None:
-    """Tell, in one of several processes, that there is nothing to do."""
+    """Tell that there is nothing to do."""
+    say(f"{path} is already finished; this is its result")
+
+
+def say(text: str) -> None:
+    """A line for people on stderr, of one of several processes."""
     if os.environ.get("RANK", "0") == "0":
-        print(f"{path} is already finished; this is its result", file=sys.stderr, flush=True)
+        print(text, file=sys.stderr, flush=True)
 
 
 def read_record(path: str | Path) -> dict[str, Any]:

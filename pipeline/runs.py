@@ -13,6 +13,7 @@ from .errors import DataError, UsageError
 from .files import read_json, write_file
 from .options import check_ending
 from .run import RunFolder, read_config, read_record
+from .run_length import describe_changes
 
 QUIET_SECONDS = 600.0
 """After so long without a word in its folder an unfinished run counts as interrupted. Ours: most runs log every few
@@ -49,9 +50,10 @@ def summarize_run(path: str | Path) -> dict[str, Any]:
 
     Returns:
         `path`, `state`, `command`, `regime`, `learner` (of pretrain the kind of generator), `backbone`, `data`, `seed`,
-        `steps` (done), `total_steps` (None where it is given in epochs and not known yet), `seconds`, `top1` (of the
+        `steps` (done), `total_steps` (None where an earlier version was given epochs), `seconds`, `top1` (of the
         linear probe, else of nearest neighbours, with all labels; None without a recorded one), `last_written` (seconds
-        since 1970). What a run does not have is None.
+        since 1970), `length` (how the length was changed, in words; None for a run in one go). What a run does not
+        have is None.
     """
     path = Path(path)
     row: dict[str, Any] = {"path": str(path), **dict.fromkeys(_FIELDS)}
@@ -63,7 +65,8 @@ def summarize_run(path: str | Path) -> dict[str, Any]:
         row["last_written"] = _last_written(path)
         row["state"] = _state(result, row["last_written"])
         row["steps"] = int(rows[-1]["step"]) if rows else None
-        row["total_steps"] = config.get("steps")
+        row["total_steps"] = record.get("total_steps", config.get("steps"))
+        row["length"] = describe_changes(record.get("length_changes", [])) or None
         if result is not None:
             row["total_steps"] = row["steps"] = result.get("steps")
             row["seconds"] = result.get("seconds")
@@ -75,7 +78,7 @@ def summarize_run(path: str | Path) -> dict[str, Any]:
 
 _FIELDS = (
     "state", "command", "regime", "learner", "backbone", "data", "seed", "steps", "total_steps", "seconds", "top1",
-    "last_written",
+    "last_written", "length",
 )  # fmt: skip
 
 

@@ -36,7 +36,7 @@ from .regimes.assembly import RealImages, ViewMaker
 from .regimes.base import MultiViewedBatch, Regime, Share
 from .regimes.guard import GuardNotice
 from .regimes.setup import RegimeSetup, build_regime
-from .run import RunFolder, finished_result, open_run
+from .run import RunFolder, finished_result, open_run, say_finished
 from .trackers import check_trackers, open_trackers
 from .views import Augmentation
 from .views.adversarial import AdversarialViews
@@ -147,8 +147,11 @@ def train(config: TrainConfig) -> dict[str, Any]:
 
     Returns:
         The run's result: `run`, `regime`, `learner`, `backbone`, `steps`, `epochs`, `loss`, `seconds`,
-        `images_per_second`, `num_images`, for synthetic regimes `num_synthetic`, how many samples were drawn, and for
-        `online` `generator_training`, the options that the generator was trained with.
+        `images_per_second`, `num_images`, for synthetic regimes `num_synthetic`, how many samples were drawn, what the
+        regime adds (see `Regime.facts`), and where the length was changed what `run_length.length_facts` gives.
+
+    Raises:
+        UsageError: options that cannot be used, or fewer steps than the run has done.
     """
     check_trackers(config.tracker)
     if (finished := finished_result(config.out, "train", config)) is not None:
@@ -175,11 +178,23 @@ def train(config: TrainConfig) -> dict[str, Any]:
     regime = build_regime(setup)
     knn = online_knn(config, store, accelerator)
     quality = online_quality(config, store, accelerator)
-    run = open_run(config.out, "train", config, main_process=accelerator.is_main_process)
+
+    def schedule(total_steps: int) -> Schedule:
+        return make_schedule(config, learner, real.steps_per_epoch, total_steps)
+
+    run = open_run(
+        config.out,
+        "train",
+        config,
+        main_process=accelerator.is_main_process,
+        steps=steps,
+        rate=lambda total_steps, step: schedule(total_steps).at(step),
+    )
     accelerator.wait_for_everyone()
-    if run.result is not None and run.result["steps"] == steps:
+    if run.result is not None:
+        say_finished(run.path)
         return run.result
-    step = _prepare(config, accelerator, learner, regime, real.steps_per_epoch, steps)
+    step = _prepare(config, accelerator, learner, regime, schedule(steps))
 
     def encoder() -> Encoder:
         return Encoder(step.inner.backbone, config.backbone, store.image_size)
@@ -323,8 +338,14 @@ def optimizer_recipe(config: TrainConfig, learner: Learner) -> OptimizerRecipe:
     return dataclasses.replace(recipe, **{name: value for name, value in given.items() if value is not None})
 
 
+def make_schedule(config: TrainConfig, learner: Learner, steps_per_epoch: int, total_steps: int) -> Schedule:
+    """The learning rate of a training of `total_steps` by these options."""
+    peak = optimizer_recipe(config, learner).learning_rate(config.batch_size)
+    return Schedule(peak, int(min(config.warmup_epochs * steps_per_epoch, WARMUP_PART * total_steps)), total_steps)
+
+
 def _prepare(
-    config: TrainConfig, accelerator: Accelerator, learner: Learner, regime: Regime, steps_per_epoch: int, steps: int
+    config: TrainConfig, accelerator: Accelerator, learner: Learner, regime: Regime, schedule: Schedule
 ) -> TrainingStep:
     recipe = optimizer_recipe(config, learner)
     module: nn.Module = learner
@@ -332,8 +353,6 @@ def _prepare(
         module = convert_sync_batchnorm(module, accelerator.device)
     module = module.to(accelerator.device).to(memory_format=torch.channels_last)
     optimizer = create_optimizer(module, recipe)
-    warmup = int(min(config.warmup_epochs * steps_per_epoch, WARMUP_PART * steps))
-    schedule = Schedule(recipe.learning_rate(config.batch_size), warmup, steps)
     prepared, optimizer = accelerator.prepare(torch.compile(module) if config.compile else module, optimizer)
     adversary = AdversarialViews(config.adversarial) if config.adversarial is not None else None
     return TrainingStep(accelerator, prepared, optimizer, schedule, regime, adversary)
@@ -355,5 +374,6 @@ def _result(
         "num_images": len(real.store),
         "num_synthetic": steps * regime.samples_per_step,
         **regime.facts,
+        **run.length_facts,
     }
     return result

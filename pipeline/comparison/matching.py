@@ -8,6 +8,7 @@ from typing import Any
 
 from ..configs.train import TrainConfig, concerns
 from ..options import flag
+from ..run_length import describe_changes
 from .plan import images_per_sample
 from .runs import ComparedRun
 
@@ -33,6 +34,10 @@ def mismatches(runs: Sequence[ComparedRun], equal: str, *, planned: bool = False
         concerned = [run for run in runs if concerns(f, [run.regime])]
         lines += _differing(flag(f.name), concerned, [getattr(run.config, f.name) for run in concerned])
     lines += _differing("training images", runs, [run.result["num_images"] for run in runs])
+    drawn = [run for run in runs if "generator_hash" in run.result]  # records of earlier versions lack it
+    lines += _differing("weights of the generator", drawn, [run.result["generator_hash"][:12] for run in drawn])
+    changes = [describe_changes(run.result.get("length_changes", [])) or "in one go" for run in runs]
+    lines += _differing("how they were trained", runs, changes)
     if not planned:
         lines += _unequal_budgets(runs, equal)
     return lines

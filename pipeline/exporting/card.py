@@ -12,6 +12,7 @@ from ..encoder import Encoder
 from ..files import read_json
 from ..options import command_line
 from ..run import read_config
+from ..run_length import describe_changes, describe_schedule
 from ..views import IMAGENET_MEAN, IMAGENET_STD
 from .targets import Target, has_small_stem
 
@@ -99,7 +100,9 @@ def _training_text(training: dict[str, Any] | None) -> str:
         "regime": result.get("regime"),
         "learner": result.get("learner"),
         "synthetic samples seen": f"{result['num_synthetic']:,}" if result.get("num_synthetic") else None,
+        "generator": _generator(result),
         "steps": result.get("steps"),
+        "length": describe_changes(result.get("length_changes", [])),
         "epochs": result.get("epochs"),
         "loss at the end": f"{result['loss']:.4g}" if "loss" in result else None,
         "seconds": result.get("seconds"),
@@ -107,7 +110,30 @@ def _training_text(training: dict[str, Any] | None) -> str:
         "versions": ", ".join(f"{n} {v}" for n, v in (run.get("versions") or {}).items() if v),
     }
     table = _table(["", ""], [[name, str(value)] for name, value in facts.items() if value not in (None, "")])
-    return f"{table}\n\nThe command:\n\n```\n{_command(options)}\n```"
+    return f"{table}\n\n{_commands(options, result)}"
+
+
+def _generator(result: dict[str, Any]) -> str | None:
+    """What the synthetic samples are from, by hash: a path says little elsewhere."""
+    if "generator_hash" in result:
+        return f"weights {result['generator_hash'][:16]}"
+    return f"shard sets {', '.join(h[:16] for h in result['set_hashes'])}" if "set_hashes" in result else None
+
+
+def _commands(options: dict[str, Any], result: dict[str, Any]) -> str:
+    """The command, or those of each length."""
+    changes = result.get("length_changes", [])
+    if not changes:
+        return f"The command:\n\n```\n{_command(options)}\n```"
+    earlier = [_command({**options, "steps": change["from"], "epochs": None}) for change in changes]
+    commands = "\n".join([*earlier, _command(options)])
+    stops = [f"the one before it was stopped at step {c['at']}" for c in changes if c["at"] != c["from"]]
+    note = f" ({', '.join(stops)})" if stops else ""
+    schedules = " ".join(f"{describe_schedule(change)}." for change in changes)
+    return (
+        f"The commands, one after the other{note}:\n\n```\n{commands}\n```\n\n"
+        f"It is not the encoder that the last command alone trains. {schedules}"
+    )
 
 
 def _command(options: dict[str, Any]) -> str:

@@ -100,7 +100,10 @@ class Regime(ABC):
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What a run's result records of the regime, beside the options: plain values by name."""
+        """What a run's result records of the regime, beside the options: plain values by name.
+
+        `generator_hash` is what the weights of the generator came to that its samples are from (`fingerprint`), as they
+        were before the training; it is absent where there is none, or several sets have several."""
         return {}
 
     def save(self, folder: Path) -> None:

@@ -7,10 +7,13 @@ Shapes: M latents a step over all processes, m in this process, S pixels a side.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from ...generators.base import Draws, Generator
+from ...generators.fingerprint import fingerprint
 from ...learners.base import Learner
 from ..errors import UsageError
 from ..generation import generator_options, open_generator
@@ -58,6 +61,11 @@ class FreshRegime(Regime):
         self.pair_strength = pair_strength
         self.samples_per_step = share.total
         self.key = samples_key(key)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """`generator_hash`."""
+        return {"generator_hash": fingerprint(self.generator)}
 
     def batch(self, step: int, learner: Learner) -> MultiViewedBatch:
         draws = self.key.child(step).at(self.share.numbers(self.real.device))

@@ -6,6 +6,7 @@ Shapes: m samples in this process, V = 1 or 2 images a sample, S pixels a side.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -132,6 +133,17 @@ def sample_order(images: ShardImages, share: Share, key: Key, shards_per_window:
     return WindowOrder(sizes, share.total, key, shards_per_window)
 
 
+def set_facts(sets: Sequence[ShardSet]) -> dict[str, Any]:
+    """`set_hashes`, the recipes of sets, and `generator_hash` where they are all of one generator."""
+    hashes = {"set_hashes": [each.recipe.hash for each in sets]}
+    if any(
+        each.locator.manifest.kind != "generated" for each in sets
+    ):  # a recording's generator changed while it was made
+        return hashes
+    generators = {(each.recipe.values.get("generator") or {}).get("weights") for each in sets}
+    return hashes | ({"generator_hash": generators.pop()} if len(generators) == 1 and None not in generators else {})
+
+
 class OfflineRegime(Regime):
     """Real images, and samples from shard sets in an order that follows from the seed alone.
 
@@ -143,6 +155,7 @@ class OfflineRegime(Regime):
         share: which of a step's samples are this process's.
         order: of the samples.
         total_steps: of the training; nothing is fetched for later ones.
+        sets: what the result records of the sets; see `set_facts`.
     """
 
     def __init__(
@@ -154,12 +167,18 @@ class OfflineRegime(Regime):
         share: Share,
         order: SampleOrder,
         total_steps: int,
+        sets: dict[str, Any] | None = None,
     ) -> None:
+        self.sets = sets or {}
         self.real, self.views, self.images, self.views_per_sample = real, views, images, views_per_sample
         self.share, self.order = share, order
         self.samples_per_step = share.total
         self._fetched = -1  # the last window that was asked for
         self._last_step = total_steps - 1
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        return self.sets
 
     def samples(self, step: int) -> Tensor:
         """(m, V, 3, S, S) float32 in [0, 1]."""
@@ -199,4 +218,6 @@ def build(setup: RegimeSetup) -> OfflineRegime:
     # The order follows from what is read, and not from where it is kept meanwhile.
     order = sample_order(images, share, setup.key, config.shards_per_window)
     store = cached(images, config.cache, setup.real.device)
-    return OfflineRegime(setup.real, setup.views, store, images.views_per_sample, share, order, setup.total_steps)
+    return OfflineRegime(
+        setup.real, setup.views, store, images.views_per_sample, share, order, setup.total_steps, set_facts(sets)
+    )

@@ -144,6 +144,8 @@ class OnlineRegime(Regime):
         self.samples_per_step = share.total
         self.key = samples_key(key)
         self.guard = HardGuard(real.device)
+        # As it begins: the average is what `generate` and `fresh` draw from.
+        self.generator_hash = fingerprint(trainer.ema)
 
     def batch(self, step: int, learner: Learner) -> OnlineBatch:
         device = self.real.device
@@ -313,8 +315,9 @@ class OnlineRegime(Regime):
 
     @property
     def facts(self) -> dict[str, Any]:
-        """`generator_training`: the options that the generator was trained with, those of its pretraining included."""
-        return {"generator_training": self.trainer.options}
+        """`generator_hash`, and `generator_training`: the options that the generator was trained with, those of its
+        pretraining included."""
+        return {"generator_training": self.trainer.options, "generator_hash": self.generator_hash}
 
     def save(self, folder: Path) -> None:
         save_generator(self.trainer, folder)

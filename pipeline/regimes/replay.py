@@ -5,6 +5,8 @@ Shapes: m samples in this process, V = 1 or 2 images a sample, S pixels a side.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from torch import Tensor
 
@@ -14,7 +16,7 @@ from ..shards import ShardSet, open_shard_set
 from ..views import to_float
 from .assembly import RealImages, ViewMaker, assemble
 from .base import MultiViewedBatch, Regime, Share
-from .offline import check_image_size, check_recipe
+from .offline import check_image_size, check_recipe, set_facts
 from .setup import RegimeSetup
 
 
@@ -31,6 +33,10 @@ class ReplayRegime(Regime):
         self.real, self.views, self.recording, self.share = real, views, recording, share
         self.samples_per_step = share.total
         _check_steps(recording, share.total, total_steps)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        return set_facts([self.recording])
 
     def batch(self, step: int, learner: Learner) -> MultiViewedBatch:
         first = step * self.share.total

@@ -100,8 +100,12 @@ def test_fewer_steps_than_were_done_are_refused(synthcl, tmp_path):
     run = [*PRETRAIN, "--out", tmp_path / "run", "--steps"]
     result = synthcl(*run, 4).json
     message = " ".join(synthcl(*run, 3, code=2).stderr.split())
-    assert "has done 4 steps already, more than --steps 3; give --steps 4 or more" in message
+    assert "is finished, with 4 steps; its weights are not those of a training of 3. Give --steps 4 or more" in message
     assert synthcl(*run, 4).json == result
+    longer = synthcl(*run, 6)
+    assert longer.json["extended_from"] == [4] and longer.json["steps"] == 6
+    assert "is extended from 4 to 6 steps. The learning rate stays at" in longer.stderr
+    assert "extended from 4 to 6 steps" in synthcl("runs", "list", tmp_path).stdout
 
 
 @pytest.fixture(scope="module")

@@ -118,3 +118,29 @@ def test_a_finished_run_needs_nothing_that_it_was_made_from(synthcl, generator, 
     assert again.json == first.json
     assert "already finished" in again.stderr and "already finished" not in first.stderr
     assert "--seed: 0 there, 1 now" in synthcl(*online, "--seed", 1, code=2).stderr
+
+
+def test_a_finished_run_is_never_called_another_length(synthcl, tmp_path):
+    """What the record, the model card and `runs show` say of a run is what its weights are."""
+
+    def train(name, steps, *options, code=0):
+        run = ["train", "--data", "digits", *TRAIN[3:], "--steps", steps, "--out", tmp_path / name, *options, "--json"]
+        return synthcl(*run, code=code)
+
+    first = train("real", 4).json
+    written = {path: path.read_bytes() for path in (tmp_path / "real").glob("*.*")}
+    refused = train("real", 2, code=2).stderr
+    assert "is finished, with 4 steps; its weights are not those of a training of 2" in " ".join(refused.split())
+    assert {path: path.read_bytes() for path in (tmp_path / "real").glob("*.*")} == written
+    assert train("real", 4).json == first and "extended_from" not in first
+
+    extended = train("real", 6)
+    assert extended.json["extended_from"] == [4] and extended.json["steps"] == 6
+    (change,) = extended.json["length_changes"]
+    assert (change["at"], change["from"], change["to"]) == (4, 4, 6)
+    assert change["learning_rate"][1] > change["learning_rate"][0] > 0
+    assert "goes back up" in extended.stderr
+    assert "extended from 4 to 6 steps: not a training in one go" in synthcl("runs", "show", tmp_path / "real").stdout
+    synthcl("export", tmp_path / "real", "--out", tmp_path / "export")
+    card = (tmp_path / "export" / "README.md").read_text()
+    assert "| length | extended from 4 to 6 steps |" in card and "--steps 4" in card and "--steps 6" in card

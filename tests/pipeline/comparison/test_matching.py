@@ -76,3 +76,22 @@ def test_lacking_seeds_and_other_machines_are_said(fair, make_run):
     (line,) = other_conditions(runs)
     assert "device" in line and "H100" in line
     assert mismatches(runs, "steps") == []
+
+
+def test_a_run_that_was_extended_is_no_equal_of_one_in_one_go(fair, make_run):
+    changes = [{"at": 2, "from": 2, "to": 4, "learning_rate": [0.0, 0.1]}]
+    extended = make_run("online", 3, result={"extended_from": [2], "length_changes": changes})
+    (line,) = mismatches([*fair, extended], "steps")
+    assert "'in one go' in real seed 0" in line and "'extended from 2 to 4 steps' in online seed 3" in line
+    assert (
+        mismatches([make_run(regime, 3, result={"length_changes": changes}) for regime in ("real", "online")], "steps")
+        == []
+    )
+
+
+def test_a_generator_that_was_trained_on_under_its_path_is_another(fair, make_run):
+    """Records of earlier versions, and of real images, have no hash."""
+    same = [make_run(regime, 3, result={"generator_hash": "a" * 64}) for regime in ("fresh", "online")]
+    assert mismatches([*fair, *same], "steps") == []
+    (line,) = mismatches([*fair, *same, make_run("online", 4, result={"generator_hash": "b" * 64})], "steps")
+    assert line.startswith("weights of the generator: 'aaaa") and "'bbbbbbbbbbbb' in online seed 4" in line
