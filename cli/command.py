@@ -282,7 +282,6 @@ def print_result(result: dict[str, Any], as_json: bool, title: str) -> None:
     if as_json:
         click.echo(json.dumps(result, allow_nan=False, default=str))
         return
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(title=title, show_header=False, title_justify="left")
@@ -290,7 +289,7 @@ def print_result(result: dict[str, Any], as_json: bool, title: str) -> None:
         if isinstance(value, (dict, list)):
             continue
         table.add_row(name.replace("_", " "), f"{value:.4g}" if isinstance(value, float) else str(value))
-    Console().print(table)
+    print_table(table)
 
 
 def new_table(title: str, headings: Sequence[str], numbers: Collection[str] = ()) -> Table:

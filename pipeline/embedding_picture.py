@@ -26,7 +26,7 @@ def draw_embedding(table: pa.Table, method: str, color_by: str, seed: int) -> by
     """A PNG of the rows of a table of `embed`.
 
     Args:
-        table: N rows.
+        table: N rows; its metadata name the run.
         method: `tsne`, `pca` or `umap`.
         color_by: `class` or `source`.
         seed: of t-SNE and UMAP.
@@ -36,10 +36,31 @@ def draw_embedding(table: pa.Table, method: str, color_by: str, seed: int) -> by
     features = rows["embedding"].combine_chunks().flatten().to_numpy().reshape(len(rows), -1)
     features = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)  # as cosines see them
     points = project(features, method, seed)
-    return _picture(points, _groups(rows, color_by), f"{_NAMES[method]} of {len(rows):,} of {len(table):,} images")
+    run = (table.schema.metadata or {}).get(b"run", b"").decode()
+    counted = f"{len(table):,}" if len(rows) == len(table) else f"{len(rows):,} of {len(table):,}"
+    title = f"{_short(run)}{': ' if run else ''}{_NAMES[method]} of {counted} images by {color_by}"
+    return _picture(points, _groups(rows, color_by), title, describe_settings(features.shape, method, seed))
 
 
 _NAMES = {"tsne": "t-SNE", "pca": "principal components", "umap": "UMAP"}
+NEIGHBOURS = 15
+"""Of UMAP, where there are so many: its default."""
+
+
+def describe_settings(shape: tuple[int, ...], method: str, seed: int) -> str:
+    """What `project` does to features of a shape (N, F), in words."""
+    num_rows, num_features = shape
+    words = [f"features ({num_features}) at length 1"]
+    if method == "umap":
+        words += [f"{min(NEIGHBOURS, num_rows - 1)} neighbours", f"seed {seed}"]
+    if method == "tsne":
+        words += [f"to {PCA_DIMENSIONS} principal components"] if min(num_rows, num_features) > PCA_DIMENSIONS else []
+        words += [f"perplexity {_perplexity(num_rows):.3g}", f"seed {seed}"]
+    return ", ".join(words)
+
+
+def _perplexity(num_rows: int) -> float:
+    return min(30.0, (num_rows - 1) / 3)
 
 
 def project(features: np.ndarray, method: str, seed: int) -> np.ndarray:
@@ -61,10 +82,10 @@ def project(features: np.ndarray, method: str, seed: int) -> np.ndarray:
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that a seed means one thread
-            return umap.UMAP(n_neighbors=min(15, num_rows - 1), random_state=seed).fit_transform(features)
+            return umap.UMAP(n_neighbors=min(NEIGHBOURS, num_rows - 1), random_state=seed).fit_transform(features)
     if min(num_rows, num_features) > PCA_DIMENSIONS:
         features = PCA(PCA_DIMENSIONS, random_state=seed).fit_transform(features)
-    return TSNE(init="pca", perplexity=min(30.0, (num_rows - 1) / 3), random_state=seed).fit_transform(features)
+    return TSNE(init="pca", perplexity=_perplexity(num_rows), random_state=seed).fit_transform(features)
 
 
 def _groups(rows: pa.Table, color_by: str) -> list[str]:
@@ -75,7 +96,7 @@ def _groups(rows: pa.Table, color_by: str) -> list[str]:
     return [name if name is not None else "no label" if label is None else str(label) for name, label in both]
 
 
-def _picture(points: np.ndarray, groups: list[str], title: str) -> bytes:
+def _picture(points: np.ndarray, groups: list[str], title: str, settings: str) -> bytes:
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -90,7 +111,8 @@ def _picture(points: np.ndarray, groups: list[str], title: str) -> bytes:
         colour = "0.7" if name == "no label" else colour
         part = points[belongs == name]
         axes.scatter(part[:, 0], part[:, 1], s=6, color=colour, label=_short(name), linewidths=0, alpha=0.8)
-    axes.set_title(title, loc="left", fontsize=11)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11, parse_math=False)
+    axes.set_title(settings, loc="left", fontsize=8, color="0.35", parse_math=False)
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[:].set_visible(False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,9 +17,10 @@ from .distributed import average_gradients, create_accelerator, slice_of
 from .errors import UsageError
 from .evaluation.online_quality import MEASURES, OnlineQuality, open_real_encoder
 from .generation import save_generator
-from .images.grids import save_grid
+from .images.grids import Section, save_sections
 from .loop import LoopOptions, Measurement, run_loop
 from .options import takes_options
+from .preview import real_section, save_real_images
 from .randomness import Key
 from .run import RunFolder, finished_result, open_run, say_finished
 from .trackers import check_trackers, open_trackers
@@ -82,6 +82,17 @@ def pretrain(config: PretrainConfig) -> dict[str, Any]:
     samples = run.path / "samples"
     if accelerator.is_main_process:
         samples.mkdir(exist_ok=True)
+        real_images = save_real_images(store, run.path)
+
+    def picture(done: int) -> None:
+        path = samples / f"{done:08d}.png"
+        title = f"{run.path}, step {done:,}: samples of the moving average"
+        save_sections(
+            [*real_section(real_images), Section(_samples(trainer, key), "generated images")], path, title=title
+        )
+        for tracker in trackers:
+            tracker.append_picture(done, path)
+
     with open_trackers(config.tracker, run, config, main_process=accelerator.is_main_process) as trackers:
         seconds = run_loop(
             run,
@@ -99,7 +110,7 @@ def pretrain(config: PretrainConfig) -> dict[str, Any]:
                 main_process=accelerator.is_main_process,
             ),
             row_logs=[*trackers, DiscriminatorWatch(run.metrics, ADVICE)],
-            every={config.sample_every: lambda done: _sample_grid(trainer, key, samples / f"{done:08d}.png")},
+            every={config.sample_every: picture},
             measurements=measurements,
         )
     result = _result(config, run, trainer, store, quality, seconds)
@@ -177,10 +188,9 @@ def _result(
     return result
 
 
-def _sample_grid(trainer: GeneratorTrainer, key: Key, path: Path) -> None:
-    """A grid of the same latents each time, so that grids show how samples change."""
+def _samples(trainer: GeneratorTrainer, key: Key) -> Tensor:
+    """(64, 3, S, S) in [-1, 1], of the same latents each time, so that pictures show how samples change."""
     device = next(trainer.ema.parameters()).device
     draws = key.child("grid").at(torch.arange(GRID_SAMPLES, device=device))
     with torch.no_grad():
-        images = trainer.ema(trainer.ema.sample_latents(GRID_SAMPLES, draws=draws))
-    save_grid(images, path)
+        return trainer.ema(trainer.ema.sample_latents(GRID_SAMPLES, draws=draws))

@@ -11,9 +11,12 @@ import os
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 from accelerate.tracking import GeneralTracker, TensorBoardTracker, WandBTracker
+from PIL import Image
 
 from .errors import RunStopped, UsageError
 from .files import write_file
@@ -37,6 +40,12 @@ class Tracker:
     def append(self, row: dict[str, float]) -> None:
         assert self.tracker is not None, "the loop rewinds what it logs to"
         self.tracker.log({name: value for name, value in row.items() if name != "step"}, step=int(row["step"]))
+
+    def append_picture(self, step: int, path: Path) -> None:
+        """Hand on a picture of samples, as it is after `step` steps."""
+        assert self.tracker is not None, "the loop rewinds what it logs to"
+        with Image.open(path) as picture:
+            _PICTURES[self.name](self.tracker, picture.convert("RGB"), step)
 
     def commit(self, steps: int) -> None:
         """Nothing: both hand on each row at once."""
@@ -120,3 +129,14 @@ def _wandb_id(run: RunFolder) -> str:
 
 
 _STARTS = {"tensorboard": _start_tensorboard, "wandb": _start_wandb}
+
+
+def _picture_for_tensorboard(tracker: GeneralTracker, picture: Image.Image, step: int) -> None:
+    tracker.tracker.add_image("samples", np.asarray(picture), step, dataformats="HWC")
+
+
+def _picture_for_wandb(tracker: GeneralTracker, picture: Image.Image, step: int) -> None:
+    tracker.log_images({"samples": [picture]}, step=step)  # type: ignore[attr-defined]
+
+
+_PICTURES = {"tensorboard": _picture_for_tensorboard, "wandb": _picture_for_wandb}

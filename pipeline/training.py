@@ -8,8 +8,8 @@ from __future__ import annotations
 import dataclasses
 import logging
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -28,16 +28,17 @@ from .encoder import Encoder
 from .errors import UsageError
 from .evaluation.online import OnlineKnn
 from .evaluation.online_quality import OnlineQuality, open_real_encoder
-from .images.grids import save_grid
+from .images.grids import Section, save_sections
 from .loop import LoopOptions, Measurement, run_loop
 from .options import takes_options
+from .preview import real_section, save_real_images
 from .randomness import Key
 from .regimes.assembly import RealImages, ViewMaker
 from .regimes.base import MultiViewedBatch, Regime, Share
 from .regimes.guard import GuardNotice
 from .regimes.setup import RegimeSetup, build_regime
 from .run import RunFolder, finished_result, open_run, say_finished
-from .trackers import check_trackers, open_trackers
+from .trackers import Tracker, check_trackers, open_trackers
 from .views import Augmentation
 from .views.adversarial import AdversarialViews
 from .views.presets import default_preset
@@ -223,7 +224,7 @@ def train(config: TrainConfig) -> dict[str, Any]:
             step,
             _loop_options(config, accelerator, steps),
             journals=regime.journals,
-            every={config.sample_every: lambda done: save_snapshot(regime, run.path / "samples" / f"{done:08d}.png")},
+            every={config.sample_every: lambda done: save_snapshot(regime, run, done, store, trackers)},
             row_logs=[*trackers, GuardNotice(log.warning)],
             measurements=measurements,
         )
@@ -282,14 +283,20 @@ def online_quality(config: TrainConfig, store: ImageStore, accelerator: Accelera
     return OnlineQuality(encoder, len(store), config.eval_samples, config.seed, accelerator.device)
 
 
-def save_snapshot(regime: Regime, path: Path) -> None:
-    """A picture of pairs as the generator makes them now: each image of G above the one of G_ema of the same latent."""
+def save_snapshot(
+    regime: Regime, run: RunFolder, done: int, store: ImageStore, trackers: Sequence[Tracker] = ()
+) -> None:
+    """A picture of pairs as the generator makes them after `done` steps, below real images: each image of G above the
+    one of G_ema of the same latent. Trackers get it too. Nothing where no generator is trained."""
     samples = regime.snapshot()
-    if samples is not None:
-        path.parent.mkdir(exist_ok=True)
-        columns = 8
-        rows = torch.stack([part.unflatten(0, (-1, columns)) for part in samples], dim=1)
-        save_grid(rows.flatten(0, 2), path, columns=columns)
+    if samples is None:
+        return
+    path = run.path / "samples" / f"{done:08d}.png"
+    pairs = Section(torch.stack(samples, dim=1), "pairs of one latent: G above, G_ema below", stacked=True)
+    real = real_section(save_real_images(store, run.path))
+    save_sections([*real, pairs], path, title=f"{run.path}, step {done:,}")
+    for tracker in trackers:
+        tracker.append_picture(done, path)
 
 
 def build_learner(config: TrainConfig, image_size: int) -> Learner:

@@ -17,5 +17,11 @@ class PreviewConfig(SourceConfig):
     )
     out: str = option(help="The picture to write.", metavar="FILE.png", ending=".png")
     num_samples: int = option(64, help="Samples to show.", minimum=1, maximum=4096)
+    data: str | None = option(
+        None,
+        help="Real images for a row above; some of those it was trained on if not given, where its run has them.",
+        metavar="SPEC",
+    )
+    data_root: str | None = common.data_root_option()
     columns: int = option(8, help="Samples a row.", minimum=1)
     seed: int = common.seed_option()

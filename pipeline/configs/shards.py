@@ -28,6 +28,7 @@ class ShardPreviewConfig(Config):
     where: str | None = option(
         None, help="Take only samples that meet a condition, such as 'hardness > 2'.", metavar="EXPR"
     )
+    data: str | None = option(None, help="Real images, for a row of them above.", metavar="SPEC")
 
 
 @dataclass(kw_only=True)

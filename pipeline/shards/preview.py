@@ -8,22 +8,23 @@ from typing import Any
 import numpy as np
 
 from ..configs.shards import ShardPreviewConfig
+from ..data import open_images
 from ..errors import UsageError
-from ..images.grids import save_grid
+from ..images.grids import Section, save_sections
 from ..options import takes_options
 from .reader import ShardSet, open_shard_set
 
 
 @takes_options(ShardPreviewConfig)
 def preview_shards(path: str | Path, config: ShardPreviewConfig) -> dict[str, Any]:
-    """Write a PNG grid of a set's samples. The images of a pair stand side by side.
+    """Write a PNG grid of a set's samples. The images of a pair touch each other; values of --sort are below.
 
     Args:
         path: the set's folder or URL.
         config: the options, or they by name: `preview_shards("shards/c10", out="grid.png", sort="hardness")`.
 
     Returns:
-        `picture`, `num_samples` and `image_size`.
+        `picture`, its path, `num_samples`, `image_size`, and `num_real`, how many real images are above.
 
     Raises:
         UsageError: a column that is not there or has no order, or a picture that is not called `.png`.
@@ -31,10 +32,29 @@ def preview_shards(path: str | Path, config: ShardPreviewConfig) -> dict[str, An
     """
     shards = open_shard_set(path, where=config.where)
     chosen = _choose(shards, config.num_samples, config.sort, not config.ascending)
-    images = shards.read_views(chosen).flatten(0, 1)
-    # Plus half a level, since the grid rounds down.
-    save_grid((images.float() + 0.5) / 127.5 - 1, Path(config.out), columns=config.columns * shards.views_per_sample)
-    return {"picture": config.out, "num_samples": len(chosen), "image_size": shards.image_size}
+    values = [f"{value:.4g}" for value in shards.column(config.sort)[chosen]] if config.sort is not None else ()
+    sections = [Section(shards.read_views(chosen), "samples" if config.data is not None else "", values)]
+    num_real = 0
+    if config.data is not None:
+        store = open_images(config.data, image_size=shards.image_size, split="train")
+        num_real = min(config.columns, len(store))
+        sections = [Section(store.read(range(num_real)), "real images"), *sections]
+    save_sections(sections, Path(config.out), title=_title(shards, len(chosen), config), columns=config.columns)
+    return {
+        "picture": config.out,
+        "num_samples": len(chosen),
+        "image_size": shards.image_size,
+        "num_real": num_real,
+    }
+
+
+def _title(shards: ShardSet, count: int, config: ShardPreviewConfig) -> str:
+    order = "smallest" if config.ascending else "largest"
+    words = [f"{shards.path}: {count:,} of {len(shards.locator):,} samples"]
+    words += ["each two images that touch"] if shards.views_per_sample == 2 else []
+    words += [f"where {config.where}"] if config.where is not None else []
+    words += [f"by {config.sort}, the {order} first"] if config.sort is not None else []
+    return ", ".join(words)
 
 
 def _choose(shards: ShardSet, num_samples: int, sort: str | None, descending: bool) -> np.ndarray:

@@ -15,6 +15,7 @@ from PIL import Image
 
 from synthcl.cli import main
 from synthcl.pipeline.configs.train import TrainConfig
+from synthcl.pipeline.images.grids import read_grid
 from synthcl.pipeline.run import open_run
 
 TINY = ["--image-size", "8", "--batch-size", "16", "--backbone", "resnet10-w8", "--precision", "fp32"]
@@ -38,9 +39,12 @@ def test_help_is_quick_to_load_and_needs_no_torch():
 def test_pretraining_leaves_a_generator_and_pictures(synthcl, generator, tmp_path):
     assert (generator / "generator" / "config.json").exists()
     assert sorted(p.name for p in (generator / "samples").iterdir()) == ["00000002.png", "00000003.png"]
-    synthcl("preview", "--generator", generator, "--out", tmp_path / "grid.png", "--num-samples", 4)
-    with Image.open(tmp_path / "grid.png") as picture:
-        assert picture.size == (4 * 66 + 2, 68)
+    shown = synthcl("preview", "--generator", generator, "--out", tmp_path / "grid.png", "--num-samples", 4, "--json")
+    assert shown.json["num_real"] == 8  # of those it was trained on
+    other = ["--num-samples", 4, "--data", "digits:test", "--columns", 3, "--json"]
+    assert synthcl("preview", "--generator", generator, "--out", tmp_path / "b.png", *other).json["num_real"] == 3
+    pictures = [read_grid(tmp_path / name, 8, 4) for name in ("grid.png", "b.png")]
+    assert pictures[0].equal(pictures[1]) and len(pictures[0].unique()) > 10
     refused = synthcl("preview", "--generator", generator, "--out", tmp_path / "grid.jpg", code=2)
     assert "grid.jpg must end in .png" in refused.stderr and not (tmp_path / "grid.jpg").exists()
     synthcl("preview", "--generator", generator, "--out", tmp_path / "new" / "grid.png", "--num-samples", 4)

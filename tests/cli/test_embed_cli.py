@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from synthcl.pipeline.data import open_images
-from synthcl.pipeline.embedding_picture import project
+from synthcl.pipeline.embedding_picture import describe_settings, project
 from synthcl.pipeline.encoder import load_encoder
 
 TINY = ["--image-size", "8", "--batch-size", "16", "--backbone", "resnet10-w8", "--precision", "fp32", "--steps", "2"]
@@ -108,3 +108,16 @@ def test_umap_without_its_package_says_so_at_once(synthcl, run, tmp_path, monkey
     options = ["--out", tmp_path / "x.parquet", "--picture", tmp_path / "x.png", "--method", "umap"]
     assert "pip install umap-learn" in synthcl("embed", run, "--data", "digits", *options, code=2).stderr
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("shape", "method", "words"),
+    [
+        ((600, 64), "tsne", "features (64) at length 1, to 50 principal components, perplexity 30, seed 3"),
+        ((31, 8), "tsne", "features (8) at length 1, perplexity 10, seed 3"),
+        ((600, 64), "umap", "features (64) at length 1, 15 neighbours, seed 3"),
+        ((600, 64), "pca", "features (64) at length 1"),
+    ],
+)
+def test_a_picture_says_how_it_came_to_the_plane(shape, method, words):
+    assert describe_settings(shape, method, 3) == words

@@ -1,11 +1,14 @@
 """`--eval-every` and `--tracker`: what people watch a run by, from the command line."""
 
+import io
 import json
 
 import numpy as np
 import pytest
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from synthcl.pipeline.images.grids import read_grid
 
 TINY = [
     "--image-size", "8", "--batch-size", "16", "--backbone", "resnet10-w8", "--precision", "fp32", "--steps", "6",
@@ -49,6 +52,19 @@ def test_pretraining_is_tracked(synthcl, tmp_path):
     )  # fmt: skip
     margins = {row["step"]: row["margin"] for row in rows(tmp_path / "gan")}
     assert list(margins) == [1, 2] and tracked(tmp_path / "gan", "margin") == pytest.approx(margins, rel=1e-6)
+
+
+def test_joint_training_sends_pictures_of_its_pairs(synthcl, generator, tmp_path):
+    options = ["--online", "--generator", generator, "--sample-every", 2, "--tracker", "tensorboard", "--steps", 4]
+    synthcl("train", "--data", "digits", *TINY, *options, "--out", tmp_path / "run")
+    pictures = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload().Images("samples")
+    assert [picture.step for picture in pictures] == [2, 4]
+    for picture in pictures:
+        file = tmp_path / "run" / "samples" / f"{picture.step:08d}.png"
+        with Image.open(io.BytesIO(picture.encoded_image_string)) as sent, Image.open(file) as saved:
+            assert np.array_equal(np.asarray(sent), np.asarray(saved))
+    real = read_grid(tmp_path / "run" / "real_images.png", 8, 8)
+    assert real.shape == (8, 3, 8, 8) and real.float().std() > 10
 
 
 def photos_without_test(folder):

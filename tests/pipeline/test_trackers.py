@@ -2,6 +2,7 @@
 
 import pytest
 import wandb
+from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from synthcl.pipeline.configs.common import TRACKERS
@@ -56,6 +57,24 @@ def test_wandb_needs_no_network_when_told_so(tmp_path, monkeypatch):
     assert records
     for content in (record.read_bytes() for record in records):
         assert b"loss" in content and b"learning_rate" in content and b"simclr" in content
+
+
+@pytest.mark.parametrize("name", TRACKERS)
+def test_every_tracker_takes_pictures(tmp_path, monkeypatch, name):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    Image.new("RGB", (40, 30), "red").save(tmp_path / "x.png")
+    with open_trackers([name], RunFolder(tmp_path), CONFIG, main_process=True) as (tracker,):
+        tracker.rewind(0)
+        tracker.append({"step": 2, "loss": 1.0})
+        tracker.append_picture(2, tmp_path / "x.png")
+        tracker.append({"step": 3, "loss": 1.0})
+    if name == "tensorboard":
+        (event,) = EventAccumulator(str(tmp_path / "tensorboard")).Reload().Images("samples")
+        assert (event.step, event.width, event.height) == (2, 40, 30)
+    else:
+        wandb.teardown()
+        assert list((tmp_path / "wandb").glob("offline-run-*/files/media/images/samples_2_*.png"))
 
 
 def test_wandb_without_an_account_says_what_to_do(tmp_path, monkeypatch):

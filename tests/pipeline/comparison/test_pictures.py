@@ -5,6 +5,8 @@ import torch
 
 from synthcl.pipeline.comparison import pictures
 from synthcl.pipeline.comparison.pictures import PER_ROW
+from synthcl.pipeline.data import open_images
+from synthcl.pipeline.run import RunFolder
 from synthcl.pipeline.training import save_snapshot
 
 SIZE = 8
@@ -28,7 +30,7 @@ def test_a_strip_of_joint_training_says_whose_samples_it_shows(make_run, monkeyp
     strip = pictures._strip
     monkeypatch.setattr(pictures, "_strip", lambda *words: shown.append(words[-1]) or strip(*words))
     run = make_run("online", 0, **options)
-    save_snapshot(Snapshot(), run.path / "samples" / "00000004.png")
+    save_snapshot(Snapshot(), RunFolder(run.path), 4, open_images("digits", image_size=SIZE))
     (found,) = pictures._over_time(run, SIZE)
     assert found.title == title and ("G_ema" in found.alt) == (len(means) == 2)
     rows = shown[0].unflatten(0, (-1, PER_ROW)).float()

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from synthcl.pipeline.errors import UsageError
 from synthcl.pipeline.images.grids import read_grid
@@ -16,6 +17,15 @@ def test_pairs_stand_side_by_side_sorted_by_a_column(make_set, render, tmp_path:
     assert (result["num_samples"], result["image_size"]) == (6, 16)
     shown = read_grid(out, 16, 12, columns=6).reshape(6, 2, 3, 16, 16)
     assert (shown.numpy() == render(np.arange(39, 33, -1), 2)).all()
+    plain = preview_shards(path, out=tmp_path / "plain.png", num_samples=6, columns=3)
+    with Image.open(out) as valued, Image.open(tmp_path / "plain.png") as without:
+        assert valued.height > without.height and plain["num_real"] == 0  # the values are below the samples
+
+
+def test_real_images_are_above(make_set, render, tmp_path: Path) -> None:
+    result = preview_shards(make_set(), out=tmp_path / "grid.png", num_samples=5, columns=4, data="digits")
+    assert result["num_real"] == 4
+    assert (read_grid(tmp_path / "grid.png", 16, 5).numpy() == render(np.array([0, 12, 24, 36, 49]))[:, 0]).all()
 
 
 def test_samples_are_spread_over_the_set(make_set, render, tmp_path: Path) -> None:
