@@ -7,7 +7,8 @@ from typing import Any
 import click
 
 from ..pipeline.configs.compare import CompareConfig
-from .command import Command, config_options, is_main_process, json_option, print_result
+from ..pipeline.progress import announce
+from .command import Command, config_options, is_main_process, json_option, print_result, say
 
 
 @click.command(cls=Command)
@@ -19,6 +20,7 @@ def compare(config: CompareConfig, as_json: bool) -> None:
     The report, OUT/report.html, says how sure the differences are. The same command again skips what is finished. With
     --run, runs that exist are compared instead.
     """
+    announce("loading torch")
     from ..pipeline.comparison.compare import compare
 
     print_comparison(compare(config), as_json)
@@ -63,6 +65,7 @@ def _print_table(result: dict[str, Any]) -> None:
         click.echo(f"note: {note}")
     click.echo(result["verdict"])
     click.echo(f"report: {result['report']}")
+    say(f"next: open {result['report']} in a browser")
 
 
 def _spread(values: dict[str, Any]) -> str:

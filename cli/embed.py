@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from ..pipeline.configs.embed import EmbedConfig
+from ..pipeline.progress import announce
 from .command import Command, argument, config_options, json_option, print_result
 from .completion import complete_run
+from .following import say_next
 
 
 @click.command(cls=Command)
@@ -18,6 +22,11 @@ def embed(config: EmbedConfig, run: str, as_json: bool) -> None:
 
     RUN is a run of `synthcl train` or an encoder's folder.
     """
+    announce("loading torch")
     from ..pipeline.embedding import embed
 
-    print_result(embed(run, config), as_json, "embed")
+    result = embed(run, config)
+    print_result(result, as_json, "embed")
+    if config.picture is None:
+        data = [word for spec in config.data for word in ("--data", spec)]
+        say_next(as_json, "embed", run, *data, "--out", config.out, "--picture", Path(config.out).with_suffix(".png"))

@@ -77,6 +77,8 @@ def _facts(result: dict[str, Any]) -> list[str]:
 def _single(result: dict[str, Any]) -> Any:
     """A row for each thing to know."""
     table = _table(f"{result['task']} of {result['run']}", show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     low, high = result["top1_interval"]
     table.add_row("top-1 %", f"[bold]{_percent(result['top1'])}[/bold]  ({_percent(low)} to {_percent(high)})")
     table.add_row("top-5 %", _percent(result["top5"]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from ..pipeline.configs.export import ExportConfig
+from ..pipeline.progress import announce
 from .command import Command, argument, config_options, json_option, print_result
 from .completion import complete_run
 
@@ -18,6 +19,7 @@ def export(config: ExportConfig, run: str, as_json: bool) -> None:
 
     RUN is a run of `synthcl train` or an encoder's folder.
     """
+    announce("loading torch")
     from ..pipeline.exporting.export import export
 
     result = export(run, config)

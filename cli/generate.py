@@ -5,7 +5,9 @@ from __future__ import annotations
 import click
 
 from ..pipeline.configs.generate import GenerateConfig
+from ..pipeline.progress import announce
 from .command import Command, config_options, json_option, print_result, say
+from .following import after_generating
 
 
 @click.command(cls=Command)
@@ -16,11 +18,16 @@ def generate(config: GenerateConfig, as_json: bool) -> None:
 
     A set that is there already, of the same generator and options, is reused; one that is not complete is continued.
     """
+    announce("loading torch and the generator")
     from ..pipeline.generation import generate
 
     result = generate(config)
     if result["reused"]:
-        say(f"{result['out']} is already complete; nothing was written")
+        say(
+            f"{result['out']} is already finished: all {result['num_samples']:,} samples are there; nothing was written"
+        )
+    elif result["existing"]:
+        say(f"{result['existing']:,} samples of {result['out']} were there; {result['written']:,} are new")
     print_result(result, as_json, "generate")
-    if result["complete"] and not as_json:
-        say(f"next: synthcl train --data SPEC --shards {result['out']} --out RUN")
+    if result["complete"]:
+        after_generating(config.generator, result["out"], as_json)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import click
 
 from ..pipeline.configs.pretrain import PretrainConfig
-from .command import Command, config_options, json_option, print_result, say
+from ..pipeline.progress import announce
+from .command import Command, config_options, json_option, print_result
+from .following import say_next
 
 
 @click.command(cls=Command)
@@ -16,9 +18,9 @@ def pretrain(config: PretrainConfig, as_json: bool) -> None:
 
     The same command again continues it.
     """
+    announce("loading torch")
     from ..pipeline.pretraining import pretrain
 
     result = pretrain(config)
     print_result(result, as_json, "pretrain")
-    if not as_json:
-        say(f"next: synthcl preview --generator {result['run']} --out samples.png")
+    say_next(as_json, "preview", "--generator", result["run"], "--out", "samples.png")

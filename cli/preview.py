@@ -5,7 +5,9 @@ from __future__ import annotations
 import click
 
 from ..pipeline.configs.preview import PreviewConfig
+from ..pipeline.progress import announce
 from .command import Command, config_options, json_option, print_result
+from .following import after_sampling
 
 
 @click.command(cls=Command)
@@ -13,6 +15,8 @@ from .command import Command, config_options, json_option, print_result
 @json_option
 def preview(config: PreviewConfig, as_json: bool) -> None:
     """Draw a grid of a generator's samples."""
+    announce("loading torch and the generator")
     from ..pipeline.preview import preview
 
     print_result(preview(config), as_json, "preview")
+    after_sampling(config.generator, as_json)

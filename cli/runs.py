@@ -8,9 +8,12 @@ from typing import Any
 import click
 
 from ..pipeline.configs.runs import ShowConfig
+from ..pipeline.errors import UsageError
 from ..pipeline.options import Config
 from .command import Command, Group, argument, config_options, json_option, new_table, print_result, print_table
 from .completion import complete_folder, complete_run
+from .following import say_next
+from .watching import watch_run
 
 
 @click.group(cls=Group)
@@ -45,6 +48,10 @@ def show(config: ShowConfig, run: str, as_json: bool) -> None:
     """Print what a run is and came to: options, state, steps, the last metrics, and recorded evaluations."""
     from ..pipeline.runs import describe_run, draw_curves
 
+    if config.watch:
+        if as_json:
+            raise UsageError("--watch shows a run to people; leave --json out")
+        watch_run(run)
     found = describe_run(run)
     if config.out is not None:
         found["picture"] = draw_curves(run, config.out)
@@ -52,6 +59,8 @@ def show(config: ShowConfig, run: str, as_json: bool) -> None:
         print_result(found, as_json, "run")
     else:
         _print_run(found)
+        if found["state"] == "finished" and not found["evaluations"] and found["command"] == "train":
+            say_next(as_json, "eval", "linear", run, "--data", found["data"])
 
 
 def _print_runs(rows: Sequence[dict[str, Any]]) -> None:
@@ -75,6 +84,8 @@ def _print_runs(rows: Sequence[dict[str, Any]]) -> None:
             click.echo(f"{row['path']}: {row['error']}")
         if row["length"] is not None:
             click.echo(f"{row['path']}: {row['length']}")
+    if rows:
+        say_next(False, "runs", "show", rows[0]["path"])
 
 
 def _steps(row: dict[str, Any]) -> str:

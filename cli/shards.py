@@ -11,6 +11,7 @@ from ..pipeline.configs.shards import ScoreConfig, ShardPreviewConfig, VerifyCon
 from ..pipeline.options import Config
 from .command import Command, Group, argument, config_options, json_option, new_table, print_result, print_table
 from .completion import complete_folder
+from .following import say_next
 
 set_argument = argument("shard_set", metavar="SET", shell_complete=complete_folder)
 
@@ -45,6 +46,7 @@ def info(config: Config, shard_set: str, as_json: bool) -> None:
 
     row = describe_set(shard_set)
     print_result(row if as_json else {**row, **row["recipe"]}, as_json, "shard set")
+    say_next(as_json, "shards", "verify", shard_set)
 
 
 @shards.command(cls=Command)
@@ -67,6 +69,8 @@ def verify(context: click.Context, config: VerifyConfig, shard_set: str, as_json
     if not as_json:
         for problem in report.errors:
             click.echo(f"{problem.shard or 'set'}: {problem.error}")
+    if report.ok:
+        say_next(as_json, "shards", "preview", shard_set, "--out", "samples.png")
     context.exit(0 if report.ok else 1)
 
 
@@ -79,6 +83,8 @@ def preview(config: ShardPreviewConfig, shard_set: str, as_json: bool) -> None:
     from ..pipeline.shards.preview import preview_shards
 
     print_result(preview_shards(shard_set, config), as_json, "preview")
+    if config.sort is None:
+        say_next(as_json, "shards", "score", shard_set, "--encoder", "RUN")
 
 
 @shards.command(cls=Command)
@@ -94,6 +100,7 @@ def index(config: Config, folder: str, as_json: bool) -> None:
     with Progress("index", 0, "tars") as progress:
         index_shards(folder, progress=_report(progress))
     print_result(describe_set(folder), as_json, "index")
+    say_next(as_json, "shards", "verify", folder)
 
 
 @shards.command(cls=Command)
@@ -105,6 +112,7 @@ def score(config: ScoreConfig, shard_set: str, as_json: bool) -> None:
     from ..pipeline.evaluation.sample_scores import score_shards
 
     print_result(score_shards(shard_set, config), as_json, "score")
+    say_next(as_json, "shards", "preview", shard_set, "--sort", "hardness", "--out", "hardest.png")
 
 
 def _report(progress: Any) -> Any:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import click
 
 from ..pipeline.configs.train import TrainConfig
-from .command import Command, config_options, json_option, print_result, say
+from ..pipeline.progress import announce
+from .command import Command, config_options, json_option, print_result
+from .following import say_next
 
 
 @click.command(cls=Command)
@@ -17,9 +19,9 @@ def train(config: TrainConfig, as_json: bool) -> None:
     Synthetic images come from shard sets (--shards), from a generator that stays as it is (--fresh), from one that is
     trained jointly (--online), or from a recording (--replay).
     """
+    announce("loading torch")
     from ..pipeline.training import train
 
     result = train(config)
     print_result(result, as_json, "train")
-    if not as_json:
-        say(f"next: synthcl eval linear {result['run']} --data {config.data}")
+    say_next(as_json, "eval", "linear", result["run"], "--data", config.data)

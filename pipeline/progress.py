@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from types import TracebackType
 
 PLAIN_SECONDS = 10.0
 """Between plain lines. Ours: a log of an hour stays under 400 lines."""
+
+
+def announce(text: str) -> None:
+    """Say in a terminal what is going on before there is anything to count, which may take seconds. Elsewhere, and in
+    all of several processes but the first, nothing is said."""
+    if sys.stderr.isatty() and os.environ.get("RANK", "0") == "0":
+        print(f"{text} ...", file=sys.stderr, flush=True)
 
 
 class Progress:

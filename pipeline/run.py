@@ -105,7 +105,7 @@ def open_run(
     # Every process has looked before one of them writes: a folder that is half made is neither empty nor a run.
     wait_for_all()
     if main_process and not done:
-        length = {"total_steps": steps} if steps is not None else {}
+        length: dict[str, Any] = {"total_steps": steps} if steps is not None else {}
         length |= {"length_changes": changes} if changes else {}
         try:
             path.mkdir(parents=True, exist_ok=True)

@@ -66,7 +66,7 @@ def change_length(
             f"of {steps}. Give more than --steps {done}, or another folder"
         )
     change: dict[str, Any] = {"at": done, "from": before, "to": steps}
-    if rate is not None:
+    if rate is not None and before is not None:
         change["learning_rate"] = [rate(before, done - 1), rate(steps, done)]
     return [*changes, change]
 

@@ -12,3 +12,4 @@ class ShowConfig(Config):
     out: str | None = option(
         None, help="Draw the curves of metrics.jsonl to a picture.", metavar="FILE.png", ending=".png"
     )
+    watch: bool = option(False, help="Show progress and curves in the terminal until the run ends, or Ctrl-C.")

@@ -16,6 +16,7 @@ from ..data.store import Indices, as_indices
 from ..errors import DataError, UsageError
 from ..generation import Renderer, open_generator, sampling_key
 from ..randomness import Key
+from ..run import command_of
 from ..shards import open_shard_store
 from ..shards.layout import manifest_path
 
@@ -74,6 +75,8 @@ def open_samples(
     try:
         generator = open_generator(source, device)
     except ValueError as no_generator:
+        if command_of(source) is not None:  # a run is no folder of images, though pictures lie in it
+            raise
         try:
             return open_images(source, image_size=image_size, data_root=data_root)
         except UsageError as no_images:

@@ -85,6 +85,8 @@ def save_sections(sections: Sequence[Section], path: Path, *, title: str = "", c
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_file(path, buffer.getvalue())
+    except (FileExistsError, NotADirectoryError):
+        raise DataError(f"cannot write the picture {path}: {path.parent} is a file; give a path in a folder") from None
     except OSError as error:
         raise DataError(f"cannot write the picture {path}: {error.strerror}") from None
 

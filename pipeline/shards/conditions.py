@@ -9,6 +9,7 @@ randomness, settings, files), are refused. DuckDB itself runs without access to 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -50,7 +51,7 @@ def select_rows(locator: SampleLocator, where: str) -> np.ndarray:
             wanted = _columns(_parse(connection, where), names, where)
             found = [_evaluate(connection, table, where) for table in _batches(locator, ["sample_index", *wanted])]
         except duckdb.Error as error:
-            raise _refused(where, str(error).splitlines()[0]) from None
+            raise _refused(where, re.sub(r"^\w+ Error: ", "", str(error).splitlines()[0])) from None
     rows = np.sort(np.concatenate(found)) if found else np.empty(0, dtype=np.int64)
     if not len(rows):
         raise UsageError(f"--where {where!r} selects none of the {len(locator):,} samples of {locator.folder.name}")

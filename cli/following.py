@@ -1,0 +1,65 @@
+"""What comes next: after a command a line on stderr says what to type then. Nothing here imports torch."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..pipeline.errors import DataError
+from ..pipeline.run import command_of, read_config
+from .command import say
+
+
+def say_next(as_json: bool, *words: Any) -> None:
+    """Say which command comes next, by its words after `synthcl`; nothing beside JSON, or without words."""
+    if words and not as_json:
+        say(f"next: synthcl {shlex.join(str(word) for word in words)}")
+
+
+def after_sampling(source: str, as_json: bool) -> None:
+    """Once a generator has been looked at."""
+    out = Path("shards") / (Path(source).name or "set")
+    say_next(as_json, "generate", "--generator", source, "--num-samples", 10_000, "--pairs", "--out", out)
+
+
+def after_generating(generator: str, out: str, as_json: bool) -> None:
+    """Once a set is whole: training on it and on what its generator was trained on, where that is known."""
+    say_next(as_json, "train", "--data", data_of(generator) or "SPEC", "--shards", out, "--epochs", 100, "--out", "RUN")
+
+
+def after_evaluating(run: str, as_json: bool) -> None:
+    """Once an encoder is evaluated: to compare it with those beside it of another regime, or to hand it on."""
+    others = _other_regimes(Path(run))
+    if others:
+        runs = [word for path in (run, *others) for word in ("--run", path)]
+        say_next(as_json, "compare", *runs, "--out", Path(run).parent / "compared")
+    else:
+        say_next(as_json, "export", run, "--out", f"{str(run).rstrip('/')}-encoder")
+
+
+def data_of(run: str) -> str | None:
+    """The images that a run was trained on, as it was given them; None if that is no run."""
+    try:
+        return read_config(run).get("data") if command_of(run) is not None else None
+    except DataError:
+        return None
+
+
+def _other_regimes(run: Path) -> Sequence[Path]:
+    """The first finished run of each other regime in the folder that a run lies in."""
+    from ..pipeline.runs import summarize_run
+
+    if command_of(run) != "train":
+        return []
+    own = summarize_run(run)
+    found: dict[str, Path] = {}
+    for path in sorted(run.resolve().parent.iterdir()):
+        if path.name == run.resolve().name or command_of(path) != "train":
+            continue
+        row = summarize_run(path)
+        alike = all(row[name] == own[name] for name in ("data", "learner", "backbone", "total_steps"))
+        if row["state"] == "finished" and alike and row["regime"] not in (own["regime"], None):
+            found.setdefault(row["regime"], run.parent / path.name)
+    return list(found.values())

@@ -1,0 +1,102 @@
+"""What comes next is said after a command, on stderr, in words that can be pasted; never beside JSON."""
+
+import numpy as np
+import pytest
+
+from synthcl.cli import following, watching
+from synthcl.pipeline.configs.train import TrainConfig
+from synthcl.pipeline.run import open_run
+
+RESULT = {"steps": 4, "seconds": 1.0}
+
+
+def make_run(path, finished=True, **options):
+    run = open_run(path, "train", TrainConfig(data="digits[:50%]", out=str(path), steps=4, **options), steps=4)
+    for step in (1, 2, 3):
+        run.metrics.append({"step": step, "loss": 4.0 - step, "knn_top1": 0.5})
+    if finished:
+        run.finish(RESULT)
+    return path
+
+
+def test_words_are_quoted_for_the_shell_and_json_has_none(capsys):
+    following.say_next(False, "eval", "linear", "runs/a b", "--data", "digits[:50%]")
+    following.say_next(True, "eval", "linear")
+    following.say_next(False)
+    said = capsys.readouterr()
+    assert said.err == "next: synthcl eval linear 'runs/a b' --data 'digits[:50%]'\n" and said.out == ""
+
+
+def test_a_set_is_trained_on_with_the_images_of_its_generator(tmp_path, capsys):
+    following.after_generating(str(make_run(tmp_path / "gan")), "shards/c10", False)
+    following.after_generating("owner/name", "shards/c10", False)
+    first, second = capsys.readouterr().err.splitlines()
+    assert "--data 'digits[:50%]' --shards shards/c10" in first and "--data SPEC" in second
+
+
+def test_an_evaluated_run_is_compared_with_those_of_other_regimes_that_are_alike(tmp_path, capsys):
+    real = make_run(tmp_path / "real")
+    following.after_evaluating(str(real), False)
+    make_run(tmp_path / "other-seed", seed=1)
+    make_run(tmp_path / "other-learner", learner="moco", shards=["s"])
+    make_run(tmp_path / "unfinished", shards=["s"], finished=False)
+    following.after_evaluating(str(real), False)
+    offline = make_run(tmp_path / "zz", shards=["s"])
+    following.after_evaluating(str(real), False)
+    following.after_evaluating(str(tmp_path / "encoder"), False)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == lines[1] == f"next: synthcl export {real} --out {real}-encoder"
+    assert lines[2] == f"next: synthcl compare --run {real} --run {offline} --out {tmp_path}/compared"
+    assert "export" in lines[3]
+
+
+NEXT = {
+    "a finished run": (["runs", "show", "run"], "eval linear run --data 'digits[:50%]'"),
+    "a list of runs": (["runs", "list", "."], "runs show run"),
+}
+
+
+@pytest.mark.parametrize(("command", "words"), NEXT.values(), ids=NEXT.keys())
+def test_commands_say_it(synthcl, tmp_path, monkeypatch, command, words):
+    monkeypatch.chdir(tmp_path)
+    make_run(tmp_path / "run")
+    assert synthcl(*command).stderr == f"next: synthcl {words}\n"
+    assert synthcl(*command, "--json").stderr == ""
+
+
+def test_a_run_is_watched_until_it_is_finished(tmp_path, capsys, monkeypatch):
+    path, looks = make_run(tmp_path / "run", finished=False), []
+
+    def sleep(seconds):
+        looks.append(seconds)
+        if len(looks) == 2:
+            open_run(path, "train", TrainConfig(data="digits[:50%]", out=str(path), steps=4), steps=4).finish(RESULT)
+
+    monkeypatch.chdir(tmp_path)
+    watching.watch_run("run", sleep=sleep)
+    assert looks == [watching.REFRESH_SECONDS] * 2
+    shown = capsys.readouterr()
+    assert "run: train, real, simclr, digits[:50%], finished" in shown.err and "4 of 4 steps, 100%" in shown.err
+    assert shown.out == ""
+
+
+def test_a_watch_ends_with_ctrl_c(tmp_path):
+    def interrupted(seconds):
+        raise KeyboardInterrupt
+
+    watching.watch_run(str(make_run(tmp_path / "run", finished=False)), sleep=interrupted)
+
+
+def test_the_screen_of_a_run(tmp_path):
+    found = {"path": "r", "command": "train", "regime": "real", "learner": "simclr", "data": "d", "state": "unknown"}
+    rows = [{"step": step, "loss": 8.0 - step, "margin": 1.0} for step in range(8)]
+    head, progress, *curves = watching.screen({**found, "steps": 8, "total_steps": 32}, rows)
+    assert head == "r: train, real, simclr, d, unknown"
+    assert progress == f"[{'#' * 10}{'.' * 30}] 8 of 32 steps, 25%"
+    assert curves[0].split() == ["loss", "█▇▆▅▄▃▂▁", "1"] and curves[1].split() == ["margin", "▁" * 8, "1"]
+    assert watching.screen({**found, "steps": None, "total_steps": None}, []) == [head, "0 steps", "no metrics yet"]
+
+
+def test_a_long_curve_is_as_wide_as_there_is_room():
+    line = watching.sparkline(np.arange(1000.0))
+    assert len(line) == watching.CURVE_WIDTH and line[0] == "▁" and line[-1] == "█" and list(line) == sorted(line)
