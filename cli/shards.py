@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ..pipeline.configs.shards import ScoreConfig, ShardPreviewConfig, VerifyConfig
+from ..pipeline.configs.shards import CardConfig, ScoreConfig, ShardPreviewConfig, VerifyConfig
 from ..pipeline.options import Config
 from .command import Command, Group, argument, config_options, json_option, new_table, print_result, print_table
 from .completion import complete_folder
@@ -18,7 +18,7 @@ set_argument = argument("shard_set", metavar="SET", shell_complete=complete_fold
 
 @click.group(cls=Group)
 def shards() -> None:
-    """List, check, look at, index and score shard sets."""
+    """List, check, look at, describe, index and score shard sets."""
 
 
 @shards.command("list", cls=Command)
@@ -85,6 +85,17 @@ def preview(config: ShardPreviewConfig, shard_set: str, as_json: bool) -> None:
     print_result(preview_shards(shard_set, config), as_json, "preview")
     if config.sort is None:
         say_next(as_json, "shards", "score", shard_set, "--encoder", "RUN")
+
+
+@shards.command(cls=Command)
+@set_argument
+@config_options(CardConfig)
+@json_option
+def card(config: CardConfig, shard_set: str, as_json: bool) -> None:
+    """Write a card for those who get the set: SET/README.md, with recipe, counts, a picture, and how it is loaded."""
+    from ..pipeline.shards.card import write_card
+
+    print_result(write_card(shard_set, config), as_json, "card")
 
 
 @shards.command(cls=Command)

@@ -42,6 +42,18 @@ def test_the_quickstart_runs(tmp_path, monkeypatch, capsys):
     assert re.match(r"torch.Size\(\[10, \d+\]\) [\d.]+\n$", capsys.readouterr().out)
 
 
+def test_the_tour_of_the_readme_runs_as_it_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (block,) = blocks(ROOT / "README.md", "sh")
+    said = []
+    for command in block.splitlines():
+        result = CliRunner().invoke(main, shlex.split(command)[1:])
+        assert result.exit_code == 0, f"{command}\n{result.output}"
+        said.append("next: " in result.stderr)
+    assert all(said) and len(said) == 9
+    assert Path("tour/samples.png").is_file() and Path("tour/compared/report.html").is_file()
+
+
 def test_the_guide_has_the_regimes_and_differences_of_the_table():
     rows = re.findall(r"^\| (`.*) \|$", (DOCS / "guide" / "regimes.md").read_text(), re.MULTILINE)
     regimes = [row.split(" | ")[:2] for row in rows if row.count(" | ") == 2]

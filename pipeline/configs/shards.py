@@ -32,6 +32,11 @@ class ShardPreviewConfig(Config):
 
 
 @dataclass(kw_only=True)
+class CardConfig(Config):
+    data: str | None = option(None, help="Real images, for a row of the card's picture.", metavar="SPEC")
+
+
+@dataclass(kw_only=True)
 class ScoreConfig(Config):
     encoder: str = option(help="The run whose encoder looks at the samples, or an encoder's folder.", metavar="RUN")
     data: str | None = option(

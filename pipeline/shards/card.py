@@ -1,0 +1,158 @@
+"""The data-set card of a set: what a reader must know of it before using it, as a README.md of the Hugging Face kind.
+
+It lies beside the tars and is no part of the set: neither its recipe nor its manifest knows of it, and other readers
+pass it by. The picture lies in the hidden folder, where `datasets` does not take it for data.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ..configs.shards import CardConfig
+from ..errors import DataError
+from ..files import write_file
+from ..options import takes_options
+from .layout import HIDDEN, member_extensions
+from .manifest import Manifest, canonical_json
+from .preview import preview_shards
+from .reader import ShardSet, open_shard_set
+
+CARD_FILE = "README.md"
+PICTURE = f"{HIDDEN}/samples.png"
+NUM_SHOWN = 32
+"""Samples in the card's picture. Ours."""
+LAST_LINE = "Written by `synthcl shards card`, which replaces it."
+
+
+@takes_options(CardConfig)
+def write_card(directory: str | Path, config: CardConfig) -> dict[str, Any]:
+    """Write SET/README.md, and the picture that it shows.
+
+    Args:
+        directory: the set's folder.
+        config: the options, or they by name.
+
+    Returns:
+        `card` and `picture`, their paths.
+
+    Raises:
+        UsageError: images that are not there.
+        DataError: no complete set, a README.md of someone else's, or a place that cannot be written.
+    """
+    directory = Path(directory)
+    shards = open_shard_set(directory)
+    if shards.remote:
+        raise DataError(f"{directory} is not a folder here; copy the set, and write the card there")
+    card = directory / CARD_FILE
+    if card.exists() and LAST_LINE not in card.read_text(errors="replace"):
+        raise DataError(f"{card} is not a card that synthcl wrote: move it away first")
+    preview_shards(directory, out=str(directory / PICTURE), num_samples=NUM_SHOWN, data=config.data)
+    try:
+        write_file(card, card_text(shards, directory.resolve().name))
+    except OSError as error:
+        raise DataError(f"cannot write {card}: {error.strerror}") from None
+    return {"card": str(card), "picture": str(directory / PICTURE)}
+
+
+def card_text(shards: ShardSet, name: str) -> str:
+    """The card of a set, which is called `name`."""
+    manifest = shards.locator.manifest
+    head = {
+        "pretty_name": name,
+        "tags": ["webdataset", "synthetic", "synthcl"],
+        "configs": [{"config_name": "default", "data_files": "*.tar"}],
+    }
+    parts = [
+        f"---\n{yaml.safe_dump(head, sort_keys=False)}---",
+        f"# {name}",
+        _what(manifest),
+        f"![some of its samples]({PICTURE})",
+        _facts(manifest, sum(shard.size for shard in manifest.shards)),
+        "## Use",
+        f"With webdataset:\n\n```python\n{_with_webdataset(manifest)}\n```",
+        f"With datasets:\n\n```python\n{_with_datasets(manifest)}\n```",
+        "With synthcl, in contrastive learning:",
+        f"```\nsynthcl train --data SPEC --shards {name} --epochs 200 --out RUN\n```",
+        "## Recipe",
+        "What its samples are a function of, besides their index; versions of libraries are those that wrote it.",
+        _table({name: _shown(value) for name, value in _flat(manifest.recipe.values).items()}),
+        _table(manifest.made_with),
+        "## Limits",
+        "The images are synthetic. They carry what the generator has learned, the faults and the biases of the images "
+        "it was trained on too, and they may be near copies of some: `synthcl eval quality` measures that. They have "
+        "no labels.",
+        LAST_LINE,
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _what(manifest: Manifest) -> str:
+    kinds = {
+        "generated": "Samples of a generator, drawn once",
+        "recorded": "What the generator of a joint training drew, in the order in which the encoder saw it",
+        "adopted": "WebDataset tars that synthcl has indexed",
+    }
+    pairs = ", each two similar images of one latent" if manifest.views_per_sample == 2 else ""
+    return f"{kinds[manifest.kind]}{pairs}: {manifest.num_samples:,} samples in {len(manifest.shards):,} tars."
+
+
+def _facts(manifest: Manifest, size: int) -> str:
+    return _table(
+        {
+            "samples": f"{manifest.num_samples:,}",
+            "images a sample": str(manifest.views_per_sample),
+            "pixels a side": str(manifest.image_size or "different"),
+            "format": manifest.image_format or "different",
+            "tars": f"{len(manifest.shards):,}, {size:,} bytes",
+            "recipe": f"`{manifest.recipe.hash}`",
+        }
+    )
+
+
+def _members(manifest: Manifest) -> list[str]:
+    """The names of a sample's images in other readers."""
+    return [end[1:] for end in member_extensions(manifest.views_per_sample, manifest.image_format or "png")]
+
+
+def _with_webdataset(manifest: Manifest) -> str:
+    names = [shard.name for shard in manifest.shards]
+    return "\n".join(
+        [
+            "import webdataset as wds",
+            "",
+            f"tars = {names[0]!r}" if len(names) == 1 else "import glob\n\ntars = sorted(glob.glob('*.tar'))",
+            "dataset = wds.WebDataset(tars, shardshuffle=False).decode('pil')",
+            "for sample in dataset:",
+            f"    images = [sample[name] for name in {_members(manifest)!r}]",
+        ]
+    )
+
+
+def _with_datasets(manifest: Manifest) -> str:
+    return "\n".join(
+        [
+            "from datasets import load_dataset",
+            "",
+            "dataset = load_dataset('webdataset', data_files='*.tar', split='train')",
+            f"images = [dataset[-1][name] for name in {_members(manifest)!r}]",
+        ]
+    )
+
+
+def _flat(values: Any, prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) and value else {prefix + name: value}
+    return flat
+
+
+def _shown(value: Any) -> str:
+    text = value if isinstance(value, str) else canonical_json(value)
+    return text.replace("|", "\\|")
+
+
+def _table(rows: dict[str, str]) -> str:
+    return "\n".join(["|  |  |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in rows.items())])
