@@ -136,7 +136,7 @@ def _picture_for_tensorboard(tracker: GeneralTracker, picture: Image.Image, step
 
 
 def _picture_for_wandb(tracker: GeneralTracker, picture: Image.Image, step: int) -> None:
-    tracker.log_images({"samples": [picture]}, step=step)  # type: ignore[attr-defined]
+    tracker.log_images({"samples": [picture]}, step=step)
 
 
 _PICTURES = {"tensorboard": _picture_for_tensorboard, "wandb": _picture_for_wandb}
