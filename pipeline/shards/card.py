@@ -95,8 +95,9 @@ def _what(manifest: Manifest) -> str:
         "recorded": "What the generator of a joint training drew, in the order in which the encoder saw it",
         "adopted": "WebDataset tars that synthcl has indexed",
     }
+    tars = "tar" if len(manifest.shards) == 1 else "tars"
     pairs = ", each two similar images of one latent" if manifest.views_per_sample == 2 else ""
-    return f"{kinds[manifest.kind]}{pairs}: {manifest.num_samples:,} samples in {len(manifest.shards):,} tars."
+    return f"{kinds[manifest.kind]}{pairs}: {manifest.num_samples:,} samples in {len(manifest.shards):,} {tars}."
 
 
 def _facts(manifest: Manifest, size: int) -> str:
