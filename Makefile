@@ -12,8 +12,9 @@ LINTED := $(VENV)/.linted
 demo: $(INSTALLED)
 	$(BIN)/synthcl demo --out demo
 
+# A file stays in one process. One thread each: threads of several processes would wait for each other.
 test: $(INSTALLED)
-	$(BIN)/python -m pytest tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests --numprocesses auto --maxprocesses 4 --dist loadfile
 
 lint: $(LINTED)
 	$(BIN)/ruff check .
