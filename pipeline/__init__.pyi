@@ -49,13 +49,6 @@ def compare(
     out: str | PathLike[str],
     sampler: Literal["ddim", "dpm"] | None = None,
     sampling_steps: int | None = None,
-    data: str | PathLike[str] | None = None,
-    recipe: Literal["adainf"] | None = None,
-    synthetic_ratio: float = 0.5,
-    synthetic_loss: Literal["ppcl", "clsp"] = "ppcl",
-    synthetic_weight: float | None = None,
-    synthetic_negatives: bool = True,
-    separate_batchnorm: bool = False,
     pairs: bool = True,
     pair_strength: float | None = None,
     pair_ema_decay: float = 0.999,
@@ -79,6 +72,13 @@ def compare(
     discriminator_learning_rate: float | None = None,
     lora_rank: int | None = None,
     gradient_steps: int | None = None,
+    data: str | PathLike[str] | None = None,
+    recipe: Literal["adainf"] | None = None,
+    synthetic_ratio: float = 0.5,
+    synthetic_loss: Literal["ppcl", "clsp"] = "ppcl",
+    synthetic_weight: float | None = None,
+    synthetic_negatives: bool = True,
+    separate_batchnorm: bool = False,
     learner: Literal["simclr", "moco", "byol", "simsiam", "barlow", "vicreg"] | str = "simclr",
     learner_option: dict[str, Any] = ...,
     backbone: str = "resnet18",
@@ -131,16 +131,6 @@ def compare(
             2211.01095]
         sampling_steps: Diffusion: steps of the sampler, network evaluations an image; the generator's own if not
             given.
-        data: Images with labels for the probes (as for train); with --run the runs' own.
-        recipe: Published way to use generated images, as the options that it sets: adainf is --views adainf,
-            --synthetic-ratio 2 and --no-pairs, with samples treated as real images are.
-        synthetic_ratio: Latents a real image: 0.5 is one for two images.
-        synthetic_loss: Loss of synthetic views: ppcl, the learner's own, as for real views; or clsp (simclr, moco),
-            which draws the views of a latent together and uses no synthetic view as a negative.
-        synthetic_weight: Weight of the mean loss of synthetic views beside the mean loss of real ones; if not given,
-            one mean over all views, and for clsp its authors' weight: 1 for simclr, 0.5 for moco.
-        synthetic_negatives: Compare real views with synthetic ones too, as negatives (simclr).
-        separate_batchnorm: Normalise synthetic views by themselves; running statistics follow the real ones.
         pairs: Two similar images of each latent, mutual positives: of the generator and its moving average (online),
             or of two latents near each other (fresh).
         pair_strength: How far the latent of a pair's second image is from the first's: 0 is the same, 1 another.
@@ -173,6 +163,16 @@ def compare(
         discriminator_learning_rate: GAN: learning rate of the discriminator, where it is to be another.
         lora_rank: Diffusion: train adapters of this rank instead of all weights.
         gradient_steps: Diffusion: last sampling steps that carry the gradient (DRaFT-K).
+        data: Images with labels for the probes (as for train); with --run the runs' own.
+        recipe: Published way to use generated images, as the options that it sets: adainf is --views adainf,
+            --synthetic-ratio 2 and --no-pairs, with samples treated as real images are.
+        synthetic_ratio: Latents a real image: 0.5 is one for two images.
+        synthetic_loss: Loss of synthetic views: ppcl, the learner's own, as for real views; or clsp (simclr, moco),
+            which draws the views of a latent together and uses no synthetic view as a negative.
+        synthetic_weight: Weight of the mean loss of synthetic views beside the mean loss of real ones; if not given,
+            one mean over all views, and for clsp its authors' weight: 1 for simclr, 0.5 for moco.
+        synthetic_negatives: Compare real views with synthetic ones too, as negatives (simclr).
+        separate_batchnorm: Normalise synthetic views by themselves; running statistics follow the real ones.
         learner: Method of contrastive learning, or a class of your own.
         learner_option: Set one of the method's own numbers, such as momentum=0.999 (moco, byol) or
             off_diagonal_weight=0.01 (barlow); may be repeated. A name that the method does not have is answered with
@@ -626,12 +626,6 @@ def train(
     out: str | PathLike[str],
     sampler: Literal["ddim", "dpm"] | None = None,
     sampling_steps: int | None = None,
-    recipe: Literal["adainf"] | None = None,
-    synthetic_ratio: float = 0.5,
-    synthetic_loss: Literal["ppcl", "clsp"] = "ppcl",
-    synthetic_weight: float | None = None,
-    synthetic_negatives: bool = True,
-    separate_batchnorm: bool = False,
     pairs: bool = True,
     pair_strength: float | None = None,
     pair_ema_decay: float = 0.999,
@@ -655,6 +649,12 @@ def train(
     discriminator_learning_rate: float | None = None,
     lora_rank: int | None = None,
     gradient_steps: int | None = None,
+    recipe: Literal["adainf"] | None = None,
+    synthetic_ratio: float = 0.5,
+    synthetic_loss: Literal["ppcl", "clsp"] = "ppcl",
+    synthetic_weight: float | None = None,
+    synthetic_negatives: bool = True,
+    separate_batchnorm: bool = False,
     learner: Literal["simclr", "moco", "byol", "simsiam", "barlow", "vicreg"] | str = "simclr",
     learner_option: dict[str, Any] = ...,
     backbone: str = "resnet18",
@@ -705,15 +705,6 @@ def train(
             2211.01095]
         sampling_steps: Diffusion: steps of the sampler, network evaluations an image; the generator's own if not
             given.
-        recipe: Published way to use generated images, as the options that it sets: adainf is --views adainf,
-            --synthetic-ratio 2 and --no-pairs, with samples treated as real images are.
-        synthetic_ratio: Latents a real image: 0.5 is one for two images.
-        synthetic_loss: Loss of synthetic views: ppcl, the learner's own, as for real views; or clsp (simclr, moco),
-            which draws the views of a latent together and uses no synthetic view as a negative.
-        synthetic_weight: Weight of the mean loss of synthetic views beside the mean loss of real ones; if not given,
-            one mean over all views, and for clsp its authors' weight: 1 for simclr, 0.5 for moco.
-        synthetic_negatives: Compare real views with synthetic ones too, as negatives (simclr).
-        separate_batchnorm: Normalise synthetic views by themselves; running statistics follow the real ones.
         pairs: Two similar images of each latent, mutual positives: of the generator and its moving average (online),
             or of two latents near each other (fresh).
         pair_strength: How far the latent of a pair's second image is from the first's: 0 is the same, 1 another.
@@ -746,6 +737,15 @@ def train(
         discriminator_learning_rate: GAN: learning rate of the discriminator, where it is to be another.
         lora_rank: Diffusion: train adapters of this rank instead of all weights.
         gradient_steps: Diffusion: last sampling steps that carry the gradient (DRaFT-K).
+        recipe: Published way to use generated images, as the options that it sets: adainf is --views adainf,
+            --synthetic-ratio 2 and --no-pairs, with samples treated as real images are.
+        synthetic_ratio: Latents a real image: 0.5 is one for two images.
+        synthetic_loss: Loss of synthetic views: ppcl, the learner's own, as for real views; or clsp (simclr, moco),
+            which draws the views of a latent together and uses no synthetic view as a negative.
+        synthetic_weight: Weight of the mean loss of synthetic views beside the mean loss of real ones; if not given,
+            one mean over all views, and for clsp its authors' weight: 1 for simclr, 0.5 for moco.
+        synthetic_negatives: Compare real views with synthetic ones too, as negatives (simclr).
+        separate_batchnorm: Normalise synthetic views by themselves; running statistics follow the real ones.
         learner: Method of contrastive learning, or a class of your own.
         learner_option: Set one of the method's own numbers, such as momentum=0.999 (moco, byol) or
             off_diagonal_weight=0.01 (barlow); may be repeated. A name that the method does not have is answered with

@@ -15,26 +15,17 @@ from ..options import default_of, flag, option
 from ..regimes.table import BASELINE, DRAWN, JOINT, REGIMES, SYNTHETIC
 from ..views.presets import PRESETS
 from . import common
+from .joint import JointConfig
 from .learner_options import checked_learner_options
 from .recipes import RECIPES
-from .sampling import SamplingConfig
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-LATENT_RADIUS = 0.3
-"""As far as the second latent of a pair is from the first (`synthcl generate --pairs`). Ours."""
-
 
 @dataclass(kw_only=True)
-class TrainingConfig(SamplingConfig):
-    """What a training is in any regime, and what it is once it is online.
-
-    Defaults of joint training that are ours: a bound of 0.2 on hard gradients without their common part. On CIFAR-10 at
-    16 pixels, three epochs and three seeds, these two gave +1.4 points of linear accuracy over real images (95%
-    interval -0.2 to 3.0) where a bound of 1 with the common part gave +0.6 (two seeds); benchmarks/online has
-    what was measured since.
-    """
+class TrainingConfig(JointConfig):
+    """What a training is in any regime, and what it is once it is online."""
 
     data: str = common.data_option()
     out: str = option(help="Folder of the run.", metavar="DIR", may_change=True, group="Records")
@@ -81,192 +72,6 @@ class TrainingConfig(SamplingConfig):
         help="Normalise synthetic views by themselves; running statistics follow the real ones.",
         concerns=SYNTHETIC,
         group="Synthetic images in the loss",
-    )
-
-    pairs: bool = option(
-        True,
-        help="Two similar images of each latent, mutual positives: of the generator and its moving average (online), "
-        "or of two latents near each other (fresh).",
-        concerns=DRAWN,
-        group="Pairs",
-    )
-    pair_strength: float | None = option(
-        None,
-        help="How far the latent of a pair's second image is from the first's: 0 is the same, 1 another. "
-        "[default: 0.3 for fresh, 0 for online]",
-        minimum=0,
-        maximum=1,
-        concerns=DRAWN,
-        needs="pairs",
-        group="Pairs",
-    )
-    pair_ema_decay: float = option(
-        0.999,
-        help="Decay of the moving average that gives the second image of a pair.",
-        minimum=0,
-        below=1,
-        concerns=JOINT,
-        group="Pairs",
-    )
-    pair_similarity: str | None = option(
-        None,
-        help="Target of the pair's cosine similarity, from A at the start to B at the end; the decay follows it.",
-        metavar="A:B",
-        concerns=JOINT,
-        needs="pairs",
-        group="Pairs",
-    )
-    hard: bool = option(
-        True,
-        help="Train the generator towards samples that are hard for the learner.",
-        concerns=JOINT,
-        group="Hard samples",
-    )
-    hard_objective: str = option(
-        "loss",
-        help="What the generator raises: the learner's whole loss, each latent's own loss against real negatives, or "
-        "the distance between each latent's views.",
-        choices=("loss", "real-negatives", "alignment"),
-        concerns=JOINT,
-        needs="hard",
-        group="Hard samples",
-    )
-    hard_weight: float = option(
-        1.0,
-        help="Weight of the learner's gradient in the generator's.",
-        minimum=0,
-        concerns=JOINT,
-        needs=("hard", "hard_on=weights"),
-        group="Hard samples",
-    )
-    hardness_clip: float = option(
-        0.2,
-        help="Bound of the learner's gradient, as a multiple of the realism gradient.",
-        above=0,
-        concerns=JOINT,
-        needs=("hard", "hard_on=weights"),
-        group="Hard samples",
-    )
-    hardness_clip_on: str = option(
-        "images",
-        help="Where that bound is taken: on each image's gradients, or on those of the generator's parameters.",
-        choices=("images", "parameters"),
-        concerns=JOINT,
-        needs=("hard", "hard_on=weights"),
-        group="Hard samples",
-    )
-    hard_centred: bool = option(
-        True,
-        help="Take off what the learner's gradients of all samples have in common.",
-        concerns=JOINT,
-        needs=("hard", "hard_on=weights"),
-        group="Hard samples",
-    )
-    hard_gate: float | None = option(
-        None,
-        help="Drop the learner's gradient of latents whose loss exceeds that of real images by more than this.",
-        concerns=JOINT,
-        needs=("hard", "hard_on=weights"),
-        group="Hard samples",
-    )
-    hard_ramp: float = option(
-        0.1,
-        help="Part of training over which the bound rises from 0.",
-        minimum=0,
-        maximum=1,
-        concerns=JOINT,
-        needs="hard",
-        group="Hard samples",
-    )
-    hard_freeze: float = option(
-        0.0,
-        help="Last part of training without the learner's gradient.",
-        minimum=0,
-        maximum=1,
-        concerns=JOINT,
-        needs="hard",
-        group="Hard samples",
-    )
-    hard_on: str = option(
-        "weights",
-        help="What is moved towards harder samples: the generator's weights, or each latent by itself, for one more "
-        "pass through the learner.",
-        choices=("weights", "latents"),
-        concerns=JOINT,
-        needs="hard",
-        group="Hard samples",
-    )
-    latent_radius: float = option(
-        LATENT_RADIUS,
-        help="How far a latent moves with --hard-on latents, as a part of its length.",
-        above=0,
-        maximum=1,
-        concerns=JOINT,
-        needs=("hard", "hard_on=latents"),
-        group="Hard samples",
-    )
-    pair_floor: float | None = option(
-        None,
-        help="Drop the learner's gradient of latents whose pair has a cosine similarity below this.",
-        minimum=-1,
-        maximum=1,
-        concerns=JOINT,
-        needs=("hard", "hard_on=weights", "pairs"),
-        group="Hard samples",
-    )
-    eval_encoder: str | None = option(
-        None,
-        help="Measure the generator's samples against real images in the features of this encoder, of real images "
-        "alone (a run of `synthcl train`), and hold hardness back while their Fréchet distance grows.",
-        metavar="RUN",
-        concerns=JOINT,
-        group="Training of the generator",
-    )
-    eval_samples: int = option(
-        common.EVAL_SAMPLES,
-        help="Samples to measure in the features of --eval-encoder, and real images to compare them with; at most half "
-        "of those there are.",
-        minimum=10,
-        concerns=JOINT,
-        needs="eval_encoder",
-        group="Training of the generator",
-    )
-    guard_every: int | None = option(
-        None,
-        help="Steps between measurements with --eval-encoder; a twentieth of the training if not given.",
-        minimum=1,
-        concerns=JOINT,
-        needs="eval_encoder",
-        group="Training of the generator",
-    )
-    generator_learning_rate: float | None = option(
-        None,
-        help="Learning rate of all that the generator trains; what it was pretrained with if not given.",
-        above=0,
-        concerns=JOINT,
-        group="Training of the generator",
-    )
-    discriminator_learning_rate: float | None = option(
-        None,
-        help="GAN: learning rate of the discriminator, where it is to be another.",
-        above=0,
-        concerns=JOINT,
-        group="Training of the generator",
-    )
-
-    lora_rank: int | None = option(
-        None,
-        help="Diffusion: train adapters of this rank instead of all weights.",
-        minimum=1,
-        concerns=JOINT,
-        group="Training of the generator",
-    )
-    gradient_steps: int | None = option(
-        None,
-        help="Diffusion: last sampling steps that carry the gradient (DRaFT-K).",
-        minimum=1,
-        concerns=JOINT,
-        group="Training of the generator",
     )
 
     learner: str = option(
@@ -469,20 +274,6 @@ class TrainingConfig(SamplingConfig):
         super().check_given(names)
         if "synthetic_negatives" in names and self.synthetic_loss == "clsp":
             raise UsageError("--synthetic-loss clsp has no synthetic negatives; leave --synthetic-negatives out")
-
-    def pair_similarity_range(self) -> tuple[float, float] | None:
-        """The two ends of --pair-similarity."""
-        if self.pair_similarity is None:
-            return None
-        try:
-            start, end = (float(part) for part in self.pair_similarity.split(":"))
-        except ValueError:
-            start = end = 2.0
-        if not (-1 <= start <= 1 and -1 <= end <= 1):
-            raise UsageError(
-                f"--pair-similarity takes two cosines, such as 0.95:0.7, each in [-1, 1], not {self.pair_similarity!r}"
-            )
-        return start, end
 
     def check_length(self) -> None:
         """Raises UsageError unless there is one length of the training."""
