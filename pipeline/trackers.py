@@ -85,8 +85,14 @@ def open_trackers(
 
 def _plain(config: Config) -> dict[str, Any]:
     """The options that are given, as values that every tracker takes."""
-    values = {name: ", ".join(map(str, v)) if isinstance(v, list) else v for name, v in config.to_dict().items()}
+    values = {name: _plain_value(value) for name, value in config.to_dict().items()}
     return {name: value for name, value in values.items() if value not in (None, "")}
+
+
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, dict):
+        return ", ".join(f"{name}={one}" for name, one in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list) else value
 
 
 def _start_tensorboard(run: RunFolder, steps: int, options: dict[str, Any]) -> GeneralTracker:

@@ -21,6 +21,7 @@ def encoder_run(tmp_path_factory):
         Encoder(create_backbone("resnet10-w8", image_size=SIZE), "resnet10-w8", SIZE).save(path / "encoder")
     (path / "run.json").write_text(json.dumps({"command": "train"}))
     (path / "config.yaml").write_text("data: digits\n")
+    (path / "result.json").write_text(json.dumps({"regime": "real", "steps": 1}))
     return path
 
 

@@ -91,7 +91,11 @@ WRONG = [
     ("train --data file --out new --steps 2", 1, "file is no image file, Parquet file or uncompressed tar"),
     ("train --data digits:half --out new --steps 2", 2, "digits has no split 'half': there are train, test"),
     ("train --data digits[:0%] --out new --steps 2", 2, "digits:train[:0%] holds no image"),
-    (f"{NEW} --learner simlcr", 2, "'simlcr' is not one of 'simclr', 'moco'"),
+    (
+        f"{NEW} --learner simlcr",
+        2,
+        "--learner 'simlcr' is not known (did you mean 'simclr'?); choose one of simclr, moco",
+    ),
     (f"{NEW} --backbone resnet19", 2, "(did you mean 'resnet18'?)"),
     (f"{NEW} --learning-rate 0", 2, "--learning-rate must be above 0, not 0.0"),
     (f"{NEW} --learning-rate fast", 2, "'fast' is not a valid float"),
@@ -143,9 +147,9 @@ WRONG = [
     (
         "train --config misspelt.yaml --out new",
         2,
-        "misspelt.yaml has 'stepz', which is no option here (did you mean 'steps'?)",
+        "there is no option 'stepz' in --config misspelt.yaml (did you mean 'steps'?)",
     ),
-    ("train --config typed.yaml --data digits --out new", 2, "--steps takes a value of type int, not 'many'"),
+    ("train --config typed.yaml --data digits --out new", 2, "--steps takes a whole number or none, not 'many'"),
     ("pretrain --data digits", 2, "Missing option '--out'"),
     ("pretrain --data digits --out new --generator gam", 2, "'gam' is not one of 'gan', 'diffusion'"),
     ("pretrain --data digits --out new --preset huge", 2, "unknown GAN preset 'huge': choose from auto, tiny"),
@@ -209,7 +213,7 @@ WRONG = [
     (
         "eval quality set --data digits --overwrite",
         2,
-        "--overwrite replaces a table of scores; give --scores NAME with it",
+        "--overwrite means nothing without --scores NAME",
     ),
     ("eval alignment run --data digits --views nothing", 2, "'nothing' is not one of 'simclr'"),
     ("embed run --data digits --out x.csv", 2, "--out x.csv must end in .parquet"),
@@ -217,7 +221,7 @@ WRONG = [
     (
         "embed run --data digits --out x.parquet --method pca",
         2,
-        "--method pca is about a picture; give --picture FILE.png with it",
+        "--method means nothing without --picture FILE.png",
     ),
     ("embed run --data digits --out x.parquet --picture x.svg", 2, "--picture x.svg must end in .png"),
     ("embed begun --data digits --out x.parquet", 1, "the run begun has no encoder"),
