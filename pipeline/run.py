@@ -180,9 +180,11 @@ def finished_result(out: str | Path, command: str, config: Config) -> dict[str, 
 
 
 def check_finished(path: Path, part: str) -> None:
-    """Raises DataError for a run that is not finished, whose `part`, a folder such as `encoder`, is that of a shorter
-    one. A folder without a record is none."""
-    if (path / "run.json").exists() and not (path / "result.json").exists():
+    """Raises DataError for a run that is being extended, whose `part`, a folder such as `encoder`, is still that of its
+    length before. A folder without a record is none."""
+    if not (path / "run.json").exists() or (path / "result.json").exists():
+        return
+    if read_record(path).get("length_changes"):
         raise DataError(
             f"the run {path} is being extended and is not finished: run its command again. The {part} that it had "
             f"before is {path / part}"

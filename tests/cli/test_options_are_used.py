@@ -49,7 +49,6 @@ def made(synthcl, generator, tmp_path_factory):
         Encoder(create_backbone(BACKBONE, image_size=SIZE), BACKBONE, SIZE).save(folder / "run" / "encoder")
     (folder / "run" / "run.json").write_text(json.dumps({"command": "train"}))
     (folder / "run" / "config.yaml").write_text("data: digits\n")
-    (folder / "run" / "result.json").write_text(json.dumps({"regime": "real", "steps": 1}))
     synthcl("generate", "--generator", generator, "--num-samples", 40, "--workers", 0, "--out", folder / "shards")
     return {"RUN": folder / "run", "GENERATOR": generator, "SHARDS": folder / "shards"}
 
@@ -61,7 +60,7 @@ COMMANDS = {
         "pretrain --data digits --image-size 8 --preset tiny --batch-size 8 --steps 1 --eval-encoder RUN "
         "--eval-samples 10 --out OUT/gan",
     ],
-    "PreviewConfig": ["preview --generator GENERATOR --data digits[:50] --out OUT/x.png"],
+    "PreviewConfig": ["preview --generator GENERATOR --data digits --out OUT/x.png"],
     "GenerateConfig": ["generate --generator GENERATOR --num-samples 4 --pairs --workers 0 --out OUT/set"],
     "TrainConfig": [
         TRAIN + "--steps 1 --learner-option hidden_dim=8 --out OUT/real",
@@ -88,7 +87,7 @@ COMMANDS = {
     "ExportConfig": ["export RUN --out OUT/exported"],
     "VerifyConfig": ["shards verify SHARDS"],
     "ShardPreviewConfig": ["shards preview SHARDS --sort sample_index --out OUT/x.png"],
-    "CardConfig": ["shards card SHARDS --data digits[:50]"],
+    "CardConfig": ["shards card SHARDS --data digits"],
     "ScoreConfig": ["shards score SHARDS --encoder RUN --data digits[:50] --clusters 2"],
     "ShowConfig": ["runs show RUN"],
 }
