@@ -15,7 +15,7 @@ from .command import Command, config_options, is_main_process, json_option, prin
 @config_options(CompareConfig)
 @json_option
 def compare(config: CompareConfig, as_json: bool) -> None:
-    """Compare regimes: train and evaluate each with several seeds, and report.
+    """Compare regimes and arms: train and evaluate each with several seeds, and report.
 
     The report, OUT/report.html, says how sure the differences are. The same command again skips what is finished. With
     --run, runs that exist are compared instead.
@@ -43,14 +43,14 @@ def _print_table(result: dict[str, Any]) -> None:
     console = Console()
     title = f"top-1 % on {result['test_data']}, at equal {result['equal']}"
     table = Table(title=Text(title), title_justify="left", box=SIMPLE_HEAD, padding=0, pad_edge=False)
-    baseline = result["differences"][0]["baseline"] if result["differences"] else None
-    for heading in ("regime", "n", "linear", f"vs {baseline}", "95% interval", "kNN", "seconds"):
-        table.add_column(heading, justify="left" if heading == "regime" else "right", no_wrap=heading != "regime")
-    against = {d["regime"]: d for d in result["differences"] if d["baseline"] == baseline}
+    reference = result["reference"]
+    for heading in ("arm", "n", "linear", f"vs {reference}", "95% interval", "kNN", "seconds"):
+        table.add_column(heading, justify="left" if heading == "arm" else "right", no_wrap=heading != "arm")
+    against = {d["arm"]: d for d in result["differences"] if d["reference"] == reference}
     for row in result["table"]:
-        difference = against.get(row["regime"])
+        difference = against.get(row["arm"])
         table.add_row(
-            row["regime"],
+            row["arm"],
             str(row["num_seeds"]),
             _spread(row["linear"]),
             f"{100 * difference['mean']:+.2f}" if difference else "",

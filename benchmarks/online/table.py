@@ -67,7 +67,7 @@ def _line(difference: Difference) -> str:
     corrected = "named beforehand" if difference.primary else "–"
     if difference.p_holm is not None and not difference.primary:
         corrected = f"{difference.p_holm:.2g}"
-    name = f"{difference.regime} less {difference.baseline}"
+    name = f"{difference.arm} less {difference.reference}"
     return f"| {name} | {between.n} | {between.mean:+.2f} | {interval} | {p_value} | {corrected} |"
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..configs.arms import UNTRAINED
 from ..errors import DataError
-from ..regimes.table import BASELINE
-from .evaluations import UNTRAINED
+from ..regimes.table import REGIMES
 from .matching import images_through_learner
-from .runs import ComparedRun, by_regime
+from .runs import ComparedRun, by_arm
 from .statistics import MIN_SEEDS
 from .summary import Comparison
 
@@ -31,10 +31,11 @@ def caveats(comparison: Comparison) -> list[str]:
             f"Intervals are Student's over {n} seeds, which stand for first weights, order of images, views and "
             "labeled parts. With so few, that differences are near normal is taken on trust."
         )
-    if set(comparison.regimes) - {BASELINE}:
+    sources = {REGIMES[arm.regime].source for arm in comparison.arms}
+    if sources - {None}:
         found.append(
             "All seeds share one pretrained generator"
-            + (" and one offline set" if "offline" in comparison.regimes else "")
+            + (" and one offline set" if "set" in sources else "")
             + ": another generator may give another answer, and no interval here covers that."
         )
     found.append(
@@ -45,19 +46,19 @@ def caveats(comparison: Comparison) -> list[str]:
     if epochs < LONG_EPOCHS:
         length = f"{epochs:.3g} epoch{'s' if epochs != 1 else ''}"
         found.append(f"Training was short, {length} at most: what holds here need not hold at published lengths.")
-    found.append("Options were the same for all regimes and tuned for none of them.")
+    found.append("Options were the same for all arms, but for those that an arm declares, and tuned for none of them.")
     found.append(_spent(comparison))
     found.append(
-        "Several comparisons are judged together: a regime is called better or worse only if that also holds with "
+        "Several comparisons are judged together: an arm is called better or worse only if that also holds with "
         "Holm's correction. kNN, parts of the labels and transfer decide nothing."
     )
     return found
 
 
 def _no_better_than_untrained(comparison: Comparison) -> list[str]:
-    scores = {regime: sum(own.values()) / len(own) for regime, own in comparison.primary().items()}
+    scores = {arm: sum(own.values()) / len(own) for arm, own in comparison.primary().items()}
     fresh = scores.pop(UNTRAINED)
-    behind = [regime for regime, score in scores.items() if score <= fresh]
+    behind = [arm for arm, score in scores.items() if score <= fresh]
     if not behind:
         return []
     return [
@@ -67,11 +68,11 @@ def _no_better_than_untrained(comparison: Comparison) -> list[str]:
 
 
 def _spent(comparison: Comparison) -> str:
-    """What the regimes did not get the same of."""
+    """What the arms did not get the same of."""
     parts = []
-    for regime, runs in by_regime(comparison.runs).items():
+    for arm, runs in by_arm(comparison.runs).items():
         seconds = sum(run.result["seconds"] for run in runs) / len(runs)
-        parts.append(f"{regime} {_images(runs)} images in {seconds:,.0f} s")
+        parts.append(f"{arm} {_images(runs)} images in {seconds:,.0f} s")
     what = {"steps": "optimizer steps", "images": "images through the learner", "seconds": "seconds, as planned"}
     return (
         f"Equal is the number of {what[comparison.config.equal]}. A run put through the learner, real and synthetic "

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..configs.arms import parse_arms
 from ..configs.compare import CompareConfig
 from ..distributed import create_accelerator
 from ..errors import UsageError
@@ -15,13 +17,13 @@ from .execution import check_inputs, decide_budget, execute
 from .matching import mismatches, other_conditions, unmatched_seeds
 from .report import write_report
 from .results import build_rows, write_results
-from .runs import ComparedRun, read_runs
+from .runs import ComparedRun, in_order, read_labelled, read_run
 from .summary import Comparison, one_time_costs, summarise
 
 
 @takes_options(CompareConfig)
 def compare(config: CompareConfig) -> dict[str, Any]:
-    """Train in each regime with each seed, evaluate, and say what came of it; or compare runs that exist.
+    """Train each arm with each seed, evaluate, and say what came of it; or compare runs that exist; or both.
 
     What is finished is skipped, what was interrupted is continued. In several processes all of them train, and only
     the main one evaluates and writes the report.
@@ -34,12 +36,13 @@ def compare(config: CompareConfig) -> dict[str, Any]:
         UsageError, DataError: options, images, generator or runs that cannot be used.
         Interrupted: a signal came; the same command continues.
     """
-    return _compare_existing(config) if config.run else _train_and_compare(config)
+    return _train_and_compare(config) if config.trains else _compare_existing(config)
 
 
 def _train_and_compare(config: CompareConfig) -> dict[str, Any]:
     assert config.data is not None, "checked with the options"
     check_inputs(config)
+    joined = read_labelled(config.run, {})
     accelerator = create_accelerator(config.precision)
     folder = open_run(config.out, "compare", config, main_process=accelerator.is_main_process)
     accelerator.wait_for_everyone()
@@ -47,8 +50,9 @@ def _train_and_compare(config: CompareConfig) -> dict[str, Any]:
     trained = execute(config, budget, accelerator)
     if not accelerator.is_main_process:
         return {"out": config.out}
-    runs = read_runs([run.path for run in trained.runs])
-    lines = mismatches(runs, config.equal, planned=config.equal != "steps")
+    runs = in_order([*(replace(read_run(run.path), arm=run.arm) for run in trained.runs), *joined])
+    _check_names(config, runs)
+    lines = mismatches(runs, config.equal, planned=config.equal != "steps" and not joined)
     shared = one_time_costs(config, trained.generated)
     result = _conclude(config, config.data, runs, lines, list(budget.notes), shared)
     folder.finish(result)
@@ -57,7 +61,8 @@ def _train_and_compare(config: CompareConfig) -> dict[str, Any]:
 
 def _compare_existing(config: CompareConfig) -> dict[str, Any]:
     accelerator = create_accelerator()
-    runs = read_runs(config.run)
+    runs = in_order(read_labelled(config.run, {arm.name: arm for arm in parse_arms(config.arm)}))
+    _check_names(config, runs)
     data = config.data or _shared_data(runs)
     folder = open_run(config.out, "compare", config, main_process=accelerator.is_main_process)
     if not accelerator.is_main_process:
@@ -86,6 +91,14 @@ def _conclude(
     summary = {"out": config.out, **summarise(comparison)}
     report = write_report(comparison, summary, out / "report.html")
     return {**summary, "report": str(report), "results": [str(file) for file in files]}
+
+
+def _check_names(config: CompareConfig, runs: list[ComparedRun]) -> None:
+    """Raises UsageError for options that name arms which there are not."""
+    names = list(dict.fromkeys(run.name for run in runs))
+    config.reference_of(names)
+    config.primary_comparison(names)
+    config.pairs_judged(names)
 
 
 def _shared_data(runs: list[ComparedRun]) -> str:

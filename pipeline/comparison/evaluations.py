@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ..configs.arms import UNTRAINED
 from ..configs.compare import CompareConfig
 from ..encoder import CONFIG_FILE, find_encoder
 from ..evaluation import evaluate_knn, evaluate_linear
@@ -17,8 +18,6 @@ from ..files import read_json, write_json
 from ..run import RESTORE
 from .runs import ComparedRun
 
-UNTRAINED = "untrained"
-"""The name of the baseline with fresh weights, beside the regimes."""
 KEPT = (
     "top1", "top5", "top1_interval", "num_train", "num_test", "data", "test_data", "seconds", "l2", "warnings",
     "scored_on_training_split", "image_size",
@@ -52,7 +51,7 @@ class Question:
 class Answer:
     """What came out for a run (or its fresh weights): `values` has the names of `KEPT`."""
 
-    regime: str
+    arm: str
     seed: int
     question: Question
     values: dict[str, Any]
@@ -100,17 +99,17 @@ def _answers(
     asked: Sequence[tuple[ComparedRun, Question]], config: CompareConfig, kept: Path, identities: _Identities
 ) -> Iterator[Answer]:
     for number, (run, question) in enumerate(asked, start=1):
-        regime = UNTRAINED if question.untrained else run.regime
+        arm = UNTRAINED if question.untrained else run.name
         file = kept / f"{hash_of({**asdict(question), 'identities': identities.of(run, question)})}.json"
         if not file.exists():
             labels = f", {question.label_fraction:.3g} of the labels" if question.label_fraction < 1 else ""
             print(
                 f"compare: evaluation {number} of {len(asked)}: {question.task} on {question.data}{labels}, "
-                f"{regime} seed {run.seed}", file=sys.stderr, flush=True,
+                f"{arm} seed {run.seed}", file=sys.stderr, flush=True,
             )  # fmt: skip
             result = _ask(run, question, config)
             write_json(file, {"question": asdict(question), **{n: result[n] for n in KEPT if n in result}})
-        yield Answer(regime, run.seed, question, read_json(file, "remove it to have it asked again"))
+        yield Answer(arm, run.seed, question, read_json(file, "remove it to have it asked again"))
 
 
 def _ask(run: ComparedRun, question: Question, config: CompareConfig) -> dict[str, Any]:

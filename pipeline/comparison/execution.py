@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,17 +12,19 @@ from typing import Any
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
-from ..configs.compare import CompareConfig
+from ..configs.arms import Arm
+from ..configs.compare import CompareConfig, needs_set
 from ..data import GlobalOrder, open_images
-from ..errors import UsageError
+from ..data.caching import shared_cache
 from ..evaluation.task import open_labeled
 from ..files import read_json, write_json
 from ..generation import generate, open_generator
 from ..randomness import Key
+from ..regimes.base import check_generator_size
 from ..regimes.offline import check_image_size
 from ..shards import open_shard_set
 from ..training import build_learner, train
-from .plan import Budget, PlannedRun, generation, make_budget, planned_runs, train_config
+from .plan import Budget, PlannedRun, generation, make_budget, planned_runs, recorded_by, train_config
 
 SHORT_STEPS, LONG_STEPS = 10, 50
 """Lengths of the trainings that measure a rate: their difference is free of what starting and saving cost. Ours."""
@@ -39,19 +42,30 @@ def check_inputs(config: CompareConfig) -> None:
         train_images, *_ = open_labeled(data, test_data, image_size=config.image_size, data_root=config.data_root)
         if data == config.data:
             image_size = train_images.image_size
-    make_budget(config, LONG_STEPS, dict.fromkeys(config.regime_names(), 1.0))
-    for regime in config.regime_names():
-        options = train_config(config, regime, config.seed, 1)
-        build_learner(options, image_size)
-        for path in options.shards if config.shards else []:
-            check_image_size("--shards", open_shard_set(path, where=options.where), image_size)
-    if config.generator is not None:
-        size = open_generator(config.generator, **config.sampling_options()).image_size
-        if size != image_size:
-            raise UsageError(
-                f"--generator {config.generator} makes images of {size} pixels, and the training is at {image_size}; "
-                f"give --image-size {size}, or a generator of {image_size} pixels"
-            )
+    arms = config.arms()
+    make_budget(config, LONG_STEPS, LONG_STEPS, {arm.name: 1.0 for arm in arms})
+    sampling = {config.generator: config.sampling_options()} if config.generator is not None else {}
+    for arm in arms:
+        options = train_config(config, arm, config.seed, 1)
+        size = options.image_size or image_size
+        if "data" in arm.options:
+            size = open_images(
+                options.data, image_size=options.image_size, split="train", data_root=options.data_root
+            ).image_size
+        build_learner(options, size)
+        if not needs_set(arm) or config.shards:
+            for path in options.shards:
+                check_image_size("--shards", open_shard_set(path, where=options.where), size)
+        if options.generator is not None:
+            sampling.pop(options.generator, None)
+            check_generator(options.generator, options.sampling_options(), size)
+    for generator, how in sampling.items():
+        check_generator(generator, how, image_size)
+
+
+def check_generator(generator: str, sampling: dict[str, Any], image_size: int) -> None:
+    """Raises UsageError if a generator cannot be opened, or makes images of another size."""
+    check_generator_size(generator, open_generator(generator, **sampling).image_size, image_size)
 
 
 def decide_budget(config: CompareConfig, accelerator: Accelerator) -> Budget:
@@ -61,13 +75,17 @@ def decide_budget(config: CompareConfig, accelerator: Accelerator) -> Budget:
     kept = [read_json(file, "give another --out") if accelerator.is_main_process and file.exists() else None]
     if accelerator.num_processes > 1:
         broadcast_object_list(kept)
-    if kept[0] is not None:
-        return Budget(**kept[0])
-    steps = config.steps if config.steps is not None else (config.epochs or 1) * _steps_per_epoch(config)
-    rates = [_measure(config, accelerator) if config.equal == "seconds" else None]
+    before = Budget(**kept[0]) if kept[0] is not None else None
+    new = [arm for arm in config.arms() if before is None or arm.name not in before.steps]
+    if before is not None and not new:
+        return before
+    steps_per_epoch = _steps_per_epoch(config)
+    steps = config.steps if config.steps is not None else (config.epochs or 1) * steps_per_epoch
+    rates = [_measure(config, accelerator, new) if config.equal == "seconds" else {}]
     if accelerator.num_processes > 1:
         broadcast_object_list(rates)
-    budget = make_budget(config, steps, rates[0])
+    measured = {**(before.seconds_per_step if before is not None else {}), **rates[0]}
+    budget = make_budget(config, steps, steps_per_epoch, measured, before)
     if accelerator.is_main_process:
         write_json(file, asdict(budget))
     return budget
@@ -89,9 +107,10 @@ def execute(config: CompareConfig, budget: Budget, accelerator: Accelerator) -> 
     """
     generated = _generate(config, budget, accelerator)
     runs = planned_runs(config, budget)
-    for number, planned in enumerate(runs, start=1):
-        _say(accelerator, f"run {number} of {len(runs)}: {planned.regime}, seed {planned.seed}")
-        train(planned.config)
+    with shared_cache():
+        for number, planned in enumerate(runs, start=1):
+            _say(accelerator, f"run {number} of {len(runs)}: {planned.arm.name}, seed {planned.seed}")
+            train(planned.config)
     return Trained(runs, generated)
 
 
@@ -116,28 +135,33 @@ def _steps_per_epoch(config: CompareConfig) -> int:
     return GlobalOrder(len(store), config.batch_size, Key.from_seed(config.seed)).steps_per_epoch
 
 
-def _measure(config: CompareConfig, accelerator: Accelerator) -> dict[str, float]:
-    """Seconds a step of each regime, by training each for a short and for a longer while."""
+def _measure(config: CompareConfig, accelerator: Accelerator, arms: Sequence[Arm]) -> dict[str, float]:
+    """Seconds a step of each of the arms, by training each for a short and for a longer while."""
     folder = Path(config.out) / "rates"
     _remove(folder, accelerator)
     shards = None
-    rates = {}
-    if "offline" in config.regime_names() and not config.shards:
-        wanted = generation(config, make_budget(config, LONG_STEPS, dict.fromkeys(config.regime_names(), 1.0)))
+    if any(needs_set(arm) for arm in arms) and not config.shards:
+        trial = make_budget(config, LONG_STEPS, LONG_STEPS, {arm.name: 1.0 for arm in config.arms()})
+        wanted = generation(config, trial)
         shards = folder / "shards"
-        assert wanted is not None, "offline without --shards generates"
+        assert wanted is not None, "arms that need a set have one generated"
         wanted.out = str(shards)
         generate(wanted)
-    for regime in config.regime_names():
-        _say(accelerator, f"rate of {regime}")
-        seconds = {}
+    seconds: dict[str, dict[int, float]] = {arm.name: {} for arm in arms}
+    sources = {recorded_by(config, arm) for arm in arms}
+    # Recordings first, those of arms whose rate is known too.
+    order = [arm for arm in config.arms() if arm in arms or arm.name in sources]
+    for arm in sorted(order, key=lambda arm: recorded_by(config, arm) is not None):
+        _say(accelerator, f"rate of {arm.name}")
         for steps in (SHORT_STEPS, LONG_STEPS):
             # Each with its own recording, so that a replay of either length has one.
-            options = train_config(config, regime, config.seed, steps, runs=folder / str(steps), shards=shards)
-            seconds[steps] = train(options)["seconds"]
-        rates[regime] = max((seconds[LONG_STEPS] - seconds[SHORT_STEPS]) / (LONG_STEPS - SHORT_STEPS), 1e-6)
+            options = train_config(config, arm, config.seed, steps, runs=folder / str(steps), shards=shards)
+            took = train(options)["seconds"]
+            if arm in arms:
+                seconds[arm.name][steps] = took
     _remove(folder, accelerator)
-    return rates
+    between = LONG_STEPS - SHORT_STEPS
+    return {name: max((own[LONG_STEPS] - own[SHORT_STEPS]) / between, 1e-6) for name, own in seconds.items()}
 
 
 def _remove(folder: Path, accelerator: Accelerator) -> None:

@@ -1,4 +1,5 @@
-"""What runs differ in beyond the regime and the seed. A winner is called only where that is nothing."""
+"""What runs differ in beyond the regime, the seed and what their arm declares. A winner is called only where that is
+nothing."""
 
 from __future__ import annotations
 
@@ -6,24 +7,33 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ..configs.arms import unmet
 from ..configs.train import TrainConfig, concerns
 from ..options import flag
+from ..regimes.table import REGIMES
 from ..run_length import describe_changes
-from .plan import images_per_sample
-from .runs import ComparedRun
+from .plan import LENGTH, images_per_sample
+from .runs import ComparedRun, by_arm
 
 TOLERANCE = {"steps": 0.0, "images": 0.01, "seconds": 0.05}
 """By how much budgets may differ, relative to the largest, since whole steps cannot divide images and seconds. Ours."""
-APART = {"out", "seed", "steps", "epochs", "log_every", "record", "online", "fresh", "replay"}
-"""What runs may differ in: compared in another way (the length, the regime), of no influence on the weights, or of a
-seed by right (the recording)."""
+APART = {"seed"} | {
+    name
+    for entry in REGIMES.values()
+    for name in (*entry.of_a_seed, *([entry.selected_by] if entry.source != "set" else []))
+    if name is not None
+}
+"""What runs differ in by right: the seed, what is a seed's own, and what chooses the regime and says nothing more. (A
+shard set does say more: runs of the regime are to share it.) The length is compared in another way."""
 
 
 def mismatches(runs: Sequence[ComparedRun], equal: str, *, planned: bool = False) -> list[str]:
     """What else the runs differ in, a line each; empty for a fair comparison.
 
+    Runs of one arm must agree in all options; those of different arms, in all but what one of the two declares.
+
     Args:
-        runs: of two regimes or more.
+        runs: of two arms or more.
         equal: `steps`, `seconds` or `images`: what all should have got the same of.
         planned: the lengths were chosen so, from rates measured beforehand; they are not judged by what came out.
     """
@@ -31,25 +41,37 @@ def mismatches(runs: Sequence[ComparedRun], equal: str, *, planned: bool = False
     for f in dataclasses.fields(TrainConfig):
         if f.name in APART or (f.metadata["option"].may_change):
             continue
-        concerned = [run for run in runs if concerns(f, [run.regime])]
-        lines += _differing(flag(f.name), concerned, [getattr(run.config, f.name) for run in concerned])
-    lines += _differing("training images", runs, [run.result["num_images"] for run in runs])
+        concerned = [run for run in runs if concerns(f, [run.regime]) and not unmet(f, vars(run.config))]
+        for alike in _must_agree(concerned, {f.name}):
+            lines += _differing(flag(f.name), alike, [getattr(run.config, f.name) for run in alike])
+    for alike in _must_agree(runs, {"data"}):
+        lines += _differing("training images", alike, [run.result["num_images"] for run in alike])
     drawn = [run for run in runs if "generator_hash" in run.result]  # records of earlier versions lack it
-    lines += _differing("weights of the generator", drawn, [run.result["generator_hash"][:12] for run in drawn])
-    changes = [describe_changes(run.result.get("length_changes", [])) or "in one go" for run in runs]
-    lines += _differing("how they were trained", runs, changes)
+    for alike in _must_agree(drawn, {"generator"}):
+        lines += _differing("weights of the generator", alike, [run.result["generator_hash"][:12] for run in alike])
+    for alike in _must_agree(runs, LENGTH):
+        changes = [describe_changes(run.result.get("length_changes", [])) or "in one go" for run in alike]
+        lines += _differing("how they were trained", alike, changes)
     if not planned:
-        lines += _unequal_budgets(runs, equal)
-    return lines
+        for alike in _must_agree(runs, LENGTH):
+            lines += _unequal_budgets(alike, equal)
+    return list(dict.fromkeys(lines))
+
+
+def _must_agree(runs: Sequence[ComparedRun], names: set[str]) -> list[list[ComparedRun]]:
+    """Groups of runs that must agree in options: those whose arms do not declare them, and each arm that does."""
+    own = [group for group in by_arm(runs).values() if group[0].arm.declares & names]
+    others = [run for run in runs if not run.arm.declares & names]
+    return [group for group in (others, *own) if group]
 
 
 def unmatched_seeds(runs: Sequence[ComparedRun]) -> list[str]:
-    """A sentence for each regime that lacks seeds others have; pairs are then fewer."""
+    """A sentence for each arm that lacks seeds others have; pairs are then fewer."""
     seeds = {run.seed for run in runs}
-    lacking = {regime: seeds - {run.seed for run in runs if run.regime == regime} for regime in _regimes(runs)}
+    lacking = {name: seeds - {run.seed for run in own} for name, own in by_arm(runs).items()}
     return [
-        f"{regime} has no run of seed {', '.join(map(str, sorted(missing)))}: differences use the seeds that both have"
-        for regime, missing in lacking.items()
+        f"{name} has no run of seed {', '.join(map(str, sorted(missing)))}: differences use the seeds that both have"
+        for name, missing in lacking.items()
         if missing
     ]
 
@@ -61,16 +83,20 @@ def other_conditions(runs: Sequence[ComparedRun]) -> list[str]:
     return [line for name in names for line in _differing(name, runs, [each.get(name) for each in facts])]
 
 
-def images_through_learner(run: ComparedRun) -> int:
-    """Images, real and synthetic, each before its two views."""
-    return run.result["steps"] * run.config.batch_size + images_per_sample(run.config) * run.result["num_synthetic"]
+def images_through_learner(run: ComparedRun) -> float:
+    """Images, real and synthetic, each before its two views; one that is seen in four views counts twice."""
+    synthetic = run.result["num_synthetic"]
+    images = run.result["steps"] * run.config.batch_size
+    if synthetic:
+        images += images_per_sample(run.config) * synthetic
+    return images * run.config.views_per_image / 2
 
 
 def _differing(what: str, runs: Sequence[ComparedRun], values: Sequence[Any]) -> list[str]:
     """A line that says which runs have which value, one each, if they differ."""
     holders: dict[str, list[str]] = {}
     for run, value in zip(runs, values, strict=True):
-        holders.setdefault(repr(value), []).append(f"{run.regime} seed {run.seed}")
+        holders.setdefault(repr(value), []).append(f"{run.name} seed {run.seed}")
     if len(holders) < 2:
         return []
     return [f"{what}: " + "; ".join(f"{one} in {', '.join(names)}" for one, names in holders.items())]
@@ -87,7 +113,3 @@ def _unequal_budgets(runs: Sequence[ComparedRun], equal: str) -> list[str]:
         return []
     what = {"steps": "optimizer steps", "images": "images through the learner", "seconds": "seconds of training"}
     return _differing(what[equal], runs, [measures[equal](run) for run in runs])
-
-
-def _regimes(runs: Sequence[ComparedRun]) -> list[str]:
-    return list(dict.fromkeys(run.regime for run in runs))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import io
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -22,8 +23,9 @@ from ..generation import open_generator, to_bytes
 from ..images.grids import read_grid
 from ..randomness import Key
 from ..regimes.fresh import samples_key
+from ..regimes.table import REGIMES
 from ..shards import open_shard_set
-from .runs import ComparedRun
+from .runs import ComparedRun, by_arm
 
 log = logging.getLogger(__name__)
 
@@ -52,18 +54,22 @@ class Strip:
 
 
 def strips(runs: list[ComparedRun], data: str, data_root: str | None) -> list[Strip]:
-    """Real images, pairs of the offline set, and pairs of G and G_ema over the training of the first online run."""
+    """Real images, pairs of the offline sets, and pairs of G and G_ema over the first training of each joint arm."""
     found = []
     size = _image_size(runs)
     try:
         found.append(_real(open_images(data, image_size=size, split="train", data_root=data_root)))
-        offline = next((run for run in runs if run.regime == "offline"), None)
-        if offline is not None:
-            found.append(_shards(offline))
+        found += [_shards(run) for run in _first(runs, lambda run: REGIMES[run.regime].source == "set")]
     except (UsageError, DataError, OSError) as error:
         log.warning("the report has no picture of: %s", error)
-    online = next((run for run in runs if run.regime == "online"), None)
-    return found + (_over_time(online, size) if online is not None else [])
+    for run in _first(runs, lambda run: REGIMES[run.regime].learns):
+        found += _over_time(run, size)
+    return found
+
+
+def _first(runs: list[ComparedRun], wanted: Callable[[ComparedRun], bool]) -> list[ComparedRun]:
+    """The first run of each arm whose runs are wanted."""
+    return [own[0] for own in by_arm(runs).values() if wanted(own[0])]
 
 
 def _image_size(runs: list[ComparedRun]) -> int:
@@ -79,7 +85,7 @@ def _shards(run: ComparedRun) -> Strip:
     views = shards.read_views(range(min(PER_ROW, len(shards))))  # (n, V, 3, S, S)
     images = views.transpose(0, 1).flatten(0, 1)
     words = "the second row is the other image of each pair" if views.shape[1] == 2 else "one image a latent"
-    return _strip(f"offline: samples of the set ({words})", "Synthetic images of the offline set.", images)
+    return _strip(f"{run.name}: samples of the set ({words})", f"Synthetic images of the set of {run.name}.", images)
 
 
 def _over_time(run: ComparedRun, size: int) -> list[Strip]:
@@ -92,10 +98,10 @@ def _over_time(run: ComparedRun, size: int) -> list[Strip]:
     for file in files:
         step = int(file.stem)
         if run.config.pairs:
-            title = f"online, step {step:,}: G above, G_ema below"
+            title = f"{run.name}, step {step:,}: G above, G_ema below"
             words = f"Samples of G above those of G_ema for the same latents after step {step}."
         else:
-            title, words = f"online, step {step:,}: G", f"Samples of G after step {step}."
+            title, words = f"{run.name}, step {step:,}: G", f"Samples of G after step {step}."
         images = read_grid(file, size, PER_ROW * (2 if run.config.pairs else 1))
         found.append(_strip(title, words, images))
     return found
@@ -107,12 +113,14 @@ def _start(run: ComparedRun) -> Strip | None:
     try:
         generator = open_generator(run.config.generator, **run.config.sampling_options())
     except (ValueError, OSError) as error:
-        log.warning("the report does not show the generator that online began with: %s", error)
+        log.warning("the report does not show the generator that %s began with: %s", run.name, error)
         return None
     draws = samples_key(Key.from_seed(run.seed)).child("snapshot").at(torch.arange(PER_ROW))
     with torch.no_grad():
         images = to_bytes(generator(generator.sample_latents(PER_ROW, draws=draws)))
-    return _strip("online, step 0: G and G_ema are the pretrained generator", "Samples before joint training.", images)
+    return _strip(
+        f"{run.name}, step 0: G and G_ema are the pretrained generator", "Samples before joint training.", images
+    )
 
 
 def _strip(title: str, alt: str, images: Tensor) -> Strip:

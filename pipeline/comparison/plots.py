@@ -1,6 +1,6 @@
-"""The plots of the report, each an SVG element. A regime has one colour and one marker everywhere.
+"""The plots of the report, each an SVG element. An arm has one colour and one marker everywhere.
 
-Shapes: none; `scores` are accuracies in [0, 1] by regime and seed.
+Shapes: none; `scores` are accuracies in [0, 1] by arm and seed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 from numpy.typing import ArrayLike
 
-from ..regimes.table import BASELINE, REGIMES
+from .looks import Look
 from .statistics import Difference, Spread, spread
 from .svg import COLORS, style, to_svg
 from .verdict import percent, points
@@ -23,34 +23,34 @@ Scores = Mapping[str, Mapping[int, float]]
 Curve = tuple[np.ndarray, np.ndarray]
 """Steps (T,) and values over seeds (seeds, T)."""
 
-MARKERS = {**{name: entry.marker for name, entry in REGIMES.items()}, "untrained": "X"}
-DASHES = {**{name: entry.dash for name, entry in REGIMES.items()}, "untrained": ":"}
-"""Beside the colours, so that the plots can be read without them."""
+Looks = Mapping[str, Look]
+"""By the name of the arm."""
+
 WIDTH = 4.3
 """Inches: at the width of a phone, 8 points of text then stay readable."""
 MAX_POINTS = 120
 """Of a curve; longer ones are thinned."""
 
 
-def accuracy_plot(name: str, scores: Scores, title: str) -> str:
-    """A row for each regime: every seed a dot, the mean, and its interval where there is one."""
+def accuracy_plot(name: str, scores: Scores, looks: Looks, title: str) -> str:
+    """A row for each arm: every seed a dot, the mean, and its interval where there is one."""
     with style():
-        figure, axes = _rows(list(scores))
-        for row, (regime, own) in enumerate(scores.items()):
-            _row_of_values(axes, row, regime, [100 * value for value in own.values()])
+        figure, axes = _rows(list(scores), [looks[arm] for arm in scores])
+        for row, (arm, own) in enumerate(scores.items()):
+            _row_of_values(axes, row, looks[arm], [100 * value for value in own.values()])
         axes.set_xlabel("top-1 accuracy, %")
-        words = "; ".join(f"{regime} {_with_interval(spread(list(own.values())))}" for regime, own in scores.items())
+        words = "; ".join(f"{arm} {_with_interval(spread(list(own.values())))}" for arm, own in scores.items())
         return to_svg(figure, name, title, f"Top-1 accuracy in percent, mean and interval over seeds: {words}.")
 
 
-def difference_plot(name: str, differences: Sequence[Difference]) -> str:
+def difference_plot(name: str, differences: Sequence[Difference], looks: Looks) -> str:
     """A row for each comparison: every seed's difference, the mean and its interval, and a line at no difference."""
     with style():
-        labels = [f"{d.regime} \N{MINUS SIGN} {d.baseline}" for d in differences]
-        figure, axes = _rows(labels, [d.regime for d in differences])
+        labels = [f"{d.arm} \N{MINUS SIGN} {d.reference}" for d in differences]
+        figure, axes = _rows(labels, [looks[d.arm] for d in differences])
         axes.axvline(0, color=COLORS["ink"], linewidth=1, zorder=1.9)
         for row, difference in enumerate(differences):
-            _row_of_values(axes, row, difference.regime, [100 * value for value in difference.values], signed=True)
+            _row_of_values(axes, row, looks[difference.arm], [100 * value for value in difference.values], signed=True)
         axes.set_xlabel("difference of top-1 accuracy, points")
         words = "; ".join(
             f"{label} {_with_interval(d.spread, signed=True)}" for label, d in zip(labels, differences, strict=True)
@@ -58,51 +58,52 @@ def difference_plot(name: str, differences: Sequence[Difference]) -> str:
         return to_svg(figure, name, "Paired differences", f"Differences in percentage points: {words}.")
 
 
-def fraction_plot(name: str, curves: Mapping[str, Mapping[float, Sequence[float]]], title: str) -> str:
-    """Accuracy over the part of the labels, with a band from the lowest to the highest seed, and a line at what real
-    images reach with all labels."""
+def fraction_plot(
+    name: str, curves: Mapping[str, Mapping[float, Sequence[float]]], looks: Looks, reference: str, title: str
+) -> str:
+    """Accuracy over the part of the labels, with a band from the lowest to the highest seed, and a line at what the
+    reference reaches with all labels."""
     with style():
         figure, axes = _panel(2.7)
         fractions = sorted({fraction for curve in curves.values() for fraction in curve})
         ends = []
-        for regime, curve in curves.items():
+        for arm, curve in curves.items():
             x = sorted(curve)
             values = 100 * np.array([[np.mean(curve[f]), np.min(curve[f]), np.max(curve[f])] for f in x])
-            _band(axes, regime, x, values[:, 1], values[:, 2])
-            _line(axes, regime, x, values[:, 0], marker=MARKERS[regime], markersize=4)
-            ends.append((regime, values[-1, 0]))
-        if BASELINE in curves:
-            level = 100 * float(np.mean(curves[BASELINE][1.0]))
-            axes.axhline(level, color=COLORS[BASELINE], linewidth=0.9, linestyle=(0, (1, 2)))
+            _band(axes, looks[arm], x, values[:, 1], values[:, 2])
+            _line(axes, looks[arm], x, values[:, 0], marker=looks[arm].marker, markersize=4)
+            ends.append((arm, values[-1, 0]))
+        level = 100 * float(np.mean(curves[reference][1.0]))
+        axes.axhline(level, color=COLORS[looks[reference].variable], linewidth=0.9, linestyle=(0, (1, 2)))
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(FixedLocator(fractions))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: percent(value)))
         axes.set_xlabel("labels used (logarithmic)")
         axes.set_ylabel("top-1 accuracy, %")
-        _label_ends(axes, 1.0, ends)
+        _label_ends(axes, 1.0, ends, looks)
         words = "; ".join(
-            f"{regime} " + ", ".join(f"{100 * np.mean(curve[f]):.1f} at {percent(f)}" for f in sorted(curve))
-            for regime, curve in curves.items()
+            f"{arm} " + ", ".join(f"{100 * np.mean(curve[f]):.1f} at {percent(f)}" for f in sorted(curve))
+            for arm, curve in curves.items()
         )
         return to_svg(figure, name, title, f"Mean top-1 accuracy in percent by part of the labels: {words}.")
 
 
-def curve_plot(name: str, curves: Mapping[str, Curve], title: str, meaning: str) -> str:
+def curve_plot(name: str, curves: Mapping[str, Curve], looks: Looks, title: str, meaning: str) -> str:
     """A quantity over training: the mean over seeds, with a band from the lowest to the highest."""
     with style():
         figure, axes = _panel(2.3)
         ends = []
-        for regime, (steps, values) in curves.items():
+        for arm, (steps, values) in curves.items():
             mean = values.mean(axis=0)
-            _band(axes, regime, steps, values.min(axis=0), values.max(axis=0))
-            _line(axes, regime, steps, mean, marker=MARKERS[regime] if len(steps) == 1 else "")
-            ends.append((regime, mean[-1]))
+            _band(axes, looks[arm], steps, values.min(axis=0), values.max(axis=0))
+            _line(axes, looks[arm], steps, mean, marker=looks[arm].marker if len(steps) == 1 else "")
+            ends.append((arm, mean[-1]))
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         axes.set_xlabel("step")
-        _label_ends(axes, max(curve[0][-1] for curve in curves.values()), ends)
-        means = {regime: values.mean(axis=0) for regime, (_, values) in curves.items()}
-        words = "; ".join(f"{regime} from {mean[0]:.3g} to {mean[-1]:.3g}" for regime, mean in means.items())
+        _label_ends(axes, max(curve[0][-1] for curve in curves.values()), ends, looks)
+        means = {arm: values.mean(axis=0) for arm, (_, values) in curves.items()}
+        words = "; ".join(f"{arm} from {mean[0]:.3g} to {mean[-1]:.3g}" for arm, mean in means.items())
         return to_svg(figure, name, title, f"{meaning} Mean over seeds: {words}.")
 
 
@@ -124,7 +125,7 @@ def _panel(height: float) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _rows(labels: Sequence[str], regimes: Sequence[str] | None = None) -> tuple[Figure, Axes]:
+def _rows(labels: Sequence[str], looks: Sequence[Look]) -> tuple[Figure, Axes]:
     """Axes with a labelled row for each of `labels`, the first at the top."""
     height = 0.50 + 0.42 * len(labels)
     figure = Figure(figsize=(WIDTH, height))
@@ -136,14 +137,14 @@ def _rows(labels: Sequence[str], regimes: Sequence[str] | None = None) -> tuple[
     axes.grid(axis="y", visible=False)
     axes.spines["left"].set_visible(False)
     axes.xaxis.set_major_locator(MaxNLocator(5))
-    for tick, regime in zip(axes.get_yticklabels(), regimes or labels, strict=True):
-        tick.set_color(COLORS[regime])
+    for tick, look in zip(axes.get_yticklabels(), looks, strict=True):
+        tick.set_color(COLORS[look.variable])
         tick.set_fontweight("bold")
     return figure, axes
 
 
-def _row_of_values(axes: Axes, row: int, regime: str, values: Sequence[float], *, signed: bool = False) -> None:
-    color, between = COLORS[regime], spread(values)
+def _row_of_values(axes: Axes, row: int, look: Look, values: Sequence[float], *, signed: bool = False) -> None:
+    color, between = COLORS[look.variable], spread(values)
     if between.interval is not None:
         ends = between.interval if signed else np.clip(between.interval, 0, 100)  # Student's knows of no bounds
         axes.plot(ends, [row, row], color=color, linewidth=2.4, solid_capstyle="butt", zorder=2)
@@ -153,23 +154,23 @@ def _row_of_values(axes: Axes, row: int, regime: str, values: Sequence[float], *
     heights = row + 0.28 + 0.16 * (np.arange(len(values)) - (len(values) - 1) / 2) / max(1, len(values) - 1)
     axes.plot(values, heights, "o", markersize=3.4, markerfacecolor="none", markeredgecolor=color, zorder=4)
     mark: dict[str, Any] = {"color": color, "markersize": 7.5, "markeredgecolor": COLORS["paper"]}
-    axes.plot([between.mean], [row], MARKERS[regime], **mark, zorder=3)
+    axes.plot([between.mean], [row], look.marker, **mark, zorder=3)
     text = points(between.mean / 100) if signed else f"{between.mean:.2f}"
     axes.annotate(
         text, (1.02, row), xycoords=("axes fraction", "data"), va="center", color=COLORS["ink"], fontweight="bold"
     )
 
 
-def _line(axes: Axes, regime: str, x: ArrayLike, y: ArrayLike, **options: Any) -> None:
-    axes.plot(x, y, color=COLORS[regime], linestyle=DASHES[regime], **options)
+def _line(axes: Axes, look: Look, x: ArrayLike, y: ArrayLike, **options: Any) -> None:
+    axes.plot(x, y, color=COLORS[look.variable], linestyle=look.dash, **options)
 
 
-def _band(axes: Axes, regime: str, x: ArrayLike, low: np.ndarray, high: np.ndarray) -> None:
-    axes.fill_between(x, low, high, color=COLORS[regime], alpha=0.16, linewidth=0)
+def _band(axes: Axes, look: Look, x: ArrayLike, low: np.ndarray, high: np.ndarray) -> None:
+    axes.fill_between(x, low, high, color=COLORS[look.variable], alpha=0.16, linewidth=0)
 
 
-def _label_ends(axes: Axes, x: float, ends: Sequence[tuple[str, float]]) -> None:
-    """Regimes' names beside the ends of their lines, moved apart where they would lie on each other."""
+def _label_ends(axes: Axes, x: float, ends: Sequence[tuple[str, float]], looks: Looks) -> None:
+    """Arms' names beside the ends of their lines, moved apart where they would lie on each other."""
     low, high = axes.get_ylim()
     inches = axes.bbox.height / axes.figure.dpi
     apart = (high - low) * 0.145 / inches
@@ -182,11 +183,17 @@ def _label_ends(axes: Axes, x: float, ends: Sequence[tuple[str, float]]) -> None
                 heights[i] -= overlap / 2
                 heights[i + 1] += overlap / 2
     excess = max(0.0, heights[-1] - high) - max(0.0, low - heights[0])
-    for (regime, _), height in zip(placed, [height - excess for height in heights], strict=True):
+    for (arm, _), height in zip(placed, [height - excess for height in heights], strict=True):
         axes.annotate(
-            regime, (x, height), xytext=(6, 0), textcoords="offset points", va="center", color=COLORS[regime],
-            fontweight="bold", annotation_clip=False,
-        )  # fmt: skip
+            arm,
+            (x, height),
+            xytext=(6, 0),
+            textcoords="offset points",
+            va="center",
+            color=COLORS[looks[arm].variable],
+            fontweight="bold",
+            annotation_clip=False,
+        )
 
 
 def _with_interval(between: Spread, *, signed: bool = False) -> str:

@@ -13,18 +13,18 @@ import jinja2
 import numpy as np
 from markupsafe import Markup
 
+from ..configs.arms import UNTRAINED
 from ..configs.pretrain import PretrainConfig
 from ..errors import DataError, UsageError
 from ..files import write_file
 from ..options import command_line, write_yaml
-from ..regimes.table import REGIMES, meaning
 from ..run import read_config
 from .caveats import caveats
-from .evaluations import UNTRAINED
+from .looks import ALL, looks
 from .pictures import strips
 from .plan import Budget, generation
 from .plots import Curve, accuracy_plot, curve_plot, difference_plot, fraction_plot, thin
-from .runs import ComparedRun, by_regime
+from .runs import ComparedRun, by_arm
 from .summary import Comparison
 from .verdict import efficiency_sentence, points
 
@@ -66,10 +66,11 @@ def render(comparison: Comparison, summary: dict[str, Any]) -> str:
     page = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     ).from_string(template)
-    page.globals.update(points=points, meaning=meaning, regimes=list(REGIMES.values()))
+    page.globals.update(points=points, looks=looks(comparison.arms), all_looks=ALL)
     return page.render(
         summary=summary,
         data=comparison.data,
+        meanings=[comparison.meaning(difference) for difference in comparison.differences()],
         learner=comparison.runs[0].config.learner,
         backbone=comparison.runs[0].config.backbone,
         differences=comparison.differences(),
@@ -79,7 +80,7 @@ def render(comparison: Comparison, summary: dict[str, Any]) -> str:
         strips=strips(list(comparison.runs), comparison.data, comparison.config.data_root),
         caveats=caveats(comparison),
         commands=_commands(comparison),
-        configs=[(f"{run.regime}, seed {run.seed}", write_yaml(run.config.to_dict())) for run in _first(comparison)],
+        configs=[(f"{run.name}, seed {run.seed}", write_yaml(run.config.to_dict())) for run in _first(comparison)],
         environment=_environment(comparison),
         date=time.strftime("%Y-%m-%d", time.gmtime()),
         untrained=UNTRAINED,
@@ -87,34 +88,37 @@ def render(comparison: Comparison, summary: dict[str, Any]) -> str:
 
 
 def _plots(comparison: Comparison) -> dict[str, Any]:
-    primary = comparison.primary()
+    primary, own = comparison.primary(), looks(comparison.arms)
     plots: dict[str, Any] = {
-        "accuracy": Markup(accuracy_plot("accuracy", primary, "Accuracy by regime")),
+        "accuracy": Markup(accuracy_plot("accuracy", primary, own, "Accuracy by arm")),
         "transfer": [
-            (data, Markup(accuracy_plot(f"transfer{number}", scores, f"Transfer to {data}")))
+            (data, Markup(accuracy_plot(f"transfer{number}", scores, own, f"Transfer to {data}")))
             for number, (data, scores) in enumerate(comparison.transferred().items())
         ],
     }
     differences = comparison.differences()
     if differences:
-        plots["differences"] = Markup(difference_plot("differences", differences))
+        plots["differences"] = Markup(difference_plot("differences", differences, own))
     fractions = comparison.config.fractions()
     if len(fractions) > 1:
-        curves = {regime: {fraction: list(own.values()) for fraction, own in curve.items()}
-                  for regime, curve in comparison.curves().items()}  # fmt: skip
-        plots["fractions"] = Markup(fraction_plot("fractions", curves, "Accuracy by part of the labels"))
+        curves = {
+            arm: {fraction: list(by_seed.values()) for fraction, by_seed in curve.items()}
+            for arm, curve in comparison.curves().items()
+        }
+        title = "Accuracy by part of the labels"
+        plots["fractions"] = Markup(fraction_plot("fractions", curves, own, comparison.reference, title))
     return plots
 
 
 def _training_plots(comparison: Comparison) -> list[tuple[str, Markup, str]]:
     """Title, plot and meaning of each quantity that was logged."""
-    found = []
+    found, own = [], looks(comparison.arms)
     for quantity, (title, words) in QUANTITIES.items():
-        curves = {regime: curve for regime, runs in by_regime(comparison.runs).items()
-                  if (curve := _curve(runs, quantity)) is not None}  # fmt: skip
+        found_curves = {arm: _curve(runs, quantity) for arm, runs in by_arm(comparison.runs).items()}
+        curves = {arm: curve for arm, curve in found_curves.items() if curve is not None}
         if curves:
             name = quantity.replace("_", "-")
-            found.append((title, Markup(curve_plot(name, curves, title, words)), words))
+            found.append((title, Markup(curve_plot(name, curves, own, title, words)), words))
     return found
 
 
@@ -128,14 +132,11 @@ def _curve(runs: Sequence[ComparedRun], quantity: str) -> Curve | None:
 
 
 def _efficiency(comparison: Comparison) -> list[str]:
-    if len(comparison.config.fractions()) < 2:
-        return []
-    by_seed = [comparison.efficiency(seed) for seed in comparison.common_seeds]
     fractions = comparison.config.fractions()
-    return [
-        efficiency_sentence(regime, part, [own[regime] for own in by_seed], fractions)
-        for regime, part in comparison.efficiency().items()
-    ]
+    if len(fractions) < 2:
+        return []
+    sentences = [efficiency_sentence(found, fractions, comparison.reference) for found in comparison.efficiency()]
+    return [sentence for sentence in sentences if sentence is not None]
 
 
 def _commands(comparison: Comparison) -> list[tuple[str, str]]:
@@ -155,18 +156,18 @@ def _commands(comparison: Comparison) -> list[tuple[str, str]]:
         assert made is not None, "there is a number of samples"
         found.append(("the offline set", command_line("generate", made)))
     for run in comparison.runs:
-        found.append((f"{run.regime}, seed {run.seed}", command_line("train", run.config)))
+        found.append((f"{run.name}, seed {run.seed}", command_line("train", run.config)))
     data = ["--data", comparison.data, *(["--test-data", config.test_data] if config.test_data else [])]
     for run in comparison.runs:
         seed = ["--seed", str(run.seed)] if run.seed else []
-        found.append((f"probe of {run.regime}, seed {run.seed}",
+        found.append((f"probe of {run.name}, seed {run.seed}",
                       shlex.join(["synthcl", "eval", "linear", str(run.path), *data, *seed])))  # fmt: skip
     return found
 
 
 def _first(comparison: Comparison) -> list[ComparedRun]:
-    """One run of each regime."""
-    return [runs[0] for runs in by_regime(comparison.runs).values()]
+    """One run of each arm."""
+    return [runs[0] for runs in by_arm(comparison.runs).values()]
 
 
 def _environment(comparison: Comparison) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """The numbers of a comparison as long-form rows on disk. (What the table and the report show is in summary.py.)
 
-A row of results.parquet and results.csv is one number: regime, seed, task (`linear`, `knn`, `training`), data,
+A row of results.parquet and results.csv is one number: arm, regime, seed, task (`linear`, `knn`, `training`), data,
 test_data, label_fraction, transfer, metric, value. Accuracies are in [0, 1].
 """
 
@@ -23,6 +23,7 @@ from .runs import ComparedRun
 
 SCHEMA = pa.schema(
     [
+        ("arm", pa.string()),
         ("regime", pa.string()),
         ("seed", pa.int64()),
         ("run", pa.string()),
@@ -41,14 +42,16 @@ COSTS = ("seconds", "images_per_second", "steps", "epochs", "num_synthetic", "lo
 
 def build_rows(runs: Sequence[ComparedRun], answers: Sequence[Answer]) -> list[dict[str, Any]]:
     """All numbers, as rows of `SCHEMA`."""
-    paths = {(run.regime, run.seed): str(run.path) for run in runs}
+    paths = {(run.name, run.seed): str(run.path) for run in runs}
+    regimes = {run.name: run.regime for run in runs}
     rows = []
     for answer in answers:
         asked, values = answer.question, answer.values
         common = {
-            "regime": answer.regime,
+            "arm": answer.arm,
+            "regime": regimes.get(answer.arm, answer.arm),
             "seed": answer.seed,
-            "run": paths.get((answer.regime, answer.seed)),
+            "run": paths.get((answer.arm, answer.seed)),
             "task": asked.task,
             "data": values["data"],
             "test_data": values["test_data"],
@@ -59,7 +62,7 @@ def build_rows(runs: Sequence[ComparedRun], answers: Sequence[Answer]) -> list[d
         numbers = {"top1": values["top1"], "top5": values["top5"], "top1_low": low, "top1_high": high}
         rows += [{**common, "metric": name, "value": value} for name, value in numbers.items()]
     for run in runs:
-        common = {"regime": run.regime, "seed": run.seed, "run": str(run.path), "task": "training"}
+        common = {"arm": run.name, "regime": run.regime, "seed": run.seed, "run": str(run.path), "task": "training"}
         rows += [
             {**common, "metric": name, "value": float(value)} for name, value in costs(run).items() if value is not None
         ]

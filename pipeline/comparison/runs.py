@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from ..configs.arms import Arm, label_arm, read_label
 from ..configs.train import TrainConfig
 from ..errors import DataError, UsageError
-from ..regimes.table import REGIMES, regime_order
+from ..regimes.table import REGIMES
 from ..run import RunFolder, read_config, read_record
 
 
@@ -23,16 +24,23 @@ class ComparedRun:
         config: its options.
         result: its result.json.
         record: its run.json: versions and hardware.
+        arm: which arm it is a run of.
     """
 
     path: Path
     config: TrainConfig
     result: dict[str, Any]
     record: dict[str, Any]
+    arm: Arm
 
     @property
     def regime(self) -> str:
         return self.config.regime
+
+    @property
+    def name(self) -> str:
+        """Its arm's."""
+        return self.arm.name
 
     @property
     def seed(self) -> int:
@@ -44,7 +52,7 @@ class ComparedRun:
 
 
 def read_run(path: str | Path) -> ComparedRun:
-    """Read a finished run.
+    """Read a finished run, as one of its regime.
 
     Raises:
         DataError: it is none of `train`, not finished, or a file of it is damaged.
@@ -61,28 +69,61 @@ def read_run(path: str | Path) -> ComparedRun:
         config = TrainConfig.of_run(values)
     except UsageError as error:
         raise DataError(f"{path / 'config.yaml'} is damaged, or of another version of synthcl: {error}") from None
-    return ComparedRun(path, config, result, record)
+    return ComparedRun(path, config, result, record, Arm(config.regime, config.regime))
 
 
-def read_runs(paths: Sequence[str | Path]) -> list[ComparedRun]:
-    """Read finished runs, in the order of regimes and seeds.
+def read_labelled(texts: Sequence[str], declared: Mapping[str, Arm]) -> list[ComparedRun]:
+    """Read finished runs, each `DIR` or `LABEL=DIR`.
+
+    Args:
+        texts: as `--run` takes them.
+        declared: what `--arm` says of labels, by name.
 
     Raises:
         DataError: see `read_run`.
-        UsageError: less than two regimes, or two runs of the same regime and seed, of which only one can be counted.
+        UsageError: see `label_arm`.
     """
-    runs = sorted((read_run(path) for path in paths), key=lambda run: (regime_order(run.regime), run.seed))
-    for one, other in pairwise(runs):
-        if (one.regime, one.seed) == (other.regime, other.seed):
+    found = []
+    for text in texts:
+        label, folder = read_label(text)
+        run = read_run(folder)
+        found.append(replace(run, arm=label_arm(label or run.regime, run.config, declared)))
+    return found
+
+
+def in_order(runs: Sequence[ComparedRun]) -> list[ComparedRun]:
+    """Runs by arm and seed: the regimes in their order, then the other arms as they come.
+
+    Raises:
+        UsageError: less than two arms, one of two regimes, or two runs of the same arm and seed, of which only one can
+            be counted.
+    """
+    names = list(dict.fromkeys(run.name for run in runs))
+    ordered = sorted(runs, key=lambda run: (*_place(run.arm), names.index(run.name), run.seed))
+    for one, other in pairwise(ordered):
+        if one.name == other.name and one.regime != other.regime:
             raise UsageError(
-                f"--run {one.path} and --run {other.path} are both {one.regime} with seed {one.seed}; give one of them"
+                f"{one.path} and {other.path} are both called {one.name}, and are of the regimes {one.regime} and "
+                f"{other.regime}; give each regime a label of its own"
             )
-    if len({run.regime for run in runs}) < 2:
-        raise UsageError(f"--run: all runs are of the regime {runs[0].regime}; give runs of two regimes or more")
-    return runs
+        if (one.name, one.seed) == (other.name, other.seed):
+            raise UsageError(
+                f"--run {one.path} and --run {other.path} are both {one.name} with seed {one.seed}; give one of them, "
+                "or give them different labels: --run LABEL=DIR"
+            )
+    if len(names) < 2:
+        raise UsageError(
+            f"--run: all runs are of the arm {names[0]}; give runs of two regimes or more, or labels: --run LABEL=DIR"
+        )
+    return ordered
 
 
-def by_regime(runs: Sequence[ComparedRun]) -> dict[str, list[ComparedRun]]:
-    """Runs by regime, in the order of `REGIMES`."""
-    present = {run.regime for run in runs}
-    return {regime: [run for run in runs if run.regime == regime] for regime in REGIMES if regime in present}
+def _place(arm: Arm) -> tuple[int, bool]:
+    """Regimes in their order, real images in more views beside real ones, then the others."""
+    known = arm.plain or arm.more_views
+    return list(REGIMES).index(arm.regime) if known else len(REGIMES), not arm.plain
+
+
+def by_arm(runs: Sequence[ComparedRun]) -> dict[str, list[ComparedRun]]:
+    """Runs by the name of their arm, in the order in which they are given."""
+    return {name: [run for run in runs if run.name == name] for name in dict.fromkeys(run.name for run in runs)}

@@ -39,10 +39,10 @@ class Spread:
 
 @dataclass(frozen=True)
 class Difference:
-    """One regime less another, paired over the seeds that both have.
+    """One arm less another, paired over the seeds that both have.
 
     Attributes:
-        regime, baseline: which.
+        arm, reference: the names of which.
         seeds, values: the differences by seed.
         spread: of the values.
         p_value: of Student's paired test, two-sided; None without an interval.
@@ -50,8 +50,8 @@ class Difference:
         primary: whether it is the one that was named beforehand, and so is judged by itself: `p_holm` is `p_value`.
     """
 
-    regime: str
-    baseline: str
+    arm: str
+    reference: str
     seeds: tuple[int, ...]
     values: tuple[float, ...]
     spread: Spread
@@ -93,9 +93,9 @@ def _is_zero(value: float, values: Sequence[float]) -> bool:
 
 
 def paired_difference(
-    regime: str, baseline: str, own: Mapping[int, float], other: Mapping[int, float]
+    arm: str, reference: str, own: Mapping[int, float], other: Mapping[int, float]
 ) -> Difference | None:
-    """A regime's values less another's, by seed; None if they have no seed in common."""
+    """An arm's values less another's, by seed; None if they have no seed in common."""
     seeds = tuple(sorted(set(own) & set(other)))
     if not seeds:
         return None
@@ -105,7 +105,7 @@ def paired_difference(
     if between.interval is not None and between.deviation is not None:
         error = between.deviation / math.sqrt(between.n)
         p_value = 2 * float(stats.t.sf(abs(between.mean) / error, between.n - 1)) if error > 0 else 1.0
-    return Difference(regime, baseline, seeds, values, between, p_value)
+    return Difference(arm, reference, seeds, values, between, p_value)
 
 
 def with_holm(differences: Sequence[Difference], primary: tuple[str, str] | None = None) -> list[Difference]:
@@ -113,9 +113,9 @@ def with_holm(differences: Sequence[Difference], primary: tuple[str, str] | None
 
     Args:
         differences: what is judged.
-        primary: regime and baseline of the one comparison that was named beforehand, which is judged by itself.
+        primary: arm and reference of the one comparison that was named beforehand, which is judged by itself.
     """
-    named = [(d.regime, d.baseline) == primary for d in differences]
+    named = [(d.arm, d.reference) == primary for d in differences]
     order = sorted((d.p_value, i) for i, d in enumerate(differences) if d.p_value is not None and not named[i])
     adjusted = {i: d.p_value for i, d in enumerate(differences) if named[i]}
     largest = 0.0

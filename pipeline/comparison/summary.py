@@ -10,14 +10,24 @@ from typing import Any
 
 import numpy as np
 
+from ..configs.arms import UNTRAINED, Arm
 from ..configs.compare import CompareConfig
 from ..files import read_json
-from ..regimes.table import BASELINE, REGIMES, meaning
-from .evaluations import UNTRAINED, Answer
+from .evaluations import Answer
 from .results import costs
-from .runs import ComparedRun, by_regime
+from .runs import ComparedRun, by_arm
 from .statistics import Difference, num_corrected, spread
-from .verdict import METRIC, compare_regimes, data_efficiency, headline, sentence, winner
+from .verdict import (
+    METRIC,
+    Efficiency,
+    compare_arms,
+    data_efficiency,
+    default_pairs,
+    headline,
+    meaning,
+    sentence,
+    winner,
+)
 
 
 @dataclass(frozen=True)
@@ -42,20 +52,38 @@ class Comparison:
     one_time: dict[str, float] = field(default_factory=dict)
 
     @property
-    def regimes(self) -> list[str]:
-        return list(by_regime(self.runs))
+    def arms(self) -> list[Arm]:
+        return [runs[0].arm for runs in by_arm(self.runs).values()]
+
+    @property
+    def names(self) -> list[str]:
+        """Of the arms."""
+        return [arm.name for arm in self.arms]
+
+    @property
+    def reference(self) -> str:
+        """The name of the arm that the others are judged against."""
+        return self.config.reference_of(self.names)
+
+    def arm(self, name: str) -> Arm:
+        """The arm of a name."""
+        return next(arm for arm in self.arms if arm.name == name)
+
+    def meaning(self, difference: Difference) -> str | None:
+        """What a difference measures, in words; None where there is nothing to say."""
+        return meaning(self.arm(difference.arm), self.arm(difference.reference))
 
     @property
     def seeds(self) -> list[int]:
         return sorted({run.seed for run in self.runs})
 
     def scores(self, chosen: Callable[[Answer], bool]) -> dict[str, dict[int, float]]:
-        """Top-1 accuracy by regime and seed, fresh weights last, of the answers that are chosen."""
+        """Top-1 accuracy by arm and seed, fresh weights last, of the answers that are chosen."""
         found: dict[str, dict[int, float]] = {}
-        for regime in (*REGIMES, UNTRAINED):
-            own = {a.seed: a.top1 for a in self.answers if a.regime == regime and chosen(a)}
+        for name in (*self.names, UNTRAINED):
+            own = {a.seed: a.top1 for a in self.answers if a.arm == name and chosen(a)}
             if own:
-                found[regime] = own
+                found[name] = own
         return found
 
     def primary(self) -> dict[str, dict[int, float]]:
@@ -81,36 +109,27 @@ class Comparison:
         return {data: of(data) for data, _ in self.config.transfers()}
 
     def differences(self) -> list[Difference]:
-        """Of the primary scores, between regimes."""
-        scores = {regime: own for regime, own in self.primary().items() if regime != UNTRAINED}
-        return compare_regimes(scores, self.config.primary_comparison())
+        """Of the primary scores, between arms: those that --judge names, or the default ones, and --primary."""
+        pairs = self.config.pairs_judged(self.names) or default_pairs(self.arms, self.reference)
+        return compare_arms(self.primary(), pairs, self.config.primary_comparison(self.names))
 
     def curves(self) -> dict[str, dict[float, dict[int, float]]]:
-        """The linear probe by regime, label fraction and seed."""
-        found: dict[str, dict[float, dict[int, float]]] = {regime: {} for regime in self.regimes}
+        """The linear probe by arm, label fraction and seed."""
+        found: dict[str, dict[float, dict[int, float]]] = {name: {} for name in self.names}
         for fraction in self.config.fractions():
-            for regime, own in self.at_fraction(fraction).items():
-                if regime in found:
-                    found[regime][fraction] = own
+            for name, own in self.at_fraction(fraction).items():
+                if name in found:
+                    found[name][fraction] = own
         return found
 
-    def efficiency(self, seed: int | None = None) -> dict[str, float | None]:
-        """See `data_efficiency`: of means over seeds, or of one seed that all regimes have; nothing without real."""
-        if BASELINE not in self.regimes:
-            return {}
-        return data_efficiency(
-            {
-                regime: {
-                    f: own[seed] if seed is not None else float(np.mean(list(own.values()))) for f, own in c.items()
-                }
-                for regime, c in self.curves().items()
-            }
-        )
+    def efficiency(self) -> list[Efficiency]:
+        """See `data_efficiency`, over the seeds that all arms have."""
+        return data_efficiency(self.curves(), self.reference, self.common_seeds) if self.common_seeds else []
 
     @property
     def common_seeds(self) -> list[int]:
-        """Seeds that all regimes have."""
-        return [seed for seed in self.seeds if len([run for run in self.runs if run.seed == seed]) == len(self.regimes)]
+        """Seeds that all arms have."""
+        return [seed for seed in self.seeds if len([run for run in self.runs if run.seed == seed]) == len(self.names)]
 
 
 def _whole(answer: Answer) -> bool:
@@ -122,40 +141,43 @@ def summarise(comparison: Comparison) -> dict[str, Any]:
     differences = comparison.differences()
     primary, knn = comparison.primary(), comparison.knn()
     table = []
-    for regime, own in primary.items():
-        runs = [run for run in comparison.runs if run.regime == regime]
+    for name, own in primary.items():
+        runs = [run for run in comparison.runs if run.name == name]
         row = {
-            "regime": regime,
+            "arm": name,
+            "regime": runs[0].regime if runs else name,
+            "options": runs[0].arm.flags if runs else "",
             "num_seeds": len(own),
             "linear": asdict(spread(list(own.values()))),
             "linear_by_seed": own,
-            "knn": asdict(spread(list(knn[regime].values()))),
+            "knn": asdict(spread(list(knn[name].values()))),
         }
-        table.append(row | {name: _mean([costs(run)[name] for run in runs]) for name in ("seconds", "images_per_second",
-                                                                "steps", "num_synthetic", "shard_bytes")})  # fmt: skip
+        costs_of_run = ("seconds", "images_per_second", "steps", "num_synthetic", "shard_bytes")
+        table.append(row | {cost: _mean([costs(run)[cost] for run in runs]) for cost in costs_of_run})
     summary = {
         "verdict": headline(differences, comparison.mismatches),
-        "winner": winner(comparison.regimes, differences, comparison.mismatches),
+        "winner": winner(comparison.names, differences, comparison.mismatches),
         "metric": METRIC,
         "equal": comparison.config.equal,
         "data": comparison.answers[0].values["data"],
         "test_data": comparison.answers[0].values["test_data"],
-        "regimes": comparison.regimes,
+        "arms": comparison.names,
+        "reference": comparison.reference,
         "seeds": comparison.seeds,
         "table": table,
         "differences": [
             {
                 **{n: v for n, v in asdict(d).items() if n != "spread"},
                 **asdict(d.spread),
-                "meaning": meaning(d.regime, d.baseline),
+                "meaning": comparison.meaning(d),
                 "outcome": "unknown" if comparison.mismatches else d.outcome,
                 "sentence": sentence(d, num_corrected(differences), comparison.mismatches),
             }
             for d in differences
         ],
-        "label_fraction_that_matches_real": comparison.efficiency(),
+        "label_fraction_that_matches_reference": [asdict(found) for found in comparison.efficiency()],
         "transfer": {
-            data: {regime: asdict(spread(list(own.values()))) for regime, own in scores.items()}
+            data: {name: asdict(spread(list(own.values()))) for name, own in scores.items()}
             for data, scores in comparison.transferred().items()
         },
         "one_time": comparison.one_time,

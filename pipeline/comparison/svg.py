@@ -15,11 +15,11 @@ import matplotlib
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from ..regimes.table import REGIMES
+from .looks import ALL
 
 COLORS = {
-    name: f"#0{number:x}0a0{number:x}"
-    for number, name in enumerate(("ink", "muted", "grid", "paper", "untrained", *REGIMES))
+    name: f"#{number:02x}0a{number:02x}"
+    for number, name in enumerate(("ink", "muted", "grid", "paper", *(look.variable for look in ALL)))
 }
 """Sentinels; none is a colour that anything else has."""
 

@@ -2,82 +2,125 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
+from ..configs.arms import Arm
 from ..evaluation.scores import CONFIDENCE
 from ..regimes.table import BASELINE, REGIMES
-from .statistics import MIN_SEEDS, Difference, Spread, matching_fraction, num_corrected, paired_difference, with_holm
+from .statistics import (
+    MIN_SEEDS,
+    Difference,
+    Spread,
+    matching_fraction,
+    num_corrected,
+    paired_difference,
+    spread,
+    with_holm,
+)
 
 METRIC = "linear-probe top-1 accuracy (L-BFGS, all labels)"
 """The primary metric, named beforehand; kNN, label fractions and transfer are shown and decide nothing."""
 
 
-def compare_regimes(
-    scores: Mapping[str, Mapping[int, float]], primary: tuple[str, str] | None = None
+def compare_arms(
+    scores: Mapping[str, Mapping[int, float]],
+    pairs: Sequence[tuple[str, str]],
+    primary: tuple[str, str] | None = None,
 ) -> list[Difference]:
-    """All differences that are judged, corrected together: each regime less the baseline, and less those that the table
-    of regimes gives a meaning.
+    """The differences that are judged, corrected together.
 
     Args:
-        scores: by regime, then by seed; regimes in their order.
+        scores: by arm, then by seed.
+        pairs: what is judged: an arm and the one that is taken off.
         primary: the one comparison that was named beforehand, which needs no correction.
     """
-    regimes = list(scores)
-    baseline = BASELINE if BASELINE in regimes else regimes[0]
-    pairs = [(regime, baseline) for regime in regimes if regime != baseline]
-    pairs += [(regime, other) for regime in regimes for other in REGIMES[regime].differences if other in regimes]
-    found = [paired_difference(*pair, scores[pair[0]], scores[pair[1]]) for pair in dict.fromkeys(pairs)]
+    asked = dict.fromkeys([*pairs, *([primary] if primary is not None else [])])
+    found = [paired_difference(*pair, scores[pair[0]], scores[pair[1]]) for pair in asked]
     return with_holm([difference for difference in found if difference is not None], primary)
 
 
-def winner(regimes: Sequence[str], differences: Sequence[Difference], mismatches: Sequence[str]) -> str | None:
-    """The regime that was found better than every other one, if there is one and the comparison is a fair one."""
+def default_pairs(arms: Sequence[Arm], reference: str) -> list[tuple[str, str]]:
+    """What is judged where nothing else is asked: each arm less the reference, and differences that mean something."""
+    pairs = [(arm.name, reference) for arm in arms if arm.name != reference]
+    for arm in arms:
+        for other in arms:
+            if meaning(arm, other) is not None and (other.name, arm.name) not in pairs:
+                pairs.append((arm.name, other.name))
+    return list(dict.fromkeys(pairs))
+
+
+def meaning(arm: Arm, other: Arm) -> str | None:
+    """What the difference of two arms measures, in words; None where there is nothing to say.
+
+    Regimes have it from their table. An arm is compared with the regime that it changes, and arms with synthetic
+    samples with real images in more views.
+    """
+    if arm.name == other.name:
+        return None
+    if arm.plain and other.plain:
+        return REGIMES[arm.regime].differences.get(other.name)
+    if other.more_views and arm.plain and arm.regime != BASELINE:
+        number = other.options["views_per_image"]
+        return f"{REGIMES[arm.regime].differences[BASELINE]} in {number} views each"
+    if arm.more_views:
+        return "what more views of the same real images add" if other.plain and other.regime == BASELINE else None
+    if other.plain and other.regime == arm.regime:
+        return f"what {arm.flags} changes in {other.name}" if arm.flags else None
+    return None
+
+
+def winner(arms: Sequence[str], differences: Sequence[Difference], mismatches: Sequence[str]) -> str | None:
+    """The arm that was found better than every other one, if there is one and the comparison is a fair one."""
     if mismatches:
         return None
-    beaten = {(d.regime, d.baseline) for d in differences if d.outcome == "better"}
-    beaten |= {(d.baseline, d.regime) for d in differences if d.outcome == "worse"}
-    return next((one for one in regimes if all((one, other) in beaten for other in regimes if other != one)), None)
+    beaten = {(d.arm, d.reference) for d in differences if d.outcome == "better"}
+    beaten |= {(d.reference, d.arm) for d in differences if d.outcome == "worse"}
+    return next((one for one in arms if all((one, other) in beaten for other in arms if other != one)), None)
 
 
 def headline(differences: Sequence[Difference], mismatches: Sequence[str]) -> str:
-    """The verdict: against the baseline, in a sentence for each regime."""
+    """The verdict: against the reference, in a sentence for each arm."""
     if mismatches:
         return "No winner is called: the runs differ in more than the regime."
     if not differences:
-        return "No winner is called: no two regimes have a seed in common."
-    baseline = differences[0].baseline
-    against = [d for d in differences if d.baseline == baseline]
+        return "No winner is called: no two arms have a seed in common."
+    reference = differences[0].reference
+    against = [d for d in differences if d.reference == reference]
     return " ".join(sentence(d, num_corrected(differences)) for d in against)
 
 
 def sentence(difference: Difference, num_comparisons: int, mismatches: Sequence[str] = ()) -> str:
     """One difference and how sure it is."""
-    regime, baseline = difference.regime.capitalize(), difference.baseline
+    arm, reference = capital(difference.arm), difference.reference
     mean, numbers = points(difference.spread.mean), interval_words(difference.spread)
-    against = "real images alone" if baseline == "real" else baseline
+    against = named(reference)
     if mismatches:
-        return f"{regime}: {mean} points against {against}, not judged: the runs differ in more than the regime."
+        return f"{arm}: {mean} points against {against}, not judged: the runs differ in more than the regime."
     if difference.outcome == "better":
-        return f"{regime} helps: {mean} points over {against} ({numbers})."
+        found = "helps" if reference == BASELINE else f"is better than {reference}"
+        return f"{arm} {found}: {mean} points over {against} ({numbers})."
     if difference.outcome == "worse":
-        return f"{regime} hurts: {mean} points against {against} ({numbers})."
+        found = "hurts" if reference == BASELINE else f"is worse than {reference}"
+        return f"{arm} {found}: {mean} points against {against} ({numbers})."
     if difference.outcome == "none":
-        return f"{regime}: no difference from {against} found, {mean} points ({numbers})."
+        return f"{arm}: no difference from {against} found, {mean} points ({numbers})."
     if difference.outcome == "unsettled":
         return (
-            f"{regime}: unsettled, {mean} points against {against} ({numbers}); the interval leaves out 0, but "
+            f"{arm}: unsettled, {mean} points against {against} ({numbers}); the interval leaves out 0, but "
             f"with Holm's correction for {num_comparisons} comparisons p is {difference.p_holm:.2g}."
         )
-    return f"{regime}: {mean} points against {against}, and no winner is called ({numbers})."
+    return f"{arm}: {mean} points against {against}, and no winner is called ({numbers})."
 
 
-def interval_words(spread: Spread) -> str:
+def interval_words(between: Spread) -> str:
     """An interval of a difference with the number of seeds, or why there is none."""
-    seeds = f"{spread.n} seed{'s' if spread.n != 1 else ''}"
-    if spread.interval is not None:
-        low, high = spread.interval
+    seeds = f"{between.n} seed{'s' if between.n != 1 else ''}"
+    if between.interval is not None:
+        low, high = between.interval
         return f"{CONFIDENCE:.0%} interval {points(low)} to {points(high)}, paired over {seeds}"
-    if spread.n < MIN_SEEDS:
+    if between.n < MIN_SEEDS:
         return f"no interval from {seeds}; {MIN_SEEDS} are needed"
     return f"no interval: all {seeds} differ by the very same"
 
@@ -88,39 +131,77 @@ def points(difference: float) -> str:
     return "0.00" if text in ("+0.00", "-0.00") else text.replace("-", "\N{MINUS SIGN}")
 
 
-def data_efficiency(curves: Mapping[str, Mapping[float, float]]) -> dict[str, float | None]:
-    """For each regime, the part of the labels at which it reaches what the baseline does with all of them.
+@dataclass(frozen=True)
+class Efficiency:
+    """At which part of the labels an arm reaches what the reference does with all of them.
+
+    Attributes:
+        arm: its name.
+        by_seed: for each seed that both have: the part, the smallest one that was asked if it begins above; None if it
+            is not reached with any.
+        fraction, interval: the mean over seeds and its interval, both of the logarithm; None unless each of `MIN_SEEDS`
+            or more seeds reaches it, within the parts that were asked.
+    """
+
+    arm: str
+    by_seed: tuple[float | None, ...]
+    fraction: float | None = None
+    interval: tuple[float, float] | None = None
+
+
+def data_efficiency(
+    curves: Mapping[str, Mapping[float, Mapping[int, float]]], reference: str, seeds: Sequence[int]
+) -> list[Efficiency]:
+    """For each arm but the reference, the part of the labels that matches it.
 
     Args:
-        curves: accuracy by regime and label fraction, the baseline and 1 among them.
-
-    Returns:
-        By regime but the baseline: the fraction, or None where it is not reached.
+        curves: accuracy by arm, label fraction and seed, the reference and 1 among them.
+        reference: an arm.
+        seeds: that all arms have.
     """
-    target = curves[BASELINE][1.0]
-    return {
-        regime: matching_fraction(sorted(curve), [curve[f] for f in sorted(curve)], target)
-        for regime, curve in curves.items()
-        if regime != BASELINE
-    }
+    found = []
+    for arm, curve in curves.items():
+        if arm == reference:
+            continue
+        fractions = sorted(curve)
+        parts = tuple(
+            matching_fraction(fractions, [curve[f][seed] for f in fractions], curves[reference][1.0][seed])
+            for seed in seeds
+        )
+        inside = [math.log(part) for part in parts if part is not None and part > fractions[0]]
+        between = spread(inside) if len(inside) == len(parts) and inside else None
+        if between is None or between.interval is None:
+            found.append(Efficiency(arm, parts))
+        else:
+            low, high = between.interval
+            found.append(Efficiency(arm, parts, math.exp(between.mean), (math.exp(low), math.exp(high))))
+    return found
 
 
-def efficiency_sentence(
-    regime: str, fraction: float | None, by_seed: Sequence[float | None], fractions: Sequence[float]
-) -> str:
-    """What `data_efficiency` found for the means over seeds, and for each seed on its own, in words."""
-    smallest = min(fractions)
-    if fraction is None:
-        found = "does not reach, with any part of the labels, what real images alone reach with all of them"
-    else:
-        found = f"reaches what real images alone reach with all labels at {_part(fraction, smallest)} of them"
-    each = ", ".join("not reached" if part is None else _part(part, smallest) for part in by_seed)
-    seeds = f"each seed on its own: {each}" if any(part is not None for part in by_seed) else "nor does any seed"
-    return f"{regime.capitalize()} {found}, by the means over seeds ({seeds})."
+def efficiency_sentence(found: Efficiency, fractions: Sequence[float], reference: str) -> str | None:
+    """What `data_efficiency` found, in words; None where the seeds do not say that fewer labels are enough."""
+    against = "the accuracy of " + named(reference) + " with all labels"
+    seeds = len(found.by_seed)
+    if seeds >= MIN_SEEDS and all(part == min(fractions) for part in found.by_seed):
+        part = f"{percent(min(fractions))} of them or less"
+        return f"{capital(found.arm)} reaches {against} at {part}, in each of {seeds} seeds."
+    if found.interval is None or found.fraction is None or found.interval[1] >= 1:
+        return None
+    low, high = found.interval
+    return (
+        f"{capital(found.arm)} reaches {against} at about {percent(found.fraction)} of them ({CONFIDENCE:.0%} interval "
+        f"{percent(low)} to {percent(high)}, of the logarithm, over {seeds} seeds)."
+    )
 
 
-def _part(fraction: float, smallest: float) -> str:
-    return f"{percent(fraction)} or less" if fraction == smallest else f"about {percent(fraction)}"
+def named(arm: str) -> str:
+    """An arm in a sentence."""
+    return "real images alone" if arm == BASELINE else arm
+
+
+def capital(arm: str) -> str:
+    """An arm at the beginning of a sentence."""
+    return arm[:1].upper() + arm[1:]
 
 
 def percent(fraction: float) -> str:

@@ -5,17 +5,22 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ..data.specs import refuse_part
 from ..errors import UsageError
 from ..options import default_of, flag, option
-from ..regimes.table import DRAWN, REGIMES
+from ..regimes.table import BASELINE, REGIMES
+from .arms import Arm, arm_texts, arm_values, check_names, find_pair, parse_arms, read_label, ready_arm
 from .train import TrainingConfig, concerns, meaningless
 
 LABEL_FRACTIONS = [0.01, 0.1, 0.5]
 """Beside 1, the whole. Ours."""
 WITH_RUNS = {
     "run",
+    "arm",
+    "reference",
+    "judge",
     "out",
     "data",
     "test_data",
@@ -54,7 +59,35 @@ class CompareConfig(TrainingConfig):
         group="Source of synthetic images",
     )
     regimes: str = option(
-        "real,offline,online", help=f"Which to compare, of {', '.join(REGIMES)}.", metavar="A,B,...", group="Comparison"
+        "real,offline,online",
+        help=f"Which to compare, of {', '.join(REGIMES)}; real-equal-views is real images in as many views a step as "
+        "the regimes with synthetic ones have.",
+        metavar="A,B,...",
+        group="Comparison",
+    )
+    arm: list[str] = option(
+        [],
+        help="Compare an arm too: a name, then a regime and options of train that it has to itself, such as "
+        "'online-nohard: --online --no-hard'; may be repeated. In a YAML file: arm: {online-nohard: {regime: online, "
+        "hard: false}}.",
+        metavar="'NAME: OPTIONS'",
+        may_change=True,
+        group="Comparison",
+    )
+    reference: str = option(
+        BASELINE,
+        help="The arm that each other one is judged against; the first one, where real is not compared.",
+        metavar="ARM",
+        may_change=True,
+        group="Comparison",
+    )
+    judge: list[str] = option(
+        [],
+        help="A difference to judge, such as online-fresh; may be repeated. Of each arm from --reference, and those "
+        "that have a meaning of their own, if not given. Holm's correction is for as many as are judged.",
+        metavar="A-B",
+        may_change=True,
+        group="Comparison",
     )
     primary: str | None = option(
         None,
@@ -66,7 +99,7 @@ class CompareConfig(TrainingConfig):
     )
     seeds: int = option(
         3,
-        help="Runs of each regime, of --seed and those after it; fewer than 3 give no interval.",
+        help="Runs of each arm, of --seed and those after it; fewer than 3 give no interval.",
         minimum=1,
         may_change=True,
         group="Comparison",
@@ -120,8 +153,9 @@ class CompareConfig(TrainingConfig):
     )
     run: list[str] = option(
         [],
-        help="Compare runs that exist instead of training any; may be repeated.",
-        metavar="DIR",
+        help="Compare runs that exist instead of training any, or, beside --steps or --epochs, with those trained "
+        "here; may be repeated. A label makes a run one of an arm of that name.",
+        metavar="[LABEL=]DIR",
         may_change=True,
         group="Comparison",
     )
@@ -138,44 +172,79 @@ class CompareConfig(TrainingConfig):
     )
 
     def __post_init__(self) -> None:
+        self.arm = arm_texts(self.arm)
         super().__post_init__()
-        regimes = self.regime_names()
-        primary = self.primary_comparison()
-        if primary is not None and not self.run and not set(primary) <= set(regimes):
-            raise UsageError(f"--primary {self.primary} is of regimes that are not compared; name both in --regimes")
+        declared = parse_arms(self.arm)
+        self.arm = [arm.text for arm in declared]
         if self.transfer_test_data and len(self.transfer_test_data) != len(self.transfer):
             raise UsageError(
                 f"--transfer-test-data is given {len(self.transfer_test_data)} times and --transfer "
                 f"{len(self.transfer)} times; give one for each"
             )
-        if self.run:
-            self._check_runs()
-        else:
+        if self.trains:
             self._check_plan()
+        else:
+            self._check_runs(declared)
 
-    def regime_names(self) -> list[str]:
-        """The regimes to compare, in the order of the table."""
-        given = [name.strip() for name in self.regimes.split(",") if name.strip()]
-        unknown = [name for name in given if name not in REGIMES]
-        if unknown:
-            raise UsageError(f"--regimes: there is no regime {unknown[0]!r}; they are {', '.join(REGIMES)}")
-        if len(set(given)) < 2:
-            raise UsageError(f"--regimes {self.regimes!r} leaves nothing to compare; name two or more")
-        return [name for name in REGIMES if name in given]
+    def to_dict(self) -> dict[str, Any]:
+        return super().to_dict() | {"arm": {arm.name: arm.to_dict() for arm in parse_arms(self.arm)} or []}
 
-    def primary_comparison(self) -> tuple[str, str] | None:
-        """Regime and baseline of --primary.
+    @property
+    def trains(self) -> bool:
+        """Whether arms are trained: not where runs that exist are all that is given."""
+        return not self.run or self.steps is not None or self.epochs is not None
+
+    def arms(self) -> list[Arm]:
+        """The arms to train, in the order of the table of regimes, then as they are given.
 
         Raises:
-            UsageError: it does not name two regimes of which the table compares the first with the second.
+            UsageError: there is no such regime or arm, or there are less than two.
+        """
+        given = list(dict.fromkeys(name.strip() for name in self.regimes.split(",") if name.strip()))
+        ready = [ready_arm(name, self.synthetic_ratio, self.views_per_image, 2 if self.pairs else 1) for name in given]
+        ready.sort(key=lambda arm: (list(REGIMES).index(arm.regime), not arm.plain))
+        arms = [*ready, *parse_arms(self.arm)]
+        check_names(arms, bool(self.run))
+        return arms
+
+    def pairs_judged(self, names: Sequence[str]) -> list[tuple[str, str]]:
+        """The differences that --judge names, each arm and the one that is taken off; [] without it.
+
+        Args:
+            names: of the arms.
+
+        Raises:
+            UsageError: it does not name two of them.
+        """
+        return [find_pair("--judge", text, names, self.reference_of(names)) for text in self.judge]
+
+    def primary_comparison(self, names: Sequence[str]) -> tuple[str, str] | None:
+        """The two arms of --primary.
+
+        Args:
+            names: of the arms.
+
+        Raises:
+            UsageError: it does not name two of them.
         """
         if self.primary is None:
             return None
-        regime, _, baseline = self.primary.partition("-")
-        if regime not in REGIMES or baseline not in REGIMES[regime].differences:
-            choices = ", ".join(f"{name}-{other}" for name, entry in REGIMES.items() for other in entry.differences)
-            raise UsageError(f"--primary {self.primary!r} is no comparison that is made; they are {choices}")
-        return regime, baseline
+        return find_pair("--primary", self.primary, names, self.reference_of(names))
+
+    def reference_of(self, names: Sequence[str]) -> str:
+        """The arm that the others are judged against.
+
+        Args:
+            names: of the arms, in their order.
+
+        Raises:
+            UsageError: --reference is none of them.
+        """
+        if self.reference in names:
+            return self.reference
+        if self.reference == BASELINE:
+            return names[0]
+        raise UsageError(f"--reference {self.reference!r} is none of the arms; they are {', '.join(names)}")
 
     def fractions(self) -> list[float]:
         """The label fractions, the whole among them, ascending."""
@@ -186,50 +255,101 @@ class CompareConfig(TrainingConfig):
         scored: Sequence[str | None] = self.transfer_test_data or [None] * len(self.transfer)
         return list(zip(self.transfer, scored, strict=True))
 
-    def _check_runs(self) -> None:
+    def _check_runs(self, declared: Sequence[Arm]) -> None:
         for f in dataclasses.fields(self):
             if f.name in WITH_RUNS:
                 continue
             if getattr(self, f.name) != default_of(f):
-                raise UsageError(f"{flag(f.name)} is for trainings; with --run nothing is trained")
+                raise UsageError(
+                    f"{flag(f.name)} is for trainings; with --run nothing is trained, unless --steps or --epochs is "
+                    "given too"
+                )
+        labels = {read_label(text)[0] for text in self.run}
+        for arm in declared:
+            if arm.name not in labels:
+                raise UsageError(f"--arm {arm.name} is trained nowhere; name its runs, --run {arm.name}=DIR")
 
     def _check_plan(self) -> None:
         if self.data is None:
             raise UsageError("Missing option '--data': images to train on, or --run DIR to compare runs that exist")
         self.check_length()
-        regimes = self.regime_names()
-        if "replay" in regimes and "online" not in regimes:
-            raise UsageError("--regimes: replay feeds back what online runs draw; name online too")
+        arms = self.arms()
+        names = [arm.name for arm in arms] + [label for text in self.run if (label := read_label(text)[0])]
+        self.reference_of(names)
         for path in self.shards:
             refuse_part("--shards", path)
-        if self.shards and "offline" not in regimes:
+        self._check_sources(arms)
+        for f in dataclasses.fields(self):
+            if getattr(self, f.name) != default_of(f) and not concerns(f, self.concerned()):
+                raise UsageError(meaningless(f, [arm.regime for arm in arms]))
+        for arm in arms:
+            arm_values(self.shared(), arm, self.placeholders(arm))
+        if not self.run:  # else runs without a label may be meant
+            self.primary_comparison(names)
+            self.pairs_judged(names)
+
+    def _check_sources(self, arms: Sequence[Arm]) -> None:
+        """Raises UsageError for arms without what their samples come from, and for what no arm's come from."""
+        entries = {arm.name: REGIMES[arm.regime] for arm in arms}
+        learning = [arm.name for arm in arms if entries[arm.name].learns]
+        for arm in arms:
+            selector = str(entries[arm.name].selected_by)
+            if entries[arm.name].source == "recording" and selector not in arm.options and not learning:
+                raise UsageError(f"--regimes: {arm.name} feeds back what online runs draw; name online too")
+        shared_set = [arm for arm in arms if needs_set(arm)]
+        if self.shards and not shared_set:
             raise UsageError("--shards is for the regime offline; name it in --regimes")
         if self.where is not None and not self.shards:
             raise UsageError("--where chooses samples of --shards; give it with a set")
-        if self.num_samples is not None and ("offline" not in regimes or self.shards):
+        if self.num_samples is not None and (self.shards or not shared_set):
             raise UsageError("--num-samples is for the set that offline generates; it needs offline, and no --shards")
-        needing = [name for name in regimes if name in DRAWN or (name == "offline" and not self.shards)]
+        drawing = [
+            arm.name for arm in arms if entries[arm.name].source == "generator" and "generator" not in arm.options
+        ]
+        needing = [arm.name for arm in arms if arm.name in drawing or (arm in shared_set and not self.shards)]
         if needing and self.generator is None:
             raise UsageError(f"{' and '.join(needing)} needs --generator DIR; `synthcl pretrain` makes one")
         if self.generator is not None and not needing:
-            raise UsageError(
-                f"--generator is for {' and '.join(DRAWN)}, and for offline without --shards; none of them is compared"
-            )
-        for f in dataclasses.fields(self):
-            if getattr(self, f.name) != default_of(f) and not concerns(f, self.concerned()):
-                raise UsageError(meaningless(f, regimes))
+            users = " and ".join(entry.name for entry in REGIMES.values() if entry.source == "generator")
+            raise UsageError(f"--generator is for {users}, and for offline without --shards; none of them is compared")
 
     def check_given(self, names: Iterable[str]) -> None:
-        if self.run:
+        if not self.trains:
             if meant_nothing := [name for name in names if name not in WITH_RUNS]:
                 raise UsageError(f"{flag(meant_nothing[0])} is for trainings; with --run nothing is trained")
             return
         super().check_given(names)
         for f in dataclasses.fields(self):
             if f.name in names and not concerns(f, self.concerned()):
-                raise UsageError(meaningless(f, self.regime_names()))
+                raise UsageError(meaningless(f, [arm.regime for arm in self.arms()]))
 
     def concerned(self) -> list[str]:
         """The regimes whose options mean something; a set generated for offline is drawn as `fresh` draws."""
-        regimes = self.regime_names()
-        return [*regimes, "fresh"] if "offline" in regimes and not self.shards else regimes
+        if not self.trains:
+            return list(REGIMES)
+        arms = self.arms()
+        regimes = list(dict.fromkeys(arm.regime for arm in arms))
+        return [*regimes, "fresh"] if not self.shards and any(needs_set(arm) for arm in arms) else regimes
+
+    def shared(self) -> dict[str, Any]:
+        """What all trainings have the same, by name."""
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(TrainingConfig)}
+        return {name: value for name, value in values.items() if value is not None}
+
+    def placeholders(self, arm: Arm) -> dict[str, Any]:
+        """What a training of an arm is given of the comparison, as far as it is known before there is a plan."""
+        entry = REGIMES[arm.regime]
+        given: dict[str, Any] = {"out": self.out, "seed": self.seed}
+        if entry.source == "generator":
+            given |= {str(entry.selected_by): True, "generator": self.generator}
+        elif entry.source == "set":
+            given |= {str(entry.selected_by): self.shards or [self.out], "where": self.where}
+        elif entry.source == "recording":
+            given |= {str(entry.selected_by): self.out}
+        return given
+
+
+def needs_set(arm: Arm) -> bool:
+    """Whether an arm reads the comparison's own shard set."""
+    entry = REGIMES[arm.regime]
+    return entry.source == "set" and entry.selected_by not in arm.options

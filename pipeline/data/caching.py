@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -22,6 +25,20 @@ RAM_FRACTION = 0.5
 """Of the free RAM, what `auto` lets the images take. Ours."""
 
 _CHUNK = 1024  # images decoded at a time: enough for all threads, little memory beside the cache itself
+
+
+_shared: dict[tuple[str, str, torch.device], CachedStore] | None = None
+
+
+@contextmanager
+def shared_cache() -> Iterator[None]:
+    """Meanwhile `cached` gives runs of the same images one store, so that they are decoded once for all of them."""
+    global _shared
+    before, _shared = _shared, {} if _shared is None else _shared
+    try:
+        yield
+    finally:
+        _shared = before
 
 
 class CachedStore(MemoryStore):
@@ -82,7 +99,12 @@ def cached(store: ImageStore, mode: str = "auto", device: torch.device | str = "
         return store
     if isinstance(store, MemoryStore) and store.images.device == target:
         return store
-    return CachedStore(store, _room(store, mode, target))
+    if _shared is None:
+        return CachedStore(store, _room(store, mode, target))
+    place = (store.name, store.fingerprint(), target)
+    if place not in _shared:
+        _shared[place] = CachedStore(store, _room(store, mode, target))
+    return _shared[place]
 
 
 def _num_bytes(store: ImageStore) -> int:

@@ -17,6 +17,9 @@ class RegimeEntry:
         builder: "module:function" in this package that makes the regime from a `RegimeSetup`.
         selected_by: the option of `train` that chooses it; None for the regime that is left when none does.
         learns: whether its generator is trained along.
+        source: what its samples come from: `generator`, `set` (a shard set made ahead), `recording` (of another run);
+            None for a regime without samples.
+        of_a_seed: the options whose values are each seed's own, and so differ between the runs of one comparison.
         color, dark_color: in reports, on light and on dark ground.
         marker, dash: of matplotlib, so that plots read without colours.
         differences: what its difference from another regime measures, by that regime's name.
@@ -27,6 +30,8 @@ class RegimeEntry:
     builder: str
     selected_by: str | None
     learns: bool = False
+    source: str | None = None
+    of_a_seed: tuple[str, ...] = ()
     color: str
     dark_color: str
     marker: str
@@ -49,6 +54,7 @@ _ENTRIES = (
         summary="a shard set, made ahead and reused",
         builder=".offline:build",
         selected_by="shards",
+        source="set",
         color="#c2570c",
         dark_color="#f5973f",
         marker="D",
@@ -60,6 +66,7 @@ _ENTRIES = (
         summary="new samples at each step from a generator that stays as it is",
         builder=".fresh:build",
         selected_by="fresh",
+        source="generator",
         color="#0f766e",
         dark_color="#4fd1c5",
         marker="v",
@@ -75,6 +82,8 @@ _ENTRIES = (
         builder=".online:build",
         selected_by="online",
         learns=True,
+        source="generator",
+        of_a_seed=("record",),
         color="#0060b0",
         dark_color="#62b1ff",
         marker="o",
@@ -90,6 +99,8 @@ _ENTRIES = (
         summary="what an online run drew, in its order",
         builder=".replay:build",
         selected_by="replay",
+        source="recording",
+        of_a_seed=("replay",),
         color="#8b3a8f",
         dark_color="#da92dd",
         marker="^",
@@ -109,7 +120,7 @@ BASELINE = "real"
 SYNTHETIC = tuple(name for name in REGIMES if name != BASELINE)
 """The regimes that have synthetic samples."""
 
-DRAWN = ("fresh", "online")
+DRAWN = tuple(name for name, entry in REGIMES.items() if entry.source == "generator")
 """The regimes that draw from a generator at each step."""
 
 JOINT = tuple(name for name, entry in REGIMES.items() if entry.learns)

@@ -52,7 +52,7 @@ def test_what_was_finished_is_not_done_again(finished):
     assert {path.name for path in out.iterdir()} >= {
         "report.html", "results.csv", "results.parquet", "result.json", "plan.json", "config.yaml"
     }  # fmt: skip
-    assert [row["regime"] for row in result["table"]] == ["real", "online", "untrained"]
+    assert [row["arm"] for row in result["table"]] == ["real", "online", "untrained"]
     assert all(row["num_seeds"] == 3 for row in result["table"])
     (difference,) = result["differences"]
     assert difference["seeds"] == [0, 1, 2] and difference["n"] == 3
@@ -87,6 +87,48 @@ def test_runs_that_exist_are_compared(synthcl, finished, tmp_path):
     assert result["verdict"] in table and "report.html" in "".join(table.split())
 
 
+def test_arms_join_a_comparison_that_is_finished(synthcl, generator, finished, monkeypatch):
+    """A folder from before there were arms is taken up; only what is new is trained."""
+    out, before, _ = finished
+    steps, original = [], training.TrainingStep.__call__
+    monkeypatch.setattr(training.TrainingStep, "__call__", lambda self, i: steps.append(i) or original(self, i))
+    options = ["--regimes", "real,online", "--seeds", 1, "--arm", "nohard: --online --no-hard"]
+    saved = (out / "config.yaml").read_text()
+    earlier = [line for line in saved.splitlines() if not line.startswith(("arm:", "reference:", "judge:"))]
+    (out / "config.yaml").write_text("\n".join(earlier) + "\n")
+    result = compare(synthcl, generator, out, *options).json
+    assert [row["arm"] for row in result["table"]] == ["real", "online", "nohard", "untrained"]
+    assert [row["options"] for row in result["table"]] == ["", "", "--no-hard", ""]
+    assert {row["arm"]: row["linear_by_seed"]["0"] for row in result["table"][:2]} == {
+        row["arm"]: row["linear_by_seed"]["0"] for row in before["table"][:2]
+    }
+    pairs = [(d["arm"], d["reference"], d["meaning"]) for d in result["differences"]]
+    assert pairs[1:] == [("nohard", "real", None), ("nohard", "online", "what --no-hard changes in online")]
+    assert steps == [0, 1]
+    assert (out / "runs" / "nohard" / "seed-0" / "result.json").exists()
+    again = compare(synthcl, generator, out, "--regimes", "real,online").json
+    assert again["differences"] == before["differences"]
+
+
+def test_runs_with_labels_are_arms(synthcl, finished, tmp_path):
+    _out, result, _ = finished
+    real, online = ([p for p in result["runs"] if f"/{name}/" in p] for name in ("real", "online"))
+    labels = [f"a={real[0]}", real[1], real[2], f"b={online[0]}", f"b={online[1]}", f"a={online[2]}"]
+    refused = compare_runs(synthcl, labels, tmp_path / "out", code=2)
+    assert "are both called a, and are of the regimes real and online" in " ".join(refused.stderr.split())
+    labels = [f"a={online[0]}", f"a={online[1]}", f"b={online[0]}", f"b={online[1]}"]
+    options = ["--reference", "a", "--primary", "b-a"]
+    found = compare_runs(synthcl, labels, tmp_path / "out", *options).json
+    (difference,) = found["differences"]
+    assert (difference["arm"], difference["reference"], difference["primary"]) == ("b", "a", True)
+    assert difference["mean"] == 0 and found["reference"] == "a" and found["mismatches"] == []
+
+
+def compare_runs(synthcl, runs, out, *options, code=0):
+    words = [word for run in runs for word in ("--run", run)]
+    return synthcl("compare", *words, "--label-fraction", 1, "--out", out, *options, "--json", code=code)
+
+
 def test_runs_that_differ_in_more_than_the_regime_have_no_winner(synthcl, finished, tmp_path):
     _, result, _ = finished
     options = [*OPTIONS[:4], "--batch-size", 32, *OPTIONS[6:10], "--steps", 2, "--log-every", 1]
@@ -111,12 +153,12 @@ def test_two_runs_of_one_regime_and_seed_are_refused(synthcl, finished, tmp_path
 
 
 def test_measured_rates_are_kept_when_continuing(synthcl, generator, tmp_path, monkeypatch):
-    monkeypatch.setattr(execution, "_measure", lambda config, accelerator: {"real": 0.1, "online": 0.2})
+    monkeypatch.setattr(execution, "_measure", lambda config, accelerator, arms: {"real": 0.1, "online": 0.2})
     options = ["--regimes", "real,online", "--equal", "seconds", "--seeds", 1]
     out = tmp_path / "out"
     first = compare(synthcl, generator, out, *options).json
     assert [row["steps"] for row in first["table"][:2]] == [2, 1]
-    monkeypatch.setattr(execution, "_measure", lambda config, accelerator: {"real": 0.1, "online": 0.1})
+    monkeypatch.setattr(execution, "_measure", lambda config, accelerator, arms: {"real": 0.1, "online": 0.1})
     again = compare(synthcl, generator, out, *options).json
     assert [row["steps"] for row in again["table"][:2]] == [2, 1]
     assert again["differences"][0]["interval"] is None and again["winner"] is None
@@ -141,5 +183,5 @@ def test_wrong_input_gets_a_sentence_and_leaves_nothing(synthcl, generator, tmp_
 def test_the_demo_is_a_comparison(synthcl, tmp_path):
     options = ["--image-size", 8, "--pretrain-steps", 1, "--train-steps", 1, "--batch-size", 16, "--seeds", 1]
     result = synthcl("demo", "--out", tmp_path, *options, "--json").json
-    assert result["regimes"] == ["real", "offline", "online"] and result["winner"] is None
+    assert result["arms"] == ["real", "offline", "online"] and result["winner"] is None
     assert (tmp_path / "comparison" / "report.html").exists()

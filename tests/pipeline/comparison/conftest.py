@@ -1,12 +1,14 @@
 """Runs as `train` leaves them, without training."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
 
 from synthcl.learners import create_backbone
 from synthcl.pipeline.comparison.runs import read_run
+from synthcl.pipeline.configs.arms import label_arm
 from synthcl.pipeline.configs.train import TrainConfig
 from synthcl.pipeline.encoder import Encoder
 from synthcl.pipeline.options import write_yaml
@@ -22,12 +24,12 @@ SOURCES = {
 
 @pytest.fixture
 def make_run(tmp_path):
-    """A finished run: its regime, its seed, and whatever options and results are to be different."""
+    """A finished run: its regime, its seed, its label, and whatever options and results are to be different."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         encoder = Encoder(create_backbone("resnet10-w8", image_size=8), "resnet10-w8", 8)
 
-    def make(regime, seed, *, result=None, environment=None, **options):
+    def make(regime, seed, *, result=None, environment=None, label=None, declared=(), **options):
         path = tmp_path / f"{regime}-{seed}-{len(list(tmp_path.iterdir()))}"
         path.mkdir()
         given = {"data": "digits", "out": str(path), "steps": 4, "batch_size": 16, "seed": seed, **SOURCES[regime]}
@@ -44,6 +46,8 @@ def make_run(tmp_path):
         (path / "run.json").write_text(json.dumps({**record, **(environment or {})}))
         (path / "result.json").write_text(json.dumps({**came_out, **(result or {})}))
         (path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-        return read_run(path)
+        run = read_run(path)
+        arms = {arm.name: arm for arm in declared}
+        return replace(run, arm=label_arm(label or regime, run.config, arms))
 
     return make

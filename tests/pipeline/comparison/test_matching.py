@@ -2,7 +2,13 @@
 
 import pytest
 
-from synthcl.pipeline.comparison.matching import mismatches, other_conditions, unmatched_seeds
+from synthcl.pipeline.comparison.matching import (
+    images_through_learner,
+    mismatches,
+    other_conditions,
+    unmatched_seeds,
+)
+from synthcl.pipeline.configs.arms import parse_arms
 
 
 @pytest.fixture
@@ -51,6 +57,40 @@ HARMLESS = {
 @pytest.mark.parametrize(("regime", "options"), HARMLESS.values(), ids=HARMLESS.keys())
 def test_options_that_change_nothing_are_let_be(fair, make_run, regime, options):
     assert mismatches([*fair, make_run(regime, 3, **options)], "steps") == []
+
+
+def test_labels_may_differ_in_what_their_regime_means_and_in_nothing_else(fair, make_run):
+    nohard = [make_run("online", seed, label="nohard", hard=False, pair_ema_decay=0.5) for seed in (0, 1)]
+    assert mismatches([*fair, *nohard], "steps") == []
+    uneven = make_run("online", 2, label="nohard", hard=True)
+    (decay, hard) = mismatches([*fair, *nohard, uneven], "steps")
+    assert decay.startswith("--pair-ema-decay") and hard.startswith("--hard: False in nohard seed 0, nohard seed 1")
+    larger = make_run("online", 0, label="large", batch_size=32)
+    (line,) = mismatches([*fair, larger], "steps")
+    assert line.startswith("--batch-size") and "32 in large seed 0" in line
+
+
+@pytest.mark.parametrize(
+    ("arm", "options", "result"),
+    [
+        ("large: --batch-size 32", {"batch_size": 32}, {}),
+        ("long: --steps 8", {"steps": 8}, {"steps": 8}),
+        ("half: --data digits[:50%]", {"data": "digits[:50%]"}, {"num_images": 721}),
+    ],
+)
+def test_what_an_arm_declares_is_its_own(fair, make_run, arm, options, result):
+    (declared,) = parse_arms([arm])
+    own = [make_run("real", s, label=declared.name, declared=[declared], result=result, **options) for s in (0, 1)]
+    assert mismatches([*fair, *own], "steps") == []
+    assert mismatches([*fair, make_run("real", 3, label="other", result=result, **options)], "steps")
+    assert mismatches([*fair, *own, make_run("real", 2, label=declared.name, declared=[declared])], "steps")
+
+
+def test_real_images_in_more_views_are_an_arm_by_name(fair, make_run):
+    more = make_run("real", 0, label="real-4-views", views_per_image=4)
+    assert mismatches([*fair, more], "steps") == []
+    assert more.arm.flags == "--views-per-image 4"
+    assert images_through_learner(more) == 2 * images_through_learner(fair[0])
 
 
 def test_unequal_budgets_and_images_are_named(fair, make_run):

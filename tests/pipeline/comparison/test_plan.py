@@ -14,13 +14,13 @@ GIVEN = {"data": "digits", "out": "out", "generator": "gan", "batch_size": 64, "
 
 def plan(**options):
     config = CompareConfig(**{**GIVEN, **options})
-    budget = make_budget(config, config.steps)
+    budget = make_budget(config, config.steps, 10)
     return config, budget, planned_runs(config, budget)
 
 
 def test_runs_differ_in_their_sources_and_seeds_alone():
     _, _, runs = plan(seed=5, learner="moco", seeds=2)
-    assert [(run.regime, run.seed) for run in runs[:4]] == [("real", 5), ("offline", 5), ("online", 5), ("replay", 5)]
+    assert [(run.arm.name, run.seed) for run in runs[:4]] == [("real", 5), ("offline", 5), ("online", 5), ("replay", 5)]
     assert {run.config.regime for run in runs} == {"real", "offline", "online", "replay"}
     for run in runs:
         changed = {
@@ -28,7 +28,7 @@ def test_runs_differ_in_their_sources_and_seeds_alone():
             if getattr(run.config, f.name) != getattr(runs[0].config, f.name)
         }  # fmt: skip
         assert changed <= {"out", "seed", "shards", "online", "generator", "record", "replay", "sample_every"}
-    by_name = {(run.regime, run.seed): run.config for run in runs}
+    by_name = {(run.arm.name, run.seed): run.config for run in runs}
     assert by_name["replay", 6].replay == by_name["online", 6].record == "out/recordings/seed-6"
     assert by_name["offline", 5].shards == by_name["offline", 6].shards == ["out/shards"]
 
@@ -41,7 +41,7 @@ def test_the_offline_set_is_as_large_as_what_online_draws_up_to_a_cap():
     assert budget.num_samples == 50_000 and "online draws 320,000" in budget.notes[0]
     config, budget, runs = plan(shards=["mine"], where="hardness > 1")
     assert generation(config, budget) is None
-    assert {tuple(run.config.shards) for run in runs if run.regime == "offline"} == {("mine",)}
+    assert {tuple(run.config.shards) for run in runs if run.arm.name == "offline"} == {("mine",)}
     with pytest.raises(UsageError, match="--num-samples 31 is less than a step draws; give 32"):
         plan(num_samples=31)
 
@@ -51,14 +51,37 @@ def test_equal_images_and_equal_seconds():
     # 64 real images a step, or 64 and 32 pairs.
     assert budget.steps == {"real": 100, "offline": 50, "online": 50, "replay": 50}
     config = CompareConfig(**{**GIVEN, "equal": "seconds"})
-    budget = make_budget(config, 100, {"real": 0.1, "offline": 0.2, "online": 0.4, "replay": 0.2})
+    budget = make_budget(config, 100, 10, {"real": 0.1, "offline": 0.2, "online": 0.4, "replay": 0.2})
     assert budget.steps == {"real": 100, "offline": 50, "online": 25, "replay": 25}
     assert "replay would have had 50 steps" in budget.notes[0]
 
 
+def test_arms_share_all_but_what_they_declare():
+    arms = ["nohard: --online --no-hard", "again: replay --replay nohard", "long: --steps 150", "big: --batch-size 128"]
+    _, budget, runs = plan(seeds=1, regimes="real-equal-views,real,offline,online,replay", arm=arms, hard_weight=0.5)
+    configs = {run.arm.name: run.config for run in runs}
+    assert budget.steps == {name: 150 if name == "long" else 100 for name in configs}
+    assert configs["real-equal-views"].views_per_image == 4 and configs["real"].views_per_image == 2
+    assert configs["online"].hard_weight == 0.5 and not configs["nohard"].hard
+    assert configs["nohard"].generator == configs["online"].generator == "gan"
+    assert configs["replay"].replay == configs["online"].record == "out/recordings/seed-0"
+    assert configs["again"].replay == configs["nohard"].record == "out/recordings/nohard/seed-0"
+    assert configs["long"].steps == 150 and configs["big"].batch_size == 128
+    assert {config.out for config in configs.values()} == {f"out/runs/{name}/seed-0" for name in configs}
+    order = [run.arm.name for run in runs]
+    assert order.index("again") > order.index("nohard")
+
+
+def test_arms_that_come_later_leave_what_was_decided():
+    _, before, _ = plan(seeds=1)
+    config = CompareConfig(**{**GIVEN, "arm": ["nohard: --online --no-hard", "long: --epochs 30"]})
+    after = make_budget(config, 70, 10, kept=before)
+    assert after.steps == {**before.steps, "nohard": 70, "long": 300} and after.num_samples == before.num_samples
+
+
 WRONG = {
     "no such comparison": ({"primary": "real-online"}, "--primary 'real-online' is no comparison that is made"),
-    "a comparison of others": ({"primary": "fresh-real"}, "--primary fresh-real is of regimes that are not compared"),
+    "a comparison of others": ({"primary": "fresh-real"}, "--primary 'fresh-real' is no comparison that is made"),
     "no data": ({"data": None}, "Missing option '--data'"),
     "no such regime": ({"regimes": "real,oline"}, "no regime 'oline'"),
     "one regime": ({"regimes": "real, real"}, "nothing to compare"),
@@ -70,7 +93,7 @@ WRONG = {
     "a number for given shards": ({"shards": ["x"], "num_samples": 64}, "--num-samples is for the set"),
     "no length": ({"steps": None}, "either --epochs or --steps"),
     "test data for nothing": ({"transfer_test_data": ["x"]}, "--transfer-test-data is given 1 times"),
-    "training of runs": ({"run": ["x"]}, "is for trainings; with --run nothing is trained"),
+    "training of runs": ({"run": ["x"], "steps": None}, "is for trainings; with --run nothing is trained"),
 }
 
 

@@ -7,10 +7,11 @@ from html.parser import HTMLParser
 import pyarrow.parquet as pq
 import pytest
 
-from synthcl.pipeline.comparison.evaluations import UNTRAINED, Answer, questions
+from synthcl.pipeline.comparison.evaluations import Answer, questions
 from synthcl.pipeline.comparison.report import write_report
 from synthcl.pipeline.comparison.results import SCHEMA, build_rows, write_results
 from synthcl.pipeline.comparison.summary import Comparison, summarise
+from synthcl.pipeline.configs.arms import UNTRAINED
 from synthcl.pipeline.configs.compare import CompareConfig
 
 VOID = {"meta", "br", "img", "link", "hr", "input", "source", "wbr"}
@@ -100,8 +101,11 @@ def test_the_page_says_what_the_summary_says(make_comparison, tmp_path):
     assert "Better than every other regime: online" in words
     assert "Online helps: +10.10 points over real images alone (95% interval" in words
     for difference in summary["differences"]:
-        assert difference["sentence"] in words or difference["baseline"] != "real"
-    assert "Online reaches what real images alone reach with all labels at 1% or less of them" in words
+        assert difference["sentence"] in words or difference["reference"] != "real"
+    assert (
+        "Online reaches the accuracy of real images alone with all labels at 1% of them or less, in each of 3 seeds"
+        in words
+    )
     assert "synthcl compare --out" in words and "synthcl train --data digits" in words
 
 
@@ -128,7 +132,7 @@ def test_results_on_disk_are_the_answers(make_comparison, tmp_path):
     table = pq.read_table(tmp_path / "results.parquet")
     assert table.schema.equals(SCHEMA) and table.num_rows == len(rows)
     found = {
-        (row["regime"], row["seed"]): row["value"]
+        (row["arm"], row["seed"]): row["value"]
         for row in table.to_pylist()
         if row["task"] == "linear" and row["metric"] == "top1" and row["label_fraction"] == 1 and not row["transfer"]
     }

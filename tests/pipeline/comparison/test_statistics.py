@@ -14,7 +14,16 @@ from synthcl.pipeline.comparison.statistics import (
     spread,
     with_holm,
 )
-from synthcl.pipeline.comparison.verdict import compare_regimes, headline, winner
+from synthcl.pipeline.comparison.verdict import compare_arms, default_pairs, headline, winner
+from synthcl.pipeline.configs.arms import Arm
+
+
+def compare_regimes(scores):
+    """As a comparison of these regimes judges them."""
+    arms = [Arm(name, name) for name in scores]
+    reference = "real" if "real" in scores else arms[0].name
+    return compare_arms(scores, default_pairs(arms, reference))
+
 
 A = {0: 0.612, 1: 0.598, 2: 0.631, 3: 0.602}
 B = {0: 0.601, 1: 0.595, 2: 0.611, 3: 0.604}
@@ -63,7 +72,7 @@ def test_holm_by_hand():
 
 def test_the_comparison_named_beforehand_needs_no_correction():
     base = paired_difference("online", "real", A, B)
-    others = [replace(base, baseline=name, p_value=p) for name, p in (("fresh", 0.02), ("offline", 0.03))]
+    others = [replace(base, reference=name, p_value=p) for name, p in (("fresh", 0.02), ("offline", 0.03))]
     found = with_holm([replace(base, p_value=0.04), *others], ("online", "real"))
     assert [d.p_holm for d in found] == pytest.approx([0.04, 0.04, 0.04])
     assert [d.primary for d in found] == [True, False, False] and num_corrected(found) == 2
@@ -94,7 +103,7 @@ def test_an_interval_without_zero_is_unsettled_where_holm_disagrees():
     real = {0: 0.600, 1: 0.600, 2: 0.600}
     noisy = {0: 0.60, 1: 0.62, 2: 0.59}
     near = {0: 0.610, 1: 0.614, 2: 0.618}  # p about 0.03
-    found = {(d.regime, d.baseline): d for d in compare_regimes({"real": real, "offline": noisy, "online": near})}
+    found = {(d.arm, d.reference): d for d in compare_regimes({"real": real, "offline": noisy, "online": near})}
     difference = found["online", "real"]
     assert difference.spread.interval[0] > 0 and difference.p_value < 0.05 < difference.p_holm
     assert difference.outcome == "unsettled"
@@ -104,7 +113,7 @@ def test_an_interval_without_zero_is_unsettled_where_holm_disagrees():
 
 def test_regimes_are_compared_without_real_too():
     (difference,) = compare_regimes({"offline": B, "online": A})
-    assert (difference.regime, difference.baseline) == ("online", "offline")
+    assert (difference.arm, difference.reference) == ("online", "offline")
     assert "real images" not in headline([difference], [])
 
 
