@@ -61,6 +61,8 @@ def _print_table(result: dict[str, Any]) -> None:
     console.print(table)
     for line in result["mismatches"]:
         click.echo(f"differs besides the regime: {line}")
+    for warning in result["warnings"]:
+        click.echo(f"warning: {warning}")
     for note in result["notes"]:
         click.echo(f"note: {note}")
     click.echo(result["verdict"])

@@ -11,6 +11,7 @@ from .matching import images_through_learner
 from .runs import ComparedRun, by_arm
 from .statistics import MIN_SEEDS
 from .summary import Comparison
+from .verdict import power_sentence
 
 LONG_EPOCHS = 100
 """A shorter training is said to be short: published figures are of 200 epochs and more. Ours."""
@@ -52,6 +53,28 @@ def caveats(comparison: Comparison) -> list[str]:
         "Several comparisons are judged together: an arm is called better or worse only if that also holds with "
         "Holm's correction. kNN, parts of the labels and transfer decide nothing."
     )
+    return found
+
+
+DEAR = 1.3
+"""Times the seconds of another arm, from which on the cost of a run is worth a question of its own. Ours."""
+
+
+def what_next(comparison: Comparison) -> list[str]:
+    """What would say more, a sentence each: seeds, and the same time for all where costs differ much."""
+    found = []
+    if not comparison.mismatches:
+        sentences = [power_sentence(difference) for difference in comparison.differences()]
+        found = [sentence for sentence in sentences if sentence is not None]
+    seconds = {
+        arm: sum(run.result["seconds"] for run in runs) / len(runs) for arm, runs in by_arm(comparison.runs).items()
+    }
+    cheap, dear = min(seconds, key=seconds.__getitem__), max(seconds, key=seconds.__getitem__)
+    if comparison.config.equal != "seconds" and seconds[dear] > DEAR * seconds[cheap]:
+        found.append(
+            f"A run of {dear} took {seconds[dear] / seconds[cheap]:.2g} times as long as one of {cheap}: compare with "
+            "--equal seconds to see which does more in the same time."
+        )
     return found
 
 

@@ -54,16 +54,20 @@ class Strip:
 
 
 def strips(runs: list[ComparedRun], data: str, data_root: str | None) -> list[Strip]:
-    """Real images, pairs of the offline sets, and pairs of G and G_ema over the first training of each joint arm."""
-    found = []
+    """Real images, pairs of the offline sets, and pairs of G and G_ema over the first training of each joint arm.
+
+    Synthetic ones have the real images below them, to be seen beside each other when a strip is enlarged.
+    """
+    found, real = [], None
     size = _image_size(runs)
     try:
-        found.append(_real(open_images(data, image_size=size, split="train", data_root=data_root)))
-        found += [_shards(run) for run in _first(runs, lambda run: REGIMES[run.regime].source == "set")]
+        real = _real_images(open_images(data, image_size=size, split="train", data_root=data_root))
+        found.append(_strip("real images", "Real images of the training set.", real))
+        found += [_shards(run, real) for run in _first(runs, lambda run: REGIMES[run.regime].source == "set")]
     except (UsageError, DataError, OSError) as error:
         log.warning("the report has no picture of: %s", error)
     for run in _first(runs, lambda run: REGIMES[run.regime].learns):
-        found += _over_time(run, size)
+        found += _over_time(run, size, real)
     return found
 
 
@@ -76,24 +80,24 @@ def _image_size(runs: list[ComparedRun]) -> int:
     return Encoder.load(runs[0].path).image_size
 
 
-def _real(store: ImageStore) -> Strip:
-    return _strip("real images", "Real images of the training set.", store.read(range(min(PER_ROW, len(store)))))
+def _real_images(store: ImageStore) -> Tensor:
+    return store.read(range(min(PER_ROW, len(store)))).cpu()
 
 
-def _shards(run: ComparedRun) -> Strip:
+def _shards(run: ComparedRun, real: Tensor | None) -> Strip:
     shards = open_shard_set(run.config.shards[0], where=run.config.where)
     views = shards.read_views(range(min(PER_ROW, len(shards))))  # (n, V, 3, S, S)
     images = views.transpose(0, 1).flatten(0, 1)
     words = "the second row is the other image of each pair" if views.shape[1] == 2 else "one image a latent"
-    return _strip(f"{run.name}: samples of the set ({words})", f"Synthetic images of the set of {run.name}.", images)
+    return _strip(f"{run.name}: samples of the set ({words})", f"Images of the set of {run.name}.", images, real)
 
 
-def _over_time(run: ComparedRun, size: int) -> list[Strip]:
+def _over_time(run: ComparedRun, size: int, real: Tensor | None = None) -> list[Strip]:
     """A strip for each moment, of the same latents each time: G above, G_ema below; without pairs G alone."""
     files = sorted((run.path / "samples").glob("*.png"))
     if len(files) > MAX_TIMES:
         files = [files[round(i * (len(files) - 1) / (MAX_TIMES - 1))] for i in range(MAX_TIMES)]
-    start = _start(run)
+    start = _start(run, real)
     found = [] if start is None else [start]
     for file in files:
         step = int(file.stem)
@@ -103,11 +107,11 @@ def _over_time(run: ComparedRun, size: int) -> list[Strip]:
         else:
             title, words = f"{run.name}, step {step:,}: G", f"Samples of G after step {step}."
         images = read_grid(file, size, PER_ROW * (2 if run.config.pairs else 1))
-        found.append(_strip(title, words, images))
+        found.append(_strip(title, words, images, real))
     return found
 
 
-def _start(run: ComparedRun) -> Strip | None:
+def _start(run: ComparedRun, real: Tensor | None) -> Strip | None:
     """What joint training begins with: G and G_ema are the same. None if the generator is not there any more."""
     assert run.config.generator is not None, "an online run has one"
     try:
@@ -123,8 +127,10 @@ def _start(run: ComparedRun) -> Strip | None:
     )
 
 
-def _strip(title: str, alt: str, images: Tensor) -> Strip:
-    """Images (n, 3, S, S) uint8, `PER_ROW` a row."""
+def _strip(title: str, alt: str, images: Tensor, real: Tensor | None = None) -> Strip:
+    """Images (n, 3, S, S) uint8, `PER_ROW` a row, and the real ones in a row below them."""
+    if real is not None and images.shape[0] % PER_ROW == 0 and real.shape[1:] == images.shape[1:]:
+        images, title, alt = torch.cat((images, real)), f"{title}; real below", f"{alt} Below them real images."
     # Between the images the page shows through, light or dark.
     opaque = torch.cat((images, torch.full_like(images[:, :1], 255)), dim=1)
     picture = to_pil_image(make_grid(opaque, nrow=PER_ROW, padding=1, pad_value=0), mode="RGBA")

@@ -26,8 +26,10 @@ Curve = tuple[np.ndarray, np.ndarray]
 Looks = Mapping[str, Look]
 """By the name of the arm."""
 
-WIDTH = 4.3
-"""Inches: at the width of a phone, 8 points of text then stay readable."""
+WIDTH = 3.6
+"""Inches: at the width of a phone, text is then as large as the page's small print."""
+CHARACTER = 0.021
+"""Width of a bold letter, as a part of `WIDTH`."""
 MAX_POINTS = 120
 """Of a curve; longer ones are thinned."""
 
@@ -44,16 +46,22 @@ def accuracy_plot(name: str, scores: Scores, looks: Looks, title: str) -> str:
 
 
 def difference_plot(name: str, differences: Sequence[Difference], looks: Looks) -> str:
-    """A row for each comparison: every seed's difference, the mean and its interval, and a line at no difference."""
+    """A row for each comparison: every seed's difference, the mean and its interval, and a line at no difference.
+
+    The mean's mark is filled where a difference was found.
+    """
     with style():
-        labels = [f"{d.arm} \N{MINUS SIGN} {d.reference}" for d in differences]
+        labels = [f"{d.arm} vs {d.reference}" for d in differences]
         figure, axes = _rows(labels, [looks[d.arm] for d in differences])
         axes.axvline(0, color=COLORS["ink"], linewidth=1, zorder=1.9)
         for row, difference in enumerate(differences):
-            _row_of_values(axes, row, looks[difference.arm], [100 * value for value in difference.values], signed=True)
+            found = difference.outcome in ("better", "worse")
+            values = [100 * value for value in difference.values]
+            _row_of_values(axes, row, looks[difference.arm], values, signed=True, hollow=not found)
         axes.set_xlabel("difference of top-1 accuracy, points")
         words = "; ".join(
-            f"{label} {_with_interval(d.spread, signed=True)}" for label, d in zip(labels, differences, strict=True)
+            f"{label} {_with_interval(d.spread, signed=True)}, {d.outcome}"
+            for label, d in zip(labels, differences, strict=True)
         )
         return to_svg(figure, name, "Paired differences", f"Differences in percentage points: {words}.")
 
@@ -64,7 +72,7 @@ def fraction_plot(
     """Accuracy over the part of the labels, with a band from the lowest to the highest seed, and a line at what the
     reference reaches with all labels."""
     with style():
-        figure, axes = _panel(2.7)
+        figure, axes = _panel(2.7, list(curves))
         fractions = sorted({fraction for curve in curves.values() for fraction in curve})
         ends = []
         for arm, curve in curves.items():
@@ -92,14 +100,14 @@ def fraction_plot(
 def curve_plot(name: str, curves: Mapping[str, Curve], looks: Looks, title: str, meaning: str) -> str:
     """A quantity over training: the mean over seeds, with a band from the lowest to the highest."""
     with style():
-        figure, axes = _panel(2.3)
+        figure, axes = _panel(2.3, list(curves))
         ends = []
         for arm, (steps, values) in curves.items():
             mean = values.mean(axis=0)
             _band(axes, looks[arm], steps, values.min(axis=0), values.max(axis=0))
             _line(axes, looks[arm], steps, mean, marker=looks[arm].marker if len(steps) == 1 else "")
             ends.append((arm, mean[-1]))
-        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         axes.set_xlabel("step")
         _label_ends(axes, max(curve[0][-1] for curve in curves.values()), ends, looks)
         means = {arm: values.mean(axis=0) for arm, (_, values) in curves.items()}
@@ -118,46 +126,59 @@ def thin(steps: np.ndarray, values: np.ndarray) -> Curve:
     return np.add.reduceat(steps, starts) / sizes, means
 
 
-def _panel(height: float) -> tuple[Figure, Axes]:
+def _panel(height: float, names: Sequence[str]) -> tuple[Figure, Axes]:
+    """Axes with room to their right for the names of lines."""
     figure = Figure(figsize=(WIDTH, height))
-    axes = figure.add_axes((0.13, 0.42 / height, 0.70, 1 - 0.52 / height))
+    room = min(0.45, 0.04 + CHARACTER * max(len(name) for name in names))
+    axes = figure.add_axes((0.15, 0.46 / height, 0.85 - room, 1 - 0.56 / height))
     axes.yaxis.set_major_locator(MaxNLocator(5))
     return figure, axes
 
 
 def _rows(labels: Sequence[str], looks: Sequence[Look]) -> tuple[Figure, Axes]:
-    """Axes with a labelled row for each of `labels`, the first at the top."""
-    height = 0.50 + 0.42 * len(labels)
+    """Axes with a row for each of `labels`, which stand above them, the first at the top."""
+    height = 0.52 + 0.52 * len(labels)
     figure = Figure(figsize=(WIDTH, height))
-    longest = max(len(label) for label in labels)
-    left = min(0.34, 0.035 + 0.0165 * longest)
-    axes = figure.add_axes((left, 0.42 / height, 0.83 - left, 1 - 0.46 / height))
-    axes.set_yticks(range(len(labels)), labels)
-    axes.set_ylim(len(labels) - 0.5, -0.5)
-    axes.grid(axis="y", visible=False)
+    axes = figure.add_axes((0.03, 0.46 / height, 0.79, 1 - 0.50 / height))
+    axes.set_yticks([])
+    axes.set_ylim(len(labels) - 0.5, -0.6)
     axes.spines["left"].set_visible(False)
     axes.xaxis.set_major_locator(MaxNLocator(5))
-    for tick, look in zip(axes.get_yticklabels(), looks, strict=True):
-        tick.set_color(COLORS[look.variable])
-        tick.set_fontweight("bold")
+    for row, (label, look) in enumerate(zip(labels, looks, strict=True)):
+        axes.annotate(
+            label,
+            (0, row - 0.36),
+            xycoords=("axes fraction", "data"),
+            va="center",
+            color=COLORS[look.variable],
+            fontweight="bold",
+        )
     return figure, axes
 
 
-def _row_of_values(axes: Axes, row: int, look: Look, values: Sequence[float], *, signed: bool = False) -> None:
+def _row_of_values(
+    axes: Axes, row: int, look: Look, values: Sequence[float], *, signed: bool = False, hollow: bool = False
+) -> None:
     color, between = COLORS[look.variable], spread(values)
     if between.interval is not None:
-        ends = between.interval if signed else np.clip(between.interval, 0, 100)  # Student's knows of no bounds
+        low, high = between.interval
+        # Student's interval knows of no bounds: what lies beyond those of an accuracy is cut, and an arrow says so.
+        ends = (low, high) if signed else (max(low, 0.0), min(high, 100.0))
         axes.plot(ends, [row, row], color=color, linewidth=2.4, solid_capstyle="butt", zorder=2)
-        for end in ends:
-            axes.plot([end, end], [row - 0.12, row + 0.12], color=color, linewidth=1.2, zorder=2)
+        for end, whole, arrow in zip(ends, (low, high), ("<", ">"), strict=True):
+            if end == whole:
+                axes.plot([end, end], [row - 0.12, row + 0.12], color=color, linewidth=1.2, zorder=2)
+            else:
+                axes.plot([end], [row], arrow, color=color, markersize=6, zorder=2, clip_on=False)
     # Seeds lie below the mean, a little apart in height, so that equal values are seen as several.
-    heights = row + 0.28 + 0.16 * (np.arange(len(values)) - (len(values) - 1) / 2) / max(1, len(values) - 1)
-    axes.plot(values, heights, "o", markersize=3.4, markerfacecolor="none", markeredgecolor=color, zorder=4)
-    mark: dict[str, Any] = {"color": color, "markersize": 7.5, "markeredgecolor": COLORS["paper"]}
-    axes.plot([between.mean], [row], look.marker, **mark, zorder=3)
+    heights = row + 0.26 + 0.12 * (np.arange(len(values)) - (len(values) - 1) / 2) / max(1, len(values) - 1)
+    axes.plot(values, heights, "o", markersize=3.2, markerfacecolor="none", markeredgecolor=color, zorder=4)
+    face, edge = (COLORS["paper"], color) if hollow else (color, COLORS["paper"])
+    mark: dict[str, Any] = {"markerfacecolor": face, "markersize": 7.5, "markeredgecolor": edge}
+    axes.plot([between.mean], [row], look.marker, color=color, markeredgewidth=1.6 if hollow else 1, **mark, zorder=3)
     text = points(between.mean / 100) if signed else f"{between.mean:.2f}"
     axes.annotate(
-        text, (1.02, row), xycoords=("axes fraction", "data"), va="center", color=COLORS["ink"], fontweight="bold"
+        text, (1.03, row), xycoords=("axes fraction", "data"), va="center", color=COLORS["ink"], fontweight="bold"
     )
 
 
@@ -201,4 +222,5 @@ def _with_interval(between: Spread, *, signed: bool = False) -> str:
     if between.interval is None:
         return word(between.mean)
     low, high = between.interval
-    return f"{word(between.mean)} ({word(low)} to {word(high)})"
+    cut = "" if signed or (low >= 0 and high <= 1) else ", drawn as far as 0 and 100"
+    return f"{word(between.mean)} ({word(low)} to {word(high)}{cut})"

@@ -1,4 +1,5 @@
-"""`report.html`: one file that says what a comparison found, and how; it needs no network and no script."""
+"""`report.html`: one file that says what a comparison found, and how; it needs no network, and can be read without its
+script."""
 
 from __future__ import annotations
 
@@ -16,36 +17,71 @@ from markupsafe import Markup
 from ..configs.arms import UNTRAINED
 from ..configs.pretrain import PretrainConfig
 from ..errors import DataError, UsageError
+from ..evaluation.scores import CONFIDENCE
 from ..files import write_file
 from ..options import command_line, write_yaml
-from ..run import read_config
-from .caveats import caveats
-from .looks import ALL, looks
+from ..regimes.table import REGIMES
+from ..run import RunFolder, read_config
+from .caveats import caveats, what_next
+from .looks import ALL, Look, looks
 from .pictures import strips
 from .plan import Budget, generation
 from .plots import Curve, accuracy_plot, curve_plot, difference_plot, fraction_plot, thin
 from .runs import ComparedRun, by_arm
+from .statistics import POWER, num_corrected
 from .summary import Comparison
 from .verdict import efficiency_sentence, points
 
 TEMPLATE = "report.html.j2"
 QUANTITIES = {
-    "loss": ("loss", "The contrastive loss of the whole batch. It does not compare between regimes, whose batches hold "
-             "different numbers of positives and negatives."),
-    "hardness_real": ("loss of real views", "The mean contrastive loss of real views: how hard real images are for the "
-                      "learner beside the batch's other images."),
-    "hardness_synthetic": ("loss of synthetic views", "The mean contrastive loss of synthetic views: hardness. Joint "
-                           "training raises it for a given learner."),
-    "pair_similarity": ("pair similarity", "Cosine similarity of the learner's embeddings across pairs of G and G_ema: "
-                        "it falls as pairs grow harder."),
-    "view_similarity_synthetic": ("view similarity", "Cosine similarity between two views of one synthetic image, to "
-                                  "compare that of pairs with."),
-    "knn_top1": ("kNN accuracy", "Nearest neighbours on parts of the train and test images (--eval-every): to watch a "
-                 "training by, not to judge it."),
-    "margin": ("discriminator's margin", "The discriminator's score of real images less that of synthetic ones: nearer "
-               "to zero is harder to tell apart. The realism that joint training must not lose."),
-}  # fmt: skip
+    "knn_top1": (
+        "kNN accuracy",
+        "Nearest neighbours on parts of the train and test images (--eval-every): to watch a training by, not to judge "
+        "it.",
+    ),
+    "pair_similarity": (
+        "pair similarity",
+        "Cosine similarity of the learner's embeddings across pairs of G and G_ema: it falls as pairs grow harder. "
+        "Below the similarity of two views of one image they are no positives any more.",
+    ),
+    "view_similarity_synthetic": (
+        "view similarity",
+        "Cosine similarity between two views of one synthetic image, to compare that of pairs with.",
+    ),
+    "hardness_synthetic": (
+        "loss of synthetic views",
+        "The mean contrastive loss of synthetic views: hardness. Joint training raises it for a given learner.",
+    ),
+    "hardness_real": (
+        "loss of real views",
+        "The mean contrastive loss of real views: how hard real images are for the learner beside the batch's other "
+        "images.",
+    ),
+    "frechet_distance": (
+        "Fréchet distance of G",
+        "Of samples to real images, in the features of --eval-encoder, which G does not attack: lower is nearer.",
+    ),
+    "precision": ("precision of G", "The part of samples that lie among real images, in the same features."),
+    "recall": ("recall of G", "The part of real images that lie among samples, in the same features."),
+    "margin": (
+        "discriminator's margin",
+        "The discriminator's score of real images less that of synthetic ones: nearer to zero is harder to tell apart. "
+        "The realism that joint training must not lose.",
+    ),
+    "hard_guard": ("what the guard leaves", "The part of the hard gradient that the guard lets through: 1 is all."),
+    "loss": (
+        "loss",
+        "The contrastive loss of the whole batch. It does not compare between regimes, whose batches hold different "
+        "numbers of positives and negatives.",
+    ),
+}
 """What is shown over training: by the name in metrics.jsonl, a title and what it means."""
+OF_GENERATOR = {
+    "frechet_distance": "Fréchet distance",
+    "precision": "precision",
+    "recall": "recall",
+}
+"""What is shown over the pretraining of the generator, with titles."""
 
 
 def write_report(comparison: Comparison, summary: dict[str, Any], path: Path) -> Path:
@@ -76,6 +112,12 @@ def render(comparison: Comparison, summary: dict[str, Any]) -> str:
         differences=comparison.differences(),
         plots=_plots(comparison),
         training=_training_plots(comparison),
+        pretraining=_pretraining_plots(comparison),
+        arms=_arms(comparison),
+        next=what_next(comparison),
+        num_corrected=num_corrected(comparison.differences()),
+        power=POWER,
+        level=1 - CONFIDENCE,
         efficiency=_efficiency(comparison),
         strips=strips(list(comparison.runs), comparison.data, comparison.config.data_root),
         caveats=caveats(comparison),
@@ -122,6 +164,38 @@ def _training_plots(comparison: Comparison) -> list[tuple[str, Markup, str]]:
     return found
 
 
+def _pretraining_plots(comparison: Comparison) -> list[tuple[str, Markup]]:
+    """Title and plot of each measure of the generator that its pretraining has logged, where its run is there."""
+    look = Look("ink", "", "", "o")
+    found = []
+    for number, path in enumerate(_generators(comparison)):
+        rows = RunFolder(Path(path)).metrics.read()
+        for quantity, title in OF_GENERATOR.items():
+            logged = {row["step"]: row[quantity] for row in rows if quantity in row}
+            if len(logged) > 1:
+                curve = thin(np.array(list(logged)), np.array([list(logged.values())]))
+                name, words = (
+                    f"pretraining{number}-{quantity.replace('_', '-')}",
+                    f"{title} while {path} was pretrained.",
+                )
+                found.append((title, Markup(curve_plot(name, {"G": curve}, {"G": look}, title, words))))
+    return found
+
+
+def _arms(comparison: Comparison) -> list[dict[str, str]]:
+    """What each arm is."""
+    return [
+        {"name": arm.name, "summary": REGIMES[arm.regime].summary, "options": arm.flags, "regime": arm.regime}
+        for arm in comparison.arms
+    ]
+
+
+def _generators(comparison: Comparison) -> list[str]:
+    """The folders of the generators that runs draw from, and of the one that was given."""
+    paths = {run.config.generator for run in comparison.runs} | {comparison.config.generator}
+    return sorted(path for path in paths if path is not None)
+
+
 def _curve(runs: Sequence[ComparedRun], quantity: str) -> Curve | None:
     """A quantity over the steps that all the runs have logged; None if it is none of theirs."""
     logged = [{row["step"]: row[quantity] for row in run.metrics() if quantity in row} for run in runs]
@@ -139,12 +213,12 @@ def _efficiency(comparison: Comparison) -> list[str]:
     return [sentence for sentence in sentences if sentence is not None]
 
 
-def _commands(comparison: Comparison) -> list[tuple[str, str]]:
-    """What to type to have it all again: the one command, and each of its parts on its own."""
+def _commands(comparison: Comparison) -> list[tuple[str, list[str], str]]:
+    """What to type to have it all again: the one command, and each of its parts on its own. Each with what it does, its
+    words, an option with its value as one, and the whole."""
     config = comparison.config
     found = [("the whole comparison", command_line("compare", config))]
-    generators = sorted({run.config.generator for run in comparison.runs if run.config.generator is not None})
-    for generator in generators or ([config.generator] if config.generator else []):
+    for generator in _generators(comparison):
         try:
             pretraining = PretrainConfig.from_values(read_config(generator))
             found.insert(0, ("the generator", command_line("pretrain", pretraining)))
@@ -162,7 +236,19 @@ def _commands(comparison: Comparison) -> list[tuple[str, str]]:
         seed = ["--seed", str(run.seed)] if run.seed else []
         found.append((f"probe of {run.name}, seed {run.seed}",
                       shlex.join(["synthcl", "eval", "linear", str(run.path), *data, *seed])))  # fmt: skip
-    return found
+    return [(title, _parts(command), command) for title, command in found]
+
+
+def _parts(command: str) -> list[str]:
+    """A command in parts that are not to be broken: an option with its value is one."""
+    parts: list[str] = []
+    for word in shlex.split(command):
+        quoted = shlex.quote(word)
+        if parts and parts[-1].startswith("--") and " " not in parts[-1] and not word.startswith("--"):
+            parts[-1] += f" {quoted}"
+        else:
+            parts.append(quoted)
+    return parts
 
 
 def _first(comparison: Comparison) -> list[ComparedRun]:

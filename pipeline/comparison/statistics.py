@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
-from scipy import stats
+from scipy import optimize, stats
 
 from ..evaluation.scores import CONFIDENCE
 
@@ -123,6 +123,55 @@ def with_holm(differences: Sequence[Difference], primary: tuple[str, str] | None
         largest = max(largest, min(1.0, (len(order) - rank) * p_value))
         adjusted[index] = largest
     return [replace(d, p_holm=adjusted.get(i), primary=named[i]) for i, d in enumerate(differences)]
+
+
+POWER = 0.8
+"""With which a difference is to be found: the customary one (Cohen 1988, Statistical Power Analysis, section 2.4)."""
+MOST_SEEDS = 1000
+"""Above which the number of seeds is not worked out. Ours."""
+
+
+def power(difference: float, deviation: float, num_seeds: int) -> float:
+    """The probability that a paired t-test of n seeds, two-sided at 1 - `CONFIDENCE`, finds a true difference d.
+
+    With s the standard deviation of paired differences, the test's statistic is then noncentral t with n - 1 degrees of
+    freedom and noncentrality d sqrt(n) / s; the probability is that of its being beyond the critical value on either
+    side (Cohen 1988, Statistical Power Analysis, section 2.2).
+
+    Args:
+        difference: d, in the units of `deviation`.
+        deviation: s, above 0.
+        num_seeds: n, 2 or more.
+    """
+    freedom = num_seeds - 1
+    critical = float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom))
+    center = abs(difference) * math.sqrt(num_seeds) / deviation
+    other_side = stats.nct.cdf(-critical, freedom, center)  # scipy gives nan where it is far below rounding
+    return float(stats.nct.sf(critical, freedom, center) + np.nan_to_num(other_side))
+
+
+def detectable_difference(between: Spread) -> float | None:
+    """The smallest true difference that so many seeds find with a probability of `POWER`, if paired differences vary as
+    they did; None without an interval, or where they did not vary."""
+    if between.interval is None or not between.deviation:
+        return None
+    deviation, n = between.deviation, between.n
+    return float(optimize.brentq(lambda d: power(d, deviation, n) - POWER, 0, 100 * deviation))
+
+
+def seeds_needed(between: Spread) -> int | None:
+    """How many seeds find a true difference as large as the one seen, with a probability of `POWER`; None without an
+    interval, where there is no difference, or if they are more than `MOST_SEEDS`."""
+    if between.interval is None or not between.deviation or _is_zero(between.mean, [between.mean]):
+        return None
+    mean, deviation = between.mean, between.deviation
+    if power(mean, deviation, MOST_SEEDS) < POWER:
+        return None
+    low, high = MIN_SEEDS - 1, MOST_SEEDS
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if power(mean, deviation, middle) >= POWER else (middle, high)
+    return high
 
 
 def num_corrected(differences: Sequence[Difference]) -> int:

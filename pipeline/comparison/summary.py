@@ -16,7 +16,8 @@ from ..files import read_json
 from .evaluations import Answer
 from .results import costs
 from .runs import ComparedRun, by_arm
-from .statistics import Difference, num_corrected, spread
+from .signs import signs
+from .statistics import Difference, detectable_difference, num_corrected, seeds_needed, spread
 from .verdict import (
     METRIC,
     Efficiency,
@@ -172,6 +173,8 @@ def summarise(comparison: Comparison) -> dict[str, Any]:
                 "meaning": comparison.meaning(d),
                 "outcome": "unknown" if comparison.mismatches else d.outcome,
                 "sentence": sentence(d, num_corrected(differences), comparison.mismatches),
+                "detectable": detectable_difference(d.spread),
+                "seeds_needed": seeds_needed(d.spread),
             }
             for d in differences
         ],
@@ -182,6 +185,7 @@ def summarise(comparison: Comparison) -> dict[str, Any]:
         },
         "one_time": comparison.one_time,
         "mismatches": comparison.mismatches,
+        "warnings": signs(comparison.runs),
         "notes": comparison.notes,
         "runs": [str(run.path) for run in comparison.runs],
     }

@@ -13,9 +13,11 @@ from .statistics import (
     MIN_SEEDS,
     Difference,
     Spread,
+    detectable_difference,
     matching_fraction,
     num_corrected,
     paired_difference,
+    seeds_needed,
     spread,
     with_holm,
 )
@@ -112,6 +114,23 @@ def sentence(difference: Difference, num_comparisons: int, mismatches: Sequence[
             f"with Holm's correction for {num_comparisons} comparisons p is {difference.p_holm:.2g}."
         )
     return f"{arm}: {mean} points against {against}, and no winner is called ({numbers})."
+
+
+def power_sentence(difference: Difference) -> str | None:
+    """What the seeds could have found of a difference that was not found; None where it was, or nothing can be said."""
+    smallest = detectable_difference(difference.spread)
+    if difference.outcome not in ("none", "unsettled") or smallest is None:
+        return None
+    needed, n = seeds_needed(difference.spread), difference.spread.n
+    seen = points(difference.spread.mean)
+    if needed is None:
+        more = f"for the one seen, {seen}, no number of seeds that is worth training would do"
+    elif needed <= n:
+        more = f"for the one seen, {seen}, they are as many as it takes"
+    else:
+        more = f"for the one seen, {seen}, {needed} seeds would do"
+    pair = f"{capital(difference.arm)} vs {difference.reference}"
+    return f"{pair}: these {n} seeds could have found a difference of {100 * smallest:.2g} points; {more}."
 
 
 def interval_words(between: Spread) -> str:

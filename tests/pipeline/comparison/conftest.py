@@ -7,8 +7,12 @@ import pytest
 import torch
 
 from synthcl.learners import create_backbone
+from synthcl.pipeline.comparison.evaluations import Answer, questions
+from synthcl.pipeline.comparison.report import write_report
 from synthcl.pipeline.comparison.runs import read_run
-from synthcl.pipeline.configs.arms import label_arm
+from synthcl.pipeline.comparison.summary import Comparison, summarise
+from synthcl.pipeline.configs.arms import UNTRAINED, label_arm
+from synthcl.pipeline.configs.compare import CompareConfig
 from synthcl.pipeline.configs.train import TrainConfig
 from synthcl.pipeline.encoder import Encoder
 from synthcl.pipeline.options import write_yaml
@@ -49,5 +53,38 @@ def make_run(tmp_path):
         run = read_run(path)
         arms = {arm.name: arm for arm in declared}
         return replace(run, arm=label_arm(label or regime, run.config, arms))
+
+    return make
+
+
+TOP1 = {"real": 0.60, "offline": 0.61, "online": 0.70, UNTRAINED: 0.4}
+
+
+@pytest.fixture
+def make_comparison(make_run, tmp_path):
+    def make(num_seeds=3, mismatches=(), transfer=("digits",), out=None):
+        regimes = ("real", "offline", "online")
+        runs = [make_run(regime, seed) for regime in regimes for seed in range(num_seeds)]
+        config = CompareConfig(out=str(out or tmp_path / "out"), run=[str(run.path) for run in runs],
+                               transfer=list(transfer))  # fmt: skip
+        answers = []
+        for regime in (*regimes, UNTRAINED):
+            for seed in range(num_seeds):
+                for asked in questions(config, "digits", seed, untrained=regime == UNTRAINED):
+                    top1 = TOP1[regime] + 0.001 * seed * (regime == "online") + 0.05 * (asked.label_fraction - 1)
+                    values = {"top1": top1, "top5": 0.9, "top1_interval": [top1 - 0.1, top1 + 0.1], "data": asked.data,
+                              "test_data": "digits:test", "num_test": 355, "warnings": []}  # fmt: skip
+                    answers.append(Answer(regime, seed, asked, values))
+        return Comparison(config, "digits", runs, answers, list(mismatches))
+
+    return make
+
+
+@pytest.fixture
+def report_of():
+    """A comparison to the text of its report."""
+
+    def make(comparison, tmp_path):
+        return write_report(comparison, summarise(comparison), tmp_path / "report.html").read_text()
 
     return make

@@ -28,7 +28,7 @@ class Snapshot:
 def test_a_strip_of_joint_training_says_whose_samples_it_shows(make_run, monkeypatch, options, title, means):
     shown = []
     strip = pictures._strip
-    monkeypatch.setattr(pictures, "_strip", lambda *words: shown.append(words[-1]) or strip(*words))
+    monkeypatch.setattr(pictures, "_strip", lambda *words: shown.append(words[2]) or strip(*words))
     run = make_run("online", 0, **options)
     save_snapshot(Snapshot(), RunFolder(run.path), 4, open_images("digits", image_size=SIZE))
     (found,) = pictures._over_time(run, SIZE)

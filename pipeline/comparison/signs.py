@@ -1,0 +1,121 @@
+"""Signs that a run has gone wrong, read off what it logged, each with the option to turn.
+
+A difference of accuracies says nothing about a method whose runs have these: the report has them first.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..regimes.base import synthetic_share
+from ..regimes.guard import COLOUR_BAND, DISTANCE_BAND, MIN_MARGIN
+from .plan import images_per_sample
+from .runs import ComparedRun, by_arm
+
+LAST_PART = 0.1
+"""Of a training, over whose logged steps a sign is read. Ours."""
+CHANCE = 0.97
+"""Of the loss of an embedding in which all views are as near to each other as any two: from there on hardness is said
+to be at chance. Ours."""
+HELD_BACK = 0.5
+"""Of the weight of hardness; if the guard has left less, that is said. Ours."""
+
+Rows = Sequence[dict[str, Any]]
+
+
+def signs(runs: Sequence[ComparedRun]) -> list[str]:
+    """A sentence for each sign that an arm has in one of its runs or more, with the seeds."""
+    found = []
+    for name, own in by_arm(runs).items():
+        logged = {run.seed: (run, run.metrics()) for run in own}
+        for sign in _SIGNS:
+            said = {seed: words for seed, (run, rows) in logged.items() if (words := sign(run, rows)) is not None}
+            if said:
+                where = "" if len(said) == len(own) else f" (seed {', '.join(map(str, said))})"
+                found.append(f"{name}{where}: {next(iter(said.values()))}")
+    return found
+
+
+def _chance(run: ComparedRun, rows: Rows) -> str | None:
+    hardness = _late(rows, "hardness_synthetic")
+    plain = run.config.learner == "simclr" and run.config.synthetic_loss == "ppcl" and run.config.synthetic_negatives
+    if hardness is None or not plain or run.config.adversarial is not None:
+        return None
+    latents = synthetic_share(run.config.batch_size, run.config.synthetic_ratio, 0, 1).total
+    views = (run.config.batch_size + latents * images_per_sample(run.config)) * run.config.views_per_image
+    chance = math.log(views - 1)
+    if hardness < CHANCE * chance:
+        return None
+    return (
+        f"the loss of synthetic views is {hardness:.2f}, at chance (log of {views - 1} other views: {chance:.2f}): the "
+        "learner cannot tell which views belong together. Turn --hardness-clip down, or pretrain the generator longer"
+    )
+
+
+def _pairs(run: ComparedRun, rows: Rows) -> str | None:
+    pairs, views = _late(rows, "pair_similarity"), _late(rows, "view_similarity_synthetic")
+    if pairs is None or views is None or pairs >= views:
+        return None
+    return (
+        f"the two images of a pair are less alike ({pairs:.2f}) than two views of one image ({views:.2f}): they are "
+        "hardly positives. Set --pair-floor, aim for a --pair-similarity such as 0.9:0.7, turn --pair-ema-decay down "
+        "so that G_ema follows sooner, or turn --hardness-clip down"
+    )
+
+
+def _margin(run: ComparedRun, rows: Rows) -> str | None:
+    margin = _late(rows, "margin")
+    if margin is None or margin >= MIN_MARGIN:
+        return None
+    return (
+        f"the discriminator tells nothing any more (margin {margin:.3g}): nothing holds the generator to real images. "
+        "Turn --discriminator-learning-rate or --hardness-clip down, or pretrain the generator longer"
+    )
+
+
+def _colours(run: ComparedRun, rows: Rows) -> str | None:
+    spread = _late(rows, "colour_spread")
+    low, high = COLOUR_BAND
+    if spread is None or low <= spread <= high:
+        return None
+    return (
+        f"the mean colours of samples vary {spread:.2g} times as much as those of real images: the generator recolours "
+        "them. Turn --hardness-clip or --generator-learning-rate down"
+    )
+
+
+def _distance(run: ComparedRun, rows: Rows) -> str | None:
+    distances = [row["frechet_distance"] for row in rows if "frechet_distance" in row]
+    if not distances or distances[-1] <= DISTANCE_BAND * min(distances):
+        return None
+    return (
+        f"the Fréchet distance of samples rose from {min(distances):.3g} to {distances[-1]:.3g}: they left the real "
+        "images. Turn --hardness-clip or --generator-learning-rate down"
+    )
+
+
+def _guard(run: ComparedRun, rows: Rows) -> str | None:
+    left = [(row["hard_guard"], row["step"]) for row in rows if "hard_guard" in row]
+    if not left or min(left)[0] >= HELD_BACK:
+        return None
+    factor, step = min(left)
+    return (
+        f"the guard held hardness back, to {factor:.0%} of its weight at step {step:,}, because the generator had left "
+        "its band: this is less joint training than was asked for. Turn --hardness-clip down"
+    )
+
+
+_SIGNS: tuple[Callable[[ComparedRun, Rows], str | None], ...] = (_chance, _pairs, _margin, _colours, _distance, _guard)
+
+
+def _late(rows: Rows, name: str) -> float | None:
+    """The mean of a quantity over the last part of the training; None where it was not logged."""
+    there = [(row["step"], row[name]) for row in rows if name in row]
+    if not there:
+        return None
+    begin = (1 - LAST_PART) * there[-1][0]
+    return float(np.mean([value for step, value in there if step >= begin]))
