@@ -132,8 +132,8 @@ class Watcher:
         self.steps[-1]["offline"] = (regime.share.numbers(regime.real.device), torch.from_numpy(indices))
         return original(regime, step)
 
-    def _online(self, original: Any, regime: online.OnlineRegime, step: int) -> Any:
-        batch = original(regime, step)
+    def _online(self, original: Any, regime: online.OnlineRegime, step: int, learner: Any) -> Any:
+        batch = original(regime, step, learner)
         draws = batch.draws
         self.steps[-1]["latents"] = (draws.indices, regime.trainer.generator.sample_latents(len(draws), draws=draws))
         return batch

@@ -112,6 +112,9 @@ def compare(
     test_data: str | PathLike[str] | None = None,
     generator: str | PathLike[str] | None = None,
     regimes: str = "real,offline,online",
+    arm: Sequence[str] = ...,
+    reference: str = "real",
+    judge: Sequence[str] = ...,
     primary: str | None = None,
     seeds: int = 3,
     equal: Literal["steps", "seconds", "images"] = "steps",
@@ -121,9 +124,9 @@ def compare(
     label_fraction: Sequence[float] = ...,
     transfer: Sequence[str | PathLike[str]] = ...,
     transfer_test_data: Sequence[str | PathLike[str]] = ...,
-    run: Sequence[str | PathLike[str]] = ...,
+    run: Sequence[str] = ...,
 ) -> dict[str, Any]:
-    """Train in each regime with each seed, evaluate, and say what came of it; or compare runs that exist.
+    """Train each arm with each seed, evaluate, and say what came of it; or compare runs that exist; or both.
 
     Args:
         out: Folder of the comparison: runs, results and report.html.
@@ -211,10 +214,17 @@ def compare(
         seed: Seed that all randomness follows from.
         test_data: Images to score on; the test or validation split of --data if not given.
         generator: The pretrained generator that offline and fresh draw from and online starts from.
-        regimes: Which to compare, of real, offline, fresh, online, replay.
+        regimes: Which to compare, of real, offline, fresh, online, replay; real-equal-views is real images in as many
+            views a step as the regimes with synthetic ones have.
+        arm: Compare an arm too: a name, then a regime and options of train that it has to itself, such as 'online-
+            nohard: --online --no-hard'; may be repeated. In a YAML file: arm: {online-nohard: {regime: online, hard:
+            false}}.
+        reference: The arm that each other one is judged against; the first one, where real is not compared.
+        judge: A difference to judge, such as online-fresh; may be repeated. Of each arm from --reference, and those
+            that have a meaning of their own, if not given. Holm's correction is for as many as are judged.
         primary: The one comparison that the trainings are made for, named beforehand, such as online-real: it is
             judged by itself, the others with Holm's correction.
-        seeds: Runs of each regime, of --seed and those after it; fewer than 3 give no interval.
+        seeds: Runs of each arm, of --seed and those after it; fewer than 3 give no interval.
         equal: What all regimes get the same of: optimizer steps, seconds of training, or images through the learner.
             --steps or --epochs is then what real images alone would get.
         shards: A shard set for offline, instead of generating one; may be repeated.
@@ -224,7 +234,8 @@ def compare(
         label_fraction: Part of each class's labels for the probe, beside all; may be repeated.
         transfer: Other images to probe the encoders on; may be repeated.
         transfer_test_data: Images to score them on, one for each --transfer; their test splits if not given.
-        run: Compare runs that exist instead of training any; may be repeated.
+        run: Compare runs that exist instead of training any, or, beside --steps or --epochs, with those trained here;
+            may be repeated. A label makes a run one of an arm of that name.
     """
 
 @overload

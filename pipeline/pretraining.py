@@ -86,7 +86,7 @@ def pretrain(config: PretrainConfig) -> dict[str, Any]:
 
     def picture(done: int) -> None:
         path = samples / f"{done:08d}.png"
-        title = f"{run.path}, step {done:,}: samples of the moving average"
+        title = f"step {done:,}: samples of the moving average"
         save_sections(
             [*real_section(real_images), Section(_samples(trainer, key), "generated images")], path, title=title
         )

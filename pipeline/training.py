@@ -287,14 +287,16 @@ def save_snapshot(
     regime: Regime, run: RunFolder, done: int, store: ImageStore, trackers: Sequence[Tracker] = ()
 ) -> None:
     """A picture of pairs as the generator makes them after `done` steps, below real images: each image of G above the
-    one of G_ema of the same latent. Trackers get it too. Nothing where no generator is trained."""
+    one of G_ema of the same latent. Trackers get it too. Nothing where no generator is trained.
+
+    It says the step and not the folder, so that a run is the same byte for byte wherever it is done."""
     samples = regime.snapshot()
     if samples is None:
         return
     path = run.path / "samples" / f"{done:08d}.png"
     pairs = Section(torch.stack(samples, dim=1), "pairs of one latent: G above, G_ema below", stacked=True)
     real = real_section(save_real_images(store, run.path))
-    save_sections([*real, pairs], path, title=f"{run.path}, step {done:,}")
+    save_sections([*real, pairs], path, title=f"step {done:,}")
     for tracker in trackers:
         tracker.append_picture(done, path)
 

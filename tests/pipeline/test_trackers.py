@@ -1,5 +1,7 @@
 """Trackers keep one record of a run, however often it is resumed."""
 
+import time
+
 import pytest
 import wandb
 from PIL import Image
@@ -31,6 +33,7 @@ def log_steps(path, first, last, names=CONFIG.tracker):
 
 def test_a_resumed_run_has_every_step_once(tmp_path):
     log_steps(tmp_path, 1, 9)
+    time.sleep(1.1)  # files are read in the order of their names, which have the second and a number without zeros
     log_steps(tmp_path, 5, 12)  # as after a crash: 5 to 9 are done again
     events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
     assert [(event.step, event.value) for event in events.Scalars("loss")] == [(n, n / 2) for n in range(1, 13)]
