@@ -17,7 +17,7 @@ COMMANDS = {
     "shards": ("shards:shards", "List, check, look at, describe, index and score shard sets."),
     "runs": ("runs:runs", "List runs, and look at one."),
     "eval": ("evaluate:evaluate", "Evaluate an encoder, or the quality of synthetic images."),
-    "compare": ("compare:compare", "Compare regimes: train and evaluate each with several seeds, and report."),
+    "compare": ("compare:compare", "Compare regimes and arms: train and evaluate each with several seeds, and report."),
     "export": ("export:export", "Write an encoder for torchvision, timm or safetensors, with a model card."),
     "embed": ("embed:embed", "Write the features of images to a Parquet file, and draw them in the plane."),
     "demo": ("demo:demo", "Run the whole story on small images, from pretraining to the comparison."),

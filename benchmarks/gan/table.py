@@ -110,7 +110,7 @@ def verdicts(points: dict[tuple[float, str], Rows], at: float, arms: Sequence[st
     other = points.get((at, baseline), {})
     others = [arm for arm in arms if arm != baseline and (at, arm) in points]
     ratios = [difference(arm, points[at, arm], other, True) for arm in others]
-    found = {ratio.regime: ratio for ratio in with_holm([ratio for ratio in ratios if ratio is not None])}
+    found = {ratio.arm: ratio for ratio in with_holm([ratio for ratio in ratios if ratio is not None])}
     said = {arm: verdict(found.get(arm), baseline) for arm in others}
     for arm in others:
         if failed := sum(map(diverged, (other, points[at, arm]))):

@@ -231,7 +231,7 @@ WRONG = [
     (
         "compare --data digits --out new --regimes real --steps 2",
         2,
-        "--regimes 'real' leaves nothing to compare; name two or more",
+        "--regimes leaves nothing to compare: real; name two arms or more",
     ),
     ("compare --run run --out new", 2, "give runs of two"),
     ("compare --run run --run nowhere --out new", 1, "nowhere is no run of synthcl"),
