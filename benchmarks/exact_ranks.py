@@ -41,12 +41,12 @@ from torch import Tensor
 
 from synthcl.learners import learner_names, learner_recipe
 from synthcl.pipeline import generation, pretraining, randomness, training
-from synthcl.pipeline.checkpoint import load_checkpoint
 from synthcl.pipeline.configs.generate import GenerateConfig
 from synthcl.pipeline.configs.pretrain import PretrainConfig
 from synthcl.pipeline.configs.train import TrainConfig
 from synthcl.pipeline.regimes import assembly, offline, online, replay
 from synthcl.pipeline.regimes.assembly import RealImages
+from synthcl.pipeline.runs.checkpoint import load_checkpoint
 from synthcl.pipeline.views import augmentation
 
 IMPORTS = "sklearn.datasets diffusers synthcl.generators.gan.trainer synthcl.learners.backbones synthcl.learners.moco"

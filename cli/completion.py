@@ -16,7 +16,7 @@ Complete: TypeAlias = Callable[[click.Context, click.Parameter, str], list[Compl
 
 def complete_run(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The run folders whose path begins so, each with its command; any folders where none is a run."""
-    from ..pipeline.run import command_of
+    from ..pipeline.runs.folder import command_of
 
     parent, start = os.path.split(incomplete)
     try:

@@ -23,7 +23,7 @@ def embed(config: EmbedConfig, run: str, as_json: bool) -> None:
     RUN is a run of `synthcl train` or an encoder's folder.
     """
     announce("loading torch")
-    from ..pipeline.embedding import embed
+    from ..pipeline.exporting.embedding import embed
 
     result = embed(run, config)
     print_result(result, as_json, "embed")

@@ -13,7 +13,7 @@ from ..pipeline.configs.evaluate import (
     TransferConfig,
 )
 from ..pipeline.progress import announce
-from ..pipeline.run import command_of
+from ..pipeline.runs.folder import command_of
 from .command import Command, Group, argument, config_options, json_option
 from .completion import complete_run
 from .evaluation_tables import print_evaluation, print_measures

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..pipeline.errors import DataError
-from ..pipeline.run import command_of, read_config
+from ..pipeline.runs.folder import command_of, read_config
 from .command import say
 
 
@@ -49,7 +49,7 @@ def data_of(run: str) -> str | None:
 
 def _other_regimes(run: Path) -> Sequence[Path]:
     """The first finished run of each other regime in the folder that a run lies in."""
-    from ..pipeline.runs import summarize_run
+    from ..pipeline.runs.listing import summarize_run
 
     if command_of(run) != "train":
         return []

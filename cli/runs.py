@@ -31,7 +31,7 @@ def list_runs(config: Config, folder: str, as_json: bool) -> None:
     A run that is not finished is interrupted, or unknown if something was written in the last ten minutes: it may be
     running.
     """
-    from ..pipeline.runs import find_runs, summarize_run
+    from ..pipeline.runs.listing import find_runs, summarize_run
 
     rows = [summarize_run(path) for path in find_runs(folder)]
     if as_json:
@@ -46,7 +46,7 @@ def list_runs(config: Config, folder: str, as_json: bool) -> None:
 @json_option
 def show(config: ShowConfig, run: str, as_json: bool) -> None:
     """Print what a run is and came to: options, state, steps, the last metrics, and recorded evaluations."""
-    from ..pipeline.runs import describe_run, draw_curves
+    from ..pipeline.runs.listing import describe_run, draw_curves
 
     if config.watch:
         if as_json:

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from ..pipeline.run import read_metrics
-from ..pipeline.run_picture import choose_panels, curve
-from ..pipeline.runs import describe_run
+from ..pipeline.runs.folder import read_metrics
+from ..pipeline.runs.listing import describe_run
+from ..pipeline.runs.picture import choose_panels, curve
 
 REFRESH_SECONDS = 2.0
 """Between two looks at a run. Ours: most runs log every few seconds."""

@@ -33,14 +33,14 @@ _EXPORTS = {
     "evaluate": ".evaluation.tasks",
     "compare": ".comparison.compare",
     "CompareConfig": ".configs.compare",
-    "embed": ".embedding",
+    "embed": ".exporting.embedding",
     "EmbedConfig": ".configs.embed",
     "export": ".exporting.export",
     "ExportConfig": ".configs.export",
     "load_encoder": ".encoder",
     "open_generator": ".generation",
-    "read_config": ".run",
-    "read_metrics": ".run",
+    "read_config": ".runs.folder",
+    "read_metrics": ".runs.folder",
     "open_shard_set": ".shards",
 }
 

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from .run import MetricsLog
+from .runs.metrics import MetricsLog
 
 log = logging.getLogger(__name__)
 

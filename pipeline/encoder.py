@@ -25,7 +25,7 @@ from ..learners import create_backbone
 from ..learners.validation import num_features
 from .errors import DataError
 from .files import write_folder
-from .run import check_finished
+from .runs.folder import check_finished
 from .views import IMAGENET_MEAN, IMAGENET_STD, normalize, to_float
 
 FORMAT = "synthcl-encoder-1"

@@ -1,4 +1,4 @@
-"""`synthcl env`: what this installation and this machine are, for reports of faults."""
+"""What this installation and this machine are: for the record of a run, and for reports of faults (`synthcl env`)."""
 
 from __future__ import annotations
 
@@ -14,6 +14,20 @@ VARIABLES = (
     "SYNTHCL_CACHE_BYTES", "XDG_CACHE_HOME", "WANDB_MODE",
 )  # fmt: skip
 """Variables of the environment that change what synthcl does; shown where they are set."""
+
+RECORDED = ("synthcl", "torch", "torchvision", "accelerate", "diffusers", "webdataset", "pyarrow")
+"""Packages whose versions a run records."""
+
+
+def record_environment() -> dict[str, Any]:
+    """What a run records of where it ran: `versions` of Python and of packages, and `hardware`."""
+    import torch
+
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or platform.machine()
+    return {
+        "versions": {"python": platform.python_version(), **{name: version_of(name) for name in RECORDED}},
+        "hardware": {"device": device, "cpu_threads": torch.get_num_threads(), "system": platform.system()},
+    }
 
 
 def describe_environment() -> dict[str, Any]:

@@ -22,7 +22,7 @@ from .files import write_folder
 from .options import takes_options
 from .progress import Progress
 from .randomness import Key
-from .run import check_finished, command_of
+from .runs.folder import check_finished, command_of
 from .shards import write_shard_set
 
 

@@ -18,12 +18,12 @@ from .errors import UsageError
 from .evaluation.online_quality import MEASURES, OnlineQuality, open_real_encoder
 from .generation import save_generator
 from .images.grids import Section, save_sections
-from .loop import LoopOptions, Measurement, run_loop
 from .options import takes_options
 from .preview import real_section, save_real_images
 from .randomness import Key
-from .run import RunFolder, finished_result, open_run, say_finished
-from .trackers import check_trackers, open_trackers
+from .runs.folder import RunFolder, finished_result, open_run, say_finished
+from .runs.loop import LoopOptions, Measurement, run_loop
+from .runs.trackers import check_trackers, open_trackers
 from .views import to_float
 
 GRID_SAMPLES = 64
@@ -39,7 +39,7 @@ def pretrain(config: PretrainConfig) -> dict[str, Any]:
     Returns:
         The run's result: `run`, `generator`, `steps`, `seconds`, `image_size`, `num_images`, `training`, what the
         generator was trained with, `generator_hash`, its weights', and where the length was changed what
-        `run_length.length_facts` gives. With an encoder to measure by also `frechet_distance`, `precision`, `recall`,
+        `runs.length.length_facts` gives. With an encoder to measure by also `frechet_distance`, `precision`, `recall`,
         `frechet_distance_real` (see `OnlineQuality`), `eval_encoder` and `eval_encoder_hash`.
 
     Raises:

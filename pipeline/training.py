@@ -20,7 +20,6 @@ from ..learners import Learner, LearnerOutput, convert_sync_batchnorm, create_ba
 from ..learners.base import SyntheticTerms
 from ..learners.optimizers import create_optimizer
 from ..learners.recipe import OptimizerRecipe
-from .checkpoint import Stateful
 from .configs.train import TrainConfig
 from .data import ImageStore, cached, open_images
 from .distributed import create_accelerator
@@ -29,7 +28,6 @@ from .errors import UsageError
 from .evaluation.online import OnlineKnn
 from .evaluation.online_quality import OnlineQuality, open_real_encoder
 from .images.grids import Section, save_sections
-from .loop import LoopOptions, Measurement, run_loop
 from .options import takes_options
 from .preview import real_section, save_real_images
 from .randomness import Key
@@ -37,8 +35,10 @@ from .regimes.assembly import RealImages, ViewMaker
 from .regimes.base import MultiViewedBatch, Regime, Share
 from .regimes.guard import GuardNotice
 from .regimes.setup import RegimeSetup, build_regime
-from .run import RunFolder, finished_result, open_run, say_finished
-from .trackers import Tracker, check_trackers, open_trackers
+from .runs.checkpoint import Stateful
+from .runs.folder import RunFolder, finished_result, open_run, say_finished
+from .runs.loop import LoopOptions, Measurement, run_loop
+from .runs.trackers import Tracker, check_trackers, open_trackers
 from .views import Augmentation
 from .views.adversarial import AdversarialViews
 from .views.presets import default_preset
@@ -149,7 +149,7 @@ def train(config: TrainConfig) -> dict[str, Any]:
     Returns:
         The run's result: `run`, `regime`, `learner`, `backbone`, `steps`, `epochs`, `loss`, `seconds`,
         `images_per_second`, `num_images`, for synthetic regimes `num_synthetic`, how many samples were drawn, what the
-        regime adds (see `Regime.facts`), and where the length was changed what `run_length.length_facts` gives.
+        regime adds (see `Regime.facts`), and where the length was changed what `runs.length.length_facts` gives.
 
     Raises:
         UsageError: options that cannot be used, or fewer steps than the run has done.

@@ -17,13 +17,14 @@ ALLOWED = {
 MAY_IMPORT = {
     "images": set(),
     "data": {"images"},
-    "shards": {"configs", "data", "images"},
     "views": {"data"},
     "configs": {"data", "views"},
-    "regimes": {"configs", "data", "shards", "views"},
-    "evaluation": {"configs", "data", "shards", "views"},
-    "exporting": {"configs", "evaluation", "views"},
-    "comparison": {"configs", "data", "evaluation", "images", "regimes", "shards"},
+    "runs": {"configs"},
+    "shards": {"configs", "data", "images", "runs"},
+    "regimes": {"configs", "data", "runs", "shards", "views"},
+    "evaluation": {"configs", "data", "runs", "shards", "views"},
+    "exporting": {"configs", "data", "evaluation", "runs", "views"},
+    "comparison": {"configs", "data", "evaluation", "images", "regimes", "runs", "shards"},
 }
 """The packages of pipeline/, and which of the others each may import from: those that it builds on."""
 TABLES = {("pipeline", "regimes", "table")}

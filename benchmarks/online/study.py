@@ -21,7 +21,8 @@ from typing import Any
 import torch
 
 from synthcl.pipeline import evaluate, generate, pretrain, train
-from synthcl.pipeline.run import environment, read_metrics
+from synthcl.pipeline.environment import record_environment
+from synthcl.pipeline.runs.folder import read_metrics
 
 IMAGE_SIZE = 16
 GAN_EVERY = 500
@@ -139,7 +140,7 @@ def run_cell(options: argparse.Namespace, out: Path, arm: str, name: str, seed: 
         **{key: round(last[key], 4) for key in LOGGED if key in last},
         "options": {key: value for key, value in chosen.items() if key not in ("generator", "shards")},
         "generator_seed": generator_seed,
-        "torch": environment()["versions"]["torch"],
+        "torch": record_environment()["versions"]["torch"],
         "processor": processor(),
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
     }

@@ -11,7 +11,7 @@ from ..configs.compare import CompareConfig
 from ..distributed import create_accelerator
 from ..errors import UsageError
 from ..options import takes_options
-from ..run import open_run
+from ..runs.folder import open_run
 from .evaluations import evaluate_runs
 from .execution import check_inputs, decide_budget, execute
 from .matching import mismatches, other_conditions, unmatched_seeds

@@ -15,7 +15,7 @@ from ..evaluation import evaluate_knn, evaluate_linear
 from ..evaluation.results import hash_of
 from ..evaluation.task import open_labeled
 from ..files import read_json, write_json
-from ..run import RESTORE
+from ..runs.folder import RESTORE
 from .runs import ComparedRun
 
 KEPT = (

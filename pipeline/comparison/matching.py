@@ -11,7 +11,7 @@ from ..configs.arms import unmet
 from ..configs.train import TrainConfig, concerns
 from ..options import flag
 from ..regimes.table import REGIMES
-from ..run_length import describe_changes
+from ..runs.length import describe_changes
 from .plan import LENGTH, images_per_sample
 from .runs import ComparedRun, by_arm
 

@@ -21,7 +21,7 @@ from ..evaluation.scores import CONFIDENCE
 from ..files import write_file
 from ..options import command_line, write_yaml
 from ..regimes.table import REGIMES
-from ..run import RunFolder, read_config
+from ..runs.folder import RunFolder, read_config
 from .caveats import caveats, what_next
 from .looks import ALL, Look, looks
 from .pictures import strips

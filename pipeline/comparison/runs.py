@@ -12,7 +12,7 @@ from ..configs.arms import Arm, label_arm, read_label
 from ..configs.train import TrainConfig
 from ..errors import DataError, UsageError
 from ..regimes.table import REGIMES
-from ..run import RunFolder, read_config, read_record
+from ..runs.folder import RunFolder, read_config, read_record
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from ..data.specs import held_out_split, parse_spec, split_of_file
 from ..encoder import Encoder, load_encoder
 from ..errors import DataError, UsageError
 from ..randomness import Key
-from ..run import RunFolder, read_config
+from ..runs.folder import RunFolder, read_config
 from .frechet import frechet_distance
 from .manifold import NEAREST_K, measure_manifold
 from .online import shared_features

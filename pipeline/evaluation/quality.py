@@ -21,7 +21,7 @@ from ..data import ImageStore, open_images, test_spec
 from ..encoder import Encoder, load_encoder
 from ..errors import DataError, UsageError
 from ..randomness import Key
-from ..run import read_config
+from ..runs.folder import read_config
 from ..shards.side_tables import check_free, write_side_table
 from .features import cached_features, choose_device
 from .frechet import frechet_distance

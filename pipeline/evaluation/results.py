@@ -10,9 +10,9 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from ..environment import record_environment
 from ..files import write_json
 from ..options import Config
-from ..run import environment
 from .task import Task
 
 log = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ def record_result(home: Path, result: dict[str, Any], options: Collection[str]) 
     Returns:
         The result with `versions` and `recorded`, the path of the file or None.
     """
-    result = {**result, "versions": environment()["versions"]}
+    result = {**result, "versions": record_environment()["versions"]}
     question = {name: result[name] for name in ("encoder_hash", *options)}
     file = home / "evaluations" / f"{result['task']}-{hash_of(question)}.json"
     try:

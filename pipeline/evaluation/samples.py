@@ -16,7 +16,7 @@ from ..data.store import Indices, as_indices
 from ..errors import DataError, UsageError
 from ..generation import Renderer, open_generator, sampling_key
 from ..randomness import Key
-from ..run import command_of
+from ..runs.folder import command_of
 from ..shards import open_shard_store
 from ..shards.layout import manifest_path
 

@@ -21,10 +21,10 @@ from ..configs.evaluate import FinetuneConfig, LinearConfig
 from ..data import GlobalOrder, ImageStore, cached
 from ..data.specs import parse_spec
 from ..encoder import prepare
-from ..loop import LoopOptions, run_loop
 from ..options import Config
 from ..randomness import Key
-from ..run import open_run
+from ..runs.folder import open_run
+from ..runs.loop import LoopOptions, run_loop
 from ..views import Augmentation, AugmentationParameters, find_preset, normalize, to_float
 from .features import choose_device
 from .results import hash_of

@@ -20,7 +20,7 @@ from ..data.store import count_shared
 from ..encoder import Encoder, find_encoder, load_encoder
 from ..errors import DataError, UsageError
 from ..randomness import Key
-from ..run import read_config
+from ..runs.folder import read_config
 from .subsets import labeled_subset
 
 log = logging.getLogger(__name__)

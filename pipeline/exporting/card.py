@@ -11,8 +11,8 @@ from ..configs.train import TrainConfig
 from ..encoder import Encoder
 from ..files import read_json
 from ..options import command_line
-from ..run import read_config
-from ..run_length import describe_changes, describe_schedule
+from ..runs.folder import read_config
+from ..runs.length import describe_changes, describe_schedule
 from ..views import IMAGENET_MEAN, IMAGENET_STD
 from .targets import Target, has_small_stem
 

@@ -19,7 +19,7 @@ from ...generators import Generator
 from ...learners.base import Learner, LearnerOutput
 from ..distributed import slice_of
 from ..errors import UsageError
-from ..loop import Journal
+from ..runs.loop import Journal
 
 
 @dataclass(frozen=True)

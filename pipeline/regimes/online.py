@@ -26,8 +26,8 @@ from ..configs.train import TrainConfig
 from ..distributed import average_gradients
 from ..errors import UsageError
 from ..generation import generator_options, locate_generator, save_generator
-from ..loop import Journal
 from ..randomness import Key
+from ..runs.loop import Journal
 from ..shards import ShardRecorder
 from .assembly import RealImages, ViewMaker, assemble
 from .base import MultiViewedBatch, Regime, Share, check_generator_size, hardness_metrics, unit_interval

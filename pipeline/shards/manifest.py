@@ -21,7 +21,7 @@ from typing import Any
 
 from ..errors import DataError
 from ..images.encoding import IMAGE_FORMATS
-from ..run import command_of
+from ..runs.folder import command_of
 from .layout import HIDDEN, manifest_path
 from .publish import TemporaryFile
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from synthcl.pipeline.checkpoint import list_checkpoints, load_checkpoint
+from synthcl.pipeline.runs.checkpoint import list_checkpoints, load_checkpoint
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from PIL import Image
 
 from synthcl.generators.gan.trainer import GANTrainer
 from synthcl.learners.simclr import SimCLR
-from synthcl.pipeline.checkpoint import list_checkpoints
+from synthcl.pipeline.runs.checkpoint import list_checkpoints
 
 TRAIN = ["train", "--data", "digits", "--image-size", 8, "--batch-size", 16, "--backbone", "resnet10-w8"]
 PRETRAIN = ["pretrain", "--data", "digits", "--image-size", 8, "--batch-size", 16, "--preset", "tiny"]

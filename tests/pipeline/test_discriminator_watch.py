@@ -7,7 +7,7 @@ import pytest
 
 from synthcl.pipeline import discriminator_watch
 from synthcl.pipeline.discriminator_watch import FEWEST_ROWS, STRETCH, DiscriminatorWatch, Row, is_at_chance
-from synthcl.pipeline.run import MetricsLog
+from synthcl.pipeline.runs.metrics import MetricsLog
 
 
 def noise(step, size=0.05):

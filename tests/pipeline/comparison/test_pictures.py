@@ -6,7 +6,7 @@ import torch
 from synthcl.pipeline.comparison import pictures
 from synthcl.pipeline.comparison.pictures import PER_ROW
 from synthcl.pipeline.data import open_images
-from synthcl.pipeline.run import RunFolder
+from synthcl.pipeline.runs.folder import RunFolder
 from synthcl.pipeline.training import save_snapshot
 
 SIZE = 8

@@ -18,10 +18,10 @@ import numpy as np
 from accelerate.tracking import GeneralTracker, TensorBoardTracker, WandBTracker
 from PIL import Image
 
-from .errors import RunStopped, UsageError
-from .files import write_file
-from .options import Config
-from .run import RunFolder
+from ..errors import RunStopped, UsageError
+from ..files import write_file
+from ..options import Config
+from .folder import RunFolder
 
 WANDB_PROJECT = "synthcl"
 """Where runs go unless the environment's WANDB_PROJECT says otherwise."""

@@ -8,8 +8,8 @@ from synthcl.pipeline.configs.train import TrainConfig
 from synthcl.pipeline.encoder import find_encoder
 from synthcl.pipeline.errors import DataError, UsageError
 from synthcl.pipeline.generation import locate_generator
-from synthcl.pipeline.run import finished_result, open_run, read_config
-from synthcl.pipeline.run_length import change_length, describe_changes, describe_schedule, length_facts, steps_saved
+from synthcl.pipeline.runs.folder import finished_result, open_run, read_config
+from synthcl.pipeline.runs.length import change_length, describe_changes, describe_schedule, length_facts, steps_saved
 
 
 def change(at, before, after):

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from .errors import UsageError
+from ..errors import UsageError
 
 Rate: TypeAlias = Callable[[int, int], float]
 """The learning rate of a training of N steps at step i, counted from 0: `rate(N, i)`."""

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from synthcl.pipeline import run_picture
-from synthcl.pipeline.run_picture import choose_panels, curve, draw_run
+from synthcl.pipeline.runs import picture
+from synthcl.pipeline.runs.picture import choose_panels, curve, draw_run
 
 
 def test_metrics_that_belong_together_share_a_panel_and_none_is_left_out():
@@ -23,13 +23,13 @@ def test_metrics_that_belong_together_share_a_panel_and_none_is_left_out():
     }
 
 
-@pytest.mark.parametrize("num_rows", [1, 7, run_picture.MAX_POINTS, 3 * run_picture.MAX_POINTS + 1])
+@pytest.mark.parametrize("num_rows", [1, 7, picture.MAX_POINTS, 3 * picture.MAX_POINTS + 1])
 def test_a_long_curve_is_drawn_as_means_of_neighbours(num_rows):
     rows = [{"step": step, "loss": 2.0 * step, "rare": None if step % 2 else 1.0} for step in range(num_rows)]
     steps, values = curve(rows, "loss")
-    assert len(steps) == min(num_rows, run_picture.MAX_POINTS)
+    assert len(steps) == min(num_rows, picture.MAX_POINTS)
     assert np.allclose(values, 2 * steps) and (np.diff(steps) > 0).all()
-    assert len(curve(rows, "rare")[0]) == min((num_rows + 1) // 2, run_picture.MAX_POINTS)
+    assert len(curve(rows, "rare")[0]) == min((num_rows + 1) // 2, picture.MAX_POINTS)
 
 
 def test_a_picture_grows_with_its_panels_and_takes_any_title():

@@ -2,7 +2,7 @@
 
 RUN/
     config.yaml      the resolved options; `--config RUN/config.yaml` repeats the run
-    run.json         the command, versions, hardware, and the length with its changes (run_length.py)
+    run.json         the command, versions, hardware, and the length with its changes (length.py)
     metrics.jsonl    a row a logged step
     checkpoints/     see checkpoint.py
     result.json      written last: a run with a result is finished
@@ -20,14 +20,15 @@ from typing import Any
 
 import yaml
 
-from .errors import DataError, UsageError
-from .files import read_json, remove_temporary, write_file, write_json
-from .options import Config, differences, write_yaml
-from .run_length import Rate, change_length, describe_changes, describe_schedule, length_facts
+from ..environment import record_environment
+from ..errors import DataError, UsageError
+from ..files import read_json, remove_temporary, write_file, write_json
+from ..options import Config, differences, write_yaml
+from .length import Rate, change_length, describe_changes, describe_schedule, length_facts
+from .metrics import MetricsLog
 
 RESTORE = "restore it from a copy, or give another folder to start anew"
 """What to do about a file of a run that is damaged."""
-PACKAGES = ("synthcl", "torch", "torchvision", "accelerate", "diffusers", "webdataset", "pyarrow")
 
 
 class RunFolder:
@@ -51,7 +52,7 @@ class RunFolder:
 
     @property
     def length_facts(self) -> dict[str, Any]:
-        """What its result is to say of changes of its length; see `run_length`."""
+        """What its result is to say of changes of its length; see `length`."""
         return length_facts(read_record(self.path))
 
     def finish(self, result: dict[str, Any]) -> None:
@@ -100,7 +101,7 @@ def open_run(
             changes, done = _take_up(path, config, steps, rate, main_process=main_process)
     elif content:
         raise DataError(f"--out {path} is not empty and holds no run of synthcl; give a new or empty folder")
-    from .distributed import wait_for_all  # torch, which those who only look at runs do without
+    from ..distributed import wait_for_all  # torch, which those who only look at runs do without
 
     # Every process has looked before one of them writes: a folder that is half made is neither empty nor a run.
     wait_for_all()
@@ -113,7 +114,7 @@ def open_run(
             if steps is not None:
                 # What it came to at another length is no longer what its checkpoints are.
                 (path / "result.json").unlink(missing_ok=True)
-            write_json(path / "run.json", {"command": command, **length, **environment()})
+            write_json(path / "run.json", {"command": command, **length, **record_environment()})
             write_file(path / "config.yaml", write_yaml(config.to_dict()))
         except OSError as error:
             raise DataError(f"cannot write to --out {path}: {error.strerror}") from None
@@ -244,57 +245,3 @@ def read_config(path: str | Path) -> dict[str, Any]:
 def read_metrics(path: str | Path) -> list[dict[str, Any]]:
     """The rows of a run's `metrics.jsonl`, oldest first."""
     return RunFolder(Path(path)).metrics.read()
-
-
-def environment() -> dict[str, Any]:
-    """Versions and hardware, for the record."""
-    import torch
-
-    versions: dict[str, str | None] = {}
-    for name in PACKAGES:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            versions[name] = None
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or platform.machine()
-    return {
-        "versions": {"python": platform.python_version(), **versions},
-        "hardware": {"device": device, "cpu_threads": torch.get_num_threads(), "system": platform.system()},
-    }
-
-
-class MetricsLog:
-    """`metrics.jsonl`: one row a logged step, without gaps or doubles over any number of resumes."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def append(self, row: dict[str, Any]) -> None:
-        """Add a row, which has a `step`."""
-        with open(self.path, "a") as file:
-            file.write(json.dumps(row, allow_nan=False) + "\n")
-
-    def rewind(self, steps: int) -> None:
-        """Drop the rows of steps after `steps`, which a resumed run will write again, and a row cut short."""
-        if not self.path.exists():
-            return
-        kept = [json.dumps(row, allow_nan=False) for row in self.read() if row["step"] <= steps]
-        write_file(self.path, "".join(line + "\n" for line in kept))
-
-    def commit(self, steps: int) -> None:
-        """Have the rows of the first `steps` steps on disk, before a checkpoint that counts on them."""
-        if self.path.exists():
-            with open(self.path, "rb") as file:
-                os.fsync(file.fileno())
-
-    def read(self) -> list[dict[str, Any]]:
-        """The rows, oldest first; a last row cut short by a crash is left out."""
-        if not self.path.exists():
-            return []
-        rows = []
-        for line in self.path.read_text().splitlines():
-            try:
-                rows.append(json.loads(line))
-            except json.JSONDecodeError:
-                break
-        return rows

@@ -20,11 +20,11 @@ import torch
 from torch import Tensor
 
 from .checkpoint import Stateful, list_checkpoints, load_newest, save_checkpoint
-from .distributed import average, is_distributed, loss_of_a_process
-from .errors import RunStopped
-from .progress import Progress
-from .readback import Readback
-from .run import RunFolder
+from ..distributed import average, is_distributed, loss_of_a_process
+from ..errors import RunStopped
+from ..progress import Progress
+from ..readback import Readback
+from .folder import RunFolder
 
 ECHO_SECONDS = 3.0
 """Under a launcher, how long a second signal still counts as the first one passed on. Ours."""

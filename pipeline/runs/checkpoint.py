@@ -21,8 +21,8 @@ from typing import Any, Protocol
 import torch
 from safetensors.torch import load_file, save_file
 
-from .errors import DataError
-from .files import remove_temporary, write_folder
+from ..errors import DataError
+from ..files import remove_temporary, write_folder
 
 log = logging.getLogger(__name__)
 

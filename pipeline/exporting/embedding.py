@@ -15,16 +15,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from torch import Tensor
 
-from .configs.embed import EmbedConfig
-from .data import ImageStore, open_images
-from .encoder import load_encoder
-from .errors import DataError, UsageError
-from .evaluation.features import cached_features, choose_device
-from .evaluation.samples import random_part
-from .evaluation.task import find_home
-from .files import write_file
-from .options import takes_options
-from .randomness import Key
+from ..configs.embed import EmbedConfig
+from ..data import ImageStore, open_images
+from ..encoder import load_encoder
+from ..errors import DataError, UsageError
+from ..evaluation.features import cached_features, choose_device
+from ..evaluation.samples import random_part
+from ..evaluation.task import find_home
+from ..files import write_file
+from ..options import takes_options
+from ..randomness import Key
 
 
 @takes_options(EmbedConfig)

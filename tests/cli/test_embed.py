@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from synthcl.pipeline.data import open_images
-from synthcl.pipeline.embedding_picture import describe_settings, project
 from synthcl.pipeline.encoder import load_encoder
+from synthcl.pipeline.exporting.embedding_picture import describe_settings, project
 
 TINY = ["--image-size", "8", "--batch-size", "16", "--backbone", "resnet10-w8", "--precision", "fp32", "--steps", "2"]
 

@@ -13,7 +13,8 @@ from synthcl.pipeline.configs.train import TrainConfig
 from synthcl.pipeline.errors import DataError, UsageError
 from synthcl.pipeline.files import write_file
 from synthcl.pipeline.options import differences, flag
-from synthcl.pipeline.run import MetricsLog, finished_result, open_run, read_config
+from synthcl.pipeline.runs.folder import finished_result, open_run, read_config
+from synthcl.pipeline.runs.metrics import MetricsLog
 
 
 def config(out, **options) -> TrainConfig:

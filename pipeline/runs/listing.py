@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from .configs.train import TrainConfig
-from .errors import DataError, UsageError
-from .files import read_json, write_file
-from .options import check_ending
-from .run import RunFolder, read_config, read_record
-from .run_length import describe_changes
+from ..configs.train import TrainConfig
+from ..errors import DataError, UsageError
+from ..files import read_json, write_file
+from ..options import check_ending
+from .folder import RunFolder, read_config, read_record
+from .length import describe_changes
 
 QUIET_SECONDS = 600.0
 """After so long without a word in its folder an unfinished run counts as interrupted. Ours: most runs log every few
@@ -157,7 +157,7 @@ def _accuracy(evaluations: list[dict[str, Any]]) -> float | None:
 
 
 def draw_curves(path: str | Path, out: str | Path) -> str:
-    """Write the curves of a run's `metrics.jsonl` to a PNG; see `run_picture`.
+    """Write the curves of a run's `metrics.jsonl` to a PNG; see `picture`.
 
     Args:
         path: the run.
@@ -170,7 +170,7 @@ def draw_curves(path: str | Path, out: str | Path) -> str:
         UsageError: a picture that is not called `.png`.
         DataError: a run without metrics yet, or a place that cannot be written.
     """
-    from .run_picture import draw_run
+    from .picture import draw_run
 
     check_ending("out", out, ".png")
     row, rows, out = summarize_run(path), RunFolder(Path(path)).metrics.read(), Path(out)

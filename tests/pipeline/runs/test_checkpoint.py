@@ -5,7 +5,7 @@ import logging
 import pytest
 import torch
 
-from synthcl.pipeline.checkpoint import list_checkpoints, load_checkpoint, load_newest, save_checkpoint
+from synthcl.pipeline.runs.checkpoint import list_checkpoints, load_checkpoint, load_newest, save_checkpoint
 from synthcl.pipeline.errors import DataError
 
 

@@ -8,9 +8,9 @@ import sys
 import pytest
 import torch
 
-from synthcl.pipeline.checkpoint import list_checkpoints
-from synthcl.pipeline.loop import Diverged, Interrupted, LoopOptions, Measurement, run_loop
-from synthcl.pipeline.run import RunFolder
+from synthcl.pipeline.runs.checkpoint import list_checkpoints
+from synthcl.pipeline.runs.loop import Diverged, Interrupted, LoopOptions, Measurement, run_loop
+from synthcl.pipeline.runs.folder import RunFolder
 
 
 class Walk:
@@ -128,8 +128,8 @@ TWO_SIGNALS = """
 import os, signal, sys
 from pathlib import Path
 import torch
-from synthcl.pipeline.loop import LoopOptions, run_loop
-from synthcl.pipeline.run import RunFolder
+from synthcl.pipeline.runs.loop import LoopOptions, run_loop
+from synthcl.pipeline.runs.folder import RunFolder
 
 def step(index):
     if index == 2:
@@ -218,7 +218,7 @@ def test_other_processes_measure_but_write_nothing(tmp_path):
 
 def test_the_time_of_measurements_does_not_count(tmp_path, monkeypatch):
     now = [0.0]
-    monkeypatch.setattr("synthcl.pipeline.loop.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("synthcl.pipeline.runs.loop.time.monotonic", lambda: now[0])
 
     def step(index):
         now[0] += 1
