@@ -1,0 +1,1 @@
+"""Runs of `pretrain` and `train`: the folder, the loop, its checkpoints, trackers, and a look at what is there."""

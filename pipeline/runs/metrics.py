@@ -1,0 +1,47 @@
+"""`metrics.jsonl`: the numbers that a run logs."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from ..files import write_file
+
+
+class MetricsLog:
+    """`metrics.jsonl`: one row a logged step, without gaps or doubles over any number of resumes."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def append(self, row: dict[str, Any]) -> None:
+        """Add a row, which has a `step`."""
+        with open(self.path, "a") as file:
+            file.write(json.dumps(row, allow_nan=False) + "\n")
+
+    def rewind(self, steps: int) -> None:
+        """Drop the rows of steps after `steps`, which a resumed run will write again, and a row cut short."""
+        if not self.path.exists():
+            return
+        kept = [json.dumps(row, allow_nan=False) for row in self.read() if row["step"] <= steps]
+        write_file(self.path, "".join(line + "\n" for line in kept))
+
+    def commit(self, steps: int) -> None:
+        """Have the rows of the first `steps` steps on disk, before a checkpoint that counts on them."""
+        if self.path.exists():
+            with open(self.path, "rb") as file:
+                os.fsync(file.fileno())
+
+    def read(self) -> list[dict[str, Any]]:
+        """The rows, oldest first; a last row cut short by a crash is left out."""
+        if not self.path.exists():
+            return []
+        rows = []
+        for line in self.path.read_text().splitlines():
+            try:
+                rows.append(json.loads(line))
+            except json.JSONDecodeError:
+                break
+        return rows
