@@ -11,7 +11,7 @@ import pytest
     [
         ("synthcl.pipeline.training", True),
         ("synthcl.cli", True),
-        ("tests.pipeline.test_run", True),
+        ("tests.pipeline.runs.test_folder", True),
         ("torch.nn", False),
         ("another_synthcl", False),
         ("synthcl_of_others", False),

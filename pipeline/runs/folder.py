@@ -10,10 +10,7 @@ RUN/
 
 from __future__ import annotations
 
-import importlib.metadata
-import json
 import os
-import platform
 import sys
 from pathlib import Path
 from typing import Any

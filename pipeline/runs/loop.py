@@ -19,11 +19,11 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from .checkpoint import Stateful, list_checkpoints, load_newest, save_checkpoint
 from ..distributed import average, is_distributed, loss_of_a_process
 from ..errors import RunStopped
 from ..progress import Progress
 from ..readback import Readback
+from .checkpoint import Stateful, list_checkpoints, load_newest, save_checkpoint
 from .folder import RunFolder
 
 ECHO_SECONDS = 3.0

@@ -3,12 +3,12 @@ import copy
 import pytest
 import torch
 
-from synthcl.pipeline import loop
 from synthcl.pipeline.configs.evaluate import FinetuneConfig, LinearConfig
 from synthcl.pipeline.evaluation import supervised
 from synthcl.pipeline.evaluation.supervised import Classifier, train_classifier
 from synthcl.pipeline.evaluation.task import Task
 from synthcl.pipeline.randomness import Key
+from synthcl.pipeline.runs import loop
 
 CONFIGS = {
     "linear-sgd": LinearConfig(data="made", probe="sgd", epochs=8, batch_size=16, learning_rate=50.0),

@@ -5,8 +5,8 @@ import logging
 import pytest
 import torch
 
-from synthcl.pipeline.runs.checkpoint import list_checkpoints, load_checkpoint, load_newest, save_checkpoint
 from synthcl.pipeline.errors import DataError
+from synthcl.pipeline.runs.checkpoint import list_checkpoints, load_checkpoint, load_newest, save_checkpoint
 
 
 class Part:

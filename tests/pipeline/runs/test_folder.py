@@ -6,15 +6,14 @@ import re
 
 import pytest
 
-from synthcl.pipeline import run as run_module
 from synthcl.pipeline.comparison.runs import read_run
 from synthcl.pipeline.configs.pretrain import PretrainConfig
 from synthcl.pipeline.configs.train import TrainConfig
 from synthcl.pipeline.errors import DataError, UsageError
 from synthcl.pipeline.files import write_file
 from synthcl.pipeline.options import differences, flag
+from synthcl.pipeline.runs import folder as folder_module
 from synthcl.pipeline.runs.folder import finished_result, open_run, read_config
-from synthcl.pipeline.runs.metrics import MetricsLog
 
 
 def config(out, **options) -> TrainConfig:
@@ -47,7 +46,7 @@ def test_a_run_that_was_killed_while_it_began_begins_again(tmp_path, monkeypatch
             raise KeyboardInterrupt
         write_file(path, content)
 
-    monkeypatch.setattr(run_module, "write_file", killed)
+    monkeypatch.setattr(folder_module, "write_file", killed)
     monkeypatch.setattr("synthcl.pipeline.files.write_file", killed)
     with pytest.raises(KeyboardInterrupt):
         open_run(tmp_path / "r", "train", config(tmp_path / "r"))
@@ -149,15 +148,3 @@ def test_no_run_is_not_finished(tmp_path):
     assert finished_result(tmp_path / "nothing", "train", config(tmp_path)) is None
     open_run(tmp_path, "train", config(tmp_path))
     assert finished_result(tmp_path, "train", config(tmp_path)) is None
-
-
-def test_metrics_have_no_double_after_a_rewind_and_no_half_row(tmp_path):
-    log = MetricsLog(tmp_path / "metrics.jsonl")
-    for step in (1, 2, 3):
-        log.append({"step": step, "loss": step / 3})
-    with open(log.path, "a") as file:
-        file.write('{"step": 4, "lo')
-    assert [row["step"] for row in log.read()] == [1, 2, 3]
-    log.rewind(2)
-    log.append({"step": 3, "loss": 1.0})
-    assert log.read() == [{"step": 1, "loss": 1 / 3}, {"step": 2, "loss": 2 / 3}, {"step": 3, "loss": 1.0}]

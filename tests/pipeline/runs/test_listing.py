@@ -7,9 +7,9 @@ import time
 import pytest
 from PIL import Image
 
-from synthcl.pipeline import runs
 from synthcl.pipeline.configs.train import TrainConfig
 from synthcl.pipeline.errors import DataError, UsageError
+from synthcl.pipeline.runs import listing
 from synthcl.pipeline.runs.folder import open_run
 from synthcl.pipeline.runs.listing import describe_run, draw_curves, find_runs, read_evaluations, summarize_run
 
@@ -66,8 +66,8 @@ def test_a_run_says_what_it_is(tmp_path, options, regime):
     ("seconds", "result", "state"),
     [
         (0, None, "unknown"),
-        (runs.QUIET_SECONDS - 60, None, "unknown"),
-        (runs.QUIET_SECONDS + 60, None, "interrupted"),
+        (listing.QUIET_SECONDS - 60, None, "unknown"),
+        (listing.QUIET_SECONDS + 60, None, "interrupted"),
         (0, {"steps": 40, "seconds": 9.5}, "finished"),
         (10**6, {"steps": 40, "seconds": 9.5}, "finished"),
     ],

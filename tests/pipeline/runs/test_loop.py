@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from synthcl.pipeline.runs.checkpoint import list_checkpoints
-from synthcl.pipeline.runs.loop import Diverged, Interrupted, LoopOptions, Measurement, run_loop
 from synthcl.pipeline.runs.folder import RunFolder
+from synthcl.pipeline.runs.loop import Diverged, Interrupted, LoopOptions, Measurement, run_loop
 
 
 class Walk:
