@@ -67,8 +67,8 @@ def _decode_webp(files: Files, size: int) -> Decoded:
             (kind == b"VP8L" and file[20:25] == lossless) or (kind == b"VP8 " and file[23:30] == lossy)
         ):
             with contextlib.suppress(RuntimeError):  # a damaged file, as above
-                # A bytearray, since torch warns of buffers that are read-only. The operator is called directly: with
-                # `torchvision.io.decode_webp` around it, 32-pixel images take 1.4 times as long.
+                # A bytearray, since torch warns of buffers that are read-only. The operator is called directly,
+                # as in `decoding`.
                 data = torch.frombuffer(bytearray(file), dtype=torch.uint8)
                 images[i] = torch.ops.image.decode_webp(data, _RGB)
                 decoded[i] = True
