@@ -1,0 +1,32 @@
+"""What a report says of itself is true of the runs that it is of."""
+
+import dataclasses
+
+import pytest
+
+from synthcl.pipeline.comparison.caveats import what_next
+
+
+@pytest.mark.parametrize(
+    ("real_views", "said"),
+    [
+        (2, "online shows the learner 2 times as many views as real"),
+        (3, "online shows the learner 1.3 times as many views as real"),
+        (4, None),
+    ],
+)
+def test_a_gain_that_may_be_that_of_more_views_is_said(make_comparison, make_run, real_views, said):
+    comparison = make_comparison(num_seeds=3)
+    runs = [
+        make_run(run.regime, run.seed, label="real", views_per_image=real_views) if run.regime == "real" else run
+        for run in comparison.runs
+    ]
+    counted = [
+        dataclasses.replace(run, result={**run.result, "num_synthetic": 32 if run.regime == "online" else 0})
+        for run in runs
+    ]
+    found = [text for text in what_next(dataclasses.replace(comparison, runs=counted)) if "as many views" in text]
+    if said is None:
+        assert not found
+    else:
+        assert found[0].startswith(said) and "real-equal-views" in found[0]
