@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +24,7 @@ from ..pipeline.option_types import (
 )
 from ..pipeline.option_values import from_text
 from ..pipeline.options import Config, override, read_yaml, refuse_unknown, write_yaml
+from ..pipeline.progress import is_main_process
 from .completion import complete_file, completion_for
 
 if TYPE_CHECKING:
@@ -324,8 +324,3 @@ def say(text: str) -> None:
     """A line for people, on stderr, of the main process alone."""
     if is_main_process():
         click.echo(text, err=True)
-
-
-def is_main_process() -> bool:
-    """Whether this is the process that speaks, under a launcher that counts them in RANK, or alone."""
-    return os.environ.get("RANK", "0") == "0"

@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from ..pipeline.configs.compare import CompareConfig
-from ..pipeline.progress import announce
-from .command import Command, config_options, is_main_process, json_option, print_result, say
+from ..pipeline.progress import announce, is_main_process
+from .command import Command, config_options, json_option, print_result, say
 
 
 @click.command(cls=Command)

@@ -6,10 +6,21 @@ from pathlib import Path
 from typing import Any
 
 from .comparison.compare import compare
+from .comparison.execution import kept_budget, length
+from .comparison.parts import plan_overall, steps_done
+from .comparison.plan import make_budget
 from .configs.compare import CompareConfig
 from .configs.demo import DemoConfig
 from .configs.pretrain import PretrainConfig
+from .evaluation.task import open_labeled
+from .overall import Overall, Part, overall_progress
 from .pretraining import pretrain
+from .progress import is_main_process
+
+PRETRAINING = "pretrain"
+"""The part, and what its progress is called."""
+PICTURE_EVERY = 100
+"""Steps of the generator between two pictures. Ours."""
 
 
 def demo(config: DemoConfig) -> dict[str, Any]:
@@ -25,16 +36,41 @@ def demo(config: DemoConfig) -> dict[str, Any]:
         "batch_size": config.batch_size,
         "seed": config.seed,
     }
-    generator = str(out / "generator")
-    pretrain(PretrainConfig(**shared, out=generator, steps=config.pretrain_steps, sample_every=100))
-    return compare(
-        CompareConfig(
-            **shared,
-            out=str(out / "comparison"),
-            generator=generator,
-            seeds=config.seeds,
-            steps=config.train_steps,
-            backbone="resnet10-w16",
-            views="digits",
-        )
+    pretraining = PretrainConfig(
+        **shared, out=str(out / "generator"), steps=config.pretrain_steps, sample_every=PICTURE_EVERY
     )
+    comparing = CompareConfig(
+        **shared,
+        out=str(out / "comparison"),
+        generator=pretraining.out,
+        seeds=config.seeds,
+        steps=config.train_steps,
+        backbone="resnet10-w16",
+        views="digits",
+    )
+    with overall_progress(enabled=is_main_process()) as overall:
+        _plan(overall, pretraining, comparing)
+        with overall.part(PRETRAINING):
+            pretrain(pretraining)
+        return compare(comparing)
+
+
+def _plan(overall: Overall, pretraining: PretrainConfig, comparing: CompareConfig) -> None:
+    """Have the overall progress know all that is to be done, before there is a generator."""
+    overall.plan(
+        [
+            Part(
+                PRETRAINING,
+                "pretraining of the generator",
+                PRETRAINING,
+                pretraining.steps,
+                pretraining.batch_size,
+                steps_done(pretraining.out, pretraining.steps),
+                label=PRETRAINING,
+            )
+        ]
+    )
+    assert comparing.data is not None, "the demo names it"
+    train, test, *_ = open_labeled(comparing.data, None, image_size=comparing.image_size)
+    budget = kept_budget(comparing) or make_budget(comparing, *length(comparing))
+    plan_overall(overall, comparing, budget, {comparing.data: len(train) + len(test)})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +10,15 @@ from ..configs.compare import CompareConfig
 from ..distributed import create_accelerator
 from ..errors import UsageError
 from ..options import takes_options
-from ..runs.folder import open_run
-from .evaluations import evaluate_runs
-from .execution import check_inputs, decide_budget, execute
+from ..overall import overall_progress
+from ..runs.folder import RunFolder, open_run, say
+from .evaluations import Answer
+from .execution import check_inputs, decide_budget, evaluate_runs, execute
 from .matching import mismatches, other_conditions, unmatched_seeds
+from .parts import compared, plan_overall
 from .report import write_report
 from .results import build_rows, write_results
-from .runs import ComparedRun, in_order, read_labelled, read_run
+from .runs import ComparedRun, in_order, read_labelled
 from .summary import Comparison, one_time_costs, summarise
 
 
@@ -41,22 +42,24 @@ def compare(config: CompareConfig) -> dict[str, Any]:
 
 def _train_and_compare(config: CompareConfig) -> dict[str, Any]:
     assert config.data is not None, "checked with the options"
-    check_inputs(config)
+    num_images = check_inputs(config)
     joined = read_labelled(config.run, {})
     accelerator = create_accelerator(config.precision)
     folder = open_run(config.out, "compare", config, main_process=accelerator.is_main_process)
     accelerator.wait_for_everyone()
     budget = decide_budget(config, accelerator)
-    trained = execute(config, budget, accelerator)
-    if not accelerator.is_main_process:
-        return {"out": config.out}
-    runs = in_order([*(replace(read_run(run.path), arm=run.arm) for run in trained.runs), *joined])
-    _check_names(config, runs)
+    with overall_progress(enabled=accelerator.is_main_process) as overall:
+        plan_overall(overall, config, budget, num_images, joined)
+        trained = execute(config, budget, accelerator, overall)
+        if not accelerator.is_main_process:
+            return {"out": config.out}
+        runs = in_order([*compared(trained.runs), *joined])
+        _check_names(config, runs)
+        answers, new_answers = evaluate_runs(runs, config, config.data, overall, num_images)
     lines = mismatches(runs, config.equal, planned=config.equal != "steps" and not joined)
     shared = one_time_costs(config, trained.generated)
-    result = _conclude(config, config.data, runs, lines, list(budget.notes), shared)
-    folder.finish(result)
-    return result
+    new = trained.new or new_answers
+    return _conclude(config, config.data, runs, answers, lines, list(budget.notes), shared, folder, new=new)
 
 
 def _compare_existing(config: CompareConfig) -> dict[str, Any]:
@@ -67,30 +70,43 @@ def _compare_existing(config: CompareConfig) -> dict[str, Any]:
     folder = open_run(config.out, "compare", config, main_process=accelerator.is_main_process)
     if not accelerator.is_main_process:
         return {"out": config.out}
-    result = _conclude(config, data, runs, mismatches(runs, config.equal), [], {})
-    folder.finish(result)
-    return result
+    with overall_progress() as overall:
+        answers, new = evaluate_runs(runs, config, data, overall, {})
+    return _conclude(config, data, runs, answers, mismatches(runs, config.equal), [], {}, folder, new=new)
 
 
 def _conclude(
     config: CompareConfig,
     data: str,
     runs: list[ComparedRun],
+    answers: list[Answer],
     lines: list[str],
     notes: list[str],
     one_time: dict[str, float],
+    folder: RunFolder,
+    *,
+    new: bool,
 ) -> dict[str, Any]:
-    """Evaluate the runs, and write the results and the report."""
-    answers = evaluate_runs(runs, config, data)
+    """Write the results and the report.
+
+    Args:
+        new: whether anything was trained or evaluated that was not there before.
+    """
     notes += unmatched_seeds(runs)
     notes += [f"the runs did not all have the same {line}" for line in other_conditions(runs)]
     notes += list(dict.fromkeys(warning for answer in answers for warning in answer.values["warnings"]))
     comparison = Comparison(config, data, runs, answers, lines, notes, one_time)
     out = Path(config.out)
+    before = folder.result
     files = write_results(out, build_rows(runs, answers))
     summary = {"out": config.out, **summarise(comparison)}
     report = write_report(comparison, summary, out / "report.html")
-    return {**summary, "report": str(report), "results": [str(file) for file in files]}
+    result = {**summary, "report": str(report), "results": [str(file) for file in files]}
+    folder.finish(result)
+    if before is not None and not new:
+        same = "this is its result" if before == result else "its result and report now follow these options"
+        say(f"{out} is already finished: nothing was trained or evaluated, and {same}")
+    return result
 
 
 def _check_names(config: CompareConfig, runs: list[ComparedRun]) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..configs.arms import UNTRAINED
 from ..configs.compare import CompareConfig
@@ -47,6 +46,13 @@ class Question:
     untrained: bool = False
 
 
+class Cell(NamedTuple):
+    """An arm and a seed: one run of the comparison, whether it is there yet or not."""
+
+    arm: str
+    seed: int
+
+
 @dataclass(frozen=True)
 class Answer:
     """What came out for a run (or its fresh weights): `values` has the names of `KEPT`."""
@@ -74,42 +80,49 @@ def questions(config: CompareConfig, data: str, seed: int, *, untrained: bool) -
     return asked
 
 
-def evaluate_runs(runs: Sequence[ComparedRun], config: CompareConfig, data: str) -> list[Answer]:
-    """Ask everything of every run, and of fresh weights once a seed.
+def all_questions(cells: Sequence[Cell], config: CompareConfig, data: str) -> list[tuple[Cell, Question]]:
+    """All that is asked of all runs, and of fresh weights once a seed, each with the run that it is asked of."""
+    first_of_seed = {cell.seed: cell for cell in reversed(cells)}
+    asked = [(cell, question) for cell in cells for question in questions(config, data, cell.seed, untrained=False)]
+    return asked + [
+        (cell, question)
+        for _, cell in sorted(first_of_seed.items())
+        for question in questions(config, data, cell.seed, untrained=True)
+    ]
+
+
+class Answers:
+    """The answers that are kept, and those that are worked out.
 
     Args:
-        runs: the runs.
+        runs: of whom things are asked.
         config: of the comparison.
         data: SPEC of the images to fit on.
     """
-    kept = Path(config.out) / "answers"
-    kept.mkdir(exist_ok=True)
-    identities = _Identities(config.data_root)
-    first_of_seed = {run.seed: run for run in reversed(runs)}
-    asked = [(run, question) for run in runs for question in questions(config, data, run.seed, untrained=False)]
-    asked += [
-        (run, question)
-        for _, run in sorted(first_of_seed.items())
-        for question in questions(config, data, run.seed, untrained=True)
-    ]
-    return list(_answers(asked, config, kept, identities))
 
+    def __init__(self, runs: Sequence[ComparedRun], config: CompareConfig, data: str) -> None:
+        self.config = config
+        self.runs = {Cell(run.name, run.seed): run for run in runs}
+        self.asked = all_questions(list(self.runs), config, data)
+        self.identities = _Identities(config.data_root)
 
-def _answers(
-    asked: Sequence[tuple[ComparedRun, Question]], config: CompareConfig, kept: Path, identities: _Identities
-) -> Iterator[Answer]:
-    for number, (run, question) in enumerate(asked, start=1):
-        arm = UNTRAINED if question.untrained else run.name
-        file = kept / f"{hash_of({**asdict(question), 'identities': identities.of(run, question)})}.json"
-        if not file.exists():
-            labels = f", {question.label_fraction:.3g} of the labels" if question.label_fraction < 1 else ""
-            print(
-                f"compare: evaluation {number} of {len(asked)}: {question.task} on {question.data}{labels}, "
-                f"{arm} seed {run.seed}", file=sys.stderr, flush=True,
-            )  # fmt: skip
-            result = _ask(run, question, config)
-            write_json(file, {"question": asdict(question), **{n: result[n] for n in KEPT if n in result}})
-        yield Answer(arm, run.seed, question, read_json(file, "remove it to have it asked again"))
+    def file(self, cell: Cell, question: Question) -> Path:
+        """Where an answer is kept."""
+        identities = self.identities.of(self.runs[cell], question)
+        return Path(self.config.out) / "answers" / f"{hash_of({**asdict(question), 'identities': identities})}.json"
+
+    def ask(self, cell: Cell, question: Question) -> None:
+        """Work an answer out, and keep it."""
+        file = self.file(cell, question)
+        file.parent.mkdir(exist_ok=True)
+        result = _ask(self.runs[cell], question, self.config)
+        write_json(file, {"question": asdict(question), **{n: result[n] for n in KEPT if n in result}})
+
+    def read(self, cell: Cell, question: Question) -> Answer:
+        """A kept answer."""
+        arm = UNTRAINED if question.untrained else cell.arm
+        values = read_json(self.file(cell, question), "remove it to have it asked again")
+        return Answer(arm, cell.seed, question, values)
 
 
 def _ask(run: ComparedRun, question: Question, config: CompareConfig) -> dict[str, Any]:

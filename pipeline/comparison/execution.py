@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import shutil
-import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,27 +18,39 @@ from ..data.caching import shared_cache
 from ..evaluation.task import open_labeled
 from ..files import read_json, write_json
 from ..generation import generate, open_generator
+from ..overall import Overall
 from ..randomness import Key
 from ..regimes.base import check_generator_size
 from ..regimes.offline import check_image_size
+from ..runs.folder import finished_result, say
 from ..shards import open_shard_set
 from ..training import build_learner, train
+from .evaluations import Answer, Answers
+from .parts import SET, question_key, question_parts, run_key
 from .plan import Budget, PlannedRun, generation, make_budget, planned_runs, recorded_by, train_config
+from .runs import ComparedRun
 
 SHORT_STEPS, LONG_STEPS = 10, 50
 """Lengths of the trainings that measure a rate: their difference is free of what starting and saving cost. Ours."""
 
 
-def check_inputs(config: CompareConfig) -> None:
+def check_inputs(config: CompareConfig) -> dict[str, int]:
     """Open all that the comparison needs, before anything is written and hours are spent.
+
+    Returns:
+        How many images there are to fit and to score probes on, by SPEC.
 
     Raises:
         UsageError, DataError: images that cannot be probed, an unknown backbone, or a generator or a set of shards that
             does not fit.
     """
     assert config.data is not None, "checked with the options"
+    num_images = {}
     for data, test_data in [(config.data, config.test_data), *config.transfers()]:
-        train_images, *_ = open_labeled(data, test_data, image_size=config.image_size, data_root=config.data_root)
+        train_images, test_images, *_ = open_labeled(
+            data, test_data, image_size=config.image_size, data_root=config.data_root
+        )
+        num_images[data] = len(train_images) + len(test_images)
         if data == config.data:
             image_size = train_images.image_size
     arms = config.arms()
@@ -61,6 +72,7 @@ def check_inputs(config: CompareConfig) -> None:
             check_generator(options.generator, options.sampling_options(), size)
     for generator, how in sampling.items():
         check_generator(generator, how, image_size)
+    return num_images
 
 
 def check_generator(generator: str, sampling: dict[str, Any], image_size: int) -> None:
@@ -68,65 +80,120 @@ def check_generator(generator: str, sampling: dict[str, Any], image_size: int) -
     check_generator_size(generator, open_generator(generator, **sampling).image_size, image_size)
 
 
+def kept_budget(config: CompareConfig) -> Budget | None:
+    """The budget in OUT/plan.json; None if there is none."""
+    file = Path(config.out) / "plan.json"
+    return Budget(**read_json(file, "give another --out")) if file.exists() else None
+
+
+def length(config: CompareConfig) -> tuple[int, int]:
+    """The steps of real images alone, and those of an epoch."""
+    steps_per_epoch = _steps_per_epoch(config)
+    return (config.steps if config.steps is not None else (config.epochs or 1) * steps_per_epoch), steps_per_epoch
+
+
 def decide_budget(config: CompareConfig, accelerator: Accelerator) -> Budget:
     """The budget in OUT/plan.json, or a new one, measured where that is asked for and kept there."""
-    file = Path(config.out) / "plan.json"
     # The main process decides for all: rates differ between processes, and the folder may not be shared.
-    kept = [read_json(file, "give another --out") if accelerator.is_main_process and file.exists() else None]
+    kept = [kept_budget(config) if accelerator.is_main_process else None]
     if accelerator.num_processes > 1:
         broadcast_object_list(kept)
-    before = Budget(**kept[0]) if kept[0] is not None else None
-    new = [arm for arm in config.arms() if before is None or arm.name not in before.steps]
+    before = kept[0]
+    new = arms_to_plan(config, before)
     if before is not None and not new:
         return before
-    steps_per_epoch = _steps_per_epoch(config)
-    steps = config.steps if config.steps is not None else (config.epochs or 1) * steps_per_epoch
     rates = [_measure(config, accelerator, new) if config.equal == "seconds" else {}]
     if accelerator.num_processes > 1:
         broadcast_object_list(rates)
     measured = {**(before.seconds_per_step if before is not None else {}), **rates[0]}
-    budget = make_budget(config, steps, steps_per_epoch, measured, before)
+    budget = make_budget(config, *length(config), measured, before)
     if accelerator.is_main_process:
-        write_json(file, asdict(budget))
+        write_json(Path(config.out) / "plan.json", asdict(budget))
     return budget
+
+
+def arms_to_plan(config: CompareConfig, kept: Budget | None) -> list[Arm]:
+    """The arms that have no length yet."""
+    return [arm for arm in config.arms() if kept is None or arm.name not in kept.steps]
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What was planned and is there now: the runs, and what `generate` said of the set (None if none was wanted)."""
+    """What was planned and is there now: the runs, and what `generate` said of the set (None if none was wanted).
+
+    Attributes:
+        new: whether anything was done that was not there before.
+    """
 
     runs: list[PlannedRun]
     generated: dict[str, Any] | None
+    new: bool
 
 
-def execute(config: CompareConfig, budget: Budget, accelerator: Accelerator) -> Trained:
+def execute(config: CompareConfig, budget: Budget, accelerator: Accelerator, overall: Overall) -> Trained:
     """Generate and train all that is planned and not there yet.
 
     Raises:
         Interrupted: a signal came; what is done is saved, and the same command continues.
     """
-    generated = _generate(config, budget, accelerator)
+    generated, new = _generate(config, budget, accelerator, overall)
     runs = planned_runs(config, budget)
     with shared_cache():
-        for number, planned in enumerate(runs, start=1):
-            _say(accelerator, f"run {number} of {len(runs)}: {planned.arm.name}, seed {planned.seed}")
-            train(planned.config)
-    return Trained(runs, generated)
+        for planned in runs:
+            if finished_result(planned.path, "train", planned.config, tell=False) is not None:
+                overall.skip(run_key(planned))
+                continue
+            new = True
+            with overall.part(run_key(planned)):
+                train(planned.config)
+    return Trained(runs, generated, new)
 
 
-def _generate(config: CompareConfig, budget: Budget, accelerator: Accelerator) -> dict[str, Any] | None:
-    """The set for offline. What it took is kept beside the plan, since a set that is found again took nothing."""
+def _generate(
+    config: CompareConfig, budget: Budget, accelerator: Accelerator, overall: Overall
+) -> tuple[dict[str, Any] | None, bool]:
+    """The set for offline, and whether a part of it is new. What it took is kept beside the plan, since a set that is
+    found again took nothing."""
     wanted = generation(config, budget)
     if wanted is None:
-        return None
+        return None, False
     file = Path(config.out) / "generated.json"
-    _say(accelerator, f"offline set of {wanted.num_samples:,} latents")
-    result = generate(wanted)
+    with overall.part(SET):
+        result = generate(wanted)
     if file.exists() and result["reused"]:
-        return read_json(file, "remove it")
+        return read_json(file, "remove it"), False
     if accelerator.is_main_process:
         write_json(file, result)
-    return result
+    return result, not result["reused"]
+
+
+def evaluate_runs(
+    runs: Sequence[ComparedRun], config: CompareConfig, data: str, overall: Overall, num_images: Mapping[str, int]
+) -> tuple[list[Answer], bool]:
+    """Ask everything of every run, and of fresh weights once a seed.
+
+    Args:
+        runs: the runs.
+        config: of the comparison.
+        data: SPEC of the images to fit on.
+        overall: is told of it.
+        num_images: to fit and to score on, by SPEC.
+
+    Returns:
+        The answers, and whether any of them is new.
+    """
+    answers = Answers(runs, config, data)
+    overall.plan(question_parts(config, data, list(answers.runs), num_images))
+    new = False
+    for asked in answers.asked:
+        key = question_key(*asked)
+        if answers.file(*asked).exists():
+            overall.skip(key)
+            continue
+        new = True
+        with overall.part(key):
+            answers.ask(*asked)
+    return [answers.read(*asked) for asked in answers.asked], new
 
 
 def _steps_per_epoch(config: CompareConfig) -> int:
@@ -152,10 +219,12 @@ def _measure(config: CompareConfig, accelerator: Accelerator, arms: Sequence[Arm
     # Recordings first, those of arms whose rate is known too.
     order = [arm for arm in config.arms() if arm in arms or arm.name in sources]
     for arm in sorted(order, key=lambda arm: recorded_by(config, arm) is not None):
-        _say(accelerator, f"rate of {arm.name}")
+        if accelerator.is_main_process:
+            say(f"rate of {arm.name}")
         for steps in (SHORT_STEPS, LONG_STEPS):
             # Each with its own recording, so that a replay of either length has one.
             options = train_config(config, arm, config.seed, steps, runs=folder / str(steps), shards=shards)
+            options.tracker = []
             took = train(options)["seconds"]
             if arm in arms:
                 seconds[arm.name][steps] = took
@@ -169,8 +238,3 @@ def _remove(folder: Path, accelerator: Accelerator) -> None:
     if accelerator.is_main_process:
         shutil.rmtree(folder, ignore_errors=True)
     accelerator.wait_for_everyone()
-
-
-def _say(accelerator: Accelerator, text: str) -> None:
-    if accelerator.is_main_process:
-        print(f"compare: {text}", file=sys.stderr, flush=True)

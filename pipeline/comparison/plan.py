@@ -89,7 +89,7 @@ def make_budget(
         elif config.equal == "images":
             run = arm_values(config.shared(), arm, _sources(config, arm))
             real = steps * config.batch_size * config.views_per_image / 2
-            given[arm.name] = max(1, round(real / images_per_step(run, _images_per_latent(config, arm, run))))
+            given[arm.name] = max(1, round(real / images_per_step(run, images_per_latent(config, arm, run))))
         elif config.equal == "seconds":
             budget = steps * rates.get(BASELINE, rates[arms[0].name])
             given[arm.name] = max(1, round(budget / rates[arm.name]))
@@ -135,7 +135,7 @@ def images_per_step(run: TrainConfig, images_per_latent: int) -> float:
     return images * run.views_per_image / 2
 
 
-def _images_per_latent(config: CompareConfig, arm: Arm, run: TrainConfig) -> int:
+def images_per_latent(config: CompareConfig, arm: Arm, run: TrainConfig) -> int:
     """Images of a latent in a planned run, whose set or recording may not be there yet."""
     if needs_set(arm) and not config.shards:
         return 2 if config.pairs else 1

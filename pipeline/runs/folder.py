@@ -21,6 +21,7 @@ from ..environment import record_environment
 from ..errors import DataError, UsageError
 from ..files import read_json, remove_temporary, write_file, write_json
 from ..options import Config, differences, write_yaml
+from ..progress import is_main_process
 from .length import Rate, change_length, describe_changes, describe_schedule, length_facts
 from .metrics import MetricsLog
 
@@ -155,10 +156,16 @@ def _check_same(path: Path, command: str, config: Config) -> None:
         )
 
 
-def finished_result(out: str | Path, command: str, config: Config) -> dict[str, Any] | None:
+def finished_result(out: str | Path, command: str, config: Config, *, tell: bool = True) -> dict[str, Any] | None:
     """The result of a run that the same command has finished; None if there is none, or it is of another length.
 
     Nothing but the run's folder is looked at: what the run was made from may be gone.
+
+    Args:
+        out: the folder.
+        command: which command's run it is.
+        config: the options.
+        tell: say that there is nothing to do.
 
     Raises:
         UsageError: the folder holds a run with other options.
@@ -173,7 +180,8 @@ def finished_result(out: str | Path, command: str, config: Config) -> dict[str, 
         value = asked.get(name)
         if result is None or saved.get(name) != value or (value is not None and result.get(name) != value):
             return None
-    say_finished(path)
+    if tell:
+        say_finished(path)
     return result
 
 
@@ -196,7 +204,7 @@ def say_finished(path: Path) -> None:
 
 def say(text: str) -> None:
     """A line for people on stderr, of one of several processes."""
-    if os.environ.get("RANK", "0") == "0":
+    if is_main_process():
         print(text, file=sys.stderr, flush=True)
 
 

@@ -41,4 +41,4 @@ def test_other_processes_say_nothing(clock, capsys):
     ("seconds", "text"), [(0, "0:00"), (59.6, "1:00"), (3599, "59:59"), (7325, "2:02:05"), (float("inf"), "?")]
 )
 def test_durations_are_written_as_clocks_do(seconds, text):
-    assert progress._duration(seconds) == text
+    assert progress.duration(seconds) == text
