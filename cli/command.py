@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 REQUIRED, OTHERS = "Required", "Options"
 """The first and the last heading of `--help`."""
+DRY_RUN_HELP = "Print the resolved options as YAML and stop."
 MAX_COLUMNS = 10_000
 """Characters in a line of a table at most. Ours: longer than any path."""
 
@@ -130,11 +131,19 @@ class Argument(click.Argument):
         self.value_if_none = value_if_none
 
 
-def config_options(config: type[Config]) -> Callable[[Callable], Callable]:
+def config_options(
+    config: type[Config], *, dry_run: Callable[..., None] | None = None, dry_run_help: str = DRY_RUN_HELP
+) -> Callable[[Callable], Callable]:
     """Gives a command one option for each field of `config`, and `--config FILE` and `--dry-run`.
 
     The command's function is called with the checked config and whatever other parameters it declares itself.
+
+    Args:
+        config: the options.
+        dry_run: what `--dry-run` does, called as the command's function is; without it the options are printed.
+        dry_run_help: what the help says of it.
     """
+    plan = dry_run
 
     def decorate(function: Callable) -> Callable:
         names = [f.name for f in dataclasses.fields(config)]
@@ -153,6 +162,8 @@ def config_options(config: type[Config]) -> Callable[[Callable], Callable]:
             arguments = _arguments(context, places, values, in_file)
             resolved = config.from_values(override(in_file, explicit, config))
             resolved.check_given(explicit)
+            if dry_run and plan is not None:
+                return plan(resolved, **{**values, **arguments})
             if dry_run:
                 click.echo(write_yaml({**arguments, **resolved.to_dict()}), nl=False)
                 return None
@@ -169,7 +180,7 @@ def config_options(config: type[Config]) -> Callable[[Callable], Callable]:
                 help="Take options from a YAML file; those given here win.",
             )
         )
-        params.append(click.Option(["--dry-run"], is_flag=True, help="Print the resolved options as YAML and stop."))
+        params.append(click.Option(["--dry-run"], is_flag=True, help=dry_run_help))
         run.__click_params__ = [*params, *reversed(getattr(function, "__click_params__", []))][::-1]  # type: ignore[attr-defined]
         return run
 
@@ -308,6 +319,16 @@ def new_table(title: str, headings: Sequence[str], numbers: Collection[str] = ()
     for heading in headings:
         table.add_column(heading, justify="right" if heading in numbers else "left", no_wrap=True)
     return table
+
+
+def table_lines(table: Table) -> list[str]:
+    """The lines of a table, with nothing cut."""
+    from rich.console import Console
+
+    console = Console(markup=False, highlight=False, width=MAX_COLUMNS, force_terminal=False)
+    with console.capture() as captured:
+        console.print(table)
+    return [line.rstrip() for line in captured.get().splitlines()]
 
 
 def print_table(table: Table) -> None:

@@ -2,17 +2,69 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any
 
 import click
 
 from ..pipeline.configs.compare import CompareConfig
-from ..pipeline.progress import announce, is_main_process
-from .command import Command, config_options, json_option, print_result, say
+from ..pipeline.options import write_yaml
+from ..pipeline.progress import announce, duration, is_main_process
+from .command import Command, config_options, json_option, new_table, print_result, say, table_lines
+
+DRY_RUN_HELP = (
+    "Print the resolved options as YAML, then the plan and about what time and disk it takes, from a trial of a few "
+    "steps, and stop."
+)
+
+
+def print_forecast(config: CompareConfig, as_json: bool) -> None:
+    """What `--dry-run` prints: the options as YAML, and below them as its comments the plan and what it will take."""
+    if not as_json and is_main_process():
+        click.echo(write_yaml(config.to_dict()), nl=False)
+    announce("loading torch")
+    from ..pipeline.comparison.forecast import forecast
+
+    plan = forecast(config)
+    if as_json:
+        print_result({"options": config.to_dict(), **plan}, as_json, "compare")
+    elif is_main_process():
+        for line in forecast_lines(plan):
+            click.echo(f"# {line}".rstrip())
+
+
+def forecast_lines(plan: dict[str, Any]) -> list[str]:
+    """A forecast for people.
+
+    Args:
+        plan: what `forecast` returns.
+    """
+    headings = ("what is left", "steps", "s/step", "time", "disk")
+    table = new_table("", headings, headings[1:])
+    table.title = None
+    if (made := plan["set"]) is not None:
+        table.add_row(f"set: {made['samples_left']:,} of {made['num_samples']:,} latents", "", "", *_cost(made))
+    for row in plan["arms"]:
+        rate = "" if row["seconds_per_step"] is None else f"{row['seconds_per_step']:.3g}"
+        runs = f"{row['arm']}: {row['runs_left']} of {row['runs']} runs"
+        table.add_row(runs, f"{row['steps']:,}", rate, *_cost(row))
+    asked = plan["evaluations"]
+    table.add_row(
+        f"{asked['evaluations_left']} of {asked['evaluations']} evaluations", "", "", *_cost(asked), end_section=True
+    )
+    table.add_row("all", "", "", *_cost(plan))
+    about = f"{plan['bytes_free'] / 1e9:,.1f} GB are free. This is an estimate: " + ". ".join(
+        note[0].upper() + note[1:] if number else note for number, note in enumerate(plan["notes"])
+    )
+    return [*table_lines(table), "", *textwrap.wrap(f"{about}.", 110, break_on_hyphens=False)]
+
+
+def _cost(part: dict[str, Any]) -> tuple[str, str]:
+    return duration(part["seconds"]), f"{part['bytes'] / 1e6:,.1f} MB"
 
 
 @click.command(cls=Command)
-@config_options(CompareConfig)
+@config_options(CompareConfig, dry_run=print_forecast, dry_run_help=DRY_RUN_HELP)
 @json_option
 def compare(config: CompareConfig, as_json: bool) -> None:
     """Compare regimes and arms: train and evaluate each with several seeds, and report.

@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from .comparison.compare import compare
-from .comparison.execution import kept_budget, length
+from .comparison.execution import count_images, kept_budget, length
 from .comparison.parts import plan_overall, steps_done
 from .comparison.plan import make_budget
 from .configs.compare import CompareConfig
 from .configs.demo import DemoConfig
 from .configs.pretrain import PretrainConfig
-from .evaluation.task import open_labeled
 from .overall import Overall, Part, overall_progress
 from .pretraining import pretrain
 from .progress import is_main_process
@@ -71,6 +70,5 @@ def _plan(overall: Overall, pretraining: PretrainConfig, comparing: CompareConfi
         ]
     )
     assert comparing.data is not None, "the demo names it"
-    train, test, *_ = open_labeled(comparing.data, None, image_size=comparing.image_size)
     budget = kept_budget(comparing) or make_budget(comparing, *length(comparing))
-    plan_overall(overall, comparing, budget, {comparing.data: len(train) + len(test)})
+    plan_overall(overall, comparing, budget, count_images(comparing, comparing.data, comparing.image_size))

@@ -13,7 +13,7 @@ from ..options import takes_options
 from ..overall import overall_progress
 from ..runs.folder import RunFolder, open_run, say
 from .evaluations import Answer
-from .execution import check_inputs, decide_budget, evaluate_runs, execute
+from .execution import check_inputs, count_images, decide_budget, evaluate_runs, execute
 from .matching import mismatches, other_conditions, unmatched_seeds
 from .parts import compared, plan_overall
 from .report import write_report
@@ -71,7 +71,8 @@ def _compare_existing(config: CompareConfig) -> dict[str, Any]:
     if not accelerator.is_main_process:
         return {"out": config.out}
     with overall_progress() as overall:
-        answers, new = evaluate_runs(runs, config, data, overall, {})
+        num_images = count_images(config, data, runs[0].config.image_size)
+        answers, new = evaluate_runs(runs, config, data, overall, num_images)
     return _conclude(config, data, runs, answers, mismatches(runs, config.equal), [], {}, folder, new=new)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from ..runs.folder import finished_result, say
 from ..shards import open_shard_set
 from ..training import build_learner, train
 from .evaluations import Answer, Answers
-from .parts import SET, question_key, question_parts, run_key
+from .parts import SET, NumImages, question_key, question_parts, run_key
 from .plan import Budget, PlannedRun, generation, make_budget, planned_runs, recorded_by, train_config
 from .runs import ComparedRun
 
@@ -34,25 +34,39 @@ SHORT_STEPS, LONG_STEPS = 10, 50
 """Lengths of the trainings that measure a rate: their difference is free of what starting and saving cost. Ours."""
 
 
-def check_inputs(config: CompareConfig) -> dict[str, int]:
+def count_images(config: CompareConfig, data: str, image_size: int | None) -> dict[str, tuple[int, int]]:
+    """How many images there are to fit probes on and to score them on, by SPEC.
+
+    Args:
+        config: of the comparison.
+        data: SPEC of the images of the trainings.
+        image_size: theirs; None for the images' own.
+
+    Raises:
+        UsageError, DataError: images that cannot be probed.
+    """
+    found = {}
+    for one, test_data in [(data, config.test_data), *config.transfers()]:
+        train_images, test_images, *_ = open_labeled(one, test_data, image_size=image_size, data_root=config.data_root)
+        found[one] = (len(train_images), len(test_images))
+    return found
+
+
+def check_inputs(config: CompareConfig) -> dict[str, tuple[int, int]]:
     """Open all that the comparison needs, before anything is written and hours are spent.
 
     Returns:
-        How many images there are to fit and to score probes on, by SPEC.
+        What `count_images` gives.
 
     Raises:
         UsageError, DataError: images that cannot be probed, an unknown backbone, or a generator or a set of shards that
             does not fit.
     """
     assert config.data is not None, "checked with the options"
-    num_images = {}
-    for data, test_data in [(config.data, config.test_data), *config.transfers()]:
-        train_images, test_images, *_ = open_labeled(
-            data, test_data, image_size=config.image_size, data_root=config.data_root
-        )
-        num_images[data] = len(train_images) + len(test_images)
-        if data == config.data:
-            image_size = train_images.image_size
+    num_images = count_images(config, config.data, config.image_size)
+    image_size = open_images(
+        config.data, image_size=config.image_size, split="train", data_root=config.data_root
+    ).image_size
     arms = config.arms()
     make_budget(config, LONG_STEPS, LONG_STEPS, {arm.name: 1.0 for arm in arms})
     sampling = {config.generator: config.sampling_options()} if config.generator is not None else {}
@@ -168,7 +182,7 @@ def _generate(
 
 
 def evaluate_runs(
-    runs: Sequence[ComparedRun], config: CompareConfig, data: str, overall: Overall, num_images: Mapping[str, int]
+    runs: Sequence[ComparedRun], config: CompareConfig, data: str, overall: Overall, num_images: NumImages
 ) -> tuple[list[Answer], bool]:
     """Ask everything of every run, and of fresh weights once a seed.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeAlias
 
 from ..configs.arms import UNTRAINED
 from ..configs.compare import CompareConfig
@@ -27,6 +28,8 @@ GENERATION_COST = 0.1
 EVALUATION_COST = 1 / 3
 """An image of an evaluation, over one that is trained on: it is encoded once, without gradients, and a probe fitted."""
 
+NumImages: TypeAlias = Mapping[str, tuple[int, int]]
+"""Images to fit probes on and to score them on, by SPEC."""
 SET = "set"
 """The key of the generated set."""
 
@@ -61,14 +64,14 @@ def samples_done(out: str | Path) -> int:
 
 
 def comparison_parts(
-    config: CompareConfig, budget: Budget, num_images: Mapping[str, int], joined: Iterable[ComparedRun] = ()
+    config: CompareConfig, budget: Budget, num_images: NumImages, joined: Iterable[ComparedRun] = ()
 ) -> list[Part]:
     """All that a comparison does: the set, the runs, the evaluations, in that order.
 
     Args:
         config: of the comparison.
         budget: its lengths.
-        num_images: to fit and to score on, by SPEC.
+        num_images: of each SPEC that is probed.
         joined: runs that exist and are compared too.
     """
     assert config.data is not None, "checked with the options"
@@ -88,7 +91,7 @@ def plan_overall(
     overall: Overall,
     config: CompareConfig,
     budget: Budget,
-    num_images: Mapping[str, int],
+    num_images: NumImages,
     joined: Sequence[ComparedRun] = (),
 ) -> None:
     """Have the overall progress know the parts, and what those took that are done; see `comparison_parts`."""
@@ -135,9 +138,7 @@ def step_cost(config: CompareConfig, run: PlannedRun) -> float:
     return images * (JOINT_COST if REGIMES[run.arm.regime].learns else 1)
 
 
-def question_parts(
-    config: CompareConfig, data: str, cells: Sequence[Cell], num_images: Mapping[str, int]
-) -> list[Part]:
+def question_parts(config: CompareConfig, data: str, cells: Sequence[Cell], num_images: NumImages) -> list[Part]:
     """The evaluations."""
     asked = all_questions(cells, config, data)
     return [
@@ -147,7 +148,7 @@ def question_parts(
             f"{UNTRAINED if question.untrained else cell.arm} seed {cell.seed}",
             question_kind(question),
             1.0,
-            EVALUATION_COST * num_images.get(question.data, 1),
+            EVALUATION_COST * sum(num_images[question.data]),
         )
         for number, (cell, question) in enumerate(asked, start=1)
     ]

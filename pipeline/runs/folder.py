@@ -86,19 +86,10 @@ def open_run(
         DataError: the folder holds something else, or cannot be made.
     """
     path = Path(out)
-    if path.exists() and not path.is_dir():
-        raise DataError(f"--out {path} is a file; give a folder")
-    content = {name for name in os.listdir(path) if not name.startswith(".tmp-")} if path.exists() else set()
     changes: list[dict[str, Any]] = []
     done = False
-    if content == {"run.json"}:
-        pass  # a run that was killed while it began: it has left nothing else
-    elif "run.json" in content:
-        _check_same(path, command, config)
-        if steps is not None:
-            changes, done = _take_up(path, config, steps, rate, main_process=main_process)
-    elif content:
-        raise DataError(f"--out {path} is not empty and holds no run of synthcl; give a new or empty folder")
+    if check_out(path, command, config) and steps is not None:
+        changes, done = _take_up(path, config, steps, rate, main_process=main_process)
     from ..distributed import wait_for_all  # torch, which those who only look at runs do without
 
     # Every process has looked before one of them writes: a folder that is half made is neither empty nor a run.
@@ -117,6 +108,26 @@ def open_run(
         except OSError as error:
             raise DataError(f"cannot write to --out {path}: {error.strerror}") from None
     return RunFolder(path)
+
+
+def check_out(out: str | Path, command: str, config: Config) -> bool:
+    """Whether a folder holds a run of a command with these options, to be taken up; it may be new or empty otherwise.
+
+    Raises:
+        UsageError, DataError: it can be no run of these; see `open_run`.
+    """
+    path = Path(out)
+    if path.exists() and not path.is_dir():
+        raise DataError(f"--out {path} is a file; give a folder")
+    content = {name for name in os.listdir(path) if not name.startswith(".tmp-")} if path.exists() else set()
+    if content == {"run.json"}:
+        return False  # a run that was killed while it began: it has left nothing else
+    if "run.json" in content:
+        _check_same(path, command, config)
+        return True
+    if content:
+        raise DataError(f"--out {path} is not empty and holds no run of synthcl; give a new or empty folder")
+    return False
 
 
 def _take_up(

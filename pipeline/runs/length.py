@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from ..errors import UsageError
+from ..errors import DataError, UsageError
 
 Rate: TypeAlias = Callable[[int, int], float]
 """The learning rate of a training of N steps at step i, counted from 0: `rate(N, i)`."""
@@ -47,6 +47,7 @@ def change_length(
 
     Raises:
         UsageError: fewer steps than it has done: its weights would not be those of so many.
+        DataError: it is finished, and has no checkpoint left to go on from.
     """
     done = steps_saved(run)
     if finished and before is not None and steps < before:
@@ -58,6 +59,11 @@ def change_length(
     while changes and changes[-1]["at"] >= done:
         # Asked for, and interrupted before a step was saved: the weights do not know of it.
         before = changes.pop()["from"]
+    if finished and done == 0:
+        raise DataError(
+            f"--out {run} is finished, and its checkpoints are gone, so that it cannot be extended to {steps} steps; "
+            "give another folder to train anew"
+        )
     if steps == before or done == 0 or (before is None and steps > done):
         return changes
     if steps <= done:

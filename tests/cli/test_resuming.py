@@ -144,3 +144,9 @@ def test_a_finished_run_is_never_called_another_length(synthcl, tmp_path):
     synthcl("export", tmp_path / "real", "--out", tmp_path / "export")
     card = (tmp_path / "export" / "README.md").read_text()
     assert "| length | extended from 4 to 6 steps |" in card and "--steps 4" in card and "--steps 6" in card
+
+    written = {path: path.read_bytes() for path in (tmp_path / "real").glob("*.*")}
+    shutil.rmtree(tmp_path / "real" / "checkpoints")
+    refused = " ".join(train("real", 8, code=1).stderr.split())
+    assert "real is finished, and its checkpoints are gone, so that it cannot be extended to 8 steps; give" in refused
+    assert {path: path.read_bytes() for path in (tmp_path / "real").glob("*.*")} == written

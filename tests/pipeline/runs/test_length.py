@@ -60,6 +60,12 @@ def test_fewer_steps_than_were_done_are_refused(tmp_path, done, before, steps, f
         change_length(saved(tmp_path, *([done] if done else [])), [], before, steps, finished=finished)
 
 
+def test_a_finished_run_without_checkpoints_is_not_begun_anew(tmp_path):
+    with pytest.raises(DataError, match="its checkpoints are gone, so that it cannot be extended to 60 steps; give"):
+        change_length(saved(tmp_path), [], 40, 60, finished=True)
+
+
+
 def test_the_learning_rate_before_and_after_is_recorded(tmp_path):
     (made,) = change_length(saved(tmp_path, 40), [], 40, 60, finished=True, rate=lambda total, step: total + step / 100)
     assert made["learning_rate"] == [40.39, 60.4]
