@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from ..pipeline.configs.presets import find_options, preset_names
 from ..pipeline.errors import RunStopped, UsageError
 from ..pipeline.option_types import (
     HEADINGS,
@@ -25,7 +26,7 @@ from ..pipeline.option_types import (
 from ..pipeline.option_values import from_text
 from ..pipeline.options import Config, override, read_yaml, refuse_unknown, write_yaml
 from ..pipeline.progress import is_main_process
-from .completion import complete_file, completion_for
+from .completion import complete_file, complete_options, completion_for
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -132,7 +133,11 @@ class Argument(click.Argument):
 
 
 def config_options(
-    config: type[Config], *, dry_run: Callable[..., None] | None = None, dry_run_help: str = DRY_RUN_HELP
+    config: type[Config],
+    *,
+    presets: str | None = None,
+    dry_run: Callable[..., None] | None = None,
+    dry_run_help: str = DRY_RUN_HELP,
 ) -> Callable[[Callable], Callable]:
     """Gives a command one option for each field of `config`, and `--config FILE` and `--dry-run`.
 
@@ -140,6 +145,7 @@ def config_options(
 
     Args:
         config: the options.
+        presets: the command whose presets `--config` takes by name; None where there are none.
         dry_run: what `--dry-run` does, called as the command's function is; without it the options are printed.
         dry_run_help: what the help says of it.
     """
@@ -158,7 +164,7 @@ def config_options(
                 n: v for n, v in given.items() if context.get_parameter_source(n) is not ParameterSource.DEFAULT
             }
             places = [p for p in context.command.params if isinstance(p, Argument)]
-            in_file = _read_options(file, config, places)
+            in_file = _read_options(file, config, places, presets)
             arguments = _arguments(context, places, values, in_file)
             resolved = config.from_values(override(in_file, explicit, config))
             resolved.check_given(explicit)
@@ -175,9 +181,9 @@ def config_options(
         params.append(
             click.Option(
                 ["--config", "config_file"],
-                metavar="FILE",
-                shell_complete=complete_file,
-                help="Take options from a YAML file; those given here win.",
+                metavar="FILE|NAME" if presets else "FILE",
+                shell_complete=complete_options(presets) if presets else complete_file,
+                help=_config_help(presets),
             )
         )
         params.append(click.Option(["--dry-run"], is_flag=True, help=dry_run_help))
@@ -187,15 +193,24 @@ def config_options(
     return decorate
 
 
-def _read_options(file: str | None, config: type[Config], places: Sequence[Argument]) -> dict[str, Any]:
-    """The options and arguments in a `--config` file.
+def _config_help(presets: str | None) -> str:
+    if presets is None:
+        return "Take options from a YAML file; those given here win."
+    names = ", ".join(preset_names(presets))
+    return f"Take options from a YAML file, or from a preset ({names}); those given here win."
+
+
+def _read_options(
+    file: str | None, config: type[Config], places: Sequence[Argument], presets: str | None
+) -> dict[str, Any]:
+    """The options and arguments in a `--config` file or preset.
 
     Raises:
         UsageError: a file that cannot be read, or a name in it that is no option of the command.
     """
     if file is None:
         return {}
-    values = read_yaml(file)
+    values = read_yaml(find_options(presets, file) if presets is not None else file)
     refuse_unknown(config, [n for n in values if n not in [p.name for p in places]], f" in --config {file}")
     return values
 

@@ -64,7 +64,7 @@ def _cost(part: dict[str, Any]) -> tuple[str, str]:
 
 
 @click.command(cls=Command)
-@config_options(CompareConfig, dry_run=print_forecast, dry_run_help=DRY_RUN_HELP)
+@config_options(CompareConfig, presets="compare", dry_run=print_forecast, dry_run_help=DRY_RUN_HELP)
 @json_option
 def compare(config: CompareConfig, as_json: bool) -> None:
     """Compare regimes and arms: train and evaluate each with several seeds, and report.

@@ -38,6 +38,19 @@ def complete_file(context: click.Context, parameter: click.Parameter, incomplete
     return [CompletionItem(incomplete, type="file")]
 
 
+def complete_options(command: str) -> Complete:
+    """The presets of a command that begin so, each with what it is; files where none does."""
+
+    def complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from ..pipeline.configs.presets import preset_names, preset_summary
+
+        names = [name for name in preset_names(command) if name.startswith(incomplete)]
+        found = [CompletionItem(name, help=preset_summary(command, name)) for name in names]
+        return found or complete_file(context, parameter, incomplete)
+
+    return complete
+
+
 def complete_spec(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Names of data sets that begin so; files and folders where none does."""
     from ..pipeline.data.specs import DATASETS

@@ -8,7 +8,7 @@ import click
 
 from ..pipeline.configs.embed import EmbedConfig
 from ..pipeline.progress import announce
-from .command import Command, argument, config_options, json_option, print_result
+from .command import Command, argument, config_options, json_option, print_result, say
 from .completion import complete_run
 from .following import say_next
 
@@ -30,3 +30,5 @@ def embed(config: EmbedConfig, run: str, as_json: bool) -> None:
     if config.picture is None:
         data = [word for spec in config.data for word in ("--data", spec)]
         say_next(as_json, "embed", run, *data, "--out", config.out, "--picture", Path(config.out).with_suffix(".png"))
+    elif not as_json:
+        say(f"next: open {config.picture} to look at it")

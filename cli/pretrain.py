@@ -11,7 +11,7 @@ from .following import say_next
 
 
 @click.command(cls=Command)
-@config_options(PretrainConfig)
+@config_options(PretrainConfig, presets="pretrain")
 @json_option
 def pretrain(config: PretrainConfig, as_json: bool) -> None:
     """Train a generator on real images.

@@ -34,6 +34,8 @@ def list_sets(config: Config, folder: str, as_json: bool) -> None:
         print_result({"sets": sets}, as_json, "shard sets")
     else:
         _print_sets(sets)
+    if whole := [row["path"] for row in sets if row["state"] == "complete"]:
+        say_next(as_json, "shards", "info", whole[0])
 
 
 @shards.command(cls=Command)
@@ -96,6 +98,7 @@ def card(config: CardConfig, shard_set: str, as_json: bool) -> None:
     from ..pipeline.shards.card import write_card
 
     print_result(write_card(shard_set, config), as_json, "card")
+    say_next(as_json, "eval", "quality", shard_set, "--data", config.data or "SPEC")
 
 
 @shards.command(cls=Command)

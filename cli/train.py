@@ -11,7 +11,7 @@ from .following import say_next
 
 
 @click.command(cls=Command)
-@config_options(TrainConfig)
+@config_options(TrainConfig, presets="train")
 @json_option
 def train(config: TrainConfig, as_json: bool) -> None:
     """Train an encoder on real images, alone or with synthetic ones.

@@ -40,6 +40,8 @@ def test_the_wheel_has_every_module_and_what_belongs_to_it(built):
     modules = {f"synthcl/{path.relative_to(ROOT)}" for f in FOLDERS for path in (ROOT / f).rglob("*.py")}
     beside = {f"synthcl/{folder}/py.typed" for folder in FOLDERS} | {"synthcl/pipeline/comparison/report.html.j2"}
     beside |= {"synthcl/pipeline/__init__.pyi"}
+    beside |= {f"synthcl/{path.relative_to(ROOT)}" for path in (ROOT / "pipeline" / "configs").rglob("*.yaml")}
+    assert "synthcl/pipeline/configs/presets/train/digits.yaml" in beside
     assert modules | beside <= built["wheel"]
     assert any(name.endswith("licenses/LICENSE") for name in built["wheel"])
 

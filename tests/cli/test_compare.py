@@ -1,11 +1,13 @@
 """`synthcl compare` as users call it: interrupted, continued, done again, and used wrongly."""
 
 import json
+import tempfile
 
 import pytest
+import yaml
 
 from synthcl.pipeline import training
-from synthcl.pipeline.comparison import evaluations, execution
+from synthcl.pipeline.comparison import evaluations, execution, forecast
 from synthcl.pipeline.evaluation import linear
 
 OPTIONS = [
@@ -69,7 +71,88 @@ def test_the_same_command_again_trains_and_evaluates_nothing(synthcl, generator,
     monkeypatch.setattr(training.TrainingStep, "__call__", never)
     monkeypatch.setattr(evaluations, "evaluate_linear", never)
     monkeypatch.setattr(evaluations, "evaluate_knn", never)
-    assert compare(synthcl, generator, out, "--regimes", "real,online").json == result
+    again = compare(synthcl, generator, out, "--regimes", "real,online")
+    assert again.json == result
+    said = f"{out} is already finished: nothing was trained or evaluated, and this is its result"
+    assert again.stderr.splitlines() == [said], "and nothing of each run"
+
+
+def test_progress_is_that_of_all_runs_and_evaluations(synthcl, generator, tmp_path):
+    options = ["--regimes", "real,online", "--seeds", 1, "--judge", "online-real"]
+    lines = compare(synthcl, generator, tmp_path / "out", *options).stderr.splitlines()
+    assert lines[0] == "run 1 of 2: real, seed 0; all 0%"
+    assert lines[1].startswith("run 1 of 2: real, seed 0: 32/32 images") and "left; all " in lines[1]
+    evaluations = [line for line in lines if line.startswith("evaluation ")]
+    assert evaluations[0].startswith("evaluation 1 of 8: linear on digits, 0.5 of the labels, real seed 0; all ")
+    assert "untrained seed 0; all " in evaluations[-1] and " left" in evaluations[-1]
+    assert not any("already finished" in line for line in lines)
+    changed = compare(synthcl, generator, tmp_path / "out", *options[:-2]).stderr
+    assert "nothing was trained or evaluated, and its result and report now follow these options" in changed
+
+
+def test_a_dry_run_tells_what_is_left_and_leaves_nothing(synthcl, generator, finished, tmp_path, monkeypatch):
+    monkeypatch.setattr(forecast, "TRIAL_SECONDS", 0)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    out, *_ = finished
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    options = ["--regimes", "real,online", "--dry-run"]
+
+    done = compare(synthcl, generator, out, *options).json
+    assert done["options"]["regimes"] == "real,online"
+    assert [(row["arm"], row["runs"], row["runs_left"], row["seconds"]) for row in done["arms"]] == [
+        ("real", 3, 0, 0), ("online", 3, 0, 0)
+    ]  # fmt: skip
+    assert done["evaluations"] == {"evaluations": 24, "evaluations_left": 0, "seconds": 0, "bytes": 0}
+    assert done["set"] is None and done["seconds"] == done["bytes"] == 0
+
+    more = compare(synthcl, generator, out, *options, "--seeds", 4).json
+    real, online = more["arms"]
+    assert (real["runs"], real["runs_left"], online["runs_left"], online["steps"]) == (4, 1, 1, 2)
+    assert real["seconds"] > 2 * real["seconds_per_step"] > 0 and online["bytes"] > real["bytes"] > 0
+    assert more["evaluations"]["evaluations_left"] == 8 and more["evaluations"]["seconds"] > 0
+    whole = [real, online, more["evaluations"]]
+    assert more["seconds"] == pytest.approx(sum(part["seconds"] for part in whole))
+    assert more["bytes"] == sum(part["bytes"] for part in whole)
+    assert "3 real steps of each arm, on this machine" in more["notes"][0]
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dry_run_of_a_new_comparison_prints_options_that_can_be_given_back(synthcl, generator, tmp_path, monkeypatch):
+    monkeypatch.setattr(forecast, "TRIAL_SECONDS", 0)
+    words = ["compare", *OPTIONS, "--generator", generator, "--out", tmp_path / "out", "--seeds", "2"]
+    shown = synthcl(*words, "--regimes", "real,offline,online,replay", "--dry-run")
+    values = yaml.safe_load(shown.stdout)
+    assert (values["steps"], values["regimes"]) == (2, "real,offline,online,replay")
+    plan = [line for line in shown.stdout.splitlines() if line.startswith("#")]
+    text = " ".join(" ".join(line[1:].split()) for line in plan)
+    for part in (
+        "set: 16 of 16 latents",
+        "replay: 2 of 2 runs 2 ",
+        "all ",
+        "GB are free. This is an estimate: the time",
+    ):
+        assert part in text
+    assert "trying replay for a few steps" in shown.stderr and "images" not in shown.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dry_run_refuses_what_the_command_would(synthcl, generator, finished, tmp_path):
+    out, *_ = finished
+    for where, message in ((out, "holds another run"), (tmp_path, "is not empty and holds no run")):
+        (tmp_path / "letter").write_text("")
+        refused = compare(
+            synthcl,
+            generator,
+            where,
+            "--regimes",
+            "real,online",
+            "--seed",
+            7,
+            "--dry-run",
+            code=2 if where == out else 1,
+        )
+        assert message in " ".join(refused.stderr.split())
 
 
 def test_other_options_for_the_same_folder_are_refused(synthcl, generator, finished):

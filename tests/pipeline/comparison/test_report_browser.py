@@ -34,6 +34,8 @@ for (const width of WIDTHS) {
       pictures: [...inside.querySelectorAll("img, svg[role=img]")].map(words),
       broken: [...inside.images].filter((one) => !one.naturalWidth).length,
       smallest: Math.min(...[...inside.querySelectorAll("svg text")].map((one) => one.getBoundingClientRect().height)),
+      cut: [...inside.querySelectorAll(".scroll")].filter((one) => one.scrollWidth > one.clientWidth).map((one) =>
+        one.textContent.trim().slice(0, 40) + " " + (one.scrollWidth - one.clientWidth)),
       copies: inside.querySelectorAll("button.copy").length,
       commands: inside.querySelectorAll("pre.command").length,
     });
@@ -75,7 +77,7 @@ def test_the_report_is_whole_in_a_browser(browse, make_comparison, tmp_path, rep
     assert console == []
     assert sorted(one["width"] for one in found) == list(WIDTHS)
     for one in found:
-        assert one["scroll"] <= one["width"] and one["wide"] == []
+        assert one["scroll"] <= one["width"] and one["wide"] == [] and one["cut"] == []
         assert len(one["pictures"]) > 5 and all(one["pictures"]) and one["broken"] == 0
         assert one["copies"] == one["commands"] > 5
         assert one["smallest"] >= 10
@@ -83,7 +85,9 @@ def test_the_report_is_whole_in_a_browser(browse, make_comparison, tmp_path, rep
 
 def test_what_is_wrong_with_a_page_is_seen(browse):
     page = "<script>missing()</script><div style='width: 500px'>wide</div><img src='data:,' alt=''>"
+    page += "<div class='scroll' style='width: 99px; overflow: auto'><div style='width: 100px'>table</div></div>"
     found, console = browse(page + "<svg><text>x</text></svg>")
     assert len(console) >= 1 and all("missing" in line for line in console)
     narrow = min(found, key=lambda one: one["width"])
     assert narrow["scroll"] > narrow["width"] and narrow["pictures"] == [""] and narrow["broken"] == 1
+    assert all(one["cut"] == ["table 1"] for one in found)

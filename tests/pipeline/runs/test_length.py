@@ -65,7 +65,6 @@ def test_a_finished_run_without_checkpoints_is_not_begun_anew(tmp_path):
         change_length(saved(tmp_path), [], 40, 60, finished=True)
 
 
-
 def test_the_learning_rate_before_and_after_is_recorded(tmp_path):
     (made,) = change_length(saved(tmp_path, 40), [], 40, 60, finished=True, rate=lambda total, step: total + step / 100)
     assert made["learning_rate"] == [40.39, 60.4]
