@@ -139,20 +139,10 @@ def test_a_dry_run_of_a_new_comparison_prints_options_that_can_be_given_back(syn
 
 def test_a_dry_run_refuses_what_the_command_would(synthcl, generator, finished, tmp_path):
     out, *_ = finished
-    for where, message in ((out, "holds another run"), (tmp_path, "is not empty and holds no run")):
-        (tmp_path / "letter").write_text("")
-        refused = compare(
-            synthcl,
-            generator,
-            where,
-            "--regimes",
-            "real,online",
-            "--seed",
-            7,
-            "--dry-run",
-            code=2 if where == out else 1,
-        )
-        assert message in " ".join(refused.stderr.split())
+    (tmp_path / "letter").write_text("")
+    options = ["--regimes", "real,online", "--seed", 7, "--dry-run"]
+    for where, code, message in ((out, 2, "holds another run"), (tmp_path, 1, "is not empty and holds no run")):
+        assert message in " ".join(compare(synthcl, generator, where, *options, code=code).stderr.split())
 
 
 def test_other_options_for_the_same_folder_are_refused(synthcl, generator, finished):
