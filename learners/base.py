@@ -95,6 +95,7 @@ class Learner(nn.Module, ABC):
         super().__init__()
         require_positive(num_parts=num_parts)
         self.num_parts = num_parts
+        self._notes: list[tuple[Tensor, ...]] = []
         self.synthetic = synthetic or SyntheticTerms()
         if self.synthetic.weight is not None and not self.loss_of_each_view:
             raise ValueError(
@@ -137,6 +138,11 @@ class Learner(nn.Module, ABC):
             return losses.mean()
         return losses[:num_real].mean() + weight * losses[num_real:].mean()
 
+    def least_loss(self, num_positives: int) -> float:
+        """What the loss of a view with so many positives cannot fall below, so that those of groups of different sizes
+        compare. 0 where the number of positives has no part in it, as for a loss of pairs."""
+        return 0.0
+
     @abstractmethod
     def embed(self, views: Tensor) -> Tensor:
         """Embeddings (N, D) of unit length of views (N, 3, H, W), what the loss compares, with gradient."""
@@ -163,11 +169,27 @@ class Learner(nn.Module, ABC):
         Running statistics of batch normalisation stay as they are, though the batch's own still serve, and `after_step`
         learns nothing of it. For views that the encoder will not meet later, such as adversarial ones.
         """
+        noted = len(self._notes)
         with statistics_kept(self):
             yield
+        del self._notes[noted:]
+
+    def note(self, *tensors: Tensor) -> None:
+        """Keep (N, ...) tensors of a forward pass for `after_step`, as the keys of a queue; nothing in eval mode or
+        under `no_grad`. What a step depends on does not change by it: a checkpoint between steps holds all there is."""
+        if self.training and torch.is_grad_enabled():
+            self._notes.append(tuple(tensor.detach() for tensor in tensors))
+
+    def take_notes(self) -> tuple[Tensor, ...] | None:
+        """What the step's forward passes have noted, one below the other, which is then forgotten; None for nothing."""
+        if not self._notes:
+            return None
+        noted = tuple(torch.cat(parts) for parts in zip(*self._notes, strict=True))
+        self._notes.clear()
+        return noted
 
     def after_step(self, progress: float) -> None:
-        """Called after each optimizer step, for momentum encoders.
+        """Called after each optimizer step, for momentum encoders and for what `note` has kept.
 
         Args:
             progress: the part of training that is over, in (0, 1].

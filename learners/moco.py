@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import math
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from .base import Learner, LearnerOutput
-from .collectives import gather
 from .heads import mlp
 from .losses import attraction, queue_contrast
 from .momentum import cosine_momentum, follow, momentum_copy
 from .precision import unit_length
+from .queue import enqueue, random_queue
 from .recipe import OptimizerRecipe
 from .validation import num_features, require_fraction, require_positive
 
@@ -83,9 +82,11 @@ class MoCo(Learner):
         self.head = mlp(num_features(backbone), hidden_dim, embedding_dim)
         self.momentum_backbone = momentum_copy(self.backbone)
         self.momentum_head = momentum_copy(self.head)
-        self.register_buffer("queue", unit_length(torch.randn(queue_size, embedding_dim)))
+        self.register_buffer("queue", random_queue(queue_size, embedding_dim))
         self.register_buffer("queue_position", torch.zeros((), dtype=torch.int64))
-        self._new_keys: list[tuple[Tensor, Tensor]] = []  # of this step: keys (N, D) and their groups (N,)
+
+    def least_loss(self, num_positives: int) -> float:
+        return math.log(num_positives)
 
     def embed(self, views: Tensor) -> Tensor:
         return unit_length(self.head(self.backbone(views)))
@@ -100,32 +101,14 @@ class MoCo(Learner):
         losses = queue_contrast(queries[with_keys], keys, key_groups, self.queue, self.temperature)
         if len(keys) < len(queries):
             losses = torch.cat((losses, attraction(queries[num_real:], groups[num_real:])))
-        if self.training and torch.is_grad_enabled():
-            self._new_keys.append((keys, key_groups))
+        self.note(keys, key_groups)
         return LearnerOutput(self.reduce(losses, num_real), losses.detach(), queries.detach())
-
-    @contextmanager
-    def extra_pass(self) -> Iterator[None]:
-        noted = len(self._new_keys)
-        with super().extra_pass():
-            yield
-        del self._new_keys[noted:]
 
     @torch.no_grad()
     def after_step(self, progress: float) -> None:
         """Queue the step's keys, those of all processes, and move the momentum encoder."""
-        if self._new_keys:
-            keys, groups = (torch.cat(parts) for parts in zip(*self._new_keys, strict=True))
-            self._new_keys.clear()
-            self._enqueue(gather(keys), gather(groups))
+        if (noted := self.take_notes()) is not None:
+            enqueue(self.queue, self.queue_position, *noted)
         momentum = cosine_momentum(self.momentum, self.final_momentum, progress)
         follow(self.momentum_backbone, self.backbone, momentum)
         follow(self.momentum_head, self.head, momentum)
-
-    def _enqueue(self, keys: Tensor, groups: Tensor) -> None:
-        """Overwrite the oldest keys. In order of group, whichever process a key came from: the queue depends neither on
-        the rank nor on the number of processes."""
-        keys = keys[groups.argsort(stable=True)][-len(self.queue) :]
-        rows = (self.queue_position + torch.arange(len(keys), device=keys.device)) % len(self.queue)
-        self.queue[rows] = keys.to(self.queue.dtype)
-        self.queue_position.copy_((self.queue_position + len(keys)) % len(self.queue))

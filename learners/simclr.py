@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
@@ -58,6 +59,9 @@ class SimCLR(Learner):
         self.head = mlp(num_features(backbone), hidden_dim, embedding_dim)
         self.temperature = temperature
         self.synthetic_negatives = synthetic_negatives
+
+    def least_loss(self, num_positives: int) -> float:
+        return math.log(num_positives)
 
     def embed(self, views: Tensor) -> Tensor:
         return unit_length(self.head(self.backbone(views)))

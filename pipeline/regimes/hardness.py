@@ -10,7 +10,6 @@ over all processes, D dimensions of an embedding.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import torch
@@ -104,13 +103,15 @@ def hard_gradient(
     return gradient
 
 
-def excess_hardness(batch: MultiViewedBatch, output: LearnerOutput, count: int) -> Tensor:
+def excess_hardness(
+    batch: MultiViewedBatch, output: LearnerOutput, count: int, least_loss: Callable[[int], float]
+) -> Tensor:
     """(m,) by how much each latent's loss exceeds the real views' mean loss.
 
-    A view with |P| positives has a loss of at least log |P|, which is taken off.
+    What the loss of a view with so many positives has at least (`Learner.least_loss`) is taken off.
     """
     real, made = output.hardness[: batch.num_real], output.hardness[batch.num_real :].unflatten(0, (count, -1))
-    return made.mean(dim=1) - math.log(made.shape[1] - 1) - average(real.mean())
+    return made.mean(dim=1) - least_loss(made.shape[1] - 1) - average(real.mean())
 
 
 def without_common_part(gradient: Tensor) -> Tensor:

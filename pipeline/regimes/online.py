@@ -250,7 +250,7 @@ class OnlineRegime(Regime):
         else:
             gradient = hard_gradient(options.objective, batch.images, self._make_views(step), learner, batch, output)
         if options.gate is not None:
-            open_ = excess_hardness(batch, output, len(batch.images)) <= options.gate
+            open_ = excess_hardness(batch, output, len(batch.images), learner.least_loss) <= options.gate
             gradient = gradient * open_[:, None, None, None]
             metrics["hard_gate_open"] = open_.float().mean()
         if options.pair_floor is not None:
