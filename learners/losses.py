@@ -52,7 +52,7 @@ def ppcl(embeddings: Tensor, groups: Tensor, temperature: float, num_real: int |
     with full_precision(embeddings):
         embeddings = at_least_float32(embeddings)
         logits = embeddings @ gather_with_gradient(embeddings).T / temperature  # (N, W * N)
-        others = ~_itself(logits)
+        others = ~itself(logits)
         positives = (groups[:, None] == gather(groups)[None]) & others
         candidates = others
         if num_real is not None:
@@ -114,7 +114,7 @@ def same_group(groups: Tensor) -> Tensor:
     return groups[:, None] == groups[None]
 
 
-def _itself(logits: Tensor) -> Tensor:
+def itself(logits: Tensor) -> Tensor:
     """(N, W * N) bool: where a view of this process meets itself among the views of all."""
     num_views, num_candidates = logits.shape
     rows = torch.arange(num_views, device=logits.device) + rank() * num_views

@@ -39,9 +39,23 @@ def pair_views(groups: Tensor) -> Pairs:
         groups: (N,) integers. Views of a group stand in the order of their numbering, anywhere in the batch.
     """
     same = same_group(groups)
-    place = same.tril(-1).sum(dim=1)  # (N,) a view's number within its group
-    size = same.sum(dim=1)
+    place, size = _places(same)
     partner_place = (place + size // 2) % size
     partner = (same & (place[None] == partner_place[:, None])).int().argmax(dim=1)
     first_half = (place < size // 2).float()
     return Pairs(partner, torch.where(size % 2 == 0, first_half, 0.5))
+
+
+def in_second_half(groups: Tensor) -> Tensor:
+    """(N,) bool: which views are in the second half of their group, the larger one in a group of an odd size.
+
+    In a group of two that is the second view; where the first half shows G(z) and the second half G_ema(z), those of
+    G_ema. Arguments as for `pair_views`.
+    """
+    place, size = _places(same_group(groups))
+    return place >= size // 2
+
+
+def _places(same: Tensor) -> tuple[Tensor, Tensor]:
+    """A view's number within its group, and the group's size, (N,) each, of `same_group`."""
+    return same.tril(-1).sum(dim=1), same.sum(dim=1)

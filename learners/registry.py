@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 LEARNERS = {
     "simclr": ".simclr:SimCLR",
     "moco": ".moco:MoCo",
+    "mocov3": ".mocov3:MoCoV3",
     "byol": ".byol:BYOL",
     "simsiam": ".simsiam:SimSiam",
     "barlow": ".barlow:BarlowTwins",

@@ -164,6 +164,11 @@ def find_preset(name: str) -> AugmentationParameters:
     return PRESETS[name]
 
 
+WITH_BYOLS_VIEWS = ("byol", "mocov3", "dino")
+"""Learners that are published with BYOL's augmentations (MoCo v3: arXiv 2104.02057, section 3; DINO: arXiv 2104.14294,
+section 3.2). Their crops begin elsewhere: at 0.2 for MoCo v3 with a ResNet-50, at 0.25 or more for DINO."""
+
+
 def default_preset(learner: str, image_size: int, *, source: str = "") -> str:
     """The name of the preset that a learner is published with, for images of this size.
 
@@ -177,6 +182,6 @@ def default_preset(learner: str, image_size: int, *, source: str = "") -> str:
     small = image_size <= SMALL_IMAGE
     if learner == "simclr":
         return "simclr-cifar" if small else "simclr"
-    if learner == "byol" and not small:
+    if learner in WITH_BYOLS_VIEWS and not small:
         return "byol"
     return "mocov2-cifar" if small else "mocov2"

@@ -15,7 +15,7 @@ import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from synthcl.learners import convert_sync_batchnorm, create_backbone, create_learner, learner_names
+from synthcl.learners import convert_sync_batchnorm, create_backbone, create_learner, learner_names, learner_options
 from synthcl.learners.barlow import barlow_twins_loss
 from synthcl.learners.base import SyntheticTerms
 from synthcl.learners.collectives import gather, gather_with_gradient, rank, sum_with_gradient, world_size
@@ -27,7 +27,8 @@ STEPS = 3
 # The first views of all groups, then the second views, ...: not the order in which processes follow one another. Eight
 # groups of two views and four of four: 32 views a step, which is no divisor of the queue's size.
 GROUPS = torch.cat([torch.arange(8)] * 2 + [torch.arange(100, 104)] * 4)
-QUEUE_SIZE = 40
+SMALL = {"hidden_dim": 24, "embedding_dim": 12, "predictor_dim": 24, "num_prototypes": 30, "queue_size": 40}
+"""Options of the learners that have them."""
 
 LOSSES = {
     "ppcl": lambda z, groups: ppcl(z, groups, 0.2).mean(),
@@ -80,7 +81,7 @@ def run_batchnorm(name: str) -> dict[str, torch.Tensor]:
 
 def run_learner(name: str, num_parts: int = 1, synthetic: SyntheticTerms | None = None) -> dict[str, torch.Tensor]:
     torch.manual_seed(0)
-    options = {"hidden_dim": 24, "embedding_dim": 12} | ({"queue_size": QUEUE_SIZE} if name == "moco" else {})
+    options = {option: value for option, value in SMALL.items() if option in learner_options(name)}
     learner = create_learner(name, create_backbone("resnet10-w8", image_size=8), **options).double()
     learner = convert_sync_batchnorm(learner)
     learner.num_parts, learner.synthetic = num_parts, synthetic or SyntheticTerms()
@@ -100,6 +101,10 @@ def run_learner(name: str, num_parts: int = 1, synthetic: SyntheticTerms | None 
                 parameter.data -= 0.05 * parameter.grad
         learner.after_step((i + 1) / STEPS)
     return results | {f"state: {key}": tensor.clone() for key, tensor in learner.state_dict().items()}
+
+
+def has_queue(name: str) -> bool:
+    return "queue_size" in learner_options(name)
 
 
 def run_all() -> dict[str, dict[str, torch.Tensor]]:
@@ -163,8 +168,8 @@ def main(rank: int, world_size: int, folder: Path) -> None:
     differences = {check: compare(results[check], reference[check]) for check in results}
     differences["collectives"] = run_collectives()
     differences["batchnorm bfloat16"] = run_bfloat16_batchnorm()
-    queue = results["learner moco"]["state: queue"]
-    differences["queues"] = {"equal": float((gather(queue[None]) != queue).any())}
+    queues = [results[f"learner {name}"]["state: queue"] for name in learner_names() if has_queue(name)]
+    differences["queues"] = {"equal": float(any((gather(queue[None]) != queue).any() for queue in queues))}
     (folder / f"{rank}.json").write_text(json.dumps(differences))
     dist.destroy_process_group()
 

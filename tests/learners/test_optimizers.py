@@ -74,11 +74,11 @@ def test_vectors_decay_or_not(name, decay_norms):
 def test_the_recipe_of_a_learner_is_what_it_is_trained_with(name):
     learner = create_learner(name, create_backbone("resnet10-w8", image_size=8))
     recipe = learner_recipe(name)
-    (group,) = create_optimizer(learner, recipe).param_groups
-    assert (group["lr"], group["weight_decay"], group["momentum"]) == (
+    groups = create_optimizer(learner, recipe).param_groups
+    assert (groups[0]["lr"], groups[0]["weight_decay"], groups[0]["momentum"]) == (
         recipe.base_learning_rate, recipe.weight_decay, recipe.momentum,
     )  # fmt: skip
-    assert len(group["params"]) == sum(p.requires_grad for p in learner.parameters())
+    assert sum(len(group["params"]) for group in groups) == sum(p.requires_grad for p in learner.parameters())
     assert recipe.with_optimizer(None) is recipe and recipe.with_optimizer("lars").optimizer == "lars"
 
 

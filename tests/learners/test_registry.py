@@ -17,6 +17,7 @@ from synthcl.learners import (
     learner_recipe,
     registry,
 )
+from synthcl.learners.recipe import OPTIMIZERS
 
 
 class Backbone(nn.Flatten):
@@ -89,7 +90,7 @@ def test_a_type_that_is_not_declared_is_that_of_the_default(monkeypatch):
 def test_every_learner_has_a_recipe(name):
     recipe = learner_recipe(name)
     assert isinstance(recipe, OptimizerRecipe)
-    assert recipe.optimizer == "sgd"
+    assert recipe.optimizer in OPTIMIZERS
     assert 0 < recipe.base_learning_rate < 1
     assert recipe.learning_rate(512) == 2 * recipe.base_learning_rate
     assert recipe.source

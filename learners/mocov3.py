@@ -1,0 +1,119 @@
+"""MoCo v3 (Chen, Xie and He 2021, arXiv 2104.02057), on groups of any number of views. There is no queue."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from .base import Learner, LearnerOutput
+from .halves import half_contrast
+from .heads import batchnorm_mlp
+from .momentum import cosine_momentum, follow, momentum_copy
+from .precision import unit_length
+from .recipe import OptimizerRecipe
+from .validation import num_features, require_fraction, require_positive
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from .base import CommonOptions
+
+
+class MoCoV3(Learner):
+    """A predictor foretells, from one view, the momentum encoder's key of the other, among the keys of the whole batch.
+
+    Each view is a query and a key, so that both directions of a pair count; the loss is their mean, where algorithm 1
+    has their sum. It has the factor 2 t of algorithm 1. Groups of more than two views: see `halves`. `embeddings` are
+    the projections before the predictor, which compare like with like.
+
+    Args:
+        backbone: see `Learner`.
+        hidden_dim: width of the projector and of the predictor (section 3).
+        embedding_dim: D (section 3).
+        projector_layers: 2 for residual nets; 3 is the authors' for vision transformers.
+        temperature: t, of the softmax. 0.2 is the authors' for vision transformers, and solo-learn's for CIFAR; they
+            have 1 for ResNet-50.
+        momentum: of the momentum encoder at the beginning (section 3).
+        final_momentum: at the end of training, along a cosine (the authors' code).
+        freeze_patches: leave the patch projection of a vision transformer as it is drawn, which steadies its training
+            (section 4.2). The authors draw it by Xavier's rule; here it is as timm draws it.
+    """
+
+    recipe: ClassVar[OptimizerRecipe] = OptimizerRecipe(
+        optimizer="lars",
+        base_learning_rate=0.3,
+        weight_decay=1e-6,
+        decay_norms=False,
+        source="the authors' code, ResNet-50 for 300 epochs, and solo-learn's for CIFAR; for vision transformers they "
+        "have AdamW, --optimizer adamw",
+    )
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        *,
+        hidden_dim: int = 4096,
+        embedding_dim: int = 256,
+        projector_layers: int = 2,
+        temperature: float = 0.2,
+        momentum: float = 0.99,
+        final_momentum: float = 1.0,
+        freeze_patches: bool = False,
+        **common: Unpack[CommonOptions],
+    ) -> None:
+        super().__init__(**common)
+        require_positive(hidden_dim=hidden_dim, embedding_dim=embedding_dim, projector_layers=projector_layers)
+        require_positive(temperature=temperature)
+        require_fraction(momentum=momentum, final_momentum=final_momentum)
+        self.temperature = temperature
+        self.momentum, self.final_momentum = momentum, final_momentum
+        self.backbone = backbone
+        if freeze_patches:
+            _patch_projection(backbone).requires_grad_(False)
+        hidden = [hidden_dim] * (projector_layers - 1)
+        self.projector = batchnorm_mlp(
+            num_features(backbone), *hidden, embedding_dim, output_batchnorm=True, output_affine=False
+        )
+        self.predictor = batchnorm_mlp(
+            embedding_dim, hidden_dim, embedding_dim, output_batchnorm=True, output_affine=False
+        )
+        self.momentum_backbone = momentum_copy(self.backbone)
+        self.momentum_projector = momentum_copy(self.projector)
+
+    def least_loss(self, num_positives: int) -> float:
+        return 2 * self.temperature * math.log(num_positives)
+
+    def embed(self, views: Tensor) -> Tensor:
+        return unit_length(self.projector(self.backbone(views)))
+
+    def forward(self, views: Tensor, groups: Tensor, num_real: int | None = None) -> LearnerOutput:
+        projections = self.project(self.backbone, self.projector, views, groups, num_real)
+        with torch.no_grad():
+            keys = unit_length(self.project(self.momentum_backbone, self.momentum_projector, views, groups, num_real))
+        queries = unit_length(self.predictor(projections))
+        losses = 2 * self.temperature * half_contrast(queries, keys, groups, self.temperature)
+        return LearnerOutput(self.reduce(losses, num_real), losses.detach(), unit_length(projections.detach()))
+
+    def after_step(self, progress: float) -> None:
+        """Move the momentum encoder."""
+        momentum = cosine_momentum(self.momentum, self.final_momentum, progress)
+        follow(self.momentum_backbone, self.backbone, momentum)
+        follow(self.momentum_projector, self.projector, momentum)
+
+
+def _patch_projection(backbone: nn.Module) -> nn.Module:
+    """What makes tokens of the patches of an image.
+
+    Raises:
+        ValueError: a backbone that has no patches.
+    """
+    patches = getattr(backbone, "patch_embed", None)
+    if not isinstance(patches, nn.Module):
+        raise ValueError(
+            f"freeze_patches must be False for a {type(backbone).__name__}, which takes no patches: it is for vision "
+            "transformers, such as timm:vit_tiny_patch16_224."
+        )
+    return patches
