@@ -22,6 +22,7 @@ LEARNERS = {
     "simclr": ".simclr:SimCLR",
     "moco": ".moco:MoCo",
     "mocov3": ".mocov3:MoCoV3",
+    "nnclr": ".nnclr:NNCLR",
     "byol": ".byol:BYOL",
     "simsiam": ".simsiam:SimSiam",
     "barlow": ".barlow:BarlowTwins",
