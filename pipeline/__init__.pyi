@@ -79,7 +79,7 @@ def compare(
     synthetic_weight: float | None = None,
     synthetic_negatives: bool = True,
     separate_batchnorm: bool = False,
-    learner: Literal["simclr", "moco", "byol", "simsiam", "barlow", "vicreg"] | str = "simclr",
+    learner: Literal["simclr", "moco", "mocov3", "nnclr", "dino", "byol", "simsiam", "barlow", "vicreg"] | str = "simclr",
     learner_option: dict[str, Any] = ...,
     backbone: str = "resnet18",
     temperature: float | None = None,
@@ -177,12 +177,13 @@ def compare(
         synthetic_negatives: Compare real views with synthetic ones too, as negatives (simclr).
         separate_batchnorm: Normalise synthetic views by themselves; running statistics follow the real ones.
         learner: Method of contrastive learning, or a class of your own.
-        learner_option: Set one of the method's own numbers, such as momentum=0.999 (moco, byol) or
+        learner_option: Set one of the method's own numbers, such as momentum=0.999 (moco, mocov3, dino, byol) or
             off_diagonal_weight=0.01 (barlow); may be repeated. A name that the method does not have is answered with
             those that it has.
         backbone: Encoder: resnet18, resnet34, resnet50, resnet10-w16, timm:NAME.
         temperature: Temperature of the loss; the method's own if not given.
-        queue_size: Negatives in the queue (moco); the method's own if not given.
+        queue_size: Negatives in the queue (moco), or embeddings in the support set (nnclr); the method's own if not
+            given.
         views: Augmentation preset; the learner's published one if not given.
         views_per_image: Views of each image in a step, real or synthetic; all of an image's views are positives.
         adversarial: Train on adversarial views of the real images too (CLAE), each pixel moved by this part of its
@@ -666,7 +667,7 @@ def train(
     synthetic_weight: float | None = None,
     synthetic_negatives: bool = True,
     separate_batchnorm: bool = False,
-    learner: Literal["simclr", "moco", "byol", "simsiam", "barlow", "vicreg"] | str = "simclr",
+    learner: Literal["simclr", "moco", "mocov3", "nnclr", "dino", "byol", "simsiam", "barlow", "vicreg"] | str = "simclr",
     learner_option: dict[str, Any] = ...,
     backbone: str = "resnet18",
     temperature: float | None = None,
@@ -758,12 +759,13 @@ def train(
         synthetic_negatives: Compare real views with synthetic ones too, as negatives (simclr).
         separate_batchnorm: Normalise synthetic views by themselves; running statistics follow the real ones.
         learner: Method of contrastive learning, or a class of your own.
-        learner_option: Set one of the method's own numbers, such as momentum=0.999 (moco, byol) or
+        learner_option: Set one of the method's own numbers, such as momentum=0.999 (moco, mocov3, dino, byol) or
             off_diagonal_weight=0.01 (barlow); may be repeated. A name that the method does not have is answered with
             those that it has.
         backbone: Encoder: resnet18, resnet34, resnet50, resnet10-w16, timm:NAME.
         temperature: Temperature of the loss; the method's own if not given.
-        queue_size: Negatives in the queue (moco); the method's own if not given.
+        queue_size: Negatives in the queue (moco), or embeddings in the support set (nnclr); the method's own if not
+            given.
         views: Augmentation preset; the learner's published one if not given.
         views_per_image: Views of each image in a step, real or synthetic; all of an image's views are positives.
         adversarial: Train on adversarial views of the real images too (CLAE), each pixel moved by this part of its

@@ -83,8 +83,8 @@ class TrainingConfig(JointConfig):
     )
     learner_option: dict[str, Any] = option(
         {},
-        help="Set one of the method's own numbers, such as momentum=0.999 (moco, byol) or off_diagonal_weight=0.01 "
-        "(barlow); may be repeated. A name that the method does not have is answered with those that it has.",
+        help="Set one of the method's own numbers, such as momentum=0.999 (moco, mocov3, dino, byol) or "
+        "off_diagonal_weight=0.01 (barlow); may be repeated. A name that the method does not have is answered with those that it has.",
         metavar="NAME=VALUE",
         group="Learner",
     )
@@ -99,7 +99,10 @@ class TrainingConfig(JointConfig):
         None, help="Temperature of the loss; the method's own if not given.", above=0, group="Learner"
     )
     queue_size: int | None = option(
-        None, help="Negatives in the queue (moco); the method's own if not given.", minimum=1, group="Learner"
+        None,
+        help="Negatives in the queue (moco), or embeddings in the support set (nnclr); the method's own if not given.",
+        minimum=1,
+        group="Learner",
     )
     views: str | None = option(
         None,

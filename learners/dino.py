@@ -1,0 +1,134 @@
+"""DINO (Caron et al. 2021, arXiv 2104.14294), on groups of any number of views, all of which are global ones."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .base import Learner, LearnerOutput
+from .collectives import gather
+from .heads import gelu_mlp
+from .losses import same_group
+from .momentum import cosine_momentum, follow, momentum_copy
+from .precision import full_precision, unit_length
+from .recipe import OptimizerRecipe
+from .validation import num_features, require_fraction, require_positive
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from .base import CommonOptions
+
+
+class DINO(Learner):
+    """Self-distillation: a student's distribution over prototypes, from one view, meets the teacher's from the others.
+
+    The teacher is a momentum encoder; its outputs are centred by their moving average over the views of all processes
+    and sharpened by a low temperature, which together keep it from giving one answer to all (section 3.1). A view's
+    loss is the mean cross-entropy (eq. 1 to 3) with the teacher's outputs for the other views of its group: for two
+    views that is the published loss, and a group of four is one of four global crops. There are no local crops.
+
+    `embeddings` are what the prototypes are compared with. Left out of the authors' recipe: the schedules of teacher
+    temperature and weight decay, the clipping of gradients, and the first epoch with fixed prototypes.
+
+    Args:
+        backbone: see `Learner`.
+        hidden_dim: width of the head's two hidden layers (section 3.1).
+        embedding_dim: D, the head's bottleneck (section 3.1).
+        num_prototypes: K, outputs of the head. 2048 is lightly's for CIFAR-10; the paper has 65536.
+        temperature: of the student (section 3.1).
+        teacher_temperature: below the student's, for sharper targets (section 3.1: from 0.04 to 0.07 over 30 epochs;
+            the authors' code: 0.04 throughout).
+        center_momentum: m of the centre (eq. 4).
+        momentum: of the teacher at the beginning. 0.99 is lightly's for CIFAR-10; the paper has 0.996.
+        final_momentum: at the end of training, along a cosine (section 3.1).
+    """
+
+    recipe: ClassVar[OptimizerRecipe] = OptimizerRecipe(
+        base_learning_rate=0.12,
+        weight_decay=5e-4,
+        source="lightly's CIFAR-10 benchmark: SGD 0.06 for a batch of 128, no warm-up (which is then ours too)",
+    )
+
+    center: Tensor  # (K,)
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        *,
+        hidden_dim: int = 2048,
+        embedding_dim: int = 256,
+        num_prototypes: int = 2048,
+        temperature: float = 0.1,
+        teacher_temperature: float = 0.04,
+        center_momentum: float = 0.9,
+        momentum: float = 0.99,
+        final_momentum: float = 1.0,
+        **common: Unpack[CommonOptions],
+    ) -> None:
+        super().__init__(**common)
+        require_positive(hidden_dim=hidden_dim, embedding_dim=embedding_dim, num_prototypes=num_prototypes)
+        require_positive(temperature=temperature, teacher_temperature=teacher_temperature)
+        require_fraction(center_momentum=center_momentum, momentum=momentum, final_momentum=final_momentum)
+        self.temperature, self.teacher_temperature = temperature, teacher_temperature
+        self.center_momentum = center_momentum
+        self.momentum, self.final_momentum = momentum, final_momentum
+        self.backbone = backbone
+        self.head = gelu_mlp(num_features(backbone), hidden_dim, hidden_dim, embedding_dim)
+        self.prototypes = nn.Linear(embedding_dim, num_prototypes, bias=False)
+        self.momentum_backbone = momentum_copy(self.backbone)
+        self.momentum_head = momentum_copy(self.head)
+        self.momentum_prototypes = momentum_copy(self.prototypes)
+        self.register_buffer("center", torch.zeros(num_prototypes))
+
+    def embed(self, views: Tensor) -> Tensor:
+        return unit_length(self.head(self.backbone(views)))
+
+    def forward(self, views: Tensor, groups: Tensor, num_real: int | None = None) -> LearnerOutput:
+        embeddings = unit_length(self.project(self.backbone, self.head, views, groups, num_real))
+        students = prototype_similarity(embeddings, self.prototypes)
+        with torch.no_grad():
+            seen = self.project(self.momentum_backbone, self.momentum_head, views, groups, num_real)
+            teachers = prototype_similarity(unit_length(seen), self.momentum_prototypes)
+        with full_precision(students):
+            targets = ((teachers - self.center) / self.teacher_temperature).softmax(dim=1)
+            losses = distillation(students / self.temperature, targets, groups)
+        self.note(teachers)
+        return LearnerOutput(self.reduce(losses, num_real), losses.detach(), embeddings.detach())
+
+    @torch.no_grad()
+    def after_step(self, progress: float) -> None:
+        """Move the centre towards the mean output of the teacher, over all processes, and the teacher."""
+        if (noted := self.take_notes()) is not None:
+            self.center.lerp_(gather(noted[0].mean(dim=0, keepdim=True)).mean(dim=0), 1 - self.center_momentum)
+        momentum = cosine_momentum(self.momentum, self.final_momentum, progress)
+        follow(self.momentum_backbone, self.backbone, momentum)
+        follow(self.momentum_head, self.head, momentum)
+        follow(self.momentum_prototypes, self.prototypes, momentum)
+
+
+def prototype_similarity(embeddings: Tensor, prototypes: nn.Linear) -> Tensor:
+    """The head's outputs (N, K), in at least float32: cosines of embeddings (N, D) of unit length with the prototypes,
+    whose length does not count (the authors' weight normalisation with its scale fixed at 1)."""
+    with full_precision(embeddings):
+        return F.linear(embeddings, unit_length(prototypes.weight))
+
+
+def distillation(logits: Tensor, targets: Tensor, groups: Tensor) -> Tensor:
+    """The mean cross-entropy of a view's distribution with those of the other views of its group (eq. 3).
+
+    Args:
+        logits: (N, K) of the student.
+        targets: (N, K) of the teacher, each row a distribution; without gradient.
+        groups: (N,) integers.
+
+    Returns:
+        (N,).
+    """
+    others = same_group(groups).fill_diagonal_(False).to(targets.dtype)
+    # The cross-entropy is linear in the targets: that with their mean is the mean of those with each.
+    mean_targets = others @ targets / others.sum(dim=1, keepdim=True)
+    return -(mean_targets * logits.log_softmax(dim=1)).sum(dim=1)
