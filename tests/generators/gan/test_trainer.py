@@ -12,7 +12,6 @@ from torch import nn
 
 from synthcl.generators.gan import GANDiscriminator, GANGenerator, GANTrainer
 from synthcl.generators.gan.diffaugment import NUM_PARAMETERS, diffaugment
-from synthcl.generators.gan.hard_gradient import join_gradients
 from synthcl.generators.gan.trainer import default_learning_rate
 from synthcl.pipeline.randomness import Key
 
@@ -141,44 +140,6 @@ def test_the_hard_gradient_leaves_the_discriminator_as_a_plain_step_would():
     before, after = weights(plain), weights(joint)
     assert all(torch.equal(before[name], after[name]) for name in before if name.startswith("discriminator"))
     assert any(not torch.equal(before[name], after[name]) for name in before if name.startswith("generator"))
-
-
-class TestJoinGradients:
-    def test_a_short_hard_gradient_is_added_as_it_is(self):
-        realism, hard = torch.randn(N, 3, 4, 4), torch.randn(N, 3, 4, 4) * 1e-3
-        joined, metrics = join_gradients(realism, hard, 1.0)
-        assert torch.equal(joined, realism + hard) and metrics["hard_clipped"] == 0
-
-    @pytest.mark.parametrize("bound", [0.1, 1.0, 3.0])
-    def test_each_sample_is_bounded_by_its_own_realism(self, bound):
-        torch.manual_seed(0)
-        realism = torch.randn(N, 3, 4, 4) * torch.logspace(-6, 2, N)[:, None, None, None]
-        hard = torch.randn(N, 3, 4, 4)
-        joined, metrics = join_gradients(realism, hard, bound)
-        for r, h, j in zip(realism, hard, joined, strict=True):
-            added = j - r
-            assert added.norm() <= bound * r.norm() * (1 + 1e-4) + 1e-7
-            if bound * r.norm() < h.norm():
-                assert added.norm().item() == pytest.approx(bound * r.norm().item(), rel=1e-3)
-                assert torch.cosine_similarity(added.flatten(), h.flatten(), dim=0) > 0.999
-        expected = sum(bound * r.norm() < h.norm() for r, h in zip(realism, hard, strict=True)) / N
-        assert metrics["hard_clipped"].item() == pytest.approx(expected.item())
-
-    def test_the_bound_does_not_depend_on_the_scale_of_the_batch(self):
-        realism, hard = torch.randn(N, 3, 4, 4), torch.randn(N, 3, 4, 4) * 5
-        whole, _ = join_gradients(realism, hard, 1.0)
-        part, _ = join_gradients(realism[:2] * 3, hard[:2] * 3, 1.0)
-        torch.testing.assert_close(part, whole[:2] * 3)
-
-    def test_no_realism_gradient_lets_no_hard_gradient_through(self):
-        joined, metrics = join_gradients(torch.zeros(1, 3, 4, 4), torch.ones(1, 3, 4, 4), 1.0)
-        assert torch.equal(joined, torch.zeros(1, 3, 4, 4)) and metrics["hard_clipped"] == 1
-
-    def test_a_nan_is_not_hidden(self):
-        hard = torch.zeros(2, 3, 4, 4)
-        hard[0, 0, 0, 0] = math.nan
-        joined, metrics = join_gradients(torch.ones(2, 3, 4, 4), hard, 1.0)
-        assert joined[0].isnan().any() and not joined[1].isnan().any() and metrics["hard_ratio"].isnan()
 
 
 class Processes:

@@ -282,3 +282,38 @@ class TestEveryTrainer:
         for name, model in straight.modules().items():
             for key, value in model.state_dict().items():
                 assert torch.equal(value, resumed.modules()[name].state_dict()[key]), f"{name}.{key}"
+
+
+class Tanh(Generator):
+    """A generator that is only what the contract asks for."""
+
+    differentiable = True
+    image_size = 2
+
+    def sample_latents(self, n, *, draws=None, device=None):
+        return draws.normal("latents", 3, 2, 2)
+
+    def forward(self, latents):
+        return torch.tanh(latents)
+
+    def save_pretrained(self, directory): ...
+
+    @classmethod
+    def from_pretrained(cls, directory): ...
+
+
+class TestWhatAGeneratorInherits:
+    @pytest.mark.parametrize("strength", [0.2, 1.0])
+    def test_the_partners_latent_is_normal_noise_put_into_the_latent(self, strength):
+        generator, latents = Tanh(), draws().normal("latents", 3, 2, 2)
+        images, partners = generator.forward_pair(latents, strength, draws())
+        noise = draws().normal("pair", 3, 2, 2)
+        assert torch.equal(images, torch.tanh(latents))
+        torch.testing.assert_close(partners, torch.tanh((1 - strength**2) ** 0.5 * latents + strength * noise))
+
+    def test_without_a_recipe_of_its_own_weights_and_latent_are_all(self):
+        assert Tanh().recipe == {}
+
+    def test_a_class_that_lacks_a_part_cannot_be_made(self):
+        with pytest.raises(TypeError, match="sample_latents"):
+            type("Half", (Tanh,), {"sample_latents": Generator.sample_latents})()

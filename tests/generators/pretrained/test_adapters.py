@@ -1,0 +1,55 @@
+"""What sets one kind of pipeline apart from another, against diffusers' own sampling."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from synthcl.generators.pretrained import PretrainedGenerator
+from synthcl.generators.pretrained.adapters import ADAPTERS
+from synthcl.pipeline.randomness import Key
+
+STEPS = 3
+
+
+def draws(n: int = 3, seed: int = 0):
+    return Key.from_seed(seed).at(torch.arange(n))
+
+
+@pytest.mark.parametrize("kind", ADAPTERS)
+def test_images_are_those_of_the_pipeline_itself(build_pipeline, kind):
+    pipeline = build_pipeline(kind)
+    steps = 5 if kind == "PNDMPipeline" else STEPS  # fewer would not leave its warm-up
+    generator = PretrainedGenerator(pipeline, sampling_steps=steps)
+    latents = generator.sample_latents(3, draws=draws())
+    seeds, classes = latents.T.tolist()
+    options = {"class_labels": classes} if kind == "DiTPipeline" else {"batch_size": 3}
+    theirs = pipeline(
+        **options,
+        generator=[torch.Generator().manual_seed(seed) for seed in seeds],
+        num_inference_steps=steps,
+        output_type="np",
+    ).images
+    ours = generator(latents).permute(0, 2, 3, 1) / 2 + 0.5
+    torch.testing.assert_close(ours, torch.from_numpy(theirs).float(), rtol=1e-4, atol=1e-4)
+
+
+def test_guidance_goes_through_the_class_after_the_last(build_pipeline):
+    """At scale 1 there is none; the null class is the number of classes, also where that is not 1000."""
+    pipeline = build_pipeline("DiTPipeline", num_embeds_ada_norm=10)
+    latents = torch.tensor([[5, 3]])
+    plain, guided = (PretrainedGenerator(pipeline, sampling_steps=2, guidance_scale=s)(latents) for s in (1.0, 4.0))
+    assert (plain - guided).abs().max() > 1e-3
+    x, t, labels = torch.randn(1, 4, 8, 8), torch.tensor(500), torch.tensor([3])
+    adapter = PretrainedGenerator(pipeline, guidance_scale=2.5).adapter
+    with torch.no_grad():
+        output, null = (
+            pipeline.transformer(x, timestep=t[None], class_labels=torch.tensor([label])).sample[:, :4]
+            for label in (3, 10)
+        )
+        torch.testing.assert_close(adapter.denoise(x, t, labels), null + 2.5 * (output - null), rtol=1e-4, atol=1e-5)
+
+
+def test_a_ddpm_takes_its_thousand_steps_unless_told_otherwise(build_pipeline):
+    assert PretrainedGenerator(build_pipeline("DDPMPipeline")).sampling_steps == 1000
+    assert PretrainedGenerator(build_pipeline("ConsistencyModelPipeline")).sampling_steps == 1
