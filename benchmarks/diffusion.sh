@@ -27,7 +27,7 @@ tiny-imagenet)
     ;;
 esac
 mkdir -p "$out"
-pretrain=(synthcl pretrain --generator diffusion --preset tiny --flip --bf16 --sampler dpm --sampling-steps 10)
+pretrain=(synthcl pretrain --generator diffusion --preset tiny --flip --generator-precision bf16 --sampler dpm --sampling-steps 10)
 pretrain+=("${data[@]}" "${length[@]}" --log-every 10 --json)
 num_samples=240
 generate=(synthcl generate --generator "$out/straight" --num-samples $num_samples --samples-per-shard 40 --batch-size 20)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from .errors import OptionError
+from .precision import compute_in
 
 
 class Draws(Protocol):
@@ -46,6 +47,15 @@ class Generator(nn.Module, ABC):
 
     differentiable: ClassVar[bool]
     """Whether `forward` carries a gradient from the images to the parameters, as joint training needs."""
+
+    computes_in: str = "fp32"
+    """The precision of a call, `fp32`, `bf16` or `fp16`, whatever autocast the caller is under."""
+
+    def __call__(self, latents: Tensor) -> Tensor:
+        """`forward`, in the generator's precision."""
+        with compute_in(self.computes_in, latents.device.type):
+            images = super().__call__(latents)
+        return images.to(torch.promote_types(images.dtype, torch.float32))
 
     @property
     @abstractmethod

@@ -49,6 +49,7 @@ def compare(
     out: str | PathLike[str],
     sampler: Literal["ddim", "dpm"] | None = None,
     sampling_steps: int | None = None,
+    generator_precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto",
     pairs: bool = True,
     pair_strength: float | None = None,
     pair_ema_decay: float = 0.999,
@@ -134,6 +135,8 @@ def compare(
             2211.01095]
         sampling_steps: Diffusion: steps of the sampler, network evaluations an image; the generator's own if not
             given.
+        generator_precision: Precision that the generator computes in; auto is bf16 on a GPU that has it, else fp32.
+            fp16 is for drawing alone. Samples of another precision are other samples: a set or a run keeps to one.
         pairs: Two similar images of each latent, mutual positives: of the generator and its moving average (online),
             or of two latents near each other (fresh).
         pair_strength: How far the latent of a pair's second image is from the first's: 0 is the same, 1 another.
@@ -490,6 +493,7 @@ def generate(
     out: str | PathLike[str],
     sampler: Literal["ddim", "dpm"] | None = None,
     sampling_steps: int | None = None,
+    generator_precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto",
     image_size: int | None = None,
     classes: Sequence[int] = ...,
     guidance_scale: float | None = None,
@@ -516,6 +520,8 @@ def generate(
             2211.01095]
         sampling_steps: Diffusion: steps of the sampler, network evaluations an image; the generator's own if not
             given.
+        generator_precision: Precision that the generator computes in; auto is bf16 on a GPU that has it, else fp32.
+            fp16 is for drawing alone. Samples of another precision are other samples: a set or a run keeps to one.
         image_size: Pretrained pipelines: pixels a side to resize to; their own if not given.
         classes: Class-conditional pipelines: a class to draw from; may be repeated.
         guidance_scale: Guidance scale, of pipelines with classifier-free guidance.
@@ -545,6 +551,7 @@ def pretrain(
     out: str | PathLike[str],
     sampler: Literal["ddim", "dpm"] | None = None,
     sampling_steps: int | None = None,
+    generator_precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto",
     generator: Literal["gan", "diffusion"] = "gan",
     preset: str = "auto",
     flip: bool = False,
@@ -588,11 +595,13 @@ def pretrain(
             2211.01095]
         sampling_steps: Diffusion: steps of the sampler, network evaluations an image; the generator's own if not
             given.
+        generator_precision: Precision that the generator computes in; auto is bf16 on a GPU that has it, else fp32.
+            fp16 is for drawing alone. Samples of another precision are other samples: a set or a run keeps to one.
         generator: Kind of generator.
         preset: Size of the networks and how they are trained: tiny, small, base (gan: large too); auto goes by image
             size.
         flip: Diffusion: mirror half of the images, where left and right mean the same.
-        bf16: Compute the networks' convolutions in bf16.
+        bf16: Former name of --generator-precision bf16.
         image_size: Pixels a side; others are resized and centre-cropped. The images' own size if not given.
         steps: Updates of the generator.
         batch_size: Real images a step, over all processes.
@@ -638,6 +647,7 @@ def train(
     out: str | PathLike[str],
     sampler: Literal["ddim", "dpm"] | None = None,
     sampling_steps: int | None = None,
+    generator_precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto",
     pairs: bool = True,
     pair_strength: float | None = None,
     pair_ema_decay: float = 0.999,
@@ -717,6 +727,8 @@ def train(
             2211.01095]
         sampling_steps: Diffusion: steps of the sampler, network evaluations an image; the generator's own if not
             given.
+        generator_precision: Precision that the generator computes in; auto is bf16 on a GPU that has it, else fp32.
+            fp16 is for drawing alone. Samples of another precision are other samples: a set or a run keeps to one.
         pairs: Two similar images of each latent, mutual positives: of the generator and its moving average (online),
             or of two latents near each other (fresh).
         pair_strength: How far the latent of a pair's second image is from the first's: 0 is the same, 1 another.

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from .allocator import keep_freed_memory
 from .errors import RunStopped, UsageError
+from .precision import cuda_has_bf16, set_backends
 
 LOST = ("closed by peer", "reset by peer", "Broken pipe", "remote process exited", "unhandled system error")
 """How gloo and NCCL say that another process is gone."""
@@ -27,7 +28,8 @@ def create_accelerator(precision: str = "fp32") -> Accelerator:
         precision: `auto` (bf16 where the device computes in it, else fp32), `fp32`, `bf16` or `fp16`.
 
     Raises:
-        UsageError: fp16 without a GPU, or a launcher that accumulates gradients or has lost processes.
+        UsageError: fp16 without a GPU, bf16 on a GPU without it, or a launcher that accumulates gradients or has lost
+            processes.
     """
     if os.environ.get("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "1") != "1":
         # Accelerate would divide the loss by it, and no more.
@@ -37,6 +39,9 @@ def create_accelerator(precision: str = "fp32") -> Accelerator:
         precision = "bf16" if _has_bf16() else "fp32"
     if precision == "fp16" and not torch.cuda.is_available():
         raise UsageError("--precision fp16 needs a GPU; use bf16 or fp32 here")
+    if precision == "bf16" and torch.cuda.is_available() and not cuda_has_bf16():
+        raise UsageError(f"--precision bf16: {torch.cuda.get_device_name()} does not compute in bf16; use fp16 or fp32")
+    set_backends()
     # Accelerate keeps one precision for the life of a process. A comparison trains in bf16 after a generator in fp32:
     # that state is forgotten here; the process group stays.
     AcceleratorState._reset_state()
@@ -58,6 +63,11 @@ def create_accelerator(precision: str = "fp32") -> Accelerator:
     return accelerator
 
 
+def precision_of(accelerator: Accelerator) -> str:
+    """What `auto` came to: `fp32`, `bf16` or `fp16`."""
+    return "fp32" if accelerator.mixed_precision == "no" else accelerator.mixed_precision
+
+
 def _launched() -> int:
     """How many processes the launcher has started, of which this is one; 1 without a launcher.
 
@@ -77,7 +87,7 @@ def _launched() -> int:
 
 def _has_bf16() -> bool:
     if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return cuda_has_bf16()
     return torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 

@@ -20,6 +20,7 @@ from .distributed import create_accelerator
 from .errors import DataError, UsageError
 from .files import write_folder
 from .options import takes_options
+from .precision import generator_precision
 from .progress import Progress
 from .randomness import Key
 from .runs.folder import check_finished, command_of
@@ -39,7 +40,9 @@ def generate(config: GenerateConfig) -> dict[str, Any]:
     """
     accelerator = create_accelerator("fp32")
     started = time.monotonic()
-    generator = open_generator(config.generator, accelerator.device, **config.sampling_options())
+    generator = open_generator(
+        config.generator, accelerator.device, config.generator_precision, **config.sampling_options()
+    )
     strength = config.pair_strength if config.pairs else None
     if strength is not None:
         with generator_options():
@@ -50,6 +53,8 @@ def generate(config: GenerateConfig) -> dict[str, Any]:
         "image_size": generator.image_size,
         "pair_strength": strength,
     }
+    if generator.computes_in != "fp32":  # which is what sets without this entry were made in
+        recipe["generator_precision"] = generator.computes_in
     with Progress("generate", config.num_samples, "samples", enabled=accelerator.is_main_process) as progress:
         info = write_shard_set(
             config.out,
@@ -99,13 +104,21 @@ class Renderer:
 
     @torch.inference_mode()
     def __call__(self, indices: np.ndarray) -> Tensor:
-        """(N, V, 3, S, S) uint8 of samples (N,)."""
+        """(N, V, 3, S, S) uint8 of samples (N,).
+
+        Raises:
+            DataError: images that are no numbers, in fp16.
+        """
         draws = self.key.at(torch.from_numpy(indices).to(self.device))
         latents = self.generator.sample_latents(len(indices), draws=draws)
         if self.pair_strength is None:
             images = self.generator(latents)[:, None]
         else:
             images = torch.stack(self.generator.forward_pair(latents, self.pair_strength, draws), dim=1)
+        if self.generator.computes_in == "fp16" and not torch.isfinite(images).all():
+            raise DataError(
+                "the generator overflows in fp16: its images are no numbers; give --generator-precision bf16 or fp32"
+            )
         return to_bytes(images)
 
 
@@ -138,21 +151,26 @@ def save_generator(trainer: GeneratorTrainer, run: Path) -> None:
     write_folder(run / "generator", lambda folder: trainer.save_pretrained(folder))
 
 
-def open_generator(source: str, device: torch.device | str = "cpu", **options: Any) -> Generator:
+def open_generator(
+    source: str, device: torch.device | str = "cpu", precision: str = "auto", **options: Any
+) -> Generator:
     """A generator to draw from, frozen.
 
     Args:
         source: a run of `pretrain` or `train`, a generator's folder, a hub id, or `module:Class`.
         device: where to.
+        precision: what it computes in, as --generator-precision.
         options: of the kind, such as `sampler`; see `load_generator`.
 
     Raises:
-        UsageError: its kind does not take an option, or not with that value.
+        UsageError: its kind does not take an option, or not with that value; or a precision that the device lacks.
         DataError: a run that has none.
         ValueError: there is none.
     """
+    computes_in = generator_precision(precision, device)
     with generator_options():
         generator = load_generator(locate_generator(source), **options)
+    generator.computes_in = computes_in
     return generator.to(device).eval().requires_grad_(False)
 
 

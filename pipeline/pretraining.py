@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import torch
@@ -19,12 +20,15 @@ from .evaluation.online_quality import MEASURES, OnlineQuality, open_real_encode
 from .generation import save_generator
 from .images.grids import Section, save_sections
 from .options import takes_options
+from .precision import generator_precision
 from .preview import real_section, save_real_images
 from .randomness import Key
 from .runs.folder import RunFolder, finished_result, open_run, say_finished
 from .runs.loop import LoopOptions, Measurement, run_loop
 from .runs.trackers import check_trackers, open_trackers
 from .views import to_float
+
+log = logging.getLogger(__name__)
 
 GRID_SAMPLES = 64
 """Samples in a grid: 8 x 8. Ours."""
@@ -38,9 +42,10 @@ def pretrain(config: PretrainConfig) -> dict[str, Any]:
 
     Returns:
         The run's result: `run`, `generator`, `steps`, `seconds`, `image_size`, `num_images`, `training`, what the
-        generator was trained with, `generator_hash`, its weights', and where the length was changed what
-        `runs.length.length_facts` gives. With an encoder to measure by also `frechet_distance`, `precision`, `recall`,
-        `frechet_distance_real` (see `OnlineQuality`), `eval_encoder` and `eval_encoder_hash`.
+        generator was trained with, `generator_precision`, what it computed in, `generator_hash`, its weights', and
+        where the length was changed what `runs.length.length_facts` gives. With an encoder to measure by also
+        `frechet_distance`, `precision`, `recall`, `frechet_distance_real` (see `OnlineQuality`), `eval_encoder` and
+        `eval_encoder_hash`.
 
     Raises:
         UsageError: options that cannot be used, or fewer steps than the run has done.
@@ -48,12 +53,15 @@ def pretrain(config: PretrainConfig) -> dict[str, Any]:
     check_trackers(config.tracker)
     if (finished := finished_result(config.out, "pretrain", config)) is not None:
         return finished
+    if config.bf16:
+        log.warning("--bf16 is now --generator-precision bf16, and will be gone in a later version")
     accelerator = create_accelerator("fp32")
+    precision = generator_precision(config.generator_precision, accelerator.device, trained=True)
     store = open_images(config.data, image_size=config.image_size, split="train", data_root=config.data_root)
     order = GlobalOrder(len(store), config.batch_size, Key.from_seed(config.seed).child("order"))
     share = slice_of(config.batch_size, accelerator.process_index, accelerator.num_processes, "--batch-size")
     torch.manual_seed(config.seed)
-    trainer = _create_trainer(config, store.image_size, accelerator.device)
+    trainer = _create_trainer(config, store.image_size, accelerator.device, precision)
     quality = _open_quality(config, len(store), accelerator.device)
     run = open_run(
         config.out,
@@ -61,6 +69,7 @@ def pretrain(config: PretrainConfig) -> dict[str, Any]:
         config,
         main_process=accelerator.is_main_process,
         steps=config.steps,
+        came_to={"generator_precision": precision},
         rate=lambda total_steps, index: _learning_rate(trainer.options, total_steps, index),
     )
     accelerator.wait_for_everyone()
@@ -135,7 +144,7 @@ def _learning_rate(options: dict[str, Any], total_steps: int, index: int) -> flo
     return rate * warmup * final_decay(part_done(index, total_steps), options["decay"])
 
 
-def _create_trainer(config: PretrainConfig, image_size: int, device: torch.device) -> GeneratorTrainer:
+def _create_trainer(config: PretrainConfig, image_size: int, device: torch.device, precision: str) -> GeneratorTrainer:
     given = {
         "learning_rate": config.learning_rate,
         "generator_learning_rate": config.generator_learning_rate,
@@ -151,7 +160,7 @@ def _create_trainer(config: PretrainConfig, image_size: int, device: torch.devic
         "final_beta2": config.final_beta2,
         "augment": config.augment,
         "flip": config.flip or None,
-        "bf16": config.bf16 or None,
+        "precision": precision,
     }
     # Given only where asked for: what is not is the preset's, and kinds that do not take one say so.
     options = {name: value for name, value in given.items() if value is not None} | config.sampling_options()
@@ -178,6 +187,7 @@ def _result(
         "image_size": store.image_size,
         "num_images": len(store),
         "training": trainer.options,
+        "generator_precision": trainer.generator.computes_in,
         "generator_hash": fingerprint(trainer.ema),
         **run.length_facts,
     }

@@ -33,7 +33,7 @@ def preview(config: PreviewConfig) -> dict[str, Any]:
         UsageError: an option that the generator does not take, or images that are not there.
         DataError: a run that has no generator, or a place that cannot be written.
     """
-    generator = open_generator(config.generator, **config.sampling_options())
+    generator = open_generator(config.generator, "cpu", config.generator_precision, **config.sampling_options())
     path, size = Path(config.out), generator.image_size
     if config.data is not None:
         store = open_images(config.data, image_size=size, split="train", data_root=config.data_root)

@@ -20,21 +20,23 @@ from ..learners import Learner, LearnerOutput, convert_sync_batchnorm, create_ba
 from ..learners.base import SyntheticTerms
 from ..learners.optimizers import create_optimizer
 from ..learners.recipe import OptimizerRecipe
-from .configs.train import TrainConfig
+from .configs.train import TrainConfig, concerns
 from .data import ImageStore, cached, open_images
-from .distributed import create_accelerator
+from .distributed import create_accelerator, precision_of
 from .encoder import Encoder
 from .errors import UsageError
 from .evaluation.online import OnlineKnn
 from .evaluation.online_quality import OnlineQuality, open_real_encoder
 from .images.grids import Section, save_sections
 from .options import takes_options
+from .precision import generator_precision
 from .preview import real_section, save_real_images
 from .randomness import Key
 from .regimes.assembly import RealImages, ViewMaker
 from .regimes.base import MultiViewedBatch, Regime, Share
 from .regimes.guard import GuardNotice
 from .regimes.setup import RegimeSetup, build_regime
+from .regimes.table import REGIMES
 from .runs.checkpoint import Stateful
 from .runs.folder import RunFolder, finished_result, open_run, say_finished
 from .runs.loop import LoopOptions, Measurement, run_loop
@@ -190,6 +192,7 @@ def train(config: TrainConfig) -> dict[str, Any]:
         main_process=accelerator.is_main_process,
         steps=steps,
         rate=lambda total_steps, step: schedule(total_steps).at(step),
+        came_to=precisions(config, accelerator),
     )
     accelerator.wait_for_everyone()
     if run.result is not None:
@@ -235,6 +238,21 @@ def train(config: TrainConfig) -> dict[str, Any]:
             run.finish(result)
     accelerator.wait_for_everyone()
     return result
+
+
+def precisions(config: TrainConfig, accelerator: Accelerator) -> dict[str, str]:
+    """What --precision comes to here, and --generator-precision where there is a generator.
+
+    Raises:
+        UsageError: as `generator_precision`.
+    """
+    found = {"precision": precision_of(accelerator)}
+    if concerns(TrainConfig.__dataclass_fields__["generator_precision"], [config.regime]):
+        trained = REGIMES[config.regime].learns
+        found["generator_precision"] = generator_precision(
+            config.generator_precision, accelerator.device, trained=trained
+        )
+    return found
 
 
 def _loop_options(config: TrainConfig, accelerator: Accelerator, steps: int) -> LoopOptions:

@@ -21,6 +21,7 @@ from torch import Tensor
 from ..base import Draws, Generator
 from ..errors import OptionError
 from ..fingerprint import config_hash
+from ..precision import compute_in
 from .objective import check_prediction, clean_image
 from .solvers import check_sampler, coefficients, solve, trailing_timesteps
 
@@ -37,7 +38,6 @@ class DiffusionGenerator(Generator):
         sampler: `dpm`, DPM-Solver++(2M), or `ddim`.
         sampling_steps: network evaluations an image. 20 is ours.
         gradient_steps: how many of the last steps carry a gradient (DRaFT-K, arXiv 2309.17400); 1 is their cheapest.
-        bf16: run the network, and nothing else, under bf16 autocast.
 
     Raises:
         ValueError: a network that is no unconditional one for square RGB images, or an option out of range.
@@ -53,11 +53,10 @@ class DiffusionGenerator(Generator):
         sampler: str = "dpm",
         sampling_steps: int = 20,
         gradient_steps: int = 1,
-        bf16: bool = False,
     ) -> None:
         super().__init__()
         _check_unet(unet)
-        self.unet, self.scheduler, self.bf16 = unet, scheduler, bf16
+        self.unet, self.scheduler = unet, scheduler
         self.prediction = check_prediction(scheduler.config.prediction_type)
         self.configure(sampler=sampler, sampling_steps=sampling_steps, gradient_steps=gradient_steps)
 
@@ -104,7 +103,7 @@ class DiffusionGenerator(Generator):
         return {
             "sampler": self.sampler,
             "sampling_steps": self.sampling_steps,
-            "bf16": self.bf16,
+            "bf16": self.computes_in == "bf16",
             "config": config_hash(self.unet.config, self.scheduler.config),
             "versions": {"diffusers": diffusers_version, "torch": torch.__version__},
         }
@@ -120,8 +119,11 @@ class DiffusionGenerator(Generator):
         return latents if device is None else latents.to(device)
 
     def predict(self, x: Tensor, timesteps: Tensor) -> Tensor:
-        """The network's output (N, 3, S, S) float32 for noisy images at timesteps () or (N,)."""
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16):
+        """The network's output (N, 3, S, S) float32 for noisy images at timesteps () or (N,).
+
+        The network alone is in the generator's precision; the solver around it stays in float32.
+        """
+        with compute_in(self.computes_in, x.device.type):
             return self.unet(x, timesteps).sample.float()
 
     def forward(self, latents: Tensor) -> Tensor:
@@ -183,7 +185,6 @@ class DiffusionGenerator(Generator):
         sampler: str | None = None,
         sampling_steps: int | None = None,
         gradient_steps: int | None = None,
-        bf16: bool = False,
     ) -> DiffusionGenerator:
         """The generator in a folder, in evaluation mode; any `DDPMPipeline` or `DDIMPipeline` for RGB images will do.
 
@@ -200,7 +201,7 @@ class DiffusionGenerator(Generator):
         scheduler = DDIMScheduler.from_config(saved, timestep_spacing="trailing")
         file = Path(directory) / CONFIG_NAME
         config = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-        generator = cls(unet, scheduler, bf16=bf16, **{k: config[k] for k in SOLVER_OPTIONS if k in config})
+        generator = cls(unet, scheduler, **{k: config[k] for k in SOLVER_OPTIONS if k in config})
         generator.configure(sampler=sampler, sampling_steps=sampling_steps, gradient_steps=gradient_steps)
         return generator.eval()
 

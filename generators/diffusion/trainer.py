@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from ..base import Draws, GeneratorTrainer, Synchronise, no_synchronisation
 from ..ema import MovingAverage
+from ..precision import check_trained_precision
 from ..schedules import check_range, check_total_steps, final_decay, part_done
 from .generator import DiffusionGenerator
 from .lora import add_lora, merged
@@ -48,7 +49,7 @@ class DiffusionTrainer(GeneratorTrainer):
         ema_decay: of G's moving average, a step.
         ema_warmup: ramp the decay up from 0, for a fresh G; a G and an average that start equal need none.
         flip: mirror half of the images, left to right. Not for digits or text.
-        bf16: run the network under bf16 autocast; weights, loss, solver and optimizer stay in fp32.
+        precision: fp32, or bf16 for the network; weights, loss, solver and optimizer stay in fp32.
         sampler: of G and its average; see `DiffusionGenerator`. As G has it if not given; likewise the next two.
         sampling_steps: network evaluations an image.
         gradient_steps: how many of the last carry the learner's gradient.
@@ -73,14 +74,14 @@ class DiffusionTrainer(GeneratorTrainer):
         ema_decay: float = 0.999,
         ema_warmup: bool = True,
         flip: bool = False,
-        bf16: bool = False,
+        precision: str = "fp32",
         sampler: str | None = None,
         sampling_steps: int | None = None,
         gradient_steps: int | None = None,
         synchronise: Synchronise = no_synchronisation,
     ) -> None:
         generator.configure(sampler=sampler, sampling_steps=sampling_steps, gradient_steps=gradient_steps)
-        generator.bf16 = bf16
+        generator.computes_in = check_trained_precision(precision)
         self.generator = generator.to(device).train()
         self.ema = _average_of(self.generator)
         self.learning_rate, self.warmup_steps = learning_rate, warmup_steps

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from ..base import Draws, GeneratorTrainer, Synchronise, no_synchronisation
 from ..ema import MovingAverage, frozen_copy
+from ..precision import check_trained_precision, compute_in
 from ..schedules import check_range, check_total_steps, final_decay, geometric, part_done
 from .diffaugment import NUM_PARAMETERS, check_policy, diffaugment
 from .hard_gradient import HardGradient, join_gradients, join_parameter_gradients
@@ -65,7 +66,7 @@ class GANTrainer(GeneratorTrainer):
         augment: DiffAugment's parts, of colour, translation and cutout, or "none". Short runs came further without
             colour, on digits (two seeds) and on CIFAR-10 (one); long runs are untried.
         total_steps: how many steps there will be, for what changes over them.
-        bf16: compute the residual stages' convolutions in bf16.
+        precision: fp32, or bf16 for the residual stages' convolutions; of G's images outside a step too.
         synchronise: averages gradients over processes.
 
     Raises:
@@ -96,7 +97,7 @@ class GANTrainer(GeneratorTrainer):
         ema_warmup: bool = True,
         augment: str = _DEFAULTS.augment,
         total_steps: int | None = None,
-        bf16: bool = False,
+        precision: str = "fp32",
         synchronise: Synchronise = no_synchronisation,
     ) -> None:
         self.generator_learning_rate = _rate(generator_learning_rate, learning_rate, generator, "generator")
@@ -119,9 +120,10 @@ class GANTrainer(GeneratorTrainer):
         # channels_last was 2 to 9% faster a step on a CPU, in fp32 and in bf16, at 8, 16 and 32 pixels.
         self.generator = generator.to(device).to(memory_format=torch.channels_last).train()
         self.discriminator = discriminator.to(device).to(memory_format=torch.channels_last).train()
-        self.bf16 = bf16
+        self.precision = generator.computes_in = check_trained_precision(precision)
         self.ema = frozen_copy(generator if average is None else average)
         self.ema.to(device).to(memory_format=torch.channels_last)
+        self.ema.computes_in = precision
         self.average = MovingAverage(self.ema.parameters(), self.generator.parameters(), warmup=ema_warmup)
         self.optimizers = {
             name: torch.optim.Adam(model.parameters(), lr=rate, betas=(beta1, beta2), fused=True)
@@ -215,7 +217,7 @@ class GANTrainer(GeneratorTrainer):
         among the metrics of the steps that compute them.
         """
         gamma = self._follow_schedules()
-        with self._autocast(real.device):
+        with compute_in(self.precision, real.device.type):
             uniform = draws.uniform("diffaugment", 4, NUM_PARAMETERS).to(real.device)
             if images is None:
                 latents = self.generator.sample_latents(len(real), draws=draws, device=real.device)
@@ -306,11 +308,6 @@ class GANTrainer(GeneratorTrainer):
         output.backward(gradient)
         self.synchronise(model.parameters())
         optimizer.step()
-
-    def _autocast(self, device: torch.device) -> torch.autocast:
-        # Autocast would keep casts of D's weights from before its update for G's step; hence no cache.
-        enabled = self.bf16
-        return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled, cache_enabled=False)
 
     def modules(self) -> dict[str, nn.Module]:
         return {"generator": self.generator, "ema": self.ema, "discriminator": self.discriminator}

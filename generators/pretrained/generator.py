@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from ..base import Draws, Generator
 from ..errors import OptionError
 from ..fingerprint import config_hash
+from ..precision import compute_in
 from .adapters import create_adapter
 from .opening import open_pipeline
 from .schedulers import check_steps, choose_scheduler, first_step_of, step
@@ -132,10 +133,11 @@ class PretrainedGenerator(Generator):
         a number of sampling steps. See `Generator.forward_pair`.
         """
         first = self._first_step(strength)
-        clean = self._solve(latents)
         words = draws.integers("pair", _HALF, 2).to(latents.device)
         partners = torch.stack((words[:, 0] * _HALF + words[:, 1], latents[:, 1]), dim=1)
-        return self._finish(clean), self._finish(self._solve(partners, clean, first))
+        with compute_in(self.computes_in, self.device.type):
+            clean = self._solve(latents)
+            return self._finish(clean), self._finish(self._solve(partners, clean, first))
 
     def check_pairs(self, strength: float) -> None:
         self._first_step(strength)
@@ -161,7 +163,7 @@ class PretrainedGenerator(Generator):
             x = self.scheduler.add_noise(clean, x, timesteps[:1].expand(len(x)))
         for t in timesteps:
             output = self.adapter.denoise(self.scheduler.scale_model_input(x, t), t, labels)
-            x = step(self.scheduler, output, t, x, generators)
+            x = step(self.scheduler, output.to(x.dtype), t, x, generators)
         return x
 
     def _finish(self, x: Tensor) -> Tensor:

@@ -7,10 +7,12 @@ from typing import Any
 
 from ..configs.arms import parse_arms
 from ..configs.compare import CompareConfig
-from ..distributed import create_accelerator
+from ..distributed import create_accelerator, precision_of
 from ..errors import UsageError
 from ..options import takes_options
 from ..overall import overall_progress
+from ..precision import generator_precision
+from ..regimes.table import REGIMES
 from ..runs.folder import RunFolder, open_run, say
 from .evaluations import Answer
 from .execution import check_inputs, count_images, decide_budget, evaluate_runs, execute
@@ -45,7 +47,13 @@ def _train_and_compare(config: CompareConfig) -> dict[str, Any]:
     num_images = check_inputs(config)
     joined = read_labelled(config.run, {})
     accelerator = create_accelerator(config.precision)
-    folder = open_run(config.out, "compare", config, main_process=accelerator.is_main_process)
+    came_to = {"precision": precision_of(accelerator)}
+    if config.generator is not None:
+        learns = any(REGIMES[arm.regime].learns and "generator_precision" not in arm.options for arm in config.arms())
+        came_to["generator_precision"] = generator_precision(
+            config.generator_precision, accelerator.device, trained=learns
+        )
+    folder = open_run(config.out, "compare", config, main_process=accelerator.is_main_process, came_to=came_to)
     accelerator.wait_for_everyone()
     budget = decide_budget(config, accelerator)
     with overall_progress(enabled=accelerator.is_main_process) as overall:

@@ -167,6 +167,7 @@ def generation(config: CompareConfig, budget: Budget) -> GenerateConfig | None:
         **given,
         sampler=config.sampler,
         sampling_steps=config.sampling_steps,
+        generator_precision=config.generator_precision,
     )
 
 

@@ -28,7 +28,7 @@ class PretrainConfig(SamplingConfig):
     flip: bool = option(
         False, help="Diffusion: mirror half of the images, where left and right mean the same.", group="Diffusion"
     )
-    bf16: bool = option(False, help="Compute the networks' convolutions in bf16.", group="Computing")
+    bf16: bool = option(False, help="Former name of --generator-precision bf16.", may_change=True, group="Computing")
     image_size: int | None = common.image_size_option()
     steps: int = option(20_000, help="Updates of the generator.", minimum=1, may_change=True, group="Training")
     batch_size: int = option(64, help="Real images a step, over all processes.", minimum=2, group="Training")
@@ -136,6 +136,13 @@ class PretrainConfig(SamplingConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.bf16:
+            if self.generator_precision not in ("auto", "bf16"):
+                raise UsageError(
+                    "--bf16 is the former name of --generator-precision bf16; it cannot be given with "
+                    f"--generator-precision {self.generator_precision}"
+                )
+            self.generator_precision = "bf16"
         if self.eval_encoder is None and self.eval_every is not None:
             raise UsageError(
                 "--eval-every measures samples in the features of an encoder of real images: give --eval-encoder RUN. "

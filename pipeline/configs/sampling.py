@@ -7,6 +7,7 @@ from typing import Any
 
 from ..options import Config, option
 from ..regimes.table import DRAWN
+from .common import PRECISIONS
 
 SAMPLERS = ("ddim", "dpm")
 
@@ -26,6 +27,15 @@ class SamplingConfig(Config):
         minimum=1,
         concerns=DRAWN,
         group="Diffusion",
+    )
+
+    generator_precision: str = option(
+        "auto",
+        help="Precision that the generator computes in; auto is bf16 on a GPU that has it, else fp32. fp16 is for "
+        "drawing alone. Samples of another precision are other samples: a set or a run keeps to one.",
+        choices=PRECISIONS,
+        concerns=DRAWN,
+        group="Computing",
     )
 
     def sampling_options(self) -> dict[str, Any]:

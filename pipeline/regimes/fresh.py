@@ -64,8 +64,8 @@ class FreshRegime(Regime):
 
     @property
     def facts(self) -> dict[str, Any]:
-        """`generator_hash`."""
-        return {"generator_hash": fingerprint(self.generator)}
+        """`generator_hash`, and `generator_precision`, what it computed in."""
+        return {"generator_hash": fingerprint(self.generator), "generator_precision": self.generator.computes_in}
 
     def batch(self, step: int, learner: Learner) -> MultiViewedBatch:
         draws = self.key.child(step).at(self.share.numbers(self.real.device))
@@ -88,7 +88,9 @@ def build(setup: RegimeSetup) -> FreshRegime:
         UsageError: a generator of another image size, or one that cannot make pairs.
     """
     config = setup.config
-    generator = open_generator(config.source, setup.accelerator.device, **config.sampling_options())
+    generator = open_generator(
+        config.source, setup.accelerator.device, config.generator_precision, **config.sampling_options()
+    )
     check_generator_size(config.source, generator.image_size, setup.real.store.image_size)
     strength = None
     if config.pairs:

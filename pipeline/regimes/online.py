@@ -26,6 +26,7 @@ from ..configs.train import TrainConfig
 from ..distributed import average_gradients
 from ..errors import UsageError
 from ..generation import generator_options, locate_generator, save_generator
+from ..precision import generator_precision
 from ..randomness import Key
 from ..runs.loop import Journal
 from ..shards import ShardRecorder
@@ -315,9 +316,13 @@ class OnlineRegime(Regime):
 
     @property
     def facts(self) -> dict[str, Any]:
-        """`generator_hash`, and `generator_training`: the options that the generator was trained with, those of its
-        pretraining included."""
-        return {"generator_training": self.trainer.options, "generator_hash": self.generator_hash}
+        """`generator_hash`, `generator_precision`, what it computed in, and `generator_training`: the options that the
+        generator was trained with, those of its pretraining included."""
+        return {
+            "generator_training": self.trainer.options,
+            "generator_hash": self.generator_hash,
+            "generator_precision": self.trainer.generator.computes_in,
+        }
 
     def save(self, folder: Path) -> None:
         save_generator(self.trainer, folder)
@@ -398,6 +403,7 @@ def _open_trainer(config: TrainConfig, setup: RegimeSetup) -> GeneratorTrainer:
     }
     options = {name: value for name, value in given.items() if value is not None}
     device = setup.accelerator.device
+    options["precision"] = generator_precision(config.generator_precision, device, trained=True)
     with generator_options():
         trainer = load_trainer(locate_generator(config.source), device=device, synchronise=average_gradients, **options)
     check_generator_size(config.source, trainer.generator.image_size, setup.real.store.image_size)
@@ -451,5 +457,8 @@ def _recording(config: TrainConfig, trainer: GeneratorTrainer, main_process: boo
         return RunRecording(None, generator[:12])
     unchanging = {f.name for f in fields(config) if not f.metadata["option"].may_change}
     options = {name: value for name, value in config.to_dict().items() if name in unchanging - {"generator", "record"}}
+    del options["generator_precision"]  # `auto` says nothing yet
+    if trainer.generator.computes_in != "fp32":  # which is what recordings without this entry were made in
+        options["generator_precision"] = trainer.generator.computes_in
     recipe = {"recorded": options, "generator": {"weights": generator}, "seed": config.seed}
     return RunRecording(ShardRecorder(config.record, recipe, pairs=config.pairs), generator[:12])

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ from ..progress import is_main_process
 from .length import Rate, change_length, describe_changes, describe_schedule, length_facts
 from .metrics import MetricsLog
 
+AUTO = "auto"
+"""The value of options that are decided by the device."""
 RESTORE = "restore it from a copy, or give another folder to start anew"
 """What to do about a file of a run that is damaged."""
 
@@ -66,6 +69,7 @@ def open_run(
     main_process: bool = True,
     steps: int | None = None,
     rate: Rate | None = None,
+    came_to: Mapping[str, str] | None = None,
 ) -> RunFolder:
     """Make the run folder of a command, or take up the one that the same command left.
 
@@ -79,6 +83,8 @@ def open_run(
         main_process: whether this process writes; the others only check.
         steps: its length; None for commands whose runs have none.
         rate: the learning rate of a length at a step, for the record of a change.
+        came_to: what options that may be `auto` came to here, by name. The run's record has them, and it is continued
+            with the same alone.
 
     Raises:
         UsageError: the folder holds a run with other options (the message lists the differences), or one that has done
@@ -88,7 +94,7 @@ def open_run(
     path = Path(out)
     changes: list[dict[str, Any]] = []
     done = False
-    if check_out(path, command, config) and steps is not None:
+    if check_out(path, command, config, came_to or {}) and steps is not None:
         changes, done = _take_up(path, config, steps, rate, main_process=main_process)
     from ..distributed import wait_for_all  # torch, which those who only look at runs do without
 
@@ -97,6 +103,7 @@ def open_run(
     if main_process and not done:
         length: dict[str, Any] = {"total_steps": steps} if steps is not None else {}
         length |= {"length_changes": changes} if changes else {}
+        length |= {"came_to": dict(came_to)} if came_to else {}
         try:
             path.mkdir(parents=True, exist_ok=True)
             remove_temporary(path)
@@ -110,8 +117,10 @@ def open_run(
     return RunFolder(path)
 
 
-def check_out(out: str | Path, command: str, config: Config) -> bool:
+def check_out(out: str | Path, command: str, config: Config, came_to: Mapping[str, str] | None = None) -> bool:
     """Whether a folder holds a run of a command with these options, to be taken up; it may be new or empty otherwise.
+
+    Without `came_to` an option that is `auto` fits whatever it came to.
 
     Raises:
         UsageError, DataError: it can be no run of these; see `open_run`.
@@ -123,7 +132,7 @@ def check_out(out: str | Path, command: str, config: Config) -> bool:
     if content == {"run.json"}:
         return False  # a run that was killed while it began: it has left nothing else
     if "run.json" in content:
-        _check_same(path, command, config)
+        _check_same(path, command, config, came_to)
         return True
     if content:
         raise DataError(f"--out {path} is not empty and holds no run of synthcl; give a new or empty folder")
@@ -155,16 +164,33 @@ def _take_up(
     return changes, False
 
 
-def _check_same(path: Path, command: str, config: Config) -> None:
-    there = read_record(path)["command"]
+def _check_same(path: Path, command: str, config: Config, came_to: Mapping[str, str] | None = None) -> None:
+    """Raises UsageError unless a run is of this command, with these options. Without `came_to`, `auto` is `auto`."""
+    record = read_record(path)
+    there = record["command"]
     if there != command:
         raise UsageError(f"--out {path} holds a run of `synthcl {there}`; give another folder for `synthcl {command}`")
-    lines = differences(read_config(path), config.to_dict(), type(config))
+    saved, given = read_config(path), config.to_dict()
+    for name, before in _came_to(record, saved).items():
+        if name not in given:
+            continue
+        if came_to is not None and name in came_to:
+            given[name] = came_to[name]
+        if given[name] != AUTO:
+            saved[name] = before
+    lines = differences(saved, given, type(config))
     if lines:
         raise UsageError(
             f"--out {path} holds another run; give another folder, or the options it began with. They differ in\n  "
             + "\n  ".join(lines)
         )
+
+
+def _came_to(record: Mapping[str, Any], saved: Mapping[str, Any]) -> dict[str, str]:
+    """What options came to where a run began, by name."""
+    if "generator_precision" not in saved:  # generators were in fp32 then, but for `pretrain --bf16`
+        return {"generator_precision": "bf16" if saved.get("bf16") else "fp32"} | record.get("came_to", {})
+    return record.get("came_to", {})
 
 
 def finished_result(out: str | Path, command: str, config: Config, *, tell: bool = True) -> dict[str, Any] | None:

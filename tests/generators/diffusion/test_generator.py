@@ -147,7 +147,7 @@ def test_bf16_stays_near_fp32():
     generator = make_generator()
     latents = generator.sample_latents(4, draws=draws(4))
     expected = generator(latents)
-    generator.bf16 = True
+    generator.computes_in = "bf16"
     actual = generator(latents)
     assert actual.dtype == torch.float32
     assert 0 < (actual - expected).abs().mean() < 0.1

@@ -197,9 +197,9 @@ def test_two_halves_of_a_batch_average_to_the_whole():
 
 
 def test_bf16_runs_the_network_only():
-    trainer = make_trainer(bf16=True)
+    trainer = make_trainer(precision="bf16")
     metrics = joint_step(trainer, 0)
-    assert trainer.ema.bf16 and metrics["loss_generator"].dtype == torch.float32
+    assert trainer.ema.computes_in == "bf16" and metrics["loss_generator"].dtype == torch.float32
     assert all(p.dtype == torch.float32 for p in trainer.generator.parameters())
     exact = joint_step(make_trainer(), 0)
     assert metrics["loss_generator"] != exact["loss_generator"]

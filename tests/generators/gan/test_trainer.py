@@ -194,7 +194,7 @@ def test_the_callers_autocast_does_not_reach_a_step():
 
 
 def test_bf16_is_near_fp32_and_sees_the_discriminators_new_weights():
-    full, half = build(), build(bf16=True)
+    full, half = build(), build(precision="bf16")
     for step in range(2):
         metrics = [trainer.step(real_images(), draws(step)) for trainer in (full, half)]
     for name in ("loss_discriminator", "loss_generator", "penalty_real"):

@@ -56,6 +56,7 @@ def test_a_run_that_was_killed_while_it_began_begins_again(tmp_path, monkeypatch
 
 
 MAY_CHANGE = {
+    "a former name": {"bf16"},
     "length": {"steps", "epochs"},
     "what is watched and kept": {
         "tracker",
