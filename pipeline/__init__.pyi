@@ -101,7 +101,7 @@ def compare(
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto",
     compile: bool = False,
     sync_batchnorm: bool = True,
-    cache: Literal["auto", "device", "ram", "none"] = "auto",
+    cache: Literal["auto", "device", "ram", "disk", "none"] = "auto",
     data_root: str | PathLike[str] | None = None,
     sample_every: int | None = None,
     log_every: int = 10,
@@ -206,7 +206,8 @@ def compare(
         precision: Precision that the learner computes in; auto is bf16 where the device has it, else fp32.
         compile: Compile the learner with torch.compile.
         sync_batchnorm: Take batch statistics over all processes rather than each its own.
-        cache: Where decoded images stay: on the device, in RAM, nowhere, or wherever they fit.
+        cache: Where decoded images stay: on the device, in RAM, on disk in a file that all processes and runs share,
+            nowhere, or wherever they fit.
         data_root: Folder of the torchvision datasets, downloaded into when missing. [default: ~/.cache/synthcl/data]
         sample_every: Steps between pictures of online pairs; a quarter of the training if not given.
         log_every: Steps between rows of metrics.jsonl.
@@ -574,7 +575,7 @@ def pretrain(
     augment: str | None = None,
     sample_every: int = 1000,
     data_root: str | PathLike[str] | None = None,
-    cache: Literal["auto", "device", "ram", "none"] = "auto",
+    cache: Literal["auto", "device", "ram", "disk", "none"] = "auto",
     log_every: int = 10,
     eval_every: int | None = None,
     eval_encoder: str | PathLike[str] | None = None,
@@ -624,7 +625,8 @@ def pretrain(
             them, or none; the preset's if not given.
         sample_every: Steps between sample grids (samples/*.png).
         data_root: Folder of the torchvision datasets, downloaded into when missing. [default: ~/.cache/synthcl/data]
-        cache: Where decoded images stay: on the device, in RAM, nowhere, or wherever they fit.
+        cache: Where decoded images stay: on the device, in RAM, on disk in a file that all processes and runs share,
+            nowhere, or wherever they fit.
         log_every: Steps between rows of metrics.jsonl.
         eval_every: Steps between measurements of samples against real images: Fréchet distance, precision and recall
             in the features of --eval-encoder; at the end alone if not given.
@@ -698,7 +700,7 @@ def train(
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto",
     compile: bool = False,
     sync_batchnorm: bool = True,
-    cache: Literal["auto", "device", "ram", "none"] = "auto",
+    cache: Literal["auto", "device", "ram", "disk", "none"] = "auto",
     data_root: str | PathLike[str] | None = None,
     sample_every: int = 1000,
     log_every: int = 10,
@@ -797,7 +799,8 @@ def train(
         precision: Precision that the learner computes in; auto is bf16 where the device has it, else fp32.
         compile: Compile the learner with torch.compile.
         sync_batchnorm: Take batch statistics over all processes rather than each its own.
-        cache: Where decoded images stay: on the device, in RAM, nowhere, or wherever they fit.
+        cache: Where decoded images stay: on the device, in RAM, on disk in a file that all processes and runs share,
+            nowhere, or wherever they fit.
         data_root: Folder of the torchvision datasets, downloaded into when missing. [default: ~/.cache/synthcl/data]
         sample_every: Steps between pictures of the generator's pairs (samples/*.png).
         log_every: Steps between rows of metrics.jsonl.

@@ -5,7 +5,31 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from .errors import UsageError
+
 _GIB = 2**30
+
+CACHE_VARIABLE = "SYNTHCL_CACHE_BYTES"
+CACHE_BYTES = 32 << 30
+"""The bound of a cache on disk without that variable. Ours."""
+
+
+def default_cache() -> Path:
+    """The folder of cached files: SYNTHCL_CACHE, or `synthcl` in the user's cache folder."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(os.environ.get("SYNTHCL_CACHE") or Path(base) / "synthcl")
+
+
+def cache_bytes() -> int:
+    """The most bytes that each cache takes, that of shards from URLs and that of decoded images.
+
+    Raises:
+        UsageError: SYNTHCL_CACHE_BYTES is no number of bytes.
+    """
+    given = os.environ.get(CACHE_VARIABLE, str(CACHE_BYTES))
+    if not given.isdecimal():
+        raise UsageError(f"{CACHE_VARIABLE} is {given!r}; give a number of bytes, such as {CACHE_BYTES}")
+    return int(given)
 
 
 def available_cores() -> int:

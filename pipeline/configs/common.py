@@ -6,7 +6,7 @@ PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 TRACKERS = ("tensorboard", "wandb")
 EVAL_SAMPLES = 5000
 """Ours: with as many real images, the distance of real to real ones is small beside what training changes."""
-CACHES = ("auto", "device", "ram", "none")
+CACHES = ("auto", "device", "ram", "disk", "none")
 
 
 def data_option():
@@ -45,7 +45,8 @@ def seed_option(group: str | None = None):
 def cache_option():
     return option(
         "auto",
-        help="Where decoded images stay: on the device, in RAM, nowhere, or wherever they fit.",
+        help="Where decoded images stay: on the device, in RAM, on disk in a file that all processes and runs share, "
+        "nowhere, or wherever they fit.",
         choices=CACHES,
         may_change=True,
         group="Computing",

@@ -10,19 +10,24 @@ import torch
 from torch import Tensor
 
 from ...learners.collectives import rank
-from ..capacity import available_ram
+from ..capacity import available_ram, cache_bytes
 from ..errors import UsageError
 from ..progress import Progress
+from .decoded import file_name, map_decoded
 from .memory import MemoryStore
 from .store import ImageStore, Indices
 
-CACHE_MODES = ("auto", "device", "ram", "none")
+CACHE_MODES = ("auto", "device", "ram", "disk", "none")
 
 DEVICE_FRACTION = 0.25
 """Of the device's free memory, what `auto` lets the images take; the rest is for models and activations. Ours."""
 
 RAM_FRACTION = 0.5
 """Of the free RAM, what `auto` lets the images take. Ours."""
+
+FILE_BYTES = 256 << 20
+"""From how many bytes on decoded images are kept in a file for other processes and runs, but where `--cache disk` asks
+for it: fewer are decoded in seconds. Ours."""
 
 _CHUNK = 1024  # images decoded at a time: enough for all threads, little memory beside the cache itself
 
@@ -47,9 +52,9 @@ class CachedStore(MemoryStore):
     So what reads the images can be built, and everything be checked, before the long work begins.
     """
 
-    def __init__(self, store: ImageStore, images: Tensor) -> None:
+    def __init__(self, store: ImageStore, images: Tensor, *, in_file: bool = False) -> None:
         super().__init__(images, store.name, store.labels, store.class_names)
-        self._store = store
+        self._store, self._in_file = store, in_file
         self._decoded = False
 
     def read(self, indices: Indices) -> Tensor:
@@ -58,13 +63,56 @@ class CachedStore(MemoryStore):
         return super().read(indices)
 
     def _decode(self) -> None:
+        mapped = map_decoded(self._store) if self._in_file else None
+        if mapped is None:
+            self._decode_here()
+        elif self.images.device == mapped.device:
+            self.images = mapped  # and what was set aside for them was never touched, so took no memory
+        else:
+            for start in range(0, len(self), _CHUNK):
+                self.images[start : start + _CHUNK] = mapped[start : start + _CHUNK]
+        self._store.release()
+        self._decoded = True
+
+    def _decode_here(self) -> None:
         with Progress(f"decode {self.name}", len(self), "images", enabled=rank() == 0) as progress:
             for start in range(0, len(self), _CHUNK):
                 stop = min(start + _CHUNK, len(self))
                 self.images[start:stop] = self._store.read(np.arange(start, stop))
                 progress.update(stop)
-        self._store.release()
-        self._decoded = True
+
+    def keys(self, indices: Indices) -> list[str]:
+        return self._store.keys(indices)
+
+    def fingerprint(self) -> str:
+        return self._store.fingerprint()
+
+    def origin(self) -> tuple[str, np.ndarray]:
+        return self._store.origin()
+
+
+class MappedStore(ImageStore):
+    """The images of another store, from a file of decoded ones; from the store itself where there can be no file.
+
+    For images that do not fit into memory. The file is written when the first image is read.
+    """
+
+    def __init__(self, store: ImageStore) -> None:
+        self.name, self.image_size = store.name, store.image_size
+        self.labels, self.class_names = store.labels, store.class_names
+        self._store = store
+        self._mapped: ImageStore | None = None
+
+    def __len__(self) -> int:
+        return len(self._store)
+
+    def read(self, indices: Indices) -> Tensor:
+        if self._mapped is None:
+            images = map_decoded(self._store)
+            self._mapped = self._store if images is None else MemoryStore(images, self.name)
+            if images is not None:
+                self._store.release()
+        return self._mapped.read(indices)
 
     def keys(self, indices: Indices) -> list[str]:
         return self._store.keys(indices)
@@ -77,34 +125,46 @@ class CachedStore(MemoryStore):
 
 
 def cached(store: ImageStore, mode: str = "auto", device: torch.device | str = "cpu") -> ImageStore:
-    """A store that reads the same images from memory. Decoding shows its progress, in the main process.
+    """A store that reads the same images from memory. Decoding shows its progress, in the process that decodes.
+
+    Sets of `FILE_BYTES` or more come from a file of decoded images that all processes and runs share (see `decoded`),
+    but for the mode `ram`.
 
     Args:
         store: what to decode, once, when the first image is read.
-        mode: `device` and `ram` keep all images there; `none` gives `store` back as it is; `auto` is `device` on an
-            accelerator if the images take at most `DEVICE_FRACTION` of its free memory, else `ram` if they take at most
-            `RAM_FRACTION` of the free RAM, else `none`.
+        mode: `device` and `ram` keep all images there; `disk` maps the file of decoded images, which the system keeps
+            in its free memory; `none` gives `store` back as it is; `auto` is `device` on an accelerator if the images
+            take at most `DEVICE_FRACTION` of its free memory, else `ram` if they take at most `RAM_FRACTION` of the
+            free RAM, else `disk` if they have a file or may have one, else `none`.
         device: the device of training. On the CPU, `device` and `ram` are the same.
 
     Returns:
-        A store whose `read` gives tensors on the CPU (`ram`, `none`) or on `device` (`device`).
+        A store whose `read` gives tensors on the CPU (`ram`, `disk`, `none`) or on `device` (`device`).
 
     Raises:
         UsageError: an unknown mode, or images that do not fit where the mode wants them.
     """
     if mode not in CACHE_MODES:
         raise UsageError(f"--cache {mode!r} is unknown: choose one of {', '.join(CACHE_MODES)}")
+    if mode == "none" or (isinstance(store, MemoryStore) and mode == "disk"):
+        return store
     target = _target(mode, torch.device(device), _num_bytes(store))
+    if isinstance(store, MemoryStore) and (target is None or store.images.device == target):
+        return store
     if target is None:
-        return store
-    if isinstance(store, MemoryStore) and store.images.device == target:
-        return store
+        return MappedStore(store) if mode == "disk" or _fits_file(store) else store
+    in_file = mode != "ram" and _num_bytes(store) >= FILE_BYTES and _fits_file(store)
     if _shared is None:
-        return CachedStore(store, _room(store, mode, target))
+        return CachedStore(store, _room(store, mode, target), in_file=in_file)
     place = (store.name, store.fingerprint(), target)
     if place not in _shared:
-        _shared[place] = CachedStore(store, _room(store, mode, target))
+        _shared[place] = CachedStore(store, _room(store, mode, target), in_file=in_file)
     return _shared[place]
+
+
+def _fits_file(store: ImageStore) -> bool:
+    """Whether decoded images may be kept in a file."""
+    return _num_bytes(store) <= cache_bytes() and file_name(store) is not None
 
 
 def _num_bytes(store: ImageStore) -> int:
@@ -115,7 +175,7 @@ def _target(mode: str, device: torch.device, num_bytes: int) -> torch.device | N
     """Where the images go; None is nowhere."""
     cpu = torch.device("cpu")
     if mode != "auto":
-        return {"device": device, "ram": cpu, "none": None}[mode]
+        return {"device": device, "ram": cpu, "disk": None}[mode]
     if device.type == "cuda" and num_bytes <= DEVICE_FRACTION * torch.cuda.mem_get_info(device)[0]:
         return device
     return cpu if num_bytes <= RAM_FRACTION * available_ram() else None

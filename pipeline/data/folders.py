@@ -44,6 +44,9 @@ class FileStore(EncodedStore):
     def read_encoded(self, indices: np.ndarray) -> list[bytes | memoryview]:
         return [_read_file(self._files[index]) for index in indices]
 
+    def files(self) -> Sequence[Path]:
+        return self._files
+
     def describe(self, index: int) -> str:
         return str(self._files[index])
 

@@ -82,6 +82,9 @@ class ParquetStore(EncodedStore):
         with self._lock:
             self._cache.clear()
 
+    def files(self) -> Sequence[Path]:
+        return self._paths
+
     def describe(self, index: int) -> str:
         file, row = self._locate(index)
         return f"row {row} of {self._paths[file]}"

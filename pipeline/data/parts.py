@@ -6,6 +6,7 @@ Shapes: N images of the whole set, M of the part, C classes.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -42,6 +43,9 @@ class PartStore(ImageStore):
 
     def keys(self, indices: Indices) -> list[str]:
         return self._store.keys(self._part[as_indices(indices, len(self))])
+
+    def files(self) -> Sequence[Path]:
+        return self._store.files()
 
     def release(self) -> None:
         self._store.release()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -51,6 +52,11 @@ class ImageStore(ABC):
     @abstractmethod
     def keys(self, indices: Indices) -> list[str]:
         """A name for each image, unique in the store (a member name, a path, a row number)."""
+
+    def files(self) -> Sequence[Path]:
+        """The files that the images are in, as far as their sizes and times tell whether an image has changed; none
+        where they do not."""
+        return ()
 
     def release(self) -> None:
         """Let go of what is kept in memory only to read faster, because all has been read for now."""

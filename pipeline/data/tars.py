@@ -87,6 +87,9 @@ class TarStore(EncodedStore):
                 raise DataError(f"cannot read {self._paths[tar]}: {error.strerror}") from error
         return encoded
 
+    def files(self) -> Sequence[Path]:
+        return self._paths
+
     def describe(self, index: int) -> str:
         return (
             f"{self._keys[index]} (sample {self._numbers[index]}, at byte {self._offsets[index]:,}) "

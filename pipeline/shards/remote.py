@@ -20,16 +20,12 @@ from typing import BinaryIO, TypeVar
 
 import fsspec
 
+from ..capacity import CACHE_VARIABLE, default_cache
+from ..capacity import cache_bytes as default_bytes
 from ..errors import DataError, UsageError
 from .layout import HIDDEN, SIDECAR_SUFFIX
 from .manifest import MAX_MANIFEST_BYTES, ShardEntry, parse_manifest
 from .publish import disk_errors
-
-CACHE_VARIABLE = "SYNTHCL_CACHE_BYTES"
-"""The environment variable that bounds the cache."""
-
-CACHE_BYTES = 32 << 30
-"""The bound of the cache without that variable. Ours."""
 
 _ATTEMPTS = 3  # ours
 _BLOCK = 1 << 20
@@ -42,12 +38,6 @@ T = TypeVar("T")
 def is_url(path: str | Path) -> bool:
     """Whether the path of a set is a URL."""
     return "://" in str(path)
-
-
-def default_cache() -> Path:
-    """The folder of cached files: SYNTHCL_CACHE, or `synthcl` in the user's cache folder."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(os.environ.get("SYNTHCL_CACHE") or Path(base) / "synthcl")
 
 
 class RemoteFolder:
@@ -68,7 +58,7 @@ class RemoteFolder:
     def __init__(self, url: str, cache: Path | None = None, cache_bytes: int | None = None) -> None:
         self.name = url
         self.cache = (cache or default_cache()) / "shards"
-        self.cache_bytes = int(os.environ.get(CACHE_VARIABLE, CACHE_BYTES)) if cache_bytes is None else cache_bytes
+        self.cache_bytes = default_bytes() if cache_bytes is None else cache_bytes
         self._connect()
         manifest = f"{HIDDEN}/shardset.json"
         self.manifest = parse_manifest(self._read(manifest, MAX_MANIFEST_BYTES), f"{url}/{manifest}")
