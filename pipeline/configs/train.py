@@ -84,7 +84,8 @@ class TrainingConfig(JointConfig):
     learner_option: dict[str, Any] = option(
         {},
         help="Set one of the method's own numbers, such as momentum=0.999 (moco, mocov3, dino, byol) or "
-        "off_diagonal_weight=0.01 (barlow); may be repeated. A name that the method does not have is answered with those that it has.",
+        "off_diagonal_weight=0.01 (barlow); may be repeated. A name that the method does not have is answered with "
+        "those that it has.",
         metavar="NAME=VALUE",
         group="Learner",
     )
