@@ -122,5 +122,6 @@ def flag(name: str) -> str:
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
     """` (did you mean 'NAME'?)` of the name that is like it, for the middle of a sentence; nothing if none is."""
-    near = difflib.get_close_matches(name, list(names), n=1)
-    return f" (did you mean {near[0]!r}?)" if near else ""
+    known = {one.lower(): one for one in names}
+    near = difflib.get_close_matches(name.lower(), list(known), n=1)
+    return f" (did you mean {known[near[0]]!r}?)" if near else ""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -131,8 +132,8 @@ def _annotation(kind: OptionType, info: OptionInfo) -> Any:
         one = Annotated[str, BeforeValidator(_no_path)]
     else:
         bounds: Any = {ours: getattr(info, name) for name, (ours, _) in BOUNDS.items()}
-        one = Annotated[one, Field(**bounds), AfterValidator(_no_nan), BeforeValidator(_plain_number)]
-    if info.ending is not None or info.or_class:
+        one = Annotated[one, Field(**bounds), AfterValidator(_finite), BeforeValidator(_plain_number)]
+    if info.ending is not None or info.or_class or info.metavar == "DIR":
         one = Annotated[one, AfterValidator(functools.partial(_check_text, info))]
     if kind.mapping:
         return dict[str, Any]
@@ -153,14 +154,17 @@ def _plain_number(value: Any) -> Any:
     return value
 
 
-def _no_nan(value: float) -> float:
-    if value != value:
+def _finite(value: float) -> float:
+    if not math.isfinite(value):
         raise ValueError
     return value
 
 
 def _check_text(info: OptionInfo, value: str) -> str:
-    """Refuse text that has not the ending, or is neither a choice nor a class, where the option asks for that."""
+    """Refuse text that has not the ending, is neither a choice nor a class, or names no folder, where the option asks
+    for that."""
+    if info.metavar == "DIR" and not value:
+        raise ValueError("is empty; give a folder")  # it would be the one that the command is called in
     if info.ending is not None and PurePath(value).suffix.lower() != info.ending:
         raise ValueError(f"{value} must end in {info.ending}")
     if info.or_class and value not in (info.choices or ()) and not _CLASS.fullmatch(value):

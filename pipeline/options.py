@@ -157,7 +157,7 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
         UsageError: a file that is missing or is no mapping.
     """
     try:
-        values = yaml.safe_load(Path(path).read_text())
+        values = yaml.safe_load(Path(path).read_bytes())
     except OSError as error:
         raise UsageError(f"cannot read --config {path}: {error.strerror}") from None
     except yaml.YAMLError as error:

@@ -308,7 +308,8 @@ class CompareConfig(TrainingConfig):
         ]
         needing = [arm.name for arm in arms if arm.name in drawing or (arm in shared_set and not self.shards)]
         if needing and self.generator is None:
-            raise UsageError(f"{' and '.join(needing)} needs --generator DIR; `synthcl pretrain` makes one")
+            need = "needs" if len(needing) == 1 else "need"
+            raise UsageError(f"{' and '.join(needing)} {need} --generator DIR; `synthcl pretrain` makes one")
         if self.generator is not None and not needing:
             users = " and ".join(entry.name for entry in REGIMES.values() if entry.source == "generator")
             raise UsageError(f"--generator is for {users}, and for offline without --shards; none of them is compared")

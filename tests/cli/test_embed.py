@@ -45,8 +45,10 @@ def test_a_row_an_image_with_the_encoders_features(synthcl, run, tmp_path):
 
 def test_real_and_synthetic_in_one_table_and_picture(synthcl, run, shards, tmp_path):
     out, picture = tmp_path / "both.parquet", tmp_path / "both.png"
-    options = ["--num-images", 40, "--out", out, "--picture", picture, "--json"]
-    made = synthcl("embed", run, "--data", "digits", "--data", shards, *options).json
+    options = ["--num-images", 40, "--out", out, "--picture", picture]
+    words = ["embed", run, "--data", "digits", "--data", shards, *options]
+    made = synthcl(*words, "--json").json
+    assert synthcl(*words).stderr.splitlines()[-1] == f"next: open {picture} to look at it"
     table = pq.read_table(out)
     assert made["num_images"] == 40 + 12 and made["picture"] == str(picture)
     assert table["source"].to_pylist() == ["digits:train"] * 40 + [str(shards)] * 12

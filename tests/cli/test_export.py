@@ -26,7 +26,9 @@ def test_a_run_with_its_metrics(synthcl, tmp_path):
         synthcl("eval", "linear", out, "--data", "digits", "--label-fraction", 0.1, "--json").json["top1"]
         == (linear["top1"])
     )
-    assert "create_backbone" in synthcl("export", run, "--out", tmp_path / "alone.safetensors").stdout
+    alone = synthcl("export", run, "--out", tmp_path / "alone.safetensors")
+    assert "create_backbone" in alone.stdout
+    assert alone.stderr.splitlines()[-1] == f"next: synthcl embed {run} --data digits --out {run}-features.parquet"
     assert "no counterpart in torchvision" in " ".join(
         synthcl("export", run, "--to", "torchvision", "--out", tmp_path / "tv", code=2).stderr.split()
     )

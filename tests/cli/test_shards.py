@@ -66,8 +66,15 @@ def test_list(run, sets):
     }
     assert (found["partial"]["num_published"], found["partial"]["num_samples"]) == (20, 30)
     assert "000000.tar is missing" in found["z"]["error"] and found["a"]["recipe"]["seed"] == 7
-    table = run("list", sets).stdout
+    shown = run("list", sets)
+    table = shown.stdout
+    assert shown.stderr == f"next: synthcl shards info {sets / 'a'}\n"
     assert "complete" in table and "20 of 30" in table and "000000.tar is missing" in table
+
+
+def test_a_card_is_followed_by_what_measures_the_set(run, sets):
+    assert run("card", sets / "a").stderr.splitlines()[-1] == f"next: synthcl eval quality {sets / 'a'} --data SPEC"
+    assert "next:" not in run("card", sets / "a", "--json").stderr
 
 
 def test_list_never_cuts_a_name(run, sets, monkeypatch):
@@ -79,6 +86,7 @@ def test_list_never_cuts_a_name(run, sets, monkeypatch):
 
 def test_list_of_nothing(run, tmp_path):
     assert run("list", tmp_path, "--json").json == {"sets": []}
+    assert run("list", tmp_path).stderr == ""
     assert "there is no folder" in run("list", tmp_path / "no", code=1).stderr
 
 

@@ -54,6 +54,7 @@ def place(generator, tmp_path_factory):
     (place / "empty").mkdir()
     for name, text in (("list", "- 1"), ("bad", "steps: [1"), ("misspelt", "stepz: 3"), ("typed", "steps: many")):
         (place / f"{name}.yaml").write_text(text)
+    (place / "bytes.yaml").write_bytes(b"\xff\xfe\x00")
     pq.write_table(pa.table({"text": ["a", "b"]}), place / "words.parquet")
     return place
 
@@ -140,6 +141,13 @@ WRONG = [
     ("train --config nowhere.yaml", 2, "cannot read --config nowhere.yaml"),
     ("train --config list.yaml", 2, "--config list.yaml must hold names and values"),
     ("train --config bad.yaml", 2, "--config bad.yaml is not YAML"),
+    ("train --config bytes.yaml", 2, "--config bytes.yaml is not YAML"),
+    ("train --config DIGITS --out new", 2, "is neither a file nor a preset of train (did you mean 'digits'?)"),
+    ("pretrain --config nothing --out new", 2, "its presets are cifar10, cifar10-16px, digits"),
+    ("generate --config digits --generator gan --num-samples 3 --out new", 2, "cannot read --config digits"),
+    (f"{NEW} --learning-rate inf", 2, "--learning-rate takes a number or none, not inf"),
+    ("train --data digits --steps 2 --out ''", 2, "--out is empty; give a folder"),
+    ("compare --config digits --out new", 2, "offline and online need --generator DIR"),
     (
         "train --config misspelt.yaml --out new",
         2,
