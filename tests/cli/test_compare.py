@@ -78,7 +78,7 @@ def test_the_same_command_again_trains_and_evaluates_nothing(synthcl, generator,
 
 
 def test_progress_is_that_of_all_runs_and_evaluations(synthcl, generator, tmp_path):
-    options = ["--regimes", "real,online", "--seeds", 1, "--judge", "online-real"]
+    options = ["--regimes", "real,online", "--seeds", 1]
     lines = compare(synthcl, generator, tmp_path / "out", *options).stderr.splitlines()
     assert lines[0] == "run 1 of 2: real, seed 0; all 0%"
     assert lines[1].startswith("run 1 of 2: real, seed 0: 32/32 images") and "left; all " in lines[1]
@@ -86,7 +86,7 @@ def test_progress_is_that_of_all_runs_and_evaluations(synthcl, generator, tmp_pa
     assert evaluations[0].startswith("evaluation 1 of 8: linear on digits, 0.5 of the labels, real seed 0; all ")
     assert "untrained seed 0; all " in evaluations[-1] and " left" in evaluations[-1]
     assert not any("already finished" in line for line in lines)
-    changed = compare(synthcl, generator, tmp_path / "out", *options[:-2]).stderr
+    changed = compare(synthcl, generator, tmp_path / "out", *options, "--reference", "online").stderr
     assert "nothing was trained or evaluated, and its result and report now follow these options" in changed
 
 
