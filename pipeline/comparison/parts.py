@@ -77,7 +77,8 @@ def comparison_parts(
     assert config.data is not None, "checked with the options"
     runs = planned_runs(config, budget)
     there = [*compared(runs), *joined]
-    cells = dict.fromkeys(Cell(run.arm.name, run.seed) for run in [*runs, *there])
+    planned, found = [Cell(run.arm.name, run.seed) for run in runs], [Cell(run.name, run.seed) for run in there]
+    cells = dict.fromkeys([*planned, *found])
     done = answered(config, config.data, there)
     asked = question_parts(config, config.data, list(cells), num_images)
     return [
