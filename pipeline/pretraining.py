@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from ..generators.fingerprint import fingerprint
 from ..generators.schedules import final_decay, part_done
 from .configs.pretrain import PretrainConfig
 from .data import GlobalOrder, ImageStore, cached, open_images
+from .data.ahead import Ahead, costs_to_read
 from .discriminator_watch import DiscriminatorWatch
 from .distributed import average_gradients, create_accelerator, slice_of
 from .errors import UsageError
@@ -80,9 +82,14 @@ def pretrain(config: PretrainConfig) -> dict[str, Any]:
     key = Key.from_seed(config.seed).child("pretrain")
     numbers = torch.arange(share.start, share.stop, device=accelerator.device)
 
+    def read(index: int) -> Tensor:
+        return store.read(order.indices(index, accelerator.process_index, accelerator.num_processes))
+
+    ahead = Ahead(read, accelerator.device)
+    reading = ahead.open(config.steps) if costs_to_read(store, accelerator.device) else nullcontext()
+
     def step(index: int) -> dict[str, Tensor]:
-        indices = order.indices(index, accelerator.process_index, accelerator.num_processes)
-        real = to_float(store.read(indices).to(accelerator.device)) * 2 - 1
+        real = to_float(ahead(index).to(accelerator.device, non_blocking=True)) * 2 - 1
         return trainer.step(real, key.child(index).at(numbers))
 
     measurements = []
@@ -102,7 +109,10 @@ def pretrain(config: PretrainConfig) -> dict[str, Any]:
         for tracker in trackers:
             tracker.append_picture(done, path)
 
-    with open_trackers(config.tracker, run, config, main_process=accelerator.is_main_process) as trackers:
+    with (
+        reading,
+        open_trackers(config.tracker, run, config, main_process=accelerator.is_main_process) as trackers,
+    ):
         seconds = run_loop(
             run,
             {"trainer": trainer},

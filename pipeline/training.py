@@ -218,6 +218,7 @@ def train(config: TrainConfig) -> dict[str, Any]:
         measurements.append(Measurement(config.guard_every or max(1, steps // GUARD_LOOKS), measure_generator))
 
     with (
+        real.reading_ahead(steps),
         regime.open(),
         open_trackers(config.tracker, run, config, main_process=accelerator.is_main_process) as trackers,
     ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -55,11 +56,13 @@ class CachedStore(MemoryStore):
     def __init__(self, store: ImageStore, images: Tensor, *, in_file: bool = False) -> None:
         super().__init__(images, store.name, store.labels, store.class_names)
         self._store, self._in_file = store, in_file
-        self._decoded = False
+        self._decoded, self._lock = False, threading.Lock()
 
     def read(self, indices: Indices) -> Tensor:
         if not self._decoded:
-            self._decode()
+            with self._lock:  # images are read ahead in a thread
+                if not self._decoded:
+                    self._decode()
         return super().read(indices)
 
     def _decode(self) -> None:
@@ -102,16 +105,18 @@ class MappedStore(ImageStore):
         self.labels, self.class_names = store.labels, store.class_names
         self._store = store
         self._mapped: ImageStore | None = None
+        self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._store)
 
     def read(self, indices: Indices) -> Tensor:
-        if self._mapped is None:
-            images = map_decoded(self._store)
-            self._mapped = self._store if images is None else MemoryStore(images, self.name)
-            if images is not None:
-                self._store.release()
+        with self._lock:
+            if self._mapped is None:
+                images = map_decoded(self._store)
+                self._mapped = self._store if images is None else MemoryStore(images, self.name)
+                if images is not None:
+                    self._store.release()
         return self._mapped.read(indices)
 
     def keys(self, indices: Indices) -> list[str]:

@@ -5,13 +5,16 @@ Shapes: B real images and M synthetic samples a step over all processes, b and m
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from ..data import GlobalOrder, ImageStore
+from ..data.ahead import Ahead, costs_to_read
 from ..randomness import Key
 from ..views import Augmentation, multi_view, normalize, to_float
 from .base import MultiViewedBatch, Share
@@ -40,8 +43,23 @@ class RealImages:
 
     def images(self, step: int) -> Tensor:
         """(b, 3, S, S) float32 in [0, 1]."""
-        indices = self.order.indices(step, self.share.rank, self.share.num_processes)
-        return to_float(self.store.read(indices).to(self.device, non_blocking=True))
+        return to_float(self._ahead(step).to(self.device, non_blocking=True))
+
+    def _read(self, step: int) -> Tensor:
+        return self.store.read(self.order.indices(step, self.share.rank, self.share.num_processes))
+
+    @cached_property
+    def _ahead(self) -> Ahead:
+        return Ahead(self._read, self.device)
+
+    @contextmanager
+    def reading_ahead(self, total_steps: int) -> Iterator[None]:
+        """Meanwhile the images of the next steps of a training are read in a thread, where reading costs."""
+        if not costs_to_read(self.store, self.device):
+            yield
+            return
+        with self._ahead.open(total_steps):
+            yield
 
 
 @dataclass(frozen=True)

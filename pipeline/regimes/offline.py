@@ -5,7 +5,8 @@ Shapes: m samples in this process, V = 1 or 2 images a sample, S pixels a side.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from ...learners.base import Learner
 from ..configs.recipes import RECIPES
 from ..configs.train import TrainConfig
 from ..data import GlobalOrder, ImageStore, cached
+from ..data.ahead import Ahead, costs_to_read
 from ..data.order import SampleOrder
 from ..data.window_order import WindowOrder
 from ..errors import UsageError
@@ -175,6 +177,7 @@ class OfflineRegime(Regime):
         self.samples_per_step = share.total
         self._fetched = -1  # the last window that was asked for
         self._last_step = total_steps - 1
+        self._ahead = Ahead(self._read, real.device)
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -182,11 +185,23 @@ class OfflineRegime(Regime):
 
     def samples(self, step: int) -> Tensor:
         """(m, V, 3, S, S) float32 in [0, 1]."""
+        images = to_float(self._ahead(step).to(self.real.device, non_blocking=True))
+        return images.unflatten(0, (-1, self.views_per_sample))
+
+    def _read(self, step: int) -> Tensor:
+        """(m V, 3, S, S) uint8."""
         self._fetch_ahead(step)
         indices = self.order.indices(step, self.share.rank, self.share.num_processes)
         numbers = (indices[:, None] * self.views_per_sample + np.arange(self.views_per_sample)).reshape(-1)
-        images = to_float(self.images.read(numbers).to(self.real.device, non_blocking=True))
-        return images.unflatten(0, (-1, self.views_per_sample))
+        return self.images.read(numbers)
+
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        if not costs_to_read(self.images, self.real.device):
+            yield
+            return
+        with self._ahead.open(self._last_step + 1):
+            yield
 
     def _fetch_ahead(self, step: int) -> None:
         """Have the shards of this step's window and of the next on their way, where they lie elsewhere."""

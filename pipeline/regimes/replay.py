@@ -5,12 +5,15 @@ Shapes: m samples in this process, V = 1 or 2 images a sample, S pixels a side.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
 from ...learners.base import Learner
+from ..data.ahead import Ahead
 from ..errors import UsageError
 from ..shards import ShardSet, open_shard_set
 from ..views import to_float
@@ -33,15 +36,26 @@ class ReplayRegime(Regime):
         self.real, self.views, self.recording, self.share = real, views, recording, share
         self.samples_per_step = share.total
         _check_steps(recording, share.total, total_steps)
+        self._total_steps = total_steps
+        self._ahead = Ahead(self._read, real.device)
+
+    def _read(self, step: int) -> Tensor:
+        """(m, V, 3, S, S) uint8."""
+        first = step * self.share.total
+        rows = np.arange(first + self.share.slice.start, first + self.share.slice.stop)
+        return self.recording.read_views(rows)
+
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        with self._ahead.open(self._total_steps):
+            yield
 
     @property
     def facts(self) -> dict[str, Any]:
         return set_facts([self.recording])
 
     def batch(self, step: int, learner: Learner) -> MultiViewedBatch:
-        first = step * self.share.total
-        rows = np.arange(first + self.share.slice.start, first + self.share.slice.stop)
-        samples: Tensor = to_float(self.recording.read_views(rows).to(self.real.device, non_blocking=True))
+        samples: Tensor = to_float(self._ahead(step).to(self.real.device, non_blocking=True))
         return assemble(self.real, self.views, self.share, step, self.real.images(step), list(samples.unbind(1)))
 
 
