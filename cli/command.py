@@ -65,7 +65,8 @@ class Group(click.Group):
 
 
 class Command(click.Command):
-    """A command whose errors are one sentence: exit code 2 for wrong usage, 1 for anything else.
+    """A command whose errors are one sentence: exit code 2 for wrong usage, 75 for a run that a scheduler's
+    signal stopped and that has saved, 1 for anything else.
 
     `--debug` lets the traceback through.
     """
@@ -109,7 +110,9 @@ class Command(click.Command):
         except Exception as error:
             if ctx.meta["synthcl.debug"]:
                 raise
-            raise click.ClickException(describe(error)) from None
+            failure = click.ClickException(describe(error))
+            failure.exit_code = getattr(error, "exit_code", 1)
+            raise failure from None
 
 
 def describe(error: Exception) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
-from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate import Accelerator, DistributedDataParallelKwargs, InitProcessGroupKwargs
 from accelerate.state import AcceleratorState
 from accelerate.utils import get_int_from_env
 from torch import Tensor, nn
@@ -19,6 +20,11 @@ from .precision import cuda_has_bf16, set_backends
 
 LOST = ("closed by peer", "reset by peer", "Broken pipe", "remote process exited", "unhandled system error")
 """How gloo and NCCL say that another process is gone."""
+
+
+TIMEOUT = timedelta(minutes=30)
+"""How long a process waits for the others before it ends with an error. Ours: the main process alone evaluates and
+writes checkpoints, and torch's 10 minutes for NCCL are few for that; without any a process would wait for ever."""
 
 
 def create_accelerator(precision: str = "fp32") -> Accelerator:
@@ -51,7 +57,10 @@ def create_accelerator(precision: str = "fp32") -> Accelerator:
         # Without this, Accelerate sees one process under torchrun where there is no GPU, and each would train alone.
         cpu=not torch.accelerator.is_available(),
         mixed_precision="no" if precision == "fp32" else precision,
-        kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
+        kwargs_handlers=[
+            DistributedDataParallelKwargs(broadcast_buffers=False),
+            InitProcessGroupKwargs(timeout=TIMEOUT),
+        ],
         step_scheduler_with_optimizer=False,
     )
     if accelerator.num_processes != launched:

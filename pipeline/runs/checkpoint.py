@@ -43,6 +43,13 @@ class Checkpoint:
     parts: dict[str, dict[str, Any]]
     extra: dict[str, Any]
     path: Path
+    digest: str = ""
+    """SHA-256 of its manifest, which has the digests of all of its files."""
+
+    @property
+    def identity(self) -> str:
+        """What processes that take up the same checkpoint agree on."""
+        return f"step {self.step} ({self.digest[:12]})"
 
 
 def save_checkpoint(
@@ -115,7 +122,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         for name in manifest["parts"]:
             tensors = load_file(path / f"{name}.safetensors")
             parts[name] = _unpack(json.loads((path / f"{name}.json").read_text()), tensors)
-        return Checkpoint(manifest["step"], parts, manifest["extra"], path)
+        return Checkpoint(manifest["step"], parts, manifest["extra"], path, _digest(path / "manifest.json"))
     except (OSError, KeyError, TypeError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise DataError(f"checkpoint {path} is damaged: {error}") from None
 

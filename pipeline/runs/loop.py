@@ -20,11 +20,12 @@ import torch
 from torch import Tensor
 
 from ..distributed import average, is_distributed, loss_of_a_process
-from ..errors import RunStopped
+from ..errors import DataError, RunStopped
 from ..progress import Progress
 from ..readback import Readback
 from .checkpoint import Stateful, list_checkpoints, load_newest, save_checkpoint
 from .folder import RunFolder
+from .together import FolderLock, check_agreement
 
 ECHO_SECONDS = 3.0
 """Under a launcher, how long a second signal still counts as the first one passed on. Ours."""
@@ -63,7 +64,15 @@ class Measurement:
 
 
 class Interrupted(RunStopped):
-    """The run was asked to stop; it has saved, and the same command continues it."""
+    """The run was asked to stop; it has saved, and the same command continues it.
+
+    Attributes:
+        exit_code: of the command: 75, "try again later" in sysexits.h, for a scheduler's signals; 1 for Ctrl-C.
+    """
+
+    def __init__(self, signal_name: str | None, message: str) -> None:
+        super().__init__(message)
+        self.exit_code = 1 if signal_name == "SIGINT" else os.EX_TEMPFAIL
 
 
 class Diverged(RunStopped):
@@ -124,12 +133,28 @@ def run_loop(
 
     Raises:
         Diverged: a metric or a weight is not finite. Nothing is saved from that step on.
-        Interrupted: SIGINT or SIGTERM came; the last step is saved.
+        Interrupted: SIGINT, SIGTERM or SIGUSR1 came; the last step is saved.
         RunStopped: another process has ended.
+        DataError: another training is in this folder, or processes see different checkpoints there.
     """
     row_logs = [run.metrics, *row_logs] if options.main_process else []
     journals = [*journals, *row_logs]
-    done, seconds_before = _restore(run, parts, journals)
+    with FolderLock(run.path, taken=options.main_process) as lock:
+        return _run_locked(run, parts, step, options, lock, every or {}, journals, row_logs, measurements)
+
+
+def _run_locked(
+    run: RunFolder,
+    parts: Mapping[str, Stateful],
+    step: Callable[[int], Mapping[str, Tensor | float]],
+    options: LoopOptions,
+    lock: FolderLock,
+    every: Mapping[int, Callable[[int], None]],
+    journals: Sequence[Journal],
+    row_logs: Sequence[RowLog],
+    measurements: Sequence[Measurement],
+) -> float:
+    done, seconds_before = _restore(run, parts, journals, lock)
     clock = _Clock(seconds_before)
 
     def save(done: int) -> None:
@@ -168,22 +193,34 @@ def run_loop(
                 progress.numbers.update({name: row[name] for name in options.watch if name in row})
             progress.update(done * per_step)
             # Before the checkpoint: what a kill takes away in between is done again.
-            for period, action in (every or {}).items():
+            for period, action in every.items():
                 if options.main_process and (done % period == 0 or last):
                     action(done)
             if saving:
                 save(done)
             if stopping and not last:
                 raise Interrupted(
+                    stop.name,
                     f"stopped by {stop.name or 'a signal to another process'} after step {done} of "
-                    f"{options.total_steps}, saved in {run.path}; run the same command again to continue"
+                    f"{options.total_steps}, saved in {run.path}; run the same command again to continue",
                 )
     return clock.seconds()
 
 
-def _restore(run: RunFolder, parts: Mapping[str, Stateful], journals: Sequence[Journal]) -> tuple[int, float]:
-    """Give each part its state of the newest checkpoint; the steps done and the seconds they took."""
-    checkpoint = load_newest(run.checkpoints)
+def _restore(
+    run: RunFolder, parts: Mapping[str, Stateful], journals: Sequence[Journal], lock: FolderLock
+) -> tuple[int, float]:
+    """Give each part its state of the newest checkpoint; the steps done and the seconds they took.
+
+    Raises:
+        DataError: the folder is another training's, there is no whole checkpoint, or processes see different ones.
+    """
+    checkpoint, problem = None, lock.problem
+    try:
+        checkpoint = load_newest(run.checkpoints) if problem is None else None
+    except DataError as error:
+        problem = str(error)
+    check_agreement(checkpoint.identity if checkpoint is not None else "no checkpoint", problem, run.checkpoints)
     if checkpoint is not None:
         for name, part in parts.items():
             part.load_state_dict(checkpoint.parts[name])
@@ -311,7 +348,8 @@ def _tensors(state: Any) -> Iterator[Tensor]:
 
 
 class _StopSignals:
-    """Turns the first SIGINT or SIGTERM into a wish to stop between steps; a second one ends the process at once.
+    """Turns the first SIGINT, SIGTERM or SIGUSR1 into a wish to stop between steps; a second SIGINT or SIGTERM ends the
+    process at once. SIGUSR1 is what Slurm can send some time before a job's end (`--signal=USR1@120`).
 
     A launcher of several processes passes on what it gets, and a terminal or a scheduler sends to all of them: the same
     wish then comes twice. So under a launcher what follows within `ECHO_SECONDS` is no second signal.
@@ -323,7 +361,7 @@ class _StopSignals:
 
     def __enter__(self) -> _StopSignals:
         self.previous = {}
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
             try:
                 self.previous[number] = signal.signal(number, self._received)
             except ValueError:  # not in the main thread, as in a notebook's worker: signals stay as they are
@@ -337,11 +375,11 @@ class _StopSignals:
     def _received(self, number: int, frame: FrameType | None) -> None:
         if self.name is None:
             self.name, self.since = signal.Signals(number).name, time.monotonic()
-            if not self.launched:
+            if not self.launched and number != signal.SIGUSR1:
                 # Even where no Python runs, as in a long kernel, the next one ends the process.
                 for each in self.previous:
                     signal.signal(each, signal.SIG_DFL)
-        elif time.monotonic() - self.since > ECHO_SECONDS:
+        elif number != signal.SIGUSR1 and time.monotonic() - self.since > ECHO_SECONDS:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
 
