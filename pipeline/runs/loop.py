@@ -70,7 +70,7 @@ class Interrupted(RunStopped):
         exit_code: of the command: 75, "try again later" in sysexits.h, for a scheduler's signals; 1 for Ctrl-C.
     """
 
-    def __init__(self, signal_name: str | None, message: str) -> None:
+    def __init__(self, message: str, signal_name: str | None = None) -> None:
         super().__init__(message)
         self.exit_code = 1 if signal_name == "SIGINT" else os.EX_TEMPFAIL
 
@@ -200,9 +200,9 @@ def _run_locked(
                 save(done)
             if stopping and not last:
                 raise Interrupted(
-                    stop.name,
                     f"stopped by {stop.name or 'a signal to another process'} after step {done} of "
                     f"{options.total_steps}, saved in {run.path}; run the same command again to continue",
+                    stop.name,
                 )
     return clock.seconds()
 
