@@ -42,3 +42,30 @@ def write_parquet():
         return path
 
     return make
+
+
+@pytest.fixture
+def members(picture, encode):
+    """(start, stop, format, classes) to the members of a tar, {name: bytes}: `s003.jpg`, and its `s003.cls`."""
+
+    def make(start, stop, kind="JPEG", classes=True):
+        found = {}
+        for i in range(start, stop):
+            found[f"s{i:03d}.{kind.lower().replace('jpeg', 'jpg')}"] = encode(picture(i), kind)
+            if classes:
+                found[f"s{i:03d}.cls"] = str(i % 3).encode()
+        return found
+
+    return make
+
+
+@pytest.fixture
+def save(picture):
+    """(path, seed, size) to an image file, in folders that are made for it."""
+
+    def make(path, seed=0, size=16):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        picture(seed, size).save(path)
+        return path
+
+    return make

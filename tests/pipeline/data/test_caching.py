@@ -1,4 +1,4 @@
-"""The cache and what all stores share: indices, fingerprints."""
+"""The cache: what is decoded once, where it is held, and what stays as it is."""
 
 from collections import Counter
 
@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from synthcl.pipeline.data import ImageStore, cached, caching, open_images
-from synthcl.pipeline.data.memory import MemoryStore
 from synthcl.pipeline.errors import UsageError
 
 
@@ -102,36 +101,3 @@ def test_unknown_modes_and_too_large_sets():
     store.image_size = 2**26
     with pytest.raises(UsageError, match=r"--cache ram: the 50 images of counting take .* GiB"):
         cached(store, "ram", "cpu")
-
-
-@pytest.mark.parametrize("indices", [[2, 0], (2, 0), np.array([2, 0], dtype=np.int32), torch.tensor([2, 0]), range(0)])
-def test_indices_of_any_kind(indices):
-    images = CountingStore(5).pixels
-    store = MemoryStore(images, "x", np.array([1, 2, 3, 4, 5]))
-    assert torch.equal(store.read(indices), images[[int(i) for i in indices]])
-    assert store.keys(indices) == [str(int(i)) for i in indices]
-
-
-@pytest.mark.parametrize("wrong", [-1, 5])
-def test_indices_outside(wrong, tmp_path, picture):
-    picture().save(tmp_path / "a.png")
-    for store, number in ((MemoryStore(CountingStore(5).pixels, "x"), 5), (open_images(str(tmp_path)), 1)):
-        for read in (store.read, store.keys):
-            with pytest.raises(IndexError, match=f"no image {wrong} in a store of {number}"):
-                read([0, wrong])
-
-
-def test_fingerprints_follow_the_images_not_the_place(tmp_path, picture, encode, write_tar):
-    files = {f"{i}.png": encode(picture(i)) for i in range(3)}
-    here = open_images(str(write_tar(tmp_path / "a.tar", files)))
-    there = open_images(str(write_tar(tmp_path / "there" / "b.tar", files)))
-    assert here.fingerprint() == there.fingerprint()
-    assert len(here.fingerprint()) == 16
-    others = [
-        write_tar(tmp_path / "c.tar", {**files, "1.png": encode(picture(9))}),
-        write_tar(tmp_path / "d.tar", {**files, "3.png": encode(picture(3))}),
-        write_tar(tmp_path / "e.tar", {**files, **{f"{i}.cls": b"1" for i in range(3)}}),
-    ]
-    prints = {open_images(str(path)).fingerprint() for path in others}
-    prints |= {here.fingerprint(), open_images(str(tmp_path / "a.tar"), image_size=8).fingerprint()}
-    assert len(prints) == 5

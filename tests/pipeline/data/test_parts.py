@@ -146,30 +146,6 @@ def test_parts_whose_images_look_alike_are_told_apart():
     assert len(prints) == 3
 
 
-@pytest.mark.parametrize(
-    ("one", "other", "shared"),
-    [
-        ("digits", "digits", 1442),
-        ("digits[:10%]", "digits", 144),
-        ("digits", "digits[:10%]", 144),
-        ("digits[:10%]", "digits:train[100:200]", 44),
-        ("digits[:80%,shuffled]", "digits[80%:,shuffled]", 0),
-        ("digits[:80%,balanced]", "digits[80%:,shuffled]", None),
-        ("digits[:10%]", "digits:test[:10%]", 0),
-        ("digits[:10%]", "digits:test", 0),
-    ],
-)
-@pytest.mark.parametrize("image_size", [8, 12])
-def test_images_that_two_parts_share(one, other, shared, image_size):
-    one, other = (open_images(spec, image_size=image_size) for spec in (one, other))
-    if shared is None:
-        pixels = [{image.numpy().tobytes() for image in store.read(range(len(store)))} for store in (one, other)]
-        shared = len(pixels[0] & pixels[1])
-        assert shared > 0
-    assert count_shared(one, other) == shared
-    assert count_shared(cached(one, "ram"), cached(other, "ram")) == shared
-
-
 def test_a_part_of_a_part_counts_from_the_whole():
     store = NoisyStore()
     part = PartStore(PartStore(store, np.arange(10, 30)), np.array([5, 0]))

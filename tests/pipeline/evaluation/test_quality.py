@@ -2,51 +2,10 @@
 
 import numpy as np
 import pytest
-import torch
 
-from synthcl.generators import create_trainer
-from synthcl.pipeline.configs.generate import GenerateConfig
 from synthcl.pipeline.errors import DataError, UsageError
-from synthcl.pipeline.evaluation import evaluate_alignment, evaluate_quality
-from synthcl.pipeline.evaluation.samples import open_samples, random_part
-from synthcl.pipeline.generation import generate
-from synthcl.pipeline.randomness import Key
+from synthcl.pipeline.evaluation import evaluate_quality
 from synthcl.pipeline.shards import open_shard_store
-
-CPU = torch.device("cpu")
-
-
-@pytest.fixture(scope="module")
-def generator(tmp_path_factory):
-    path = tmp_path_factory.mktemp("generators") / "gan"
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        create_trainer("gan", 8, preset="tiny").save_pretrained(path)
-    return path
-
-
-@pytest.fixture
-def shards(generator, tmp_path):
-    path = tmp_path / "shards"
-    generate(GenerateConfig(generator=str(generator), num_samples=40, out=str(path), workers=0, seed=3))
-    return path
-
-
-def test_a_generators_samples_are_those_it_would_write(generator, shards):
-    drawn = open_samples(str(generator), 40, 3, CPU)
-    written = open_samples(str(shards), None, 0, CPU)
-    assert torch.equal(drawn.read([5, 0, 39]), written.read([5, 0, 39]))
-    assert len(drawn) == len(written) == 40
-
-
-def test_a_random_part_is_one_of_different_images(make_store):
-    store = make_store(num_images=50)
-    part = random_part(store, 20, Key.from_seed(0))
-    numbers = [int(key) for key in part.keys(range(20))]
-    assert len(set(numbers)) == 20 and numbers != sorted(numbers)
-    assert torch.equal(part.read([3, 1]), store.read([numbers[3], numbers[1]]))
-    assert part.labels.tolist() == store.labels[numbers].tolist()
-    assert len(random_part(store, 500, Key.from_seed(0))) == 50
 
 
 def test_shards_and_generator_are_measured_alike(run, generator, shards):
@@ -121,11 +80,3 @@ def test_wrong_use_is_named(generator, source, options, error, message):
     source = generator if source == "GENERATOR" else source
     with pytest.raises(error, match=message):
         evaluate_quality(source, "digits", **{"encoder": "random:resnet10-w8", "num_samples": 20, **options})
-
-
-def test_alignment_and_uniformity_of_an_encoder(run):
-    results = {views: evaluate_alignment(run, "digits", views=views, num_images=100) for views in ("none", "digits")}
-    assert results["none"]["alignment"] == pytest.approx(0, abs=1e-6)
-    assert results["digits"]["alignment"] > 1e-3
-    assert results["digits"]["uniformity"] < 0
-    assert results["digits"]["data"] == "digits:test" and results["digits"]["num_images"] == 100

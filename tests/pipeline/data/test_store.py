@@ -1,0 +1,91 @@
+"""What all stores share: indices, fingerprints, and which images two of them have in common."""
+
+import numpy as np
+import pytest
+import torch
+
+from synthcl.pipeline.data import cached, open_images
+from synthcl.pipeline.data.memory import MemoryStore
+from synthcl.pipeline.data.store import as_indices, count_shared, spread
+
+
+@pytest.mark.parametrize("wrong", [-1, 5])
+def test_indices_outside(wrong, tmp_path, picture):
+    picture().save(tmp_path / "a.png")
+    for store, number in (
+        (MemoryStore(torch.zeros(5, 3, 4, 4, dtype=torch.uint8), "x"), 5),
+        (open_images(str(tmp_path)), 1),
+    ):
+        for read in (store.read, store.keys):
+            with pytest.raises(IndexError, match=f"no image {wrong} in a store of {number}"):
+                read([0, wrong])
+
+
+def test_fingerprints_follow_the_images_not_the_place(tmp_path, picture, encode, write_tar):
+    files = {f"{i}.png": encode(picture(i)) for i in range(3)}
+    here = open_images(str(write_tar(tmp_path / "a.tar", files)))
+    there = open_images(str(write_tar(tmp_path / "there" / "b.tar", files)))
+    assert here.fingerprint() == there.fingerprint()
+    assert len(here.fingerprint()) == 16
+    others = [
+        write_tar(tmp_path / "c.tar", {**files, "1.png": encode(picture(9))}),
+        write_tar(tmp_path / "d.tar", {**files, "3.png": encode(picture(3))}),
+        write_tar(tmp_path / "e.tar", {**files, **{f"{i}.cls": b"1" for i in range(3)}}),
+    ]
+    prints = {open_images(str(path)).fingerprint() for path in others}
+    prints |= {here.fingerprint(), open_images(str(tmp_path / "a.tar"), image_size=8).fingerprint()}
+    assert len(prints) == 5
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "shared"),
+    [
+        ("digits", "digits", 1442),
+        ("digits[:10%]", "digits", 144),
+        ("digits", "digits[:10%]", 144),
+        ("digits[:10%]", "digits:train[100:200]", 44),
+        ("digits[:80%,shuffled]", "digits[80%:,shuffled]", 0),
+        ("digits[:80%,balanced]", "digits[80%:,shuffled]", None),
+        ("digits[:10%]", "digits:test[:10%]", 0),
+        ("digits[:10%]", "digits:test", 0),
+    ],
+)
+@pytest.mark.parametrize("image_size", [8, 12])
+def test_images_that_two_parts_share(one, other, shared, image_size):
+    one, other = (open_images(spec, image_size=image_size) for spec in (one, other))
+    if shared is None:
+        pixels = [{image.numpy().tobytes() for image in store.read(range(len(store)))} for store in (one, other)]
+        shared = len(pixels[0] & pixels[1])
+        assert shared > 0
+    assert count_shared(one, other) == shared
+    assert count_shared(cached(one, "ram"), cached(other, "ram")) == shared
+
+
+@pytest.mark.parametrize("indices", [[3, 0, 3], (3, 0, 3), np.array([3, 0, 3], np.uint8), torch.tensor([3, 0, 3])])
+def test_indices_become_64_bit_integers(indices):
+    found = as_indices(indices, 4)
+    assert found.dtype == np.int64 and found.tolist() == [3, 0, 3]
+
+
+def test_no_indices_are_none_of_any_store():
+    assert as_indices([], 0).shape == as_indices(torch.empty(0), 5).shape == (0,)
+    assert as_indices([], 0).dtype == np.int64, "a list of nothing is of floats for numpy"
+
+
+@pytest.mark.parametrize(
+    ("length", "count", "chosen"),
+    [(10, 4, [0, 3, 6, 9]), (3, 64, [0, 1, 2]), (1, 64, [0]), (1000, 2, [0, 999]), (7, 7, list(range(7)))],
+)
+def test_spread_indices_are_even_and_reach_both_ends(length, count, chosen):
+    assert spread(length, count).tolist() == chosen
+
+
+def test_a_change_between_the_images_that_are_looked_at_is_not_noticed_and_one_of_theirs_is():
+    pixels = torch.zeros(1000, 3, 2, 2, dtype=torch.uint8)
+    looked_at = set(spread(1000, 64).tolist())
+    unseen, seen = next(i for i in range(1000) if i not in looked_at), max(looked_at)
+    before = MemoryStore(pixels, "x").fingerprint()
+    pixels[unseen] = 9
+    assert MemoryStore(pixels, "another name").fingerprint() == before
+    pixels[seen, 0, 0, 0] = 9
+    assert MemoryStore(pixels, "x").fingerprint() != before
