@@ -251,10 +251,3 @@ def test_wrong_input_gets_a_sentence_and_leaves_nothing(synthcl, generator, tmp_
     result = compare(synthcl, generator, tmp_path / "out", *options, code=2)
     assert message in " ".join(result.stderr.split())
     assert not (tmp_path / "out").exists()
-
-
-def test_the_demo_is_a_comparison(synthcl, tmp_path):
-    options = ["--image-size", 8, "--pretrain-steps", 1, "--train-steps", 1, "--batch-size", 16, "--seeds", 1]
-    result = synthcl("demo", "--out", tmp_path, *options, "--json").json
-    assert result["arms"] == ["real", "offline", "online"] and result["winner"] is None
-    assert (tmp_path / "comparison" / "report.html").exists()

@@ -1,8 +1,5 @@
 """`synthcl embed` as users call it, on real images and shard sets."""
 
-import sys
-import types
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,7 +8,6 @@ from PIL import Image
 
 from synthcl.pipeline.data import open_images
 from synthcl.pipeline.encoder import load_encoder
-from synthcl.pipeline.exporting.embedding_picture import describe_settings, project
 
 TINY = ["--image-size", "8", "--batch-size", "16", "--backbone", "resnet10-w8", "--precision", "fp32", "--steps", "2"]
 
@@ -57,36 +53,6 @@ def test_real_and_synthetic_in_one_table_and_picture(synthcl, run, shards, tmp_p
         assert drawn.width > 500 and len(drawn.convert("RGB").resize((60, 48)).getcolors(60 * 48)) > 20
 
 
-@pytest.mark.parametrize("method", ["tsne", "pca"])
-def test_groups_stay_together_in_the_plane(method):
-    random = np.random.default_rng(0)
-    centres = 20 * np.eye(60)[:3]
-    features = (centres[np.arange(90) % 3] + random.normal(size=(90, 60))).astype(np.float32)
-    points = project(features, method, seed=1)
-    middle = np.stack([points[i::3].mean(0) for i in range(3)])
-    nearest = np.linalg.norm(points[:, None] - middle, axis=2).argmin(1)
-    assert points.shape == (90, 2) and (nearest == np.arange(90) % 3).mean() > 0.95
-
-
-def test_umap_is_handed_features_and_seed(monkeypatch):
-    """umap-learn compiles for 20 seconds at its first use, so a stand-in takes the call here."""
-
-    class UMAP:
-        def __init__(self, n_neighbors, random_state):
-            assert (n_neighbors, random_state) == (15, 7)
-
-        def fit_transform(self, features):
-            return features[:, :2] + 1
-
-    monkeypatch.setitem(sys.modules, "umap", types.SimpleNamespace(UMAP=UMAP))
-    features = np.arange(100, dtype=np.float32).reshape(20, 5)
-    np.testing.assert_array_equal(project(features, "umap", seed=7), features[:, :2] + 1)
-
-
-def test_few_images_have_a_picture_too():
-    assert project(np.ones((1, 5), np.float32), "tsne", seed=0).shape == (1, 2)
-
-
 WRONG = {
     "no run": (["nowhere", "--data", "digits", "--out", "x.parquet"], 1, "there is no run nowhere"),
     "no data": (["RUN", "--out", "x.parquet"], 2, "--data"),
@@ -110,16 +76,3 @@ def test_umap_without_its_package_says_so_at_once(synthcl, run, tmp_path, monkey
     options = ["--out", tmp_path / "x.parquet", "--picture", tmp_path / "x.png", "--method", "umap"]
     assert "pip install umap-learn" in synthcl("embed", run, "--data", "digits", *options, code=2).stderr
     assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize(
-    ("shape", "method", "words"),
-    [
-        ((600, 64), "tsne", "features (64) at length 1, to 50 principal components, perplexity 30, seed 3"),
-        ((31, 8), "tsne", "features (8) at length 1, perplexity 10, seed 3"),
-        ((600, 64), "umap", "features (64) at length 1, 15 neighbours, seed 3"),
-        ((600, 64), "pca", "features (64) at length 1"),
-    ],
-)
-def test_a_picture_says_how_it_came_to_the_plane(shape, method, words):
-    assert describe_settings(shape, method, 3) == words

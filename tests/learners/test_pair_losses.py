@@ -2,11 +2,10 @@
 
 import pytest
 import torch
-from lightly.loss import BarlowTwinsLoss, NegativeCosineSimilarity, VICRegLoss
+from lightly.loss import BarlowTwinsLoss, VICRegLoss
 from torch.nn import functional as F
 
 from synthcl.learners.barlow import barlow_twins_loss
-from synthcl.learners.cosine import cosine_similarity
 from synthcl.learners.pairs import pair_views
 from synthcl.learners.vicreg import Weights, vicreg_loss
 
@@ -27,32 +26,6 @@ def vicreg(z, pairs):
 
 
 LOSSES = pytest.mark.parametrize("loss_of", [barlow, vicreg])
-
-
-def test_partners_of_a_group_of_two_are_its_two_views():
-    pairs = pair_views(TWO_VIEWS)
-    assert pairs.partner.tolist() == [*range(8, 16), *range(8)]
-    assert pairs.weight.tolist() == [1.0] * 8 + [0.0] * 8
-
-
-def test_partners_of_a_group_of_four_cross_its_halves():
-    pairs = pair_views(torch.tensor([4, 4, 4, 4]))
-    assert pairs.partner.tolist() == [2, 3, 0, 1]
-    assert pairs.weight.tolist() == [1, 1, 0, 0]
-
-
-def test_pairs_of_groups_of_different_sizes():
-    partner, weight = pair_views(MIXED_GROUPS)
-    assert partner.tolist() == [3, 4, 6, 0, 1, 7, 2, 5, 9, 10, 8]
-    assert weight.tolist() == [1, 1, 1, 0, 0, 1, 0, 0, 0.5, 0.5, 0.5]
-    assert weight.sum() == len(MIXED_GROUPS) / 2
-
-
-def test_cosine_similarity_of_two_views_is_the_published_one():
-    p, z = projections(16), projections(16, seed=1)
-    published = NegativeCosineSimilarity()
-    expected = (published(p[:8], z[8:]) + published(p[8:], z[:8])) / 2
-    torch.testing.assert_close(-cosine_similarity(p, z[pair_views(TWO_VIEWS).partner]).mean(), expected)
 
 
 def test_barlow_twins_of_two_views_is_the_published_one():

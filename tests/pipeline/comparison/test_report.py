@@ -1,13 +1,10 @@
 """The report is one page that stands alone, and the numbers on disk are those it shows."""
 
-import csv
 import re
 from html.parser import HTMLParser
 
-import pyarrow.parquet as pq
 import pytest
 
-from synthcl.pipeline.comparison.results import SCHEMA, build_rows, write_results
 from synthcl.pipeline.comparison.summary import summarise
 
 VOID = {"meta", "br", "img", "link", "hr", "input", "source", "wbr"}
@@ -103,24 +100,3 @@ def test_one_seed_has_neither_interval_nor_winner(make_comparison, report, tmp_p
     assert summary["winner"] is None
     assert all(d["interval"] is None and d["outcome"] == "unknown" for d in summary["differences"])
     assert "no interval from 1 seed; 3 are needed" in " ".join(page.text.split())
-
-
-def test_results_on_disk_are_the_answers(make_comparison, report, tmp_path):
-    comparison = make_comparison()
-    rows = build_rows(comparison.runs, comparison.answers)
-    write_results(tmp_path, rows)
-    table = pq.read_table(tmp_path / "results.parquet")
-    assert table.schema.equals(SCHEMA) and table.num_rows == len(rows)
-    found = {
-        (row["arm"], row["seed"]): row["value"]
-        for row in table.to_pylist()
-        if row["task"] == "linear" and row["metric"] == "top1" and row["label_fraction"] == 1 and not row["transfer"]
-    }
-    expected = {(r, seed): value for r, own in comparison.primary().items() for seed, value in own.items()}
-    assert found == expected
-    with open(tmp_path / "results.csv") as file:
-        lines = list(csv.DictReader(file))
-    assert len(lines) == len(rows) and list(lines[0]) == SCHEMA.names
-    assert [float(line["value"]) for line in lines] == pytest.approx([row["value"] for row in rows])
-    costs = {row["metric"] for row in rows if row["task"] == "training"}
-    assert {"seconds", "images_per_second", "num_synthetic"} <= costs

@@ -52,16 +52,3 @@ def test_byol_moves_its_momentum_encoder_after_the_step():
     torch.testing.assert_close(learner.momentum_projector[0].weight, weights + 0.005)
     learner.after_step(1.0)
     torch.testing.assert_close(learner.momentum_backbone[1].bias, biases + 0.005)
-
-
-def test_simsiam_predicts_its_own_projection_of_the_other_view_without_gradient_through_it():
-    learner, views = make("simsiam"), images()
-    projections = learner.projector(learner.backbone(views))
-    expected = negative_cosine(learner.predictor(projections), projections.detach())
-    loss = learner(views, GROUPS).loss
-    torch.testing.assert_close(loss, expected)
-    parameters = list(learner.parameters())
-    for gradient, expected_gradient in zip(
-        torch.autograd.grad(loss, parameters), torch.autograd.grad(expected, parameters), strict=True
-    ):
-        torch.testing.assert_close(gradient, expected_gradient)

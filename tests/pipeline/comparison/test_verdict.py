@@ -1,0 +1,66 @@
+"""What the numbers say: outcomes follow from the interval, and no more is said."""
+
+import pytest
+
+from synthcl.pipeline.comparison.verdict import compare_arms, default_pairs, headline, winner
+from synthcl.pipeline.configs.arms import Arm
+
+
+def compare_regimes(scores):
+    """As a comparison of these regimes judges them."""
+    arms = [Arm(name, name) for name in scores]
+    reference = "real" if "real" in scores else arms[0].name
+    return compare_arms(scores, default_pairs(arms, reference))
+
+
+A = {0: 0.612, 1: 0.598, 2: 0.631, 3: 0.602}
+B = {0: 0.601, 1: 0.595, 2: 0.611, 3: 0.604}
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_fewer_than_three_seeds_have_no_interval_and_no_winner(n):
+    few = {seed: A[seed] for seed in range(n)}, {seed: B[seed] - 0.3 for seed in range(n)}
+    (difference,) = compare_regimes({"real": few[1], "online": few[0]})
+    assert difference.spread.interval is None and difference.p_value is None
+    assert difference.outcome == "unknown"
+    assert winner(["real", "online"], [difference], []) is None
+    assert "no winner is called" in headline([difference], [])
+
+
+OUTCOMES = {
+    "better": ({0: 0.70, 1: 0.71, 2: 0.702}, "better"),
+    "worse": ({0: 0.50, 1: 0.51, 2: 0.502}, "worse"),
+    "none": ({0: 0.60, 1: 0.62, 2: 0.59}, "none"),
+}
+
+
+@pytest.mark.parametrize(("scores", "outcome"), OUTCOMES.values(), ids=OUTCOMES.keys())
+def test_an_outcome_follows_from_the_interval(scores, outcome):
+    real = {0: 0.60, 1: 0.61, 2: 0.60}
+    (difference,) = compare_regimes({"real": real, "online": scores})
+    assert difference.outcome == outcome
+    low, high = difference.spread.interval
+    assert {"better": low > 0, "worse": high < 0, "none": low <= 0 <= high}[outcome]
+    words = {"better": "Online helps", "worse": "Online hurts", "none": "no difference from real images alone found"}
+    assert words[outcome] in headline([difference], [])
+    expected = {"better": "online", "worse": "real", "none": None}[outcome]
+    assert winner(["real", "online"], [difference], []) == expected
+    assert winner(["real", "online"], [difference], ["--batch-size: ..."]) is None
+
+
+def test_an_interval_without_zero_is_unsettled_where_holm_disagrees():
+    real = {0: 0.600, 1: 0.600, 2: 0.600}
+    noisy = {0: 0.60, 1: 0.62, 2: 0.59}
+    near = {0: 0.610, 1: 0.614, 2: 0.618}  # p about 0.03
+    found = {(d.arm, d.reference): d for d in compare_regimes({"real": real, "offline": noisy, "online": near})}
+    difference = found["online", "real"]
+    assert difference.spread.interval[0] > 0 and difference.p_value < 0.05 < difference.p_holm
+    assert difference.outcome == "unsettled"
+    assert "unsettled" in headline(list(found.values()), [])
+    assert winner(["real", "offline", "online"], list(found.values()), []) is None
+
+
+def test_regimes_are_compared_without_real_too():
+    (difference,) = compare_regimes({"offline": B, "online": A})
+    assert (difference.arm, difference.reference) == ("online", "offline")
+    assert "real images" not in headline([difference], [])
