@@ -110,9 +110,15 @@ class Command(click.Command):
         except Exception as error:
             if ctx.meta["synthcl.debug"]:
                 raise
-            failure = click.ClickException(describe(error))
-            failure.exit_code = getattr(error, "exit_code", 1)
-            raise failure from None
+            raise _Failure(describe(error), getattr(error, "exit_code", 1)) from None
+
+
+class _Failure(click.ClickException):
+    """An error in a sentence, with the exit code that it asks for."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.__dict__["exit_code"] = exit_code  # click has it as a variable of the class
 
 
 def describe(error: Exception) -> str:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import copy
 import math
+from typing import TypeVar
 
 import torch
 from torch import nn
 
 
-def momentum_copy(module: nn.Module) -> nn.Module:
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def momentum_copy(module: Network) -> Network:
     """A copy whose parameters take no gradient. Its batch normalisation keeps running statistics of its own."""
     return copy.deepcopy(module).requires_grad_(False)
 
