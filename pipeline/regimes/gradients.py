@@ -41,3 +41,11 @@ def quantize(images: Tensor) -> Tensor:
     A sample that the learner sees is then the very image that a shard stores.
     """
     return _Quantize.apply(images)
+
+
+def unscaled(gradient: Tensor, loss_scale: float) -> Tensor:
+    """The gradient of the loss itself. Where the scaled one has overflowed, in fp16, the learner's update is skipped,
+    and so is the generator's part of it."""
+    if loss_scale == 1.0:
+        return gradient
+    return torch.where(torch.isfinite(gradient).all(), gradient / loss_scale, torch.zeros_like(gradient))

@@ -121,3 +121,12 @@ def without_common_part(gradient: Tensor) -> Tensor:
     sample does not. Ours.
     """
     return gradient - average(gradient.mean(dim=0))
+
+
+def part_of_a_latent(batch: MultiViewedBatch, num_latents: int, learner: Learner) -> float:
+    """What the mean loss over the views of one latent counts for in the learner's loss, so that G is asked for the same
+    with and without pairs, at any ratio, and whatever weight synthetic views have for the learner."""
+    weight = learner.synthetic_weight
+    if weight is None:
+        return (1 - batch.num_real / len(batch.groups)) / num_latents
+    return (weight or 1.0) / num_latents  # at weight 0 there is no gradient to scale

@@ -11,100 +11,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ...generators import Generator, GeneratorTrainer, load_trainer
+from ...generators import Generator, GeneratorTrainer
 from ...generators.base import Draws
 from ...generators.fingerprint import fingerprint
 from ...learners.base import Learner, LearnerOutput
-from ..configs.train import TrainConfig
-from ..distributed import average_gradients
-from ..errors import UsageError
-from ..generation import generator_options, locate_generator, save_generator
-from ..precision import generator_precision
+from ..generation import save_generator
 from ..randomness import Key
 from ..runs.loop import Journal
 from ..shards import ShardRecorder
 from .assembly import RealImages, ViewMaker, assemble
-from .base import MultiViewedBatch, Regime, Share, check_generator_size, hardness_metrics, unit_interval
+from .base import MultiViewedBatch, Regime, Share, hardness_metrics, unit_interval
 from .fresh import samples_key
-from .gradients import quantize, reverse_gradient
+from .gradients import quantize, reverse_gradient, unscaled
 from .guard import HardGuard
-from .hardness import excess_hardness, hard_gradient, without_common_part
-from .recording import RunRecording, record, sample_hardness, sample_similarity
+from .hardness import excess_hardness, hard_gradient, part_of_a_latent, without_common_part
+from .joint_trainer import open_trainer
+from .online_options import OnlineOptions, online_options
+from .recording import RunRecording, open_recording, record, sample_hardness, sample_similarity
 from .setup import RegimeSetup
-from .similarity import SimilarityTarget
 
 SNAPSHOT_SAMPLES = 32
 """Latents in a snapshot. Ours."""
-
-
-@dataclass(kw_only=True)
-class OnlineOptions:
-    """The switches of the method; each is an ablation.
-
-    Attributes:
-        hard: samples are made hard for the learner; without it G follows its own loss alone.
-        on: what is moved for it: "weights", G's, by the learner's reversed gradient; or "latents", each by itself
-            (see `OnlineRegime.harder`).
-        latent_radius: how far a latent moves, as a part of its length.
-        pairs: two views of G_ema(z) beside the two of G(z).
-        pair_strength: how far the latent of G_ema's image is from G's, as for `Generator.forward_pair`; 0 is the same.
-        objective: what G is to raise; see `hardness`.
-        weight: of the reversed gradient.
-        centred: the reversed gradients less their mean over the batch.
-        gate: no reversed gradient for latents that are this much harder than the real views; None is no gate.
-        pair_floor: no reversed gradient for latents whose pair is less similar than this; None is no floor.
-        bound: of the reversed gradient, as a multiple of the realism gradient.
-        bound_on: "images", each sample's gradients, or "parameters", those of G's weights.
-        ramp_steps: steps over which the bound, or the radius, rises linearly from 0.
-        last_hard_step: no reversed gradient from this step on.
-        similarity: a target for the similarity of pairs, or None to let it be.
-    """
-
-    hard: bool = True
-    on: str = "weights"
-    latent_radius: float = 0.3
-    pairs: bool = True
-    pair_strength: float = 0.0
-    objective: str = "loss"
-    weight: float = 1.0
-    centred: bool = False
-    gate: float | None = None
-    pair_floor: float | None = None
-    bound: float = 1.0
-    bound_on: str = "images"
-    ramp_steps: int = 0
-    last_hard_step: int | None = None
-    similarity: SimilarityTarget | None = None
-
-    def is_hard(self, step: int) -> bool:
-        """Whether samples are made hard at step `step`."""
-        return self.hard and (self.last_hard_step is None or step < self.last_hard_step)
-
-    def moves_weights(self, step: int) -> bool:
-        """Whether G receives a reversed gradient at step `step`."""
-        return self.on == "weights" and self.is_hard(step)
-
-    def moves_latents(self, step: int) -> bool:
-        """Whether each latent is moved at step `step`."""
-        return self.on == "latents" and self.is_hard(step)
-
-    def bound_at(self, step: int) -> float:
-        """The bound at step `step`."""
-        return self.bound * self._ramp(step)
-
-    def radius_at(self, step: int) -> float:
-        """How far latents are moved at step `step`, as a part of their length."""
-        return self.latent_radius * self._ramp(step)
-
-    def _ramp(self, step: int) -> float:
-        return min(1.0, step / self.ramp_steps if self.ramp_steps else 1.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -247,7 +181,7 @@ class OnlineRegime(Regime):
         metrics = {}
         if options.objective == "loss":
             assert batch.leaf.grad is not None  # the learner's backward pass has given it
-            gradient = _unscaled(batch.leaf.grad, loss_scale) / _part_of_a_latent(batch, learner)
+            gradient = unscaled(batch.leaf.grad, loss_scale) / part_of_a_latent(batch, len(batch.images), learner)
         else:
             gradient = hard_gradient(options.objective, batch.images, self._make_views(step), learner, batch, output)
         if options.gate is not None:
@@ -355,23 +289,6 @@ def _norms(latents: Tensor) -> Tensor:
     return torch.linalg.vector_norm(latents, dim=tuple(range(1, latents.dim())), keepdim=True)
 
 
-def _part_of_a_latent(batch: OnlineBatch, learner: Learner) -> float:
-    """What the mean loss over the views of one latent counts for in the learner's loss, so that G is asked for the same
-    with and without pairs, at any ratio, and whatever weight synthetic views have for the learner."""
-    weight = learner.synthetic_weight
-    if weight is None:
-        return (1 - batch.num_real / len(batch.groups)) / len(batch.images)
-    return (weight or 1.0) / len(batch.images)  # at weight 0 there is no gradient to scale
-
-
-def _unscaled(gradient: Tensor, loss_scale: float) -> Tensor:
-    """The gradient of the loss itself. Where the scaled one has overflowed, in fp16, the learner's update is skipped,
-    and so is the generator's part of it."""
-    if loss_scale == 1.0:
-        return gradient
-    return torch.where(torch.isfinite(gradient).all(), gradient / loss_scale, torch.zeros_like(gradient))
-
-
 def build(setup: RegimeSetup) -> OnlineRegime:
     """See `build_regime`.
 
@@ -379,86 +296,14 @@ def build(setup: RegimeSetup) -> OnlineRegime:
         UsageError: a generator that does not learn, or of another image size.
     """
     config = setup.config
-    trainer = _open_trainer(config, setup)
+    trainer = open_trainer(setup)
     return OnlineRegime(
         setup.real,
         setup.views,
         trainer,
         setup.synthetic_share(),
         setup.key,
-        _options(config, setup.total_steps),
-        _recording(config, trainer, setup.accelerator.is_main_process),
+        online_options(config, setup.total_steps),
+        open_recording(config, trainer.generator, setup.accelerator.is_main_process),
         setup.accelerator.autocast,
     )
-
-
-def _open_trainer(config: TrainConfig, setup: RegimeSetup) -> GeneratorTrainer:
-    given = {
-        "ema_decay": config.pair_ema_decay,
-        "learning_rate": config.generator_learning_rate,
-        "discriminator_learning_rate": config.discriminator_learning_rate,
-        "lora_rank": config.lora_rank,
-        "gradient_steps": config.gradient_steps,
-        **config.sampling_options(),
-    }
-    options = {name: value for name, value in given.items() if value is not None}
-    device = setup.accelerator.device
-    options["precision"] = generator_precision(config.generator_precision, device, trained=True)
-    with generator_options():
-        trainer = load_trainer(locate_generator(config.source), device=device, synchronise=average_gradients, **options)
-    check_generator_size(config.source, trainer.generator.image_size, setup.real.store.image_size)
-    if config.hard and config.hard_on == "latents":
-        _check_latents(config.source, trainer.generator)
-    return trainer
-
-
-def _check_latents(name: str, generator: Generator) -> None:
-    """Raises UsageError for a generator whose images give its latents no gradient."""
-    draws = Key.from_seed(0).child("latents").at(torch.arange(1, device=next(generator.parameters()).device))
-    leaf = generator.sample_latents(1, draws=draws).requires_grad_()
-    if torch.autograd.grad(generator(leaf).sum(), leaf, allow_unused=True)[0] is None:
-        raise UsageError(
-            f"--hard-on latents needs a gradient at the latents, and --generator {name} gives none (diffusion carries "
-            "it through its last sampling steps alone); use --hard-on weights"
-        )
-
-
-def _options(config: TrainConfig, total_steps: int) -> OnlineOptions:
-    target = config.pair_similarity_range()
-    return OnlineOptions(
-        hard=config.hard,
-        on=config.hard_on,
-        latent_radius=config.latent_radius,
-        pairs=config.pairs,
-        pair_strength=config.pair_strength or 0.0,
-        objective=config.hard_objective,
-        weight=config.hard_weight,
-        centred=config.hard_centred,
-        gate=config.hard_gate,
-        pair_floor=config.pair_floor,
-        bound=config.hardness_clip,
-        bound_on=config.hardness_clip_on,
-        ramp_steps=round(config.hard_ramp * total_steps),
-        last_hard_step=round((1 - config.hard_freeze) * total_steps) if config.hard_freeze else None,
-        similarity=SimilarityTarget(*target, total_steps, config.pair_ema_decay) if target is not None else None,
-    )
-
-
-def _recording(config: TrainConfig, trainer: GeneratorTrainer, main_process: bool) -> RunRecording | None:
-    """Where to record what is drawn, if the options say so.
-
-    Raises:
-        UsageError: the folder holds another recording.
-    """
-    if config.record is None:
-        return None
-    generator = fingerprint(trainer.generator)
-    if not main_process:
-        return RunRecording(None, generator[:12])
-    unchanging = {f.name for f in fields(config) if not f.metadata["option"].may_change}
-    options = {name: value for name, value in config.to_dict().items() if name in unchanging - {"generator", "record"}}
-    del options["generator_precision"]  # `auto` says nothing yet
-    if trainer.generator.computes_in != "fp32":  # which is what recordings without this entry were made in
-        options["generator_precision"] = trainer.generator.computes_in
-    recipe = {"recorded": options, "generator": {"weights": generator}, "seed": config.seed}
-    return RunRecording(ShardRecorder(config.record, recipe, pairs=config.pairs), generator[:12])

@@ -6,13 +6,16 @@ Shapes: m samples in this process, V = 1 or 2 images a sample, S pixels a side.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
 
+from ...generators import Generator
+from ...generators.fingerprint import fingerprint
 from ...learners.base import LearnerOutput
 from ...learners.collectives import gather
+from ..configs.train import TrainConfig
 from ..shards import ShardRecorder
 from .base import MultiViewedBatch
 
@@ -28,6 +31,26 @@ class RunRecording:
 
     recorder: ShardRecorder | None
     generator: str
+
+
+def open_recording(config: TrainConfig, generator: Generator, main_process: bool) -> RunRecording | None:
+    """Where to record what a generator draws, if the options say so.
+
+    Raises:
+        UsageError: the folder holds another recording.
+    """
+    if config.record is None:
+        return None
+    weights = fingerprint(generator)
+    if not main_process:
+        return RunRecording(None, weights[:12])
+    unchanging = {f.name for f in fields(config) if not f.metadata["option"].may_change}
+    options = {name: value for name, value in config.to_dict().items() if name in unchanging - {"generator", "record"}}
+    del options["generator_precision"]  # `auto` says nothing yet
+    if generator.computes_in != "fp32":  # which is what recordings without this entry were made in
+        options["generator_precision"] = generator.computes_in
+    recipe = {"recorded": options, "generator": {"weights": weights}, "seed": config.seed}
+    return RunRecording(ShardRecorder(config.record, recipe, pairs=config.pairs), weights[:12])
 
 
 def sample_images(samples: Sequence[Tensor]) -> Tensor:

@@ -17,7 +17,8 @@ from synthcl.pipeline.regimes.assembly import RealImages, ViewMaker
 from synthcl.pipeline.regimes.base import Share, synthetic_share, unit_interval
 from synthcl.pipeline.regimes.gradients import quantize, reverse_gradient
 from synthcl.pipeline.regimes.hardness import OBJECTIVES, excess_hardness
-from synthcl.pipeline.regimes.online import OnlineOptions, OnlineRegime
+from synthcl.pipeline.regimes.online import OnlineRegime
+from synthcl.pipeline.regimes.online_options import OnlineOptions
 from synthcl.pipeline.regimes.recording import sample_similarity
 from synthcl.pipeline.views import Augmentation
 
@@ -248,16 +249,6 @@ def test_a_pair_of_latents_near_each_other():
     assert torch.equal(same.batch(0, None).samples[0], near.batch(0, None).samples[0])
     assert not torch.equal(same.batch(0, None).samples[1], near.batch(0, None).samples[1])
     assert torch.equal(same.batch(0, None).samples[0], same.batch(0, None).samples[1])  # G and its average begin as one
-
-
-def test_the_ramp_rises_linearly_from_zero():
-    options = OnlineOptions(bound=2.0, ramp_steps=4)
-    assert [options.bound_at(step) for step in range(6)] == [0.0, 0.5, 1.0, 1.5, 2.0, 2.0]
-
-
-def test_hardness_ends_where_it_is_frozen():
-    assert [OnlineOptions(last_hard_step=2).is_hard(step) for step in range(4)] == [True, True, False, False]
-    assert not OnlineOptions(hard=False).is_hard(0)
 
 
 def loss_of(one, learner, latents):

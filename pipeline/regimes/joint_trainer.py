@@ -1,0 +1,52 @@
+"""The trainer of the generator that learns along with the encoder."""
+
+from __future__ import annotations
+
+import torch
+
+from ...generators import Generator, GeneratorTrainer, load_trainer
+from ..distributed import average_gradients
+from ..errors import UsageError
+from ..generation import generator_options, locate_generator
+from ..precision import generator_precision
+from ..randomness import Key
+from .base import check_generator_size
+from .setup import RegimeSetup
+
+
+def open_trainer(setup: RegimeSetup) -> GeneratorTrainer:
+    """The trainer of `--generator`, with what the options of `train` change in it.
+
+    Raises:
+        UsageError: a generator that does not learn, of another image size, or whose latents get no gradient where they
+            are to be moved.
+    """
+    config = setup.config
+    given = {
+        "ema_decay": config.pair_ema_decay,
+        "learning_rate": config.generator_learning_rate,
+        "discriminator_learning_rate": config.discriminator_learning_rate,
+        "lora_rank": config.lora_rank,
+        "gradient_steps": config.gradient_steps,
+        **config.sampling_options(),
+    }
+    options = {name: value for name, value in given.items() if value is not None}
+    device = setup.accelerator.device
+    options["precision"] = generator_precision(config.generator_precision, device, trained=True)
+    with generator_options():
+        trainer = load_trainer(locate_generator(config.source), device=device, synchronise=average_gradients, **options)
+    check_generator_size(config.source, trainer.generator.image_size, setup.real.store.image_size)
+    if config.hard and config.hard_on == "latents":
+        _check_latents(config.source, trainer.generator)
+    return trainer
+
+
+def _check_latents(name: str, generator: Generator) -> None:
+    """Raises UsageError for a generator whose images give its latents no gradient."""
+    draws = Key.from_seed(0).child("latents").at(torch.arange(1, device=next(generator.parameters()).device))
+    leaf = generator.sample_latents(1, draws=draws).requires_grad_()
+    if torch.autograd.grad(generator(leaf).sum(), leaf, allow_unused=True)[0] is None:
+        raise UsageError(
+            f"--hard-on latents needs a gradient at the latents, and --generator {name} gives none (diffusion carries "
+            "it through its last sampling steps alone); use --hard-on weights"
+        )
