@@ -46,19 +46,3 @@ def batchnorm_mlp(
     if output_batchnorm:
         layers.append(nn.BatchNorm1d(sizes[-1], affine=output_affine))
     return nn.Sequential(*layers)
-
-
-def gelu_mlp(*sizes: int) -> nn.Sequential:
-    """Linear layers with GELU between and no normalisation: DINO's head before its prototypes (arXiv 2104.14294,
-    section 3.1), drawn as by its authors' code. Biases begin at 0, so that features give directions of their own.
-
-    Args:
-        sizes: width of the input and of each layer's output.
-    """
-    layers: list[nn.Module] = []
-    for size, next_size in pairwise(sizes):
-        linear = nn.Linear(size, next_size)
-        nn.init.trunc_normal_(linear.weight, std=0.02)
-        nn.init.zeros_(linear.bias)
-        layers += [linear, nn.GELU()]
-    return nn.Sequential(*layers[:-1])

@@ -23,7 +23,6 @@ LEARNERS = {
     "moco": ".moco:MoCo",
     "mocov3": ".mocov3:MoCoV3",
     "nnclr": ".nnclr:NNCLR",
-    "dino": ".dino:DINO",
     "byol": ".byol:BYOL",
     "simsiam": ".simsiam:SimSiam",
     "barlow": ".barlow:BarlowTwins",

@@ -80,7 +80,7 @@ def compare(
     synthetic_weight: float | None = None,
     synthetic_negatives: bool = True,
     separate_batchnorm: bool = False,
-    learner: Literal["simclr", "moco", "mocov3", "nnclr", "dino", "byol", "simsiam", "barlow", "vicreg"] | str = "simclr",
+    learner: Literal["simclr", "moco", "mocov3", "nnclr", "byol", "simsiam", "barlow", "vicreg"] | str = "simclr",
     learner_option: dict[str, Any] = ...,
     backbone: str = "resnet18",
     temperature: float | None = None,
@@ -106,6 +106,7 @@ def compare(
     sample_every: int | None = None,
     log_every: int = 10,
     eval_every: int | None = None,
+    watch_features: int | None = None,
     tracker: Sequence[Literal["tensorboard", "wandb"]] = ...,
     checkpoint_every: int = 1000,
     keep: int = 2,
@@ -180,7 +181,7 @@ def compare(
         synthetic_negatives: Compare real views with synthetic ones too, as negatives (simclr).
         separate_batchnorm: Normalise synthetic views by themselves; running statistics follow the real ones.
         learner: Method of contrastive learning, or a class of your own.
-        learner_option: Set one of the method's own numbers, such as momentum=0.999 (moco, mocov3, dino, byol) or
+        learner_option: Set one of the method's own numbers, such as momentum=0.999 (moco, mocov3, byol) or
             off_diagonal_weight=0.01 (barlow); may be repeated. A name that the method does not have is answered with
             those that it has.
         backbone: Encoder: resnet18, resnet34, resnet50, resnet10-w16, timm:NAME.
@@ -213,6 +214,8 @@ def compare(
         log_every: Steps between rows of metrics.jsonl.
         eval_every: Steps between accuracies of nearest neighbours, on parts of the train and test split of --data, to
             watch the training by; none if not given.
+        watch_features: Steps between measurements of the features of some training images (RankMe, alignment,
+            uniformity, spread), which tell of collapse; none if not given.
         tracker: Send metrics and options to a tracker too; may be repeated. tensorboard writes to RUN/tensorboard.
         checkpoint_every: Steps between checkpoints.
         keep: How many checkpoints to keep, the newest ones.
@@ -679,7 +682,7 @@ def train(
     synthetic_weight: float | None = None,
     synthetic_negatives: bool = True,
     separate_batchnorm: bool = False,
-    learner: Literal["simclr", "moco", "mocov3", "nnclr", "dino", "byol", "simsiam", "barlow", "vicreg"] | str = "simclr",
+    learner: Literal["simclr", "moco", "mocov3", "nnclr", "byol", "simsiam", "barlow", "vicreg"] | str = "simclr",
     learner_option: dict[str, Any] = ...,
     backbone: str = "resnet18",
     temperature: float | None = None,
@@ -705,6 +708,7 @@ def train(
     sample_every: int = 1000,
     log_every: int = 10,
     eval_every: int | None = None,
+    watch_features: int | None = None,
     tracker: Sequence[Literal["tensorboard", "wandb"]] = ...,
     checkpoint_every: int = 1000,
     keep: int = 2,
@@ -773,7 +777,7 @@ def train(
         synthetic_negatives: Compare real views with synthetic ones too, as negatives (simclr).
         separate_batchnorm: Normalise synthetic views by themselves; running statistics follow the real ones.
         learner: Method of contrastive learning, or a class of your own.
-        learner_option: Set one of the method's own numbers, such as momentum=0.999 (moco, mocov3, dino, byol) or
+        learner_option: Set one of the method's own numbers, such as momentum=0.999 (moco, mocov3, byol) or
             off_diagonal_weight=0.01 (barlow); may be repeated. A name that the method does not have is answered with
             those that it has.
         backbone: Encoder: resnet18, resnet34, resnet50, resnet10-w16, timm:NAME.
@@ -806,6 +810,8 @@ def train(
         log_every: Steps between rows of metrics.jsonl.
         eval_every: Steps between accuracies of nearest neighbours, on parts of the train and test split of --data, to
             watch the training by; none if not given.
+        watch_features: Steps between measurements of the features of some training images (RankMe, alignment,
+            uniformity, spread), which tell of collapse; none if not given.
         tracker: Send metrics and options to a tracker too; may be repeated. tensorboard writes to RUN/tensorboard.
         checkpoint_every: Steps between checkpoints.
         keep: How many checkpoints to keep, the newest ones.

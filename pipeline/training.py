@@ -26,6 +26,7 @@ from .distributed import create_accelerator, precision_of
 from .encoder import Encoder
 from .errors import UsageError
 from .evaluation.online import OnlineKnn
+from .evaluation.online_features import CollapseWatch, OnlineFeatures
 from .evaluation.online_quality import OnlineQuality, open_real_encoder
 from .images.grids import Section, save_sections
 from .options import takes_options
@@ -214,6 +215,9 @@ def train(config: TrainConfig) -> dict[str, Any]:
     measurements = []
     if config.eval_every is not None and knn is not None:
         measurements.append(Measurement(config.eval_every, lambda: knn(encoder())))
+    if config.watch_features is not None:
+        features = online_features(config, store, accelerator)
+        measurements.append(Measurement(config.watch_features, lambda: features(encoder())))
     if quality is not None:
         measurements.append(Measurement(config.guard_every or max(1, steps // GUARD_LOOKS), measure_generator))
 
@@ -229,7 +233,7 @@ def train(config: TrainConfig) -> dict[str, Any]:
             _loop_options(config, accelerator, steps),
             journals=regime.journals,
             every={config.sample_every: lambda done: save_snapshot(regime, run, done, store, trackers)},
-            row_logs=[*trackers, GuardNotice(log.warning)],
+            row_logs=[*trackers, GuardNotice(log.warning), CollapseWatch(run.metrics)],
             measurements=measurements,
         )
         result = _result(config, run, regime, real, steps, seconds)
@@ -288,6 +292,12 @@ def online_knn(config: TrainConfig, store: ImageStore, accelerator: Accelerator)
         cache=config.cache,
         data_root=config.data_root,
     )
+
+
+def online_features(config: TrainConfig, store: ImageStore, accelerator: Accelerator) -> OnlineFeatures:
+    """What --watch-features measures, of the training images in views as the training makes them."""
+    precision = "bf16" if accelerator.mixed_precision == "bf16" else "fp32"
+    return OnlineFeatures(store, views_preset(config, store), config.seed, accelerator.device, precision)
 
 
 def online_quality(config: TrainConfig, store: ImageStore, accelerator: Accelerator) -> OnlineQuality | None:
@@ -351,8 +361,12 @@ def build_learner(config: TrainConfig, image_size: int) -> Learner:
 
 def view_maker(config: TrainConfig, store: ImageStore, key: Key) -> ViewMaker:
     """The views that the options name."""
-    preset = config.views or default_preset(config.learner, store.image_size, source=config.data)
-    return ViewMaker(Augmentation(preset, store.image_size), key, config.views_per_image)
+    return ViewMaker(Augmentation(views_preset(config, store), store.image_size), key, config.views_per_image)
+
+
+def views_preset(config: TrainConfig, store: ImageStore) -> str:
+    """The name of the augmentation that the options name."""
+    return config.views or default_preset(config.learner, store.image_size, source=config.data)
 
 
 def optimizer_recipe(config: TrainConfig, learner: Learner) -> OptimizerRecipe:

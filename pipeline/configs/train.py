@@ -83,7 +83,7 @@ class TrainingConfig(JointConfig):
     )
     learner_option: dict[str, Any] = option(
         {},
-        help="Set one of the method's own numbers, such as momentum=0.999 (moco, mocov3, dino, byol) or "
+        help="Set one of the method's own numbers, such as momentum=0.999 (moco, mocov3, byol) or "
         "off_diagonal_weight=0.01 (barlow); may be repeated. A name that the method does not have is answered with "
         "those that it has.",
         metavar="NAME=VALUE",
@@ -198,6 +198,15 @@ class TrainingConfig(JointConfig):
         None,
         help="Steps between accuracies of nearest neighbours, on parts of the train and test split of --data, to watch "
         "the training by; none if not given.",
+        minimum=1,
+        may_change=True,
+        group="Records",
+    )
+    watch_features: int | None = option(
+        None,
+        help="Steps between measurements of the features of some training images (RankMe, alignment, uniformity, "
+        "spread), which tell of collapse; none if not given.",
+        metavar="N",
         minimum=1,
         may_change=True,
         group="Records",

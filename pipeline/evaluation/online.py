@@ -153,7 +153,7 @@ def shared_features(encoder: Encoder, store: ImageStore, device: torch.device, p
         RunStopped: features that are no numbers, in all processes alike.
     """
     features = torch.zeros(len(store), encoder.num_features, device=device)
-    for rows in _batches(len(store)):
+    for rows in batches(len(store)):
         images = store.read(rows).to(device).contiguous(memory_format=torch.channels_last)
         with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
             features[torch.from_numpy(rows).to(device)] = encoder(images)
@@ -163,7 +163,7 @@ def shared_features(encoder: Encoder, store: ImageStore, device: torch.device, p
     return features
 
 
-def _batches(num_images: int) -> Iterator[np.ndarray]:
+def batches(num_images: int) -> Iterator[np.ndarray]:
     """This process's share of the batches."""
     for start in range(rank() * BATCH_SIZE, num_images, world_size() * BATCH_SIZE):
         yield np.arange(start, min(start + BATCH_SIZE, num_images))

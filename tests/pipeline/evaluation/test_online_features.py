@@ -1,0 +1,128 @@
+"""`--watch-features`: the measures are their formulas, the training does not notice, and a collapse is named once."""
+
+import json
+import logging
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from synthcl.pipeline import train
+from synthcl.pipeline.data import open_images
+from synthcl.pipeline.errors import RunStopped
+from synthcl.pipeline.evaluation import online_features
+from synthcl.pipeline.evaluation.alignment import alignment, uniformity
+from synthcl.pipeline.evaluation.online_features import CollapseWatch, OnlineFeatures, has_collapsed
+from synthcl.pipeline.evaluation.spread import feature_spread, rankme
+from synthcl.pipeline.runs.metrics import MetricsLog
+
+CPU = torch.device("cpu")
+MEASURES = {"rankme", "alignment", "uniformity", "feature_spread"}
+
+
+def points(n=40, f=6, seed=0):
+    return torch.randn(n, f, generator=torch.Generator().manual_seed(seed))
+
+
+def naive_rankme(features):
+    """By the eigenvalues of the Gram matrix, one at a time."""
+    eigenvalues = np.linalg.eigvalsh(features.double().numpy().T @ features.double().numpy())
+    singular = [math.sqrt(max(0.0, value)) for value in eigenvalues]
+    entropy = 0.0
+    for value in singular:
+        p = value / sum(singular) + 1e-7
+        entropy -= p * math.log(p)
+    return math.exp(entropy)
+
+
+def naive_spread(features):
+    rows = [[float(x) / math.sqrt(sum(float(y) ** 2 for y in row)) for x in row] for row in features]
+    deviations = []
+    for column in zip(*rows, strict=True):
+        mean = sum(column) / len(column)
+        deviations.append(math.sqrt(sum((x - mean) ** 2 for x in column) / len(column)))
+    return sum(deviations) / len(deviations) * math.sqrt(len(deviations))
+
+
+def test_the_measures_are_their_formulas():
+    assert rankme(points()) == pytest.approx(naive_rankme(points()))
+    assert feature_spread(points()) == pytest.approx(naive_spread(points()))
+
+
+def test_what_is_known_without_a_formula():
+    assert rankme(torch.eye(5)) == pytest.approx(5, rel=1e-4)
+    assert rankme(points()[:1].repeat(9, 1)) == pytest.approx(1, abs=1e-4)
+    assert rankme(torch.zeros(4, 3)) == 0
+    assert feature_spread(points()[:1].repeat(9, 1)) == pytest.approx(0, abs=1e-7)
+    assert feature_spread(torch.cat((torch.eye(4), -torch.eye(4)))) == pytest.approx(1)
+
+
+def test_it_measures_the_encoder_on_two_views_of_a_part_of_the_images(encoder, monkeypatch):
+    monkeypatch.setattr(online_features, "NUM_IMAGES", 50)
+    train_images = open_images("digits", image_size=8, split="train")
+    watch = OnlineFeatures(train_images, "digits", 0, CPU, "fp32")
+    before, state = encoder.weights_hash(), torch.get_rng_state()
+    found = watch(encoder)
+    assert encoder.weights_hash() == before and torch.equal(torch.get_rng_state(), state)
+    first, second = watch._features(encoder).unbind(1)
+    assert len(first) == 50 and not torch.equal(first, second)
+    assert found == {
+        "rankme": rankme(first),
+        "alignment": alignment(first, second),
+        "uniformity": uniformity(first),
+        "feature_spread": feature_spread(first),
+    }
+    assert found == OnlineFeatures(train_images, "digits", 0, CPU, "fp32")(encoder)
+    assert found != OnlineFeatures(train_images, "digits", 1, CPU, "fp32")(encoder)
+    next(encoder.backbone.parameters()).fill_(float("nan"))
+    with pytest.raises(RunStopped, match="not finite"):
+        watch(encoder)
+
+
+def test_a_training_does_not_notice_and_a_resumed_one_logs_the_same(tmp_path):
+    common = {"data": "digits", "image_size": 8, "batch_size": 16, "backbone": "resnet10-w8", "precision": "fp32"}
+
+    def run(name, **options):
+        train(**common, log_every=1, out=str(tmp_path / name), **options)
+        rows = [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()]
+        return rows, (tmp_path / name / "encoder" / "model.safetensors").read_bytes()
+
+    plain, weights = run("plain", steps=4)
+    watched, watched_weights = run("watched", steps=4, watch_features=2)
+    assert watched_weights == weights
+    assert [set(row) & MEASURES for row in watched] == [set(), MEASURES, set(), MEASURES]
+    assert [{k: v for k, v in row.items() if k not in MEASURES} for row in watched] == plain
+
+
+def row(step, spread=0.5, rank=5.0):
+    return {"step": step, "feature_spread": spread, "rankme": rank}
+
+
+@pytest.mark.parametrize(
+    ("spread", "rank", "collapsed"), [(0.5, 5.0, False), (0.0, 5.0, True), (0.5, 1.0, True), (0.06, 1.6, False)]
+)
+def test_what_counts_as_a_collapse(spread, rank, collapsed):
+    assert has_collapsed(row(1, spread, rank)) == collapsed
+
+
+def test_a_collapse_is_named_once_whatever_interrupts_the_run(tmp_path, caplog):
+    metrics = MetricsLog(tmp_path / "metrics.jsonl")
+    history = [{"step": 1, "loss": 0.0}, row(2), row(3, spread=0.01), row(4, rank=1.0)]
+
+    def see(rows, resume):
+        watch = CollapseWatch(metrics)
+        metrics.rewind(resume)
+        watch.rewind(resume)
+        caplog.clear()
+        with caplog.at_level(logging.WARNING):
+            for each in rows:
+                metrics.append(each)
+                watch.append(each)
+        return caplog.messages
+
+    said = see(history, 0)
+    assert len(said) == 1
+    assert said[0].startswith("step 3: the encoder's features have collapsed: their spread is 0.01")
+    assert see(history[3:], 3) == []  # it was said before
+    assert len(see(history[2:], 2)) == 1
