@@ -42,7 +42,8 @@ def setup_with(tmp_path):
 def test_options_change_what_it_was_pretrained_with(setup_with):
     before = open_trainer(setup_with())
     after = open_trainer(setup_with(generator_learning_rate=1e-5, pair_ema_decay=0.5))
-    assert after.options["learning_rate"] == 1e-5 != before.options["learning_rate"]
+    rate = "generator_learning_rate"
+    assert after.options[rate] == 1e-5 != before.options[rate]
     assert after.ema_decay == 0.5 != before.ema_decay
 
 
