@@ -10,6 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from synthcl.cli import main
+from synthcl.pipeline.comparison.verdict import meaning
+from synthcl.pipeline.configs.arms import Arm
 from synthcl.pipeline.regimes.table import REGIMES
 
 ROOT = Path(__file__).parent.parent
@@ -59,11 +61,13 @@ def test_the_guide_has_the_regimes_and_differences_of_the_table():
     regimes = [row.split(" | ")[:2] for row in rows if row.count(" | ") == 2]
     assert regimes == [[f"`{entry.name}`", entry.summary] for entry in REGIMES.values()]
     differences = [row.split(" | ") for row in rows if row.count(" | ") == 1]
-    assert differences == [
+    assert differences[:-1] == [
         [f"`{entry.name}` - `{other}`", words]
         for entry in REGIMES.values()
         for other, words in entry.differences.items()
     ]
+    more, real = Arm("real-equal-views", "real", {"views_per_image": 4}), Arm("real", "real")
+    assert differences[-1] == ["`real-equal-views` - `real`", meaning(more, real)]
 
 
 def commands_of(command: click.Command) -> dict[str, click.Command]:
@@ -101,7 +105,13 @@ def test_commands_have_the_options_that_pages_give_them(page):
 @EVERY_PAGE
 def test_options_named_in_the_text_exist(page):
     text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
-    others = {"--nproc_per_node", "--multi_gpu", "--num_processes", "--cpu"}  # of torchrun and accelerate
+    others = {
+        "--nproc_per_node",
+        "--multi_gpu",
+        "--num_processes",
+        "--cpu",
+        "--signal",
+    }  # of torchrun, accelerate, Slurm
     code = [
         part for part in re.findall(r"`([^`]+)`", text) if not part.startswith(("accelerate", "torchrun", "pytest"))
     ]

@@ -33,7 +33,7 @@ def complete(tmp_path, monkeypatch):
     [
         ("tr", [("plain", "train")]),
         ("shards ver", [("plain", "verify")]),
-        ("train --learner m", [("plain", "moco")]),
+        ("train --learner m", [("plain", "moco"), ("plain", "mocov3")]),
         ("train --backbone resnet1", [("plain", "resnet10"), ("plain", "resnet18")]),
         ("train --data cifar1", [("plain", "cifar10"), ("plain", "cifar100")]),
         ("train --data pho", [("file", "pho")]),

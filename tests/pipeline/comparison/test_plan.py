@@ -86,7 +86,7 @@ WRONG = {
     "no such regime": ({"regimes": "real,oline"}, "no regime 'oline'"),
     "one regime": ({"regimes": "real, real"}, "nothing to compare"),
     "replay alone": ({"regimes": "real,replay", "generator": None}, "name online too"),
-    "no generator": ({"generator": None}, "offline and online needs --generator"),
+    "no generator": ({"generator": None}, "offline and online need --generator"),
     "a generator for nothing": ({"regimes": "real,offline", "shards": ["x"]}, "none of them is compared"),
     "shards without offline": ({"regimes": "real,online", "shards": ["x"]}, "--shards is for the regime offline"),
     "where without shards": ({"where": "step > 1"}, "--where chooses samples of --shards"),

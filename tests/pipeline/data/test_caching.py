@@ -95,8 +95,8 @@ def test_decoded_images_are_not_cached_again():
 
 
 def test_unknown_modes_and_too_large_sets():
-    with pytest.raises(UsageError, match="'disk' is unknown: choose one of auto, device, ram, none"):
-        cached(CountingStore(), "disk", "cpu")
+    with pytest.raises(UsageError, match="'tape' is unknown: choose one of auto, device, ram, disk, none"):
+        cached(CountingStore(), "tape", "cpu")
     store = CountingStore()
     store.image_size = 2**26
     with pytest.raises(UsageError, match=r"--cache ram: the 50 images of counting take .* GiB"):
