@@ -44,7 +44,7 @@ from synthcl.pipeline import generation, pretraining, randomness, training
 from synthcl.pipeline.configs.generate import GenerateConfig
 from synthcl.pipeline.configs.pretrain import PretrainConfig
 from synthcl.pipeline.configs.train import TrainConfig
-from synthcl.pipeline.regimes import assembly, offline, online, replay
+from synthcl.pipeline.regimes import assembly, joint_trainer, offline, online, replay
 from synthcl.pipeline.regimes.assembly import RealImages
 from synthcl.pipeline.runs.checkpoint import load_checkpoint
 from synthcl.pipeline.views import augmentation
@@ -91,7 +91,7 @@ class Watcher:
                 self._wrap(owner, name, lambda original, images: original(images).double())
             self._wrap(randomness.Draws, "normal", lambda original, *arguments: original(*arguments).double())
             self._wrap(training, "build_learner", lambda original, *arguments: original(*arguments).double())
-            self._wrap(online, "load_trainer", self._double_trainer)
+            self._wrap(joint_trainer, "load_trainer", self._double_trainer)
         return self
 
     def __exit__(self, *_: object) -> None:

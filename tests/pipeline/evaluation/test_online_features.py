@@ -1,5 +1,6 @@
 """`--watch-features`: the training does not notice, and a collapse is named once."""
 
+import copy
 import json
 import logging
 
@@ -37,9 +38,10 @@ def test_it_measures_the_encoder_on_two_views_of_a_part_of_the_images(encoder, m
     }
     assert found == OnlineFeatures(train_images, "digits", 0, CPU, "fp32")(encoder)
     assert found != OnlineFeatures(train_images, "digits", 1, CPU, "fp32")(encoder)
-    next(encoder.backbone.parameters()).fill_(float("nan"))
+    diverged = copy.deepcopy(encoder)
+    next(diverged.backbone.parameters()).fill_(float("nan"))
     with pytest.raises(RunStopped, match="not finite"):
-        watch(encoder)
+        watch(diverged)
 
 
 def test_a_training_does_not_notice_and_a_resumed_one_logs_the_same(tmp_path, monkeypatch):

@@ -64,6 +64,7 @@ MAY_CHANGE = {
         "eval_data",
         "eval_encoder",
         "eval_samples",
+        "watch_features",
         "sample_every",
         "checkpoint_every",
         "keep",
