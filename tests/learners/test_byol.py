@@ -1,4 +1,4 @@
-"""BYOL and SimSiam: the published loss of what their own networks give, for two views, and where no gradient flows."""
+"""BYOL: the published loss of what its own networks give, for two views, and where no gradient flows."""
 
 import torch
 from lightly.loss import NegativeCosineSimilarity
