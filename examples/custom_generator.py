@@ -24,7 +24,7 @@ class Gratings(Generator):
     """Latents (N, 9), standard normal, to images (N, 3, S, S) in [-1, 1].
 
     Normal, so that `--pairs` works as it is: the partner of an image is that of a latent nearby. A generator with other
-    latents has a `forward_pair` of its own.
+    latents has `neighbours` of its own.
     """
 
     differentiable = True

@@ -24,6 +24,10 @@ class Draws(Protocol):
     The pipeline's counter-based draws meet this; generators know no more of them than this.
     """
 
+    @property
+    def indices(self) -> Tensor:
+        """(N,) int64, the samples' numbers."""
+
     def __len__(self) -> int: ...
 
     def __getitem__(self, item: slice | Tensor) -> Draws: ...
@@ -76,35 +80,77 @@ class Generator(nn.Module, ABC):
     def forward(self, latents: Tensor) -> Tensor:
         """Images (N, 3, S, S) float32 in [-1, 1] of N latents."""
 
-    def forward_pair(self, latents: Tensor, strength: float, draws: Draws) -> tuple[Tensor, Tensor]:
-        """Images of N latents, and of N latents near them: similar but distinct, without a second generator.
+    def forward_group(self, latents: Tensor, size: int, strength: float | None, draws: Draws) -> list[Tensor]:
+        """Images of N latents, and `neighbours` of each: V positives of one another.
 
-        For standard normal latents z: the partner's is sqrt(1 - s^2) z + s e with fresh normal e, which is standard
-        normal too, so that partners are samples like any other (a neighbour in latent space, as in Jahanian et al.
-        2022, arXiv 2106.05258, that stays on the prior). Other kinds have their own way.
+        The first images of a group are those of a smaller one.
 
         Args:
             latents: (N, ...).
-            strength: s in (0, 1]: near 0 the partner is the image; at 1 it is another.
-            draws: N draws, for what the partner has of its own.
+            size: V, images of a latent, at least 1.
+            strength: how far neighbours are, as `neighbours` takes it.
+            draws: N draws, for what each neighbour has of its own.
 
         Returns:
-            Images and partners, (N, 3, S, S) in [-1, 1] each.
+            V tensors (N, 3, S, S) in [-1, 1].
 
         Raises:
-            OptionError: as `check_pairs`.
+            OptionError: as `check_group`.
         """
-        self.check_pairs(strength)
-        fresh = draws.normal("pair", *latents.shape[1:]).to(latents)
-        return self(latents), self((1 - strength**2) ** 0.5 * latents + strength * fresh)
+        self.check_group(strength)
+        images = self(latents)
+        return [images, *self.neighbours(latents, size - 1, strength, draws, images=images)]
 
-    def check_pairs(self, strength: float) -> None:
-        """Whether `forward_pair` can serve, before anything is drawn or written.
+    def neighbours(
+        self, latents: Tensor, count: int, strength: float | None, draws: Draws, *, images: Tensor | None = None
+    ) -> list[Tensor]:
+        """Images similar to those of N latents, but distinct, without a second generator.
+
+        For standard normal latents z: a neighbour's is sqrt(1 - s^2) z + s e with fresh normal e, which is standard
+        normal too, so that neighbours are samples like any other (as in Jahanian et al. 2022, arXiv 2106.05258, but
+        staying on the prior). Other kinds have their own way.
+
+        Args:
+            latents: (N, ...).
+            count: images of each.
+            strength: s in (0, 1]: near 0 a neighbour is the image; at 1 it is another. None: it has the latent's class
+                or prompt in common with the image, and nothing else.
+            draws: N draws; neighbour i has its own under the name `neighbour_draw(i)`.
+            images: (N, 3, S, S) of the latents themselves, where they have been made, for kinds that start from them.
+
+        Returns:
+            `count` tensors (N, 3, S, S) in [-1, 1].
 
         Raises:
-            OptionError: a strength out of range, or a generator that has no pairs as it is set up.
+            OptionError: as `check_group`.
         """
+        self.check_group(strength)
+        assert strength is not None, "without classes and prompts neighbours are at a distance"
+        found = []
+        for number in range(count):
+            fresh = draws.normal(neighbour_draw(number), *latents.shape[1:]).to(latents)
+            found.append(self((1 - strength**2) ** 0.5 * latents + strength * fresh))
+        return found
+
+    def check_group(self, strength: float | None) -> None:
+        """Whether `forward_group` can serve, before anything is drawn or written.
+
+        Raises:
+            OptionError: a strength out of range, or a generator that has no such groups as it is set up.
+        """
+        if strength is None:
+            raise OptionError(f"a {type(self).__name__} has no classes and no prompts to group images by")
         check_strength(strength)
+
+    def describe(self, latents: Tensor) -> dict[str, list[Any]]:
+        """What is known of samples beside their images: `class` (numbers), `prompt` (text), a value for each latent.
+
+        The names are the same for all latents. {} for a generator without conditions.
+
+        Args:
+            latents: (N, ...).
+        """
+        return {}
 
     @property
     def recipe(self) -> dict[str, Any]:
@@ -121,10 +167,15 @@ class Generator(nn.Module, ABC):
         """The generator that `save_pretrained` wrote. Kinds may take options, as keyword arguments with defaults."""
 
 
+def neighbour_draw(number: int) -> str:
+    """The name that neighbour `number`, from 0 on, draws what it has of its own under."""
+    return "pair" if number == 0 else f"neighbour {number}"
+
+
 def check_strength(strength: float) -> None:
-    """Raises OptionError for a strength of a pair that is not in (0, 1]."""
+    """Raises OptionError for the strength of a group that is not in (0, 1]."""
     if not 0 < strength <= 1:
-        raise OptionError(f"the strength of a pair must be above 0 and at most 1, not {strength}")
+        raise OptionError(f"the strength of a group must be above 0 and at most 1, not {strength}")
 
 
 Synchronise = Callable[[Iterable[nn.Parameter]], None]

@@ -67,6 +67,10 @@ def _find(module: str, name: str) -> type[Generator]:
         raise ValueError(f"{module}:{name} must be a subclass of synthcl.generators.Generator")
     if missing := sorted(found.__abstractmethods__):
         raise ValueError(f"{module}:{name} lacks {', '.join(missing)}, which every generator has")
+    if hasattr(found, "forward_pair"):
+        raise ValueError(
+            f"{module}:{name} has forward_pair, which is no longer called: call it `neighbours` (see base)"
+        )
     return found
 
 
@@ -79,7 +83,7 @@ def check_contract(generator: Generator) -> None:
     name = type(generator).__name__
     if not isinstance(getattr(generator, "differentiable", None), bool):
         raise ValueError(f"{name}.differentiable must be True or False")
-    draws = _ProbeDraws((0, 1))
+    draws = _ProbeDraws(torch.arange(2))
     latents = generator.sample_latents(2, draws=draws)
     if not isinstance(latents, Tensor) or latents.shape[:1] != (2,):
         raise ValueError(f"{name}.sample_latents(2) must give a tensor of 2 latents, not {_describe(latents)}")
@@ -132,19 +136,18 @@ def _describe(value: Any) -> str:
 class _ProbeDraws:
     """Draws for the check: each number a function of its sample's index and of its name."""
 
-    def __init__(self, indices: tuple[int, ...]) -> None:
+    def __init__(self, indices: Tensor) -> None:
         self.indices = indices
 
     def __len__(self) -> int:
         return len(self.indices)
 
     def __getitem__(self, item: slice | Tensor) -> _ProbeDraws:
-        chosen = self.indices[item] if isinstance(item, slice) else [self.indices[i] for i in item.tolist()]
-        return _ProbeDraws(tuple(chosen))
+        return _ProbeDraws(self.indices[item])
 
     def _stack(self, name: str, draw: Any) -> Tensor:
         salt = int.from_bytes(name.encode()[-6:], "little")
-        return torch.stack([draw(torch.Generator().manual_seed(salt * 2 + i)) for i in self.indices])
+        return torch.stack([draw(torch.Generator().manual_seed(salt * 2 + i)) for i in self.indices.tolist()])
 
     def uniform(self, name: str, *shape: int) -> Tensor:
         return self._stack(name, lambda g: torch.rand(shape, generator=g))

@@ -51,6 +51,7 @@ def compare(
     sampling_steps: int | None = None,
     generator_precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto",
     pairs: bool = True,
+    images_per_sample: int | None = None,
     pair_strength: float | None = None,
     pair_ema_decay: float = 0.999,
     pair_similarity: str | None = None,
@@ -140,6 +141,7 @@ def compare(
             fp16 is for drawing alone. Samples of another precision are other samples: a set or a run keeps to one.
         pairs: Two similar images of each latent, mutual positives: of the generator and its moving average (online),
             or of two latents near each other (fresh).
+        images_per_sample: Fresh: similar images of each latent, mutual positives; the 2 of a pair if not given.
         pair_strength: How far the latent of a pair's second image is from the first's: 0 is the same, 1 another.
             [default: 0.3 for fresh, 0 for online]
         pair_ema_decay: Decay of the moving average that gives the second image of a pair.
@@ -499,12 +501,16 @@ def generate(
     sampling_steps: int | None = None,
     generator_precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto",
     image_size: int | None = None,
-    classes: Sequence[int] = ...,
+    classes: Sequence[str] = ...,
+    prompts: str | PathLike[str] | None = None,
     guidance_scale: float | None = None,
     allow_pickle: bool = False,
     trust_remote_code: bool = False,
     pairs: bool = False,
+    images_per_sample: int | None = None,
+    group_by: Literal["latent", "condition"] = "latent",
     pair_strength: float = 0.3,
+    write_labels: bool = False,
     samples_per_shard: int = 10000,
     format: Literal["png", "jpg", "webp"] = "png",
     quality: int | None = None,
@@ -527,14 +533,22 @@ def generate(
         generator_precision: Precision that the generator computes in; auto is bf16 on a GPU that has it, else fp32.
             fp16 is for drawing alone. Samples of another precision are other samples: a set or a run keeps to one.
         image_size: Pretrained pipelines: pixels a side to resize to; their own if not given.
-        classes: Class-conditional pipelines: a class to draw from; may be repeated.
+        classes: Class-conditional pipelines: what to draw from: a class, a range (0-9), or a text file with one of
+            them a line; may be repeated.
+        prompts: Text-to-image pipelines: a text file with a prompt a line, or a Parquet file with a column prompt,
+            text or caption. Sample i is of prompt i, and so on in turn.
         guidance_scale: Guidance scale, of pipelines with classifier-free guidance.
         allow_pickle: Load pickled weights, which can run code; safetensors alone otherwise.
         trust_remote_code: Run code that comes with a pipeline.
         pairs: Two similar images of each latent instead of one.
-        pair_strength: How far the second of a pair is from the first: near 0 the same, 1 another sample. A GAN draws
-            it from a latent that far away; diffusion noises the first that part of the way and denoises it again.
-            Ours.
+        images_per_sample: Similar images of each latent, mutual positives: more than the 2 of --pairs.
+        group_by: What the images of a sample share: the latent, near which all of them are, or no more than its class
+            or prompt [StableRep: 2306.00984].
+        pair_strength: How far the others of a sample are from the first: near 0 the same, 1 another sample. A GAN
+            draws them from latents that far away; diffusion noises the first that part of the way and denoises it
+            again. Ours.
+        write_labels: Write what each sample was drawn for into the tars too, as webdataset and datasets read it: its
+            class as KEY.cls, its prompt as KEY.txt. The sidecars have both in any case.
         samples_per_shard: Samples in each tar but the last.
         format: Image format; png is lossless.
         quality: Quality of jpg and webp, 1 to 100.
@@ -654,6 +668,7 @@ def train(
     sampling_steps: int | None = None,
     generator_precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto",
     pairs: bool = True,
+    images_per_sample: int | None = None,
     pair_strength: float | None = None,
     pair_ema_decay: float = 0.999,
     pair_similarity: str | None = None,
@@ -737,6 +752,7 @@ def train(
             fp16 is for drawing alone. Samples of another precision are other samples: a set or a run keeps to one.
         pairs: Two similar images of each latent, mutual positives: of the generator and its moving average (online),
             or of two latents near each other (fresh).
+        images_per_sample: Fresh: similar images of each latent, mutual positives; the 2 of a pair if not given.
         pair_strength: How far the latent of a pair's second image is from the first's: 0 is the same, 1 another.
             [default: 0.3 for fresh, 0 for online]
         pair_ema_decay: Decay of the moving average that gives the second image of a pair.

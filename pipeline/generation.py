@@ -25,6 +25,8 @@ from .progress import Progress
 from .randomness import Key
 from .runs.folder import check_finished, command_of
 from .shards import write_shard_set
+from .shards.layout import LABEL_COLUMNS
+from .shards.sidecar import CONDITIONS
 
 
 @takes_options(GenerateConfig)
@@ -43,26 +45,36 @@ def generate(config: GenerateConfig) -> dict[str, Any]:
     generator = open_generator(
         config.generator, accelerator.device, config.generator_precision, **config.sampling_options()
     )
-    strength = config.pair_strength if config.pairs else None
-    if strength is not None:
+    strength = config.pair_strength if config.group_by == "latent" else None
+    if config.group_size > 1:
         with generator_options():
-            generator.check_pairs(strength)
+            generator.check_group(strength)
     recipe = {
         "generator": {"class": type(generator).__name__, "weights": fingerprint(generator), **generator.recipe},
         "seed": config.seed,
         "image_size": generator.image_size,
-        "pair_strength": strength,
+        "pair_strength": strength if config.group_size > 1 else None,
     }
+    if config.group_size > 1 and strength is None:
+        recipe["group_by"] = "condition"
     if generator.computes_in != "fp32":  # which is what sets without this entry were made in
         recipe["generator_precision"] = generator.computes_in
+    renderer = Renderer(generator, sampling_key(config.seed), config.group_size, strength, accelerator.device)
+    described = renderer.describe(np.arange(1))
+    if config.write_labels and not described:
+        raise UsageError(
+            f"--write-labels: the samples of {config.generator} are of no class and no prompt; leave it out"
+        )
     with Progress("generate", config.num_samples, "samples", enabled=accelerator.is_main_process) as progress:
         info = write_shard_set(
             config.out,
             recipe,
             config.num_samples,
             config.samples_per_shard,
-            Renderer(generator, sampling_key(config.seed), strength, accelerator.device),
-            pairs=config.pairs,
+            renderer,
+            images_per_sample=config.group_size,
+            describe=renderer.describe if described else None,
+            labels=[name for name, column in LABEL_COLUMNS.items() if column in described and config.write_labels],
             image_format=config.format,
             quality=config.quality,
             batch_size=config.batch_size,
@@ -93,13 +105,15 @@ class Renderer:
     Attributes:
         generator: frozen.
         key: what the latents are drawn from.
-        pair_strength: how far the second image of a pair is from the first; None for single images.
+        group_size: images of a sample, V.
+        strength: how far the others of a sample are from the first, as for `Generator.forward_group`.
         device: where the generator is.
     """
 
     generator: Generator
     key: Key
-    pair_strength: float | None
+    group_size: int
+    strength: float | None
     device: torch.device
 
     @torch.inference_mode()
@@ -111,15 +125,32 @@ class Renderer:
         """
         draws = self.key.at(torch.from_numpy(indices).to(self.device))
         latents = self.generator.sample_latents(len(indices), draws=draws)
-        if self.pair_strength is None:
+        if self.group_size == 1:
             images = self.generator(latents)[:, None]
         else:
-            images = torch.stack(self.generator.forward_pair(latents, self.pair_strength, draws), dim=1)
+            group = self.generator.forward_group(latents, self.group_size, self.strength, draws)
+            images = torch.stack(group, dim=1)
         if self.generator.computes_in == "fp16" and not torch.isfinite(images).all():
             raise DataError(
                 "the generator overflows in fp16: its images are no numbers; give --generator-precision bf16 or fp32"
             )
         return to_bytes(images)
+
+    @torch.inference_mode()
+    def describe(self, indices: np.ndarray) -> dict[str, list[Any]]:
+        """What samples (N,) are drawn for; see `Generator.describe`.
+
+        Raises:
+            DataError: the generator describes them by other names than a shard set has columns for.
+        """
+        draws = self.key.at(torch.from_numpy(indices))
+        found = self.generator.describe(self.generator.sample_latents(len(indices), draws=draws))
+        if unknown := sorted(set(found) - set(CONDITIONS)):
+            raise DataError(
+                f"a {type(self.generator).__name__} describes its samples by {unknown[0]!r}; a shard set has columns "
+                f"for {', '.join(CONDITIONS)}"
+            )
+        return found
 
 
 def to_bytes(images: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from diffusers import DDIMPipeline, DDIMScheduler, UNet2DModel
 from diffusers import __version__ as diffusers_version
 from torch import Tensor
 
-from ..base import Draws, Generator
+from ..base import Draws, Generator, neighbour_draw
 from ..errors import OptionError
 from ..fingerprint import config_hash
 from ..precision import compute_in
@@ -130,31 +130,39 @@ class DiffusionGenerator(Generator):
         timesteps = trailing_timesteps(self.num_timesteps, self.sampling_steps)
         return self._solve(latents, timesteps)
 
-    def forward_pair(self, latents: Tensor, strength: float, draws: Draws) -> tuple[Tensor, Tensor]:
-        """Images and their partners: each image with fresh noise put in part of the way, and denoised again.
+    def neighbours(
+        self, latents: Tensor, count: int, strength: float | None, draws: Draws, *, images: Tensor | None = None
+    ) -> list[Tensor]:
+        """Each image with fresh noise put in part of the way, and denoised again.
 
         This is how SDEdit (Meng et al. 2022, arXiv 2108.01073) keeps the coarse of an image and redraws the fine. The
-        network runs `sampling_steps` times for the image and about `strength` times that for its partner.
+        network runs `sampling_steps` times for the image and about `strength` times that for each neighbour.
 
         Args:
             latents: (N, 3, S, S).
-            strength: how far up in time the noise goes, in (0, 1]. Near 0 the partner is the image; at 1 it is another.
-            draws: N draws, for the partner's noise.
+            count: neighbours of each.
+            strength: how far up in time the noise goes, in (0, 1]. Near 0 a neighbour is the image; at 1 it is another.
+            draws: N draws, for the neighbours' noise.
+            images: (N, 3, S, S) of the latents, where they have been made.
 
         Returns:
-            Images and partners, (N, 3, S, S) in [-1, 1] each.
+            `count` tensors (N, 3, S, S) in [-1, 1].
 
         Raises:
-            OptionError: a strength out of range.
+            OptionError: a strength out of range, or None.
         """
-        self.check_pairs(strength)
+        self.check_group(strength)
+        assert strength is not None, "neighbours of this kind are at a distance"
         # Ours: as many steps as the whole way has in that part of it, and two at the least.
         steps = max(round(strength * self.sampling_steps), min(2, self.sampling_steps))
         timesteps = trailing_timesteps(self.num_timesteps, steps, strength)
-        images = self(latents)
+        images = self(latents) if images is None else images
         alpha, sigma = coefficients(self.alphas_on_host, timesteps[0])
-        noise = draws.normal("pair", *images.shape[1:]).to(images.device)
-        return images, self._solve(alpha * images + sigma * noise, timesteps)
+        found = []
+        for number in range(count):
+            noise = draws.normal(neighbour_draw(number), *images.shape[1:]).to(images.device)
+            found.append(self._solve(alpha * images + sigma * noise, timesteps))
+        return found
 
     def _solve(self, x: Tensor, timesteps: list[int]) -> Tensor:
         return solve(

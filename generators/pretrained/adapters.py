@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -23,6 +24,8 @@ class PipelineAdapter(ABC):
 
     samplers: bool = True
     """Whether a few-step solver can take the place of the pipeline's scheduler."""
+    takes_prompts: bool = False
+    """Whether its samples are of prompts."""
 
     def __init__(self, pipeline: DiffusionPipeline) -> None:
         self.pipeline = pipeline
@@ -56,9 +59,18 @@ class PipelineAdapter(ABC):
         """How many classes it knows; None if it takes no labels."""
         return None
 
+    def prepare(self, labels: Tensor | None, prompts: Sequence[str] | None) -> Any:
+        """What `denoise` takes as the condition of N samples, made once for all steps.
+
+        Args:
+            labels: (N,) int64, where the pipeline takes classes.
+            prompts: N of them, where it takes prompts.
+        """
+        return labels
+
     @abstractmethod
-    def denoise(self, x: Tensor, t: Tensor, labels: Tensor | None) -> Tensor:
-        """The network's output (N, c, s, s) for x (N, c, s, s) at timestep t () and labels (N,)."""
+    def denoise(self, x: Tensor, t: Tensor, condition: Any) -> Tensor:
+        """The network's output (N, c, s, s) for x (N, c, s, s) at timestep t () and what `prepare` gave."""
 
     def decode(self, x: Tensor) -> Tensor:
         """Images (N, C, S, S), about [-1, 1], of what the last step gave."""
@@ -76,8 +88,8 @@ class UNetAdapter(PipelineAdapter):
     def num_classes(self) -> int | None:
         return self.network.config.num_class_embeds
 
-    def denoise(self, x: Tensor, t: Tensor, labels: Tensor | None) -> Tensor:
-        return self.network(x, t, class_labels=labels).sample
+    def denoise(self, x: Tensor, t: Tensor, condition: Tensor | None) -> Tensor:
+        return self.network(x, t, class_labels=condition).sample
 
 
 class ConsistencyAdapter(UNetAdapter):
@@ -97,7 +109,7 @@ class LDMAdapter(PipelineAdapter):
     def image_size(self) -> int:
         return self.noise_shape[-1] * _upscaling(self.pipeline.vqvae)
 
-    def denoise(self, x: Tensor, t: Tensor, labels: Tensor | None) -> Tensor:
+    def denoise(self, x: Tensor, t: Tensor, condition: None) -> Tensor:
         return self.network(x, t).sample
 
     def decode(self, x: Tensor) -> Tensor:
@@ -123,12 +135,11 @@ class DiTAdapter(PipelineAdapter):
     def num_classes(self) -> int:
         return self.network.config.num_embeds_ada_norm
 
-    def denoise(self, x: Tensor, t: Tensor, labels: Tensor | None) -> Tensor:
-        assert labels is not None, "class-conditional pipelines always have them"
+    def denoise(self, x: Tensor, t: Tensor, condition: Tensor) -> Tensor:
         if self.guidance_scale <= 1:
-            return self._noise(x, t, labels)
-        nothing = torch.full_like(labels, self.num_classes)  # the embedding after the last class
-        with_class, without = self._noise(torch.cat((x, x)), t, torch.cat((labels, nothing))).chunk(2)
+            return self._noise(x, t, condition)
+        nothing = torch.full_like(condition, self.num_classes)  # the embedding after the last class
+        with_class, without = self._noise(torch.cat((x, x)), t, torch.cat((condition, nothing))).chunk(2)
         return without + self.guidance_scale * (with_class - without)
 
     def _noise(self, x: Tensor, t: Tensor, labels: Tensor) -> Tensor:
@@ -137,6 +148,78 @@ class DiTAdapter(PipelineAdapter):
 
     def decode(self, x: Tensor) -> Tensor:
         return self.pipeline.vae.decode(x / self.pipeline.vae.config.scaling_factor).sample
+
+
+class StableDiffusionAdapter(PipelineAdapter):
+    """A U-Net in the latent space of a VAE, on prompts, with classifier-free guidance: `StableDiffusionPipeline`.
+
+    Stable Diffusion 1 and 2 (arXiv 2112.10752), and those distilled to a few steps that need no guidance (SD-Turbo,
+    arXiv 2311.17042: `guidance_scale` 0). A pipeline's checker, which blackens what it takes for unsafe, is not run.
+    """
+
+    takes_prompts = True
+
+    def __init__(self, pipeline: DiffusionPipeline) -> None:
+        super().__init__(pipeline)
+        self.guidance_scale: float = inspect.signature(type(pipeline).__call__).parameters["guidance_scale"].default
+
+    @property
+    def network(self) -> Any:
+        return self.pipeline.unet
+
+    @property
+    def image_size(self) -> int:
+        return self.noise_shape[-1] * _upscaling(self.pipeline.vae)
+
+    @property
+    def guided(self) -> bool:
+        """Whether each step runs the network twice, with the prompt and without."""
+        return self.guidance_scale > 1 and self.network.config.time_cond_proj_dim is None
+
+    def prepare(self, labels: Tensor | None, prompts: Sequence[str] | None) -> dict[str, Any]:
+        """The keyword arguments of the network; where samples are guided, of those without prompt first."""
+        assert prompts is not None, "text-to-image pipelines always have them"
+        condition = self._encode(list(prompts))
+        dimension = self.network.config.time_cond_proj_dim
+        if dimension is not None:  # the guidance is an input of the network (arXiv 2310.04378, section 4.2)
+            scale = torch.full((len(prompts),), self.guidance_scale - 1)
+            condition["timestep_cond"] = self.pipeline.get_guidance_scale_embedding(scale, embedding_dim=dimension).to(
+                self.network.device, self.network.dtype
+            )
+        return condition
+
+    def _encode(self, prompts: list[str]) -> dict[str, Any]:
+        with_prompt, without = self.pipeline.encode_prompt(prompts, self.network.device, 1, self.guided)
+        return {"encoder_hidden_states": torch.cat((without, with_prompt)) if self.guided else with_prompt}
+
+    def denoise(self, x: Tensor, t: Tensor, condition: dict[str, Any]) -> Tensor:
+        if not self.guided:
+            return self.network(x, t, **condition).sample
+        without, with_prompt = self.network(torch.cat((x, x)), t, **condition).sample.chunk(2)
+        return without + self.guidance_scale * (with_prompt - without)
+
+    def decode(self, x: Tensor) -> Tensor:
+        config = self.pipeline.vae.config
+        mean, deviation = getattr(config, "latents_mean", None), getattr(config, "latents_std", None)
+        if mean is not None and deviation is not None:
+            mean, deviation = (torch.tensor(v).view(1, -1, 1, 1).to(x) for v in (mean, deviation))
+            return self.pipeline.vae.decode(x * deviation / config.scaling_factor + mean).sample
+        return self.pipeline.vae.decode(x / config.scaling_factor).sample
+
+
+class StableDiffusionXLAdapter(StableDiffusionAdapter):
+    """Stable Diffusion XL (arXiv 2307.01952) and SDXL-Turbo: a second text encoder, and the image's size as input."""
+
+    def _encode(self, prompts: list[str]) -> dict[str, Any]:
+        with_prompt, without, pooled, pooled_without = self.pipeline.encode_prompt(
+            prompts, device=self.network.device, do_classifier_free_guidance=self.guided
+        )
+        # The size of the image, no crop, and the size aimed at, as the pipeline has them unless told otherwise.
+        sizes = torch.tensor([self.image_size, self.image_size, 0, 0, self.image_size, self.image_size])
+        if self.guided:
+            with_prompt, pooled = torch.cat((without, with_prompt)), torch.cat((pooled_without, pooled))
+        times = sizes.to(with_prompt).expand(len(with_prompt), -1)
+        return {"encoder_hidden_states": with_prompt, "added_cond_kwargs": {"text_embeds": pooled, "time_ids": times}}
 
 
 def _upscaling(autoencoder: Any) -> int:
@@ -150,6 +233,9 @@ ADAPTERS: dict[str, type[PipelineAdapter]] = {
     "ConsistencyModelPipeline": ConsistencyAdapter,
     "LDMPipeline": LDMAdapter,
     "DiTPipeline": DiTAdapter,
+    "StableDiffusionPipeline": StableDiffusionAdapter,
+    "LatentConsistencyModelPipeline": StableDiffusionAdapter,
+    "StableDiffusionXLPipeline": StableDiffusionXLAdapter,
 }
 """The pipelines that are served, by class name; a class of one's own that extends one of them is served likewise."""
 
@@ -165,6 +251,6 @@ def create_adapter(pipeline: DiffusionPipeline) -> PipelineAdapter:
 def unsupported(name: str) -> str:
     """Why a pipeline class is refused."""
     return (
-        f"a {name} cannot serve as a generator: unconditional and class-conditional image pipelines can, "
-        f"which are {', '.join(ADAPTERS)}"
+        f"a {name} cannot serve as a generator: these pipelines of images can, without condition, of classes or of "
+        f"prompts: {', '.join(ADAPTERS)}"
     )

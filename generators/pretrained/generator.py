@@ -1,11 +1,13 @@
 """A pretrained pipeline of diffusers as a generator, for shards; it does not learn.
 
-Shapes: N samples, S pixels a side. Latents are (N, 2) int64: the seed of all of a sample's noise, and its class (-1
-where the pipeline takes none). Images are (N, 3, S, S) in [-1, 1].
+Shapes: N samples, S pixels a side. Latents are (N, 2) int64: the seed of all of a sample's noise, and its condition: a
+class, the number of a prompt, or -1 where the pipeline takes neither. Images are (N, 3, S, S) in [-1, 1].
 """
 
 from __future__ import annotations
 
+import hashlib
+import importlib.metadata
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,21 +19,21 @@ from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..base import Draws, Generator
+from ..base import Draws, Generator, neighbour_draw
 from ..errors import OptionError
 from ..fingerprint import config_hash
 from ..precision import compute_in
-from .adapters import create_adapter
+from .adapters import PipelineAdapter, create_adapter
 from .opening import open_pipeline
 from .schedulers import check_steps, choose_scheduler, first_step_of, step
 
 CONFIG_NAME = "config.json"
-_SAVED_OPTIONS = ("image_size", "sampler", "sampling_steps", "classes", "guidance_scale")
+_SAVED_OPTIONS = ("image_size", "sampler", "sampling_steps", "classes", "prompts", "guidance_scale")
 _HALF = 2**31
 
 
 class PretrainedGenerator(Generator):
-    """Seeds and classes (N, 2) to images (N, 3, S, S).
+    """Seeds and conditions (N, 2) to images (N, 3, S, S).
 
     All noise of a sample, the initial and that of each step, comes from its own seed, and is drawn on the CPU, so that
     neither batch nor device changes it.
@@ -42,6 +44,7 @@ class PretrainedGenerator(Generator):
         sampler: `ddim` or `dpm` in place of the pipeline's own scheduler.
         sampling_steps: steps an image; the pipeline's default if not given (1000 for a `DDPMPipeline`).
         classes: which classes to draw from, uniformly; all of them if not given.
+        prompts: what to draw, of a pipeline that takes prompts: sample i is of the prompt i modulo their number.
         guidance_scale: of a pipeline with classifier-free guidance; its default if not given.
 
     Raises:
@@ -58,6 +61,7 @@ class PretrainedGenerator(Generator):
         sampler: str | None = None,
         sampling_steps: int | None = None,
         classes: Sequence[int] | None = None,
+        prompts: Sequence[str] | None = None,
         guidance_scale: float | None = None,
     ) -> None:
         super().__init__()
@@ -68,6 +72,7 @@ class PretrainedGenerator(Generator):
             "sampler": sampler,
             "sampling_steps": sampling_steps,
             "classes": None if classes is None else list(classes),
+            "prompts": None if prompts is None else list(prompts),
             "guidance_scale": guidance_scale,
         }
         self._image_size = _check_size(self.adapter.image_size if image_size is None else image_size)
@@ -75,6 +80,7 @@ class PretrainedGenerator(Generator):
         steps = self.adapter.default_steps if sampling_steps is None else sampling_steps
         self.sampling_steps = check_steps(steps, self.scheduler)
         self.classes = _choose_classes(self.adapter.num_classes, classes)
+        self.prompts = _choose_prompts(self.adapter, prompts)
         if guidance_scale is not None:
             if not hasattr(self.adapter, "guidance_scale"):
                 raise OptionError(f"a {type(pipeline).__name__} takes no guidance_scale")
@@ -96,54 +102,100 @@ class PretrainedGenerator(Generator):
     @property
     def recipe(self) -> dict[str, Any]:
         """What, beside the weights and the latent, an image depends on: for a shard set's recipe."""
-        parts: list[Any] = list(self.parts.values())
+        configs = [_plain(part.config) for part in self.parts.values()]
+        versions = {"diffusers": diffusers_version, "torch": torch.__version__}
+        options = {name: value for name, value in self.options.items() if name != "prompts"}
+        if self.adapter.takes_prompts:
+            digest = hashlib.sha256(json.dumps(self.prompts).encode()).hexdigest()
+            options["prompts"] = {"number": len(self.prompts), "sha256": digest}
+            versions["transformers"] = importlib.metadata.version("transformers")
         return {
             "pipeline": type(self.adapter.pipeline).__name__,
             "scheduler": type(self.scheduler).__name__,
-            **self.options,
+            **options,
             "image_size": self.image_size,
             "sampling_steps": self.sampling_steps,
-            "config": config_hash(self.scheduler.config, *(part.config for part in parts)),
-            "versions": {"diffusers": diffusers_version, "torch": torch.__version__},
+            "config": config_hash(self.scheduler.config, *configs),
+            "versions": versions,
         }
 
     def sample_latents(self, n: int, *, draws: Draws | None = None, device: torch.device | str | None = None) -> Tensor:
-        """A seed and a class for each sample, (n, 2) int64; see `Generator.sample_latents`."""
+        """A seed and a condition for each sample, (n, 2) int64; see `Generator.sample_latents`."""
         if draws is None:
             words = torch.randint(_HALF, (n, 2), device=device or self.device)
             choice = torch.randint(max(len(self.classes), 1), (n,), device=words.device)
+            numbers = torch.arange(n, device=words.device)
         elif len(draws) != n:
             raise ValueError(f"{n} latents need {n} draws, not {len(draws)}")
         else:
             words = draws.integers("seed", _HALF, 2)
             choice = draws.integers("class", max(len(self.classes), 1))
-        classes = torch.tensor(self.classes or [-1], device=words.device)
-        latents = torch.stack((words[:, 0] * _HALF + words[:, 1], classes[choice]), dim=1)
+            numbers = draws.indices
+        if self.prompts:
+            conditions = numbers % len(self.prompts)
+        else:
+            conditions = torch.tensor(self.classes or [-1], device=words.device)[choice]
+        latents = _with_seed(words, conditions)
         return latents if device is None else latents.to(device)
+
+    def describe(self, latents: Tensor) -> dict[str, list[Any]]:
+        """`class` or `prompt`, and `guidance`, where the pipeline takes them; see `Generator.describe`."""
+        conditions = latents[:, 1].tolist()
+        found: dict[str, list[Any]] = {}
+        if self.classes:
+            found["class"] = conditions
+        if self.prompts:
+            found["prompt"] = [self.prompts[number] for number in conditions]
+        if found and hasattr(self.adapter, "guidance_scale"):
+            found["guidance"] = [float(self.adapter.guidance_scale)] * len(conditions)
+        return found
 
     @torch.no_grad()
     def forward(self, latents: Tensor) -> Tensor:
         return self._finish(self._solve(latents))
 
     @torch.no_grad()
-    def forward_pair(self, latents: Tensor, strength: float, draws: Draws) -> tuple[Tensor, Tensor]:
-        """Images and partners of the same class: each image with noise put in part of the way, and denoised again.
-
-        It is done where the diffusion is, so in the latent space of a pipeline that has one. The strength is rounded to
-        a number of sampling steps. See `Generator.forward_pair`.
-        """
-        first = self._first_step(strength)
-        words = draws.integers("pair", _HALF, 2).to(latents.device)
-        partners = torch.stack((words[:, 0] * _HALF + words[:, 1], latents[:, 1]), dim=1)
+    def forward_group(self, latents: Tensor, size: int, strength: float | None, draws: Draws) -> list[Tensor]:
+        """Images, and neighbours of the same class or prompt. See `Generator.forward_group`."""
         with compute_in(self.computes_in, self.device.type):
             clean = self._solve(latents)
-            return self._finish(clean), self._finish(self._solve(partners, clean, first))
+            return [self._finish(clean), *self._neighbours(latents, clean, size - 1, strength, draws)]
 
-    def check_pairs(self, strength: float) -> None:
-        self._first_step(strength)
+    @torch.no_grad()
+    def neighbours(
+        self, latents: Tensor, count: int, strength: float | None, draws: Draws, *, images: Tensor | None = None
+    ) -> list[Tensor]:
+        """Each image with noise put in part of the way, and denoised again; without strength, from new noise alone.
+
+        It is done where the diffusion is, so in the latent space of a pipeline that has one. The strength is rounded to
+        a number of sampling steps. See `Generator.neighbours`.
+        """
+        with compute_in(self.computes_in, self.device.type):
+            clean = None if strength is None else self._solve(latents)
+            return self._neighbours(latents, clean, count, strength, draws)
+
+    def _neighbours(
+        self, latents: Tensor, clean: Tensor | None, count: int, strength: float | None, draws: Draws
+    ) -> list[Tensor]:
+        self.check_group(strength)
+        found = []
+        for number in range(count):
+            words = draws.integers(neighbour_draw(number), _HALF, 2).to(latents.device)
+            others = _with_seed(words, latents[:, 1])
+            x = self._solve(others) if strength is None else self._solve(others, clean, self._first_step(strength))
+            found.append(self._finish(x))
+        return found
+
+    def check_group(self, strength: float | None) -> None:
+        if strength is not None:
+            self._first_step(strength)
+        elif not self.classes and not self.prompts:
+            raise OptionError(
+                f"a {type(self.adapter.pipeline).__name__} has no classes and no prompts to group images by"
+            )
 
     def _first_step(self, strength: float) -> int:
-        """The index of the step at which the partner of a pair begins."""
+        """The index of the step at which a neighbour begins."""
         self.scheduler.set_timesteps(self.sampling_steps, device=self.device)
         return first_step_of(self.scheduler, strength)
 
@@ -151,6 +203,8 @@ class PretrainedGenerator(Generator):
         """What the last step gives: from noise, or from `clean` with noise put in, from step number `first` on."""
         generators = [torch.Generator().manual_seed(seed) for seed in latents[:, 0].tolist()]
         labels = latents[:, 1].to(self.device) if self.classes else None
+        prompts = [self.prompts[number] for number in latents[:, 1].tolist()] if self.prompts else None
+        condition = self.adapter.prepare(labels, prompts)
         shape = (len(generators), *self.adapter.noise_shape)
         x = randn_tensor(shape, generator=generators, device=self.device, dtype=self.adapter.network.dtype)
         self.scheduler.set_timesteps(self.sampling_steps, device=self.device)
@@ -162,7 +216,7 @@ class PretrainedGenerator(Generator):
                 self.scheduler.set_begin_index(first)
             x = self.scheduler.add_noise(clean, x, timesteps[:1].expand(len(x)))
         for t in timesteps:
-            output = self.adapter.denoise(self.scheduler.scale_model_input(x, t), t, labels)
+            output = self.adapter.denoise(self.scheduler.scale_model_input(x, t), t, condition)
             x = step(self.scheduler, output.to(x.dtype), t, x, generators)
         return x
 
@@ -194,6 +248,7 @@ class PretrainedGenerator(Generator):
         sampler: str | None = None,
         sampling_steps: int | None = None,
         classes: Sequence[int] | None = None,
+        prompts: Sequence[str] | None = None,
         guidance_scale: float | None = None,
     ) -> PretrainedGenerator:
         """The pipeline in a folder or with a hub id, in evaluation mode; see `open_pipeline` for what is refused.
@@ -201,7 +256,7 @@ class PretrainedGenerator(Generator):
         Options that are None are as saved, where `save_pretrained` wrote the folder.
         """
         pipeline = open_pipeline(directory, allow_pickle=allow_pickle, trust_remote_code=trust_remote_code)
-        given = (image_size, sampler, sampling_steps, classes, guidance_scale)
+        given = (image_size, sampler, sampling_steps, classes, prompts, guidance_scale)
         options = _saved_options(Path(directory) / CONFIG_NAME)
         options |= {name: value for name, value in zip(_SAVED_OPTIONS, given, strict=True) if value is not None}
         return cls(pipeline, **options).eval()
@@ -212,6 +267,16 @@ def _saved_options(file: Path) -> dict[str, Any]:
     if config.get("_class_name") != PretrainedGenerator.__name__:
         return {}
     return {name: config.get(name) for name in _SAVED_OPTIONS}
+
+
+def _with_seed(words: Tensor, conditions: Tensor) -> Tensor:
+    """Latents (N, 2) of two words (N, 2), each below 2^31, and conditions (N,)."""
+    return torch.stack((words[:, 0] * _HALF + words[:, 1], conditions), dim=1)
+
+
+def _plain(config: Any) -> Any:
+    """The configuration of a part: of transformers' parts, as a dict."""
+    return config.to_dict() if hasattr(config, "to_dict") else config
 
 
 def _check_size(image_size: int) -> int:
@@ -231,3 +296,14 @@ def _choose_classes(num_classes: int | None, classes: Sequence[int] | None) -> l
     if not classes or not all(0 <= label < num_classes for label in classes):
         raise OptionError(f"classes must be some of 0 to {num_classes - 1}, not {list(classes)}")
     return list(classes)
+
+
+def _choose_prompts(adapter: PipelineAdapter, prompts: Sequence[str] | None) -> list[str]:
+    """The prompts to draw; none for a pipeline that takes none."""
+    if not adapter.takes_prompts:
+        if prompts is not None:
+            raise OptionError(f"a {type(adapter.pipeline).__name__} takes no prompts; leave them out")
+        return []
+    if not prompts:
+        raise OptionError(f"a {type(adapter.pipeline).__name__} draws what prompts say; give some")
+    return list(prompts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,10 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from .adapters import ADAPTERS, unsupported
 
 INDEX = "model_index.json"
+TEXT_PARTS = ("CLIPTextModel", "CLIPTextModelWithProjection", "CLIPTokenizer", "CLIPTokenizerFast")
+"""The classes of transformers that are taken, which read prompts."""
+LEFT_OUT = ("safety_checker", "feature_extractor", "image_encoder")
+"""Parts of text-to-image pipelines that no sample needs here; they are not loaded."""
 
 
 def open_pipeline(
@@ -34,7 +39,15 @@ def open_pipeline(
     if not trust_remote_code:
         _check_index(str(source), index)
     # None lets diffusers fall back to pickled files, True does not.
-    options = {"use_safetensors": None if allow_pickle else True, "trust_remote_code": trust_remote_code}
+    options: dict[str, Any] = {
+        "use_safetensors": None if allow_pickle else True,
+        "trust_remote_code": trust_remote_code,
+    }
+    adapter = ADAPTERS.get(str(index.get("_class_name")))
+    if adapter is not None and adapter.takes_prompts:
+        check_transformers(str(source))
+        options |= {part: None for part in LEFT_OUT if part in index}
+        options |= {"requires_safety_checker": False} if "requires_safety_checker" in index else {}
     try:
         return DiffusionPipeline.from_pretrained(str(source), **options)
     except (OSError, HfHubHTTPError) as error:
@@ -79,8 +92,21 @@ def _check_index(source: str, index: dict[str, Any]) -> None:
     for part, value in index.items():
         if part.startswith("_") or not isinstance(value, list) or value == [None, None]:
             continue
+        if part in LEFT_OUT and ADAPTERS[name].takes_prompts:
+            continue
+        if value[0] == "transformers" and value[1] in TEXT_PARTS:
+            continue
         if value[0] != "diffusers":
             raise ValueError(_needs_code(source, f"its {part}, {value},"))
+
+
+def check_transformers(source: str) -> None:
+    """Raises ValueError without the library that reads prompts."""
+    if importlib.util.find_spec("transformers") is None:
+        raise ValueError(
+            f"the pipeline {source!r} reads prompts with transformers, which is not installed: "
+            "pip install 'synthcl[text]'"
+        )
 
 
 def _needs_code(source: str, what: str) -> str:

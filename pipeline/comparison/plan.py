@@ -149,7 +149,9 @@ def images_per_latent(config: CompareConfig, arm: Arm, run: TrainConfig) -> int:
 def images_per_sample(run: TrainConfig) -> int:
     """Images of a latent in a run, each before its views."""
     path = run.replay or (run.shards[0] if run.shards else None)
-    return open_shard_set(path).views_per_sample if path is not None else 2 if run.pairs else 1
+    if path is not None:
+        return open_shard_set(path).views_per_sample
+    return (run.images_per_sample or 2) if run.pairs else 1
 
 
 def generation(config: CompareConfig, budget: Budget) -> GenerateConfig | None:

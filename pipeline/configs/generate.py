@@ -20,14 +20,36 @@ class GenerateConfig(SourceConfig):
     num_samples: int = option(help="Latents to draw.", minimum=1, group="Shard set")
     out: str = option(help="Folder of the shard set.", metavar="DIR", group="Shard set")
     pairs: bool = option(False, help="Two similar images of each latent instead of one.", group="Pairs")
-    pair_strength: float = option(
-        0.3,
-        help="How far the second of a pair is from the first: near 0 the same, 1 another sample. A GAN draws it from a "
-        "latent that far away; diffusion noises the first that part of the way and denoises it again. Ours.",
-        above=0,
-        maximum=1,
+    images_per_sample: int | None = option(
+        None,
+        help="Similar images of each latent, mutual positives: more than the 2 of --pairs.",
+        minimum=1,
+        maximum=64,
+        instead_of="pairs",
+        group="Pairs",
+    )
+    group_by: str = option(
+        "latent",
+        help="What the images of a sample share: the latent, near which all of them are, or no more than its class or "
+        "prompt [StableRep: 2306.00984].",
+        choices=("latent", "condition"),
         needs="pairs",
         group="Pairs",
+    )
+    pair_strength: float = option(
+        0.3,
+        help="How far the others of a sample are from the first: near 0 the same, 1 another sample. A GAN draws them "
+        "from latents that far away; diffusion noises the first that part of the way and denoises it again. Ours.",
+        above=0,
+        maximum=1,
+        needs=("pairs", "group_by=latent"),
+        group="Pairs",
+    )
+    write_labels: bool = option(
+        False,
+        help="Write what each sample was drawn for into the tars too, as webdataset and datasets read it: its class as "
+        "KEY.cls, its prompt as KEY.txt. The sidecars have both in any case.",
+        group="Shard set",
     )
     samples_per_shard: int = option(10_000, help="Samples in each tar but the last.", minimum=1, group="Shard set")
     format: str = option(
@@ -52,8 +74,17 @@ class GenerateConfig(SourceConfig):
     seed: int = common.seed_option("Shard set")
 
     def __post_init__(self) -> None:
+        if self.images_per_sample == 1 and self.pairs:
+            raise UsageError("--pairs is two images a sample; it cannot be given with --images-per-sample 1")
+        if isinstance(self.images_per_sample, int) and self.images_per_sample > 1:
+            self.pairs = True  # what the options of groups need
         super().__post_init__()
         if self.job_index >= self.num_jobs:
             raise UsageError(
                 f"--job-index {self.job_index} is none of --num-jobs {self.num_jobs}; they are numbered from 0"
             )
+
+    @property
+    def group_size(self) -> int:
+        """Images of a sample, V."""
+        return self.images_per_sample or (2 if self.pairs else 1)

@@ -30,6 +30,15 @@ class JointConfig(SamplingConfig):
         concerns=DRAWN,
         group="Pairs",
     )
+    images_per_sample: int | None = option(
+        None,
+        help="Fresh: similar images of each latent, mutual positives; the 2 of a pair if not given.",
+        minimum=2,
+        maximum=64,
+        concerns=("fresh",),
+        needs="pairs",
+        group="Pairs",
+    )
     pair_strength: float | None = option(
         None,
         help="How far the latent of a pair's second image is from the first's: 0 is the same, 1 another. "

@@ -8,6 +8,7 @@ from typing import Any
 from ..options import Config, option
 from ..regimes.table import DRAWN
 from .common import PRECISIONS
+from .conditions import parse_classes, read_prompts
 
 SAMPLERS = ("ddim", "dpm")
 
@@ -53,8 +54,19 @@ class SourceConfig(SamplingConfig):
         minimum=8,
         group="Generator",
     )
-    classes: list[int] = option(
-        [], help="Class-conditional pipelines: a class to draw from; may be repeated.", metavar="N", group="Generator"
+    classes: list[str] = option(
+        [],
+        help="Class-conditional pipelines: what to draw from: a class, a range (0-9), or a text file with one of them "
+        "a line; may be repeated.",
+        metavar="N|A-B|FILE",
+        group="Generator",
+    )
+    prompts: str | None = option(
+        None,
+        help="Text-to-image pipelines: a text file with a prompt a line, or a Parquet file with a column prompt, text "
+        "or caption. Sample i is of prompt i, and so on in turn.",
+        metavar="FILE",
+        group="Generator",
     )
     guidance_scale: float | None = option(
         None, help="Guidance scale, of pipelines with classifier-free guidance.", minimum=0, group="Generator"
@@ -65,6 +77,8 @@ class SourceConfig(SamplingConfig):
     trust_remote_code: bool = option(False, help="Run code that comes with a pipeline.", group="Generator")
 
     def sampling_options(self) -> dict[str, Any]:
-        own = {name: getattr(self, name) for name in ("image_size", "classes", "guidance_scale")}
+        own = {name: getattr(self, name) for name in ("image_size", "guidance_scale")}
+        own["classes"] = parse_classes(self.classes)
+        own["prompts"] = None if self.prompts is None else read_prompts(self.prompts)
         flags = {name: True for name in ("allow_pickle", "trust_remote_code") if getattr(self, name)}
         return super().sampling_options() | {n: v for n, v in own.items() if v not in (None, [])} | flags

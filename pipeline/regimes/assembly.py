@@ -91,7 +91,8 @@ def assemble(
         share: which of the step's M samples are this process's.
         step: counted from 0.
         real_images: (b, 3, S, S) in [0, 1].
-        samples: none, or one or two tensors (m, 3, S, S) in [0, 1]: the images of each sample, mutual positives.
+        samples: V tensors (m, 3, S, S) in [0, 1], the images of each sample, mutual positives; none without synthetic
+            samples.
     """
     numbers = real.share.numbers(real_images.device)
     real_views = views(real_images, numbers, step).flatten(0, 1)

@@ -44,8 +44,8 @@ class FreshRegime(Regime):
         generator: stays as it is.
         share: which of a step's samples are this process's.
         key: the run's.
-        pair_strength: how far the second image of a pair is from the first (see `Generator.forward_pair`); None for
-            single images.
+        group_size: images of each latent, V.
+        pair_strength: how far the others are from the first (see `Generator.neighbours`); None for single images.
     """
 
     def __init__(
@@ -55,10 +55,11 @@ class FreshRegime(Regime):
         generator: Generator,
         share: Share,
         key: Key,
+        group_size: int,
         pair_strength: float | None,
     ) -> None:
         self.real, self.views, self.generator, self.share = real, views, generator, share
-        self.pair_strength = pair_strength
+        self.group_size, self.pair_strength = group_size, pair_strength
         self.samples_per_step = share.total
         self.key = samples_key(key)
 
@@ -74,11 +75,11 @@ class FreshRegime(Regime):
 
     @torch.no_grad()
     def _draw(self, draws: Draws) -> list[Tensor]:
-        """One or two tensors (m, 3, S, S) in [-1, 1]."""
+        """V tensors (m, 3, S, S) in [-1, 1]."""
         latents = self.generator.sample_latents(len(draws), draws=draws)
-        if self.pair_strength is None:
+        if self.group_size == 1:
             return [self.generator(latents)]
-        return list(self.generator.forward_pair(latents, self.pair_strength, draws))
+        return self.generator.forward_group(latents, self.group_size, self.pair_strength, draws)
 
 
 def build(setup: RegimeSetup) -> FreshRegime:
@@ -92,8 +93,9 @@ def build(setup: RegimeSetup) -> FreshRegime:
         config.source, setup.accelerator.device, config.generator_precision, **config.sampling_options()
     )
     check_generator_size(config.source, generator.image_size, setup.real.store.image_size)
-    strength = None
+    strength, size = None, 1
     if config.pairs:
+        size = config.images_per_sample or 2
         strength = config.pair_strength if config.pair_strength is not None else PAIR_STRENGTH
         if strength == 0:
             raise UsageError(
@@ -101,5 +103,5 @@ def build(setup: RegimeSetup) -> FreshRegime:
                 "--no-pairs"
             )
         with generator_options():
-            generator.check_pairs(strength)
-    return FreshRegime(setup.real, setup.views, generator, setup.synthetic_share(), setup.key, strength)
+            generator.check_group(strength)
+    return FreshRegime(setup.real, setup.views, generator, setup.synthetic_share(), setup.key, size, strength)

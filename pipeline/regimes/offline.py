@@ -1,6 +1,6 @@
 """Synthetic samples from shard sets made ahead: the generator is frozen and long finished.
 
-Shapes: m samples in this process, V = 1 or 2 images a sample, S pixels a side.
+Shapes: m samples in this process, V images a sample, S pixels a side.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ class ShardImages(ImageStore):
         for each in self.sets:
             if each.views_per_sample != self.views_per_sample:
                 raise UsageError(
-                    f"--shards mixes pairs and single images: {self.sets[0].path} and {each.path}; give one kind"
+                    f"--shards mixes samples of {self.views_per_sample} and of {each.views_per_sample} images: "
+                    f"{self.sets[0].path} and {each.path}; give one kind"
                 )
         self.ends = np.cumsum([len(s) for s in self.sets])
 
@@ -106,11 +107,11 @@ def check_image_size(option: str, shards: ShardSet, image_size: int) -> None:
 
 
 def check_recipe(option: str, shards: ShardSet, config: TrainConfig) -> None:
-    """Raises UsageError if the set holds pairs and --recipe is for single images."""
+    """Raises UsageError if the set holds several images a sample and --recipe is for single images."""
     if config.recipe is not None and RECIPES[config.recipe]["pairs"] is False and shards.views_per_sample > 1:
         raise UsageError(
-            f"{option} {shards.path} holds pairs, and --recipe {config.recipe} is for single images; give a set that "
-            "was made without --pairs"
+            f"{option} {shards.path} holds {shards.views_per_sample} images a sample, and --recipe {config.recipe} is "
+            "for single ones; give a set that was made without --pairs"
         )
 
 

@@ -144,7 +144,7 @@ class OnlineRegime(Regime):
         strength = self.options.pair_strength
         if strength == 0:
             return self.trainer.ema(latents)
-        return self.trainer.ema.forward_pair(latents, strength, draws)[1]
+        return self.trainer.ema.neighbours(latents, 1, strength, draws)[0]
 
     def feedback(
         self, step: int, batch: MultiViewedBatch, output: LearnerOutput, learner: Learner, *, loss_scale: float = 1.0

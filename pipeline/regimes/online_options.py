@@ -18,7 +18,7 @@ class OnlineOptions:
             (see `OnlineRegime.harder`).
         latent_radius: how far a latent moves, as a part of its length.
         pairs: two views of G_ema(z) beside the two of G(z).
-        pair_strength: how far the latent of G_ema's image is from G's, as for `Generator.forward_pair`; 0 is the same.
+        pair_strength: how far the latent of G_ema's image is from G's, as for `Generator.neighbours`; 0 is the same.
         objective: what G is to raise; see `hardness`.
         weight: of the reversed gradient.
         centred: the reversed gradients less their mean over the batch.

@@ -50,7 +50,7 @@ def open_recording(config: TrainConfig, generator: Generator, main_process: bool
     if generator.computes_in != "fp32":  # which is what recordings without this entry were made in
         options["generator_precision"] = generator.computes_in
     recipe = {"recorded": options, "generator": {"weights": weights}, "seed": config.seed}
-    return RunRecording(ShardRecorder(config.record, recipe, pairs=config.pairs), weights[:12])
+    return RunRecording(ShardRecorder(config.record, recipe, images_per_sample=2 if config.pairs else 1), weights[:12])
 
 
 def sample_images(samples: Sequence[Tensor]) -> Tensor:

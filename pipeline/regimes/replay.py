@@ -1,6 +1,6 @@
 """What an online run drew, fed back in the recorded order: its samples without its joint training.
 
-Shapes: m samples in this process, V = 1 or 2 images a sample, S pixels a side.
+Shapes: m samples in this process, V images a sample, S pixels a side.
 """
 
 from __future__ import annotations

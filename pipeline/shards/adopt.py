@@ -61,7 +61,9 @@ def _adopt(directory: Path, tars: Sequence[Path], lock: PartLock, progress: Repo
         samples = scan_tar(tar)
         facts.append(_facts(samples, tar))
         if facts[-1][0] != facts[0][0]:
-            raise DataError(f"{directory} mixes single images and pairs; a set holds one kind")
+            raise DataError(
+                f"{directory} mixes samples of different numbers of images; the samples of a set have equally many"
+            )
         seen.append(np.fromiter((hash(sample.key) for sample in samples), dtype=np.int64, count=len(samples)))
         size = _common_size(facts) or 0
         place = TarFacts(tar.name, recipe.hash, tar.stat().st_size, sha256, size, facts[0][0])
@@ -100,6 +102,11 @@ def _rebuild(directory: Path, found: Manifest, lock: PartLock, progress: Report 
         )
     if not found.complete:
         raise DataError(f"{directory} is not complete: run the command that writes it again")
+    if columns := found.recipe.values.get("columns"):
+        raise DataError(
+            f"{directory} had {', '.join(columns)} of its samples in its sidecars alone, and they cannot be made again "
+            f"from the tars; generate the set anew in another folder, or move {HIDDEN} away to adopt its tars as images"
+        )
     seed = found.recipe.values.get("seed")
     first, entries = 0, []
     for number, shard in enumerate(found.shards):
@@ -145,7 +152,7 @@ def _facts(samples: Sequence[ScannedSample], tar: Path) -> tuple[int, set[str], 
     """How many images a sample of a tar has, and the images' formats and sizes."""
     views = {len(sample.images) for sample in samples}
     if len(views) > 1:
-        raise DataError(f"{tar} mixes single images and pairs; a set holds one kind")
+        raise DataError(f"{tar} mixes samples of different numbers of images; the samples of a set have equally many")
     images = [image for sample in samples for image in sample.images]
     return views.pop(), {image.extension for image in images}, {image.dimensions for image in images}
 

@@ -82,8 +82,8 @@ def card_text(shards: ShardSet, name: str) -> str:
         _table(manifest.made_with),
         "## Limits",
         "The images are synthetic. They carry what the generator has learned, the faults and the biases of the images "
-        "it was trained on too, and they may be near copies of some: `synthcl eval quality` measures that. They have "
-        "no labels.",
+        "it was trained on too, and they may be near copies of some: `synthcl eval quality` measures that. "
+        + _labels(manifest),
         LAST_LINE,
     ]
     return "\n\n".join(parts) + "\n"
@@ -96,8 +96,9 @@ def _what(manifest: Manifest) -> str:
         "adopted": "WebDataset tars that synthcl has indexed",
     }
     tars = "tar" if len(manifest.shards) == 1 else "tars"
-    pairs = ", each two similar images of one latent" if manifest.views_per_sample == 2 else ""
-    return f"{kinds[manifest.kind]}{pairs}: {manifest.num_samples:,} samples in {len(manifest.shards):,} {tars}."
+    views = manifest.views_per_sample
+    groups = f", each {'two' if views == 2 else views} similar images" if views > 1 else ""
+    return f"{kinds[manifest.kind]}{groups}: {manifest.num_samples:,} samples in {len(manifest.shards):,} {tars}."
 
 
 def _facts(manifest: Manifest, size: int) -> str:
@@ -116,6 +117,18 @@ def _facts(manifest: Manifest, size: int) -> str:
 def _members(manifest: Manifest) -> list[str]:
     """The names of a sample's images in other readers."""
     return [end[1:] for end in member_extensions(manifest.views_per_sample, manifest.image_format or "png")]
+
+
+def _labels(manifest: Manifest) -> str:
+    """What the set says its images show, and how far to trust it."""
+    columns = manifest.recipe.values.get("columns") or []
+    said = [name for name in ("class", "prompt") if name in columns]
+    if not said:
+        return "They have no labels."
+    where = f", and as {' and '.join(f'KEY.{name}' for name in manifest.labels)} in the tars" if manifest.labels else ""
+    return (
+        f"The {' and '.join(said)} of each is what it was drawn for, in the column of that name{where}; nobody checked."
+    )
 
 
 def _with_webdataset(manifest: Manifest) -> str:

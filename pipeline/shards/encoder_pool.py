@@ -14,6 +14,7 @@ import pickle
 import queue
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import BinaryIO
@@ -51,18 +52,20 @@ class EncoderPool:
         for process in self._processes:
             process.wait()
 
-    def submit(self, first_index: int, images: np.ndarray) -> Future[TarChunk]:
-        """Encode the samples `first_index`, ... with images (n, V, 3, H, W) uint8. Returns at once."""
+    def submit(
+        self, first_index: int, images: np.ndarray, labels: Mapping[str, Sequence[bytes]] | None = None
+    ) -> Future[TarChunk]:
+        """Encode the samples `first_index`, ...; see `encode_chunk`. Returns at once."""
         if self.workers:
-            return self._threads.submit(self._call, first_index, images)
+            return self._threads.submit(self._call, first_index, images, labels)
         done: Future[TarChunk] = Future()
-        done.set_result(encode_chunk(first_index, images, self.encoding))
+        done.set_result(encode_chunk(first_index, images, self.encoding, labels))
         return done
 
-    def _call(self, first_index: int, images: np.ndarray) -> TarChunk:
+    def _call(self, first_index: int, images: np.ndarray, labels: Mapping[str, Sequence[bytes]] | None) -> TarChunk:
         process = self._idle.get()
         try:
-            return process.call(first_index, images, self.encoding)
+            return process.call(first_index, images, self.encoding, labels)
         finally:
             self._idle.put(process)
 
@@ -83,14 +86,20 @@ class _EncoderProcess:
         assert self.process.stdin is not None and self.process.stdout is not None, "both are pipes"
         self.requests, self.answers = self.process.stdin, self.process.stdout
 
-    def call(self, first_index: int, images: np.ndarray, encoding: Encoding) -> TarChunk:
+    def call(
+        self,
+        first_index: int,
+        images: np.ndarray,
+        encoding: Encoding,
+        labels: Mapping[str, Sequence[bytes]] | None = None,
+    ) -> TarChunk:
         """Have the process call `encode_chunk`.
 
         Raises:
             OSError: the process has ended.
         """
         try:
-            pickle.dump((first_index, images, encoding), self.requests, protocol=5)
+            pickle.dump((first_index, images, encoding, labels), self.requests, protocol=5)
             self.requests.flush()
             answer = pickle.load(self.answers)
         except (EOFError, OSError, pickle.UnpicklingError) as error:

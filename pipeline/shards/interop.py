@@ -20,8 +20,8 @@ from .reader import ShardSet, open_shard_set
 def as_webdataset(path: str | Path, *, decode: str | None = "torchrgb8", **options: Any) -> wds.WebDataset:
     """A set as a WebDataset pipeline. A sample is a dict with `__key__` and its images by extension.
 
-    The set's files are checked first. Only images are decoded: some of WebDataset's default decoders for other members
-    run code.
+    The set's files are checked first. Only images, classes and prompts are decoded: some of WebDataset's default
+    decoders for other members run code.
 
     Args:
         path: the set's folder.
@@ -42,7 +42,8 @@ def as_webdataset(path: str | Path, *, decode: str | None = "torchrgb8", **optio
     if decode is None:
         return dataset
     kinds = [end[1:] for kind in (*IMAGE_FORMATS, "jpeg") for end in member_extensions(shards.views_per_sample, kind)]
-    return dataset.decode(decode, only=kinds)
+    # A class is decoded to a number and a prompt to text; neither runs code.
+    return dataset.decode(decode, only=[*kinds, *shards.locator.manifest.labels])
 
 
 class TorchShards(Dataset[tuple[Tensor, int]]):

@@ -7,8 +7,9 @@
             000000.parquet ...        the sidecar of 000000.tar, see sidecar.py; a shard counts only once it has one
             tables/NAME.parquet       side tables: what was computed about the samples later, see side_tables.py
 
-A sample is one member `KEY.png`, or, for a pair, two adjacent members `KEY.view0.png` and `KEY.view1.png`. KEY is the
-sample's index. A header depends only on its member's name and size, members follow each other without gaps, and a tar
+A sample is one member `KEY.png`, or, where it has several images, adjacent members `KEY.view0.png`, `KEY.view1.png` and
+so on. KEY is the sample's index. Where the set has them, `KEY.cls` (its class, a number) and `KEY.txt` (its prompt)
+follow. A header depends only on its member's name and size, members follow each other without gaps, and a tar
 holds nothing else. So a shard's bytes are a function of its images.
 """
 
@@ -54,6 +55,10 @@ def member_extensions(views_per_sample: int, image_format: str) -> list[str]:
     if views_per_sample == 1:
         return [f".{image_format}"]
     return [f".view{view}.{image_format}" for view in range(views_per_sample)]
+
+
+LABEL_COLUMNS = {"cls": "class", "txt": "prompt"}
+"""What members beside the images hold, by extension: the column of the sidecar with the same values."""
 
 
 def member_header(name: str, size: int) -> bytes:

@@ -22,16 +22,18 @@ from typing import Any
 from ..errors import DataError
 from ..images.encoding import IMAGE_FORMATS
 from ..runs.folder import command_of
-from .layout import HIDDEN, manifest_path
+from .layout import HIDDEN, LABEL_COLUMNS, manifest_path
 from .publish import TemporaryFile
 
 VERSION = 1
+VERSION_WITH_LABELS = 2
+"""Of sets with members beside the images, which readers of version 1 do not know."""
 KINDS = ("generated", "recorded", "adopted")
 MAX_MANIFEST_BYTES = 1 << 28
 """The largest manifest that is read. Ours; a million shards take about as much."""
 
-MAX_VIEWS_PER_SAMPLE = 2
-"""Images that a sample can have: one, or a pair."""
+MAX_VIEWS_PER_SAMPLE = 64
+"""Images that a sample can have. Ours."""
 
 _SHARD_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+=@-]{0,200}\.tar")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -122,11 +124,12 @@ class Manifest:
         recipe: what the samples are a function of.
         num_samples: samples of the whole set; 0 for a recording in progress.
         samples_per_shard: samples in each shard but the last; None for adopted sets, whose shards differ.
-        views_per_sample: images a sample: 1, or 2 for pairs.
+        views_per_sample: images a sample: 1, 2 for pairs, or more.
         image_size: pixels a side; None until all samples are there, and for adopted sets whose images differ in size.
         image_format: `png`, `jpg` or `webp`; None for adopted sets that mix them.
         complete: whether all samples are there.
         made_with: versions of the libraries that wrote the set.
+        labels: extensions of the members that follow each sample's images, of those in `LABEL_COLUMNS`.
         shards: the shards in order; empty until the set is complete.
     """
 
@@ -139,13 +142,17 @@ class Manifest:
     image_format: str | None
     complete: bool
     made_with: dict[str, str] = field(default_factory=dict)
+    labels: tuple[str, ...] = ()
     shards: tuple[ShardEntry, ...] = ()
 
     def to_json(self) -> str:
         """The file's text: a line for each shard, and a checksum of everything."""
         content: dict[str, Any] = asdict(replace(self, shards=()))
         content["recipe"] = dict(self.recipe.values)
-        content = {"format": "synthcl shard set", "version": VERSION, "recipe_hash": self.recipe.hash, **content}
+        version = VERSION_WITH_LABELS if self.labels else VERSION
+        if not self.labels:
+            del content["labels"]
+        content = {"format": "synthcl shard set", "version": version, "recipe_hash": self.recipe.hash, **content}
         content["num_shards"] = len(self.shards)
         content["shards"] = [asdict(shard) for shard in self.shards]
         shards = ",\n".join("    " + json.dumps(shard) for shard in content["shards"])
@@ -214,8 +221,11 @@ def parse_manifest(data: bytes, name: str) -> Manifest:
     """Read a manifest from its bytes; see `read_manifest`. `name` is what errors call it."""
     try:
         content = json.loads(data)
-        if content["version"] != VERSION:
-            raise DataError(f"{name} is of version {content['version']}; this synthcl reads version {VERSION}")
+        if content["version"] not in (VERSION, VERSION_WITH_LABELS):
+            raise DataError(
+                f"{name} is of version {content['version']}; this synthcl reads versions {VERSION} and "
+                f"{VERSION_WITH_LABELS}"
+            )
         if content.pop("checksum") != _checksum(content):
             raise DataError(f"{name} is damaged: its checksum is not that of its content")
         return _checked(content, name)
@@ -232,9 +242,10 @@ def _checksum(content: dict[str, Any]) -> str:
 def _checked(content: dict[str, Any], name: str) -> Manifest:
     """The content as a `Manifest`. Every value is checked, since the set may be a stranger's."""
     shards = tuple(ShardEntry(**shard) for shard in content["shards"])
-    names = {f for f in Manifest.__dataclass_fields__ if f not in ("recipe", "shards")}
+    names = {f for f in Manifest.__dataclass_fields__ if f not in ("recipe", "shards", "labels")}
     fields = {f: content[f] for f in names}
-    found = Manifest(recipe=Recipe(content["recipe"]), shards=shards, **fields)
+    labels = tuple(content["labels"]) if content["version"] == VERSION_WITH_LABELS else ()
+    found = Manifest(recipe=Recipe(content["recipe"]), shards=shards, labels=labels, **fields)
     problems = [
         ("kind", found.kind in KINDS),
         ("recipe_hash", content["recipe_hash"] == found.recipe.hash),
@@ -243,12 +254,13 @@ def _checked(content: dict[str, Any], name: str) -> Manifest:
         ("views_per_sample", _natural(found.views_per_sample, 1) and found.views_per_sample <= MAX_VIEWS_PER_SAMPLE),
         ("image_size", found.image_size is None or _natural(found.image_size, 1)),
         ("image_format", found.image_format is None or found.image_format in IMAGE_FORMATS),
+        ("labels", set(labels) <= set(LABEL_COLUMNS) and len(set(labels)) == len(labels)),
         ("complete", isinstance(found.complete, bool)),
         ("num_shards", content["num_shards"] == len(shards) == len({s.name for s in shards})),
     ]
     for what, sound in problems:
         if not sound:
-            raise DataError(f"{name} is not sound: {what} is {content[what]!r}")
+            raise DataError(f"{name} is not sound: {what} is {content.get(what)!r}")
     for shard in shards:
         _check_shard(shard, name)
     if found.complete and sum(s.num_samples for s in shards) != found.num_samples:

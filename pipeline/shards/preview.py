@@ -51,7 +51,8 @@ def preview_shards(path: str | Path, config: ShardPreviewConfig) -> dict[str, An
 def _title(shards: ShardSet, count: int, config: ShardPreviewConfig) -> str:
     order = "smallest" if config.ascending else "largest"
     words = [f"{shards.path}: {count:,} of {len(shards.locator):,} samples"]
-    words += ["each two images that touch"] if shards.views_per_sample == 2 else []
+    views = shards.views_per_sample
+    words += [f"each {'two' if views == 2 else views} images that touch"] if views > 1 else []
     words += [f"where {config.where}"] if config.where is not None else []
     words += [f"by {config.sort}, the {order} first"] if config.sort is not None else []
     return ", ".join(words)

@@ -2,7 +2,7 @@
 
 `ShardSet` gives all images of a sample, `ShardStore` is an image store of the first ones.
 
-Shapes: N samples of V = 1 or 2 images, S pixels a side.
+Shapes: N samples of V images, S pixels a side.
 """
 
 from __future__ import annotations
@@ -253,8 +253,9 @@ class ShardStore(ImageStore):
         self.shards = shards
         self.name = shards.path
         self.image_size = shards.image_size
-        if "label" in shards.locator.column_names():
-            words = shards.table(columns=["label"])["label"].to_pylist()
+        # What adopted tars say, or what the samples of a generator were drawn for.
+        for column in [name for name in ("label", "class") if name in shards.locator.column_names()][:1]:
+            words = shards.table(columns=[column])[column].to_pylist()
             if None not in words:
                 self.labels, self.class_names = encode_labels(words, lambda: ())
 

@@ -32,6 +32,7 @@ from .shard_writer import gather_places
 from .sidecar import (
     TarFacts,
     build_table,
+    member_names,
     place_columns,
     read_facts,
     read_metadata,
@@ -326,7 +327,7 @@ def _end_of(table: pa.Table, views: int) -> int:
     """Where the padding of the last member of the rows ends in the tar."""
     if not len(table):
         return 0
-    names = place_columns(views - 1)
+    names = place_columns(member_names(views)[-1])
     offset, size = (table[names[name]][-1].as_py() for name in ("offset", "size"))
     return offset + size + padding(size)
 
@@ -344,7 +345,7 @@ def _read_members(path: Path, size: int, table: pa.Table, views: int) -> bytes:
             raise DataError(f"{path} is missing, and the recording needs it to go on") from None
         data = file.read(size)
     view = memoryview(data)
-    for names in map(place_columns, range(views)):
+    for names in map(place_columns, member_names(views)):
         columns = (table[names[name]].to_pylist() for name in ("offset", "size", "crc32", "header_crc32"))
         for row, (offset, length, crc32, header_crc32) in enumerate(zip(*columns, strict=True)):
             sums = zlib.crc32(view[offset : offset + length]), zlib.crc32(view[offset - BLOCK : offset])

@@ -1,6 +1,6 @@
 """Records the samples of an online run to a shard set, in threads and processes beside the training.
 
-Shapes: N samples of a step, V = 1 or 2 images each, S pixels a side.
+Shapes: N samples of a step, V images each, S pixels a side.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _CHUNK = 64  # ours: how many samples an encoder process takes at once
 class ShardRecorder:
     """Writes samples of an online run to a shard set, in the order in which they were drawn.
 
-        with ShardRecorder("runs/a/recording", recipe, pairs=True) as recorder:
+        with ShardRecorder("runs/a/recording", recipe, images_per_sample=2) as recorder:
             recorder.rewind(steps)               # of the checkpoint the run continues from; 0 for a new run
             for step in range(steps, total):
                 ...
@@ -44,7 +44,7 @@ class ShardRecorder:
         directory: the set's folder.
         recipe: what the run is a function of: its options and generator weights. The sidecars hold its `seed`, too.
         samples_per_shard: samples in each shard but the last.
-        pairs: whether a sample has two images.
+        images_per_sample: V.
         image_format: `png`, which replays exactly, `jpg` or `webp`.
         quality: 1 to 100, see `Encoding`.
         workers: how many encoder processes to start; 0 encodes in the thread.
@@ -60,12 +60,12 @@ class ShardRecorder:
         recipe: Recipe | Mapping[str, Any],
         *,
         samples_per_shard: int = 10_000,
-        pairs: bool = False,
+        images_per_sample: int = 1,
         image_format: str = "png",
         quality: int | None = None,
         workers: int = 1,
     ) -> None:
-        plan = plan_recorded_set(plan_set(recipe, 1, samples_per_shard, pairs, image_format, quality))
+        plan = plan_recorded_set(plan_set(recipe, 1, samples_per_shard, images_per_sample, image_format, quality))
         self._set = RecordedSet(Path(directory), plan)
         self._pool = EncoderPool(workers, Encoding(image_format, plan.recipe.values["quality"]))
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="record")

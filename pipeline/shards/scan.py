@@ -1,6 +1,6 @@
 """Scans a tar of unknown origin for its samples: their keys, places and checksums. It trusts nothing in the tar.
 
-A tar may hold `KEY.png` (or jpg, jpeg, webp), or `KEY.view0.png` and `KEY.view1.png`, and beside them `KEY.cls`,
+A tar may hold `KEY.png` (or jpg, jpeg, webp), or `KEY.view0.png`, `KEY.view1.png` and so on, and beside them `KEY.cls`,
 `KEY.json` and `KEY.txt`. Everything else is refused, since WebDataset's decoders unpickle some kinds of members.
 """
 
@@ -17,10 +17,11 @@ from ..data.tars import MAX_CLASS_BYTES, TAR_IMAGE_EXTENSIONS, split_member_name
 from ..errors import DataError
 from ..images.decoding import SAFE_FORMATS, image_dimensions
 from .layout import BLOCK
+from .manifest import MAX_VIEWS_PER_SAMPLE
 from .sidecar import MAX_IMAGE_BYTES
 
 _BESIDE = ("cls", "json", "txt")
-_VIEW = re.compile(r"view(?P<number>[01])\.(?P<format>[a-z]+)")
+_VIEW = re.compile(r"view(?P<number>0|[1-9]\d?)\.(?P<format>[a-z]+)")
 _MAX_NAME = 255
 
 
@@ -97,7 +98,12 @@ def _sample(
     data: mmap.mmap, path: Path, key: str, views: dict[int, tuple[Member, str]], label: Member | None
 ) -> ScannedSample:
     if sorted(views) != list(range(len(views))):
-        raise DataError(f"sample {key!r} of {path} has a second view and no first")
+        missing = min(set(range(len(views))) - set(views))
+        raise DataError(f"sample {key!r} of {path} has a view {max(views)} and no view {missing}")
+    if len(views) > MAX_VIEWS_PER_SAMPLE:
+        raise DataError(
+            f"sample {key!r} of {path} has {len(views)} images; a sample has at most {MAX_VIEWS_PER_SAMPLE}"
+        )
     images = []
     for member, extension in (views[view] for view in sorted(views)):
         content = data[member.offset : member.offset + member.size]

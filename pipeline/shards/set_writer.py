@@ -4,28 +4,29 @@ Encoding, writing and checking run beside generation. Shard s belongs to process
 that processes need not talk to each other. A shard is rendered in batches from its first sample on, so that its bytes
 depend on the recipe alone, and not on which process wrote it or in how many runs.
 
-Shapes: N samples of V = 1 or 2 images, (N, V, 3, S, S) uint8.
+Shapes: N samples of V images, (N, V, 3, S, S) uint8.
 """
 
 from __future__ import annotations
 
 import importlib.metadata
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
+import pyarrow as pa
 
 from ..errors import DataError, UsageError
 from ..images.encoding import Encoding
 from .encoder_pool import EncoderPool, default_workers
-from .layout import HIDDEN, manifest_path, num_shards, shard_name, shard_samples, sidecar_path
-from .manifest import Manifest, Recipe, read_manifest
+from .layout import HIDDEN, LABEL_COLUMNS, manifest_path, num_shards, shard_name, shard_samples, sidecar_path
+from .manifest import MAX_VIEWS_PER_SAMPLE, Manifest, Recipe, read_manifest
 from .publish import PartLock, disk_errors, remove_leftovers
 from .shard_writer import ShardJob, ShardWriter
-from .sidecar import read_facts
+from .sidecar import CONDITIONS, read_facts
 from .status import ShardSetInfo, check_files, complete_set, is_published, set_info
 
 BATCH_SIZE = 256
@@ -34,6 +35,10 @@ BATCH_SIZE = 256
 Render: TypeAlias = Callable[[np.ndarray], Any]
 """Takes indices of samples, (N,) int64, and returns their images, (N, V, 3, S, S) uint8: an array, or a tensor on any
 device."""
+
+Describe: TypeAlias = Callable[[np.ndarray], Mapping[str, Sequence[Any]]]
+"""Takes indices of samples, (N,) int64, and returns what they were drawn for: N values for each of some of the columns
+in `sidecar.CONDITIONS`, the same columns each time."""
 
 Report: TypeAlias = Callable[[int, int], None]
 """Is called with how many samples this process has written so far, and how many it has to write in all."""
@@ -46,9 +51,11 @@ def write_shard_set(
     samples_per_shard: int,
     render: Render,
     *,
-    pairs: bool = False,
+    images_per_sample: int = 1,
     image_format: str = "png",
     quality: int | None = None,
+    describe: Describe | None = None,
+    labels: Sequence[str] = (),
     batch_size: int = BATCH_SIZE,
     process_index: int = 0,
     num_processes: int = 1,
@@ -59,14 +66,16 @@ def write_shard_set(
 
     Args:
         directory: the set's folder. It is made if it is missing.
-        recipe: what the samples are a function of. The options of the set (format, quality, pairs, samples a shard) are
+        recipe: what the samples are a function of. The options of the set (format, images a sample, labels, ...) are
             added to it. The sidecars hold its `seed`, too.
         num_samples: samples of the whole set. A number larger than before continues the set.
         samples_per_shard: samples in each shard but the last.
         render: see `Render`. Sample i must depend on i alone.
-        pairs: whether a sample has two images.
+        images_per_sample: V.
         image_format: `png`, `jpg` or `webp`.
         quality: 1 to 100, see `Encoding`.
+        describe: what samples were drawn for, for the sidecars; see `Describe`.
+        labels: which of that is in the tars too: `cls` for classes, `txt` for prompts.
         batch_size: how many samples are rendered at once.
         process_index: which part this process writes, in [0, num_processes). Jobs count as processes.
         num_processes: how many processes write the set, now or later, on one machine or several that share the folder.
@@ -82,7 +91,10 @@ def write_shard_set(
         DataError: the folder holds something else, a shard is damaged, another process writes this part, or the disk is
             full. Published shards stay, and the same call continues.
     """
-    plan = plan_set(recipe, num_samples, samples_per_shard, pairs, image_format, quality)
+    columns = list(describe(np.arange(1))) if describe is not None else []
+    plan = plan_set(
+        recipe, num_samples, samples_per_shard, images_per_sample, image_format, quality, columns=columns, labels=labels
+    )
     if not 0 <= process_index < num_processes:
         raise UsageError(f"process {process_index} of {num_processes} is impossible: processes are numbered from 0")
     directory = Path(directory)
@@ -98,8 +110,13 @@ def write_shard_set(
         jobs = _missing(directory, plan, process_index, num_processes)
         if jobs:
             encoding = Encoding(image_format, plan.recipe.values["quality"])
-            with EncoderPool(default_workers() if workers is None else workers, encoding) as pool:
-                _fill(directory, plan, lock, pool, jobs, render, batch_size, progress)
+            with (
+                EncoderPool(default_workers() if workers is None else workers, encoding) as pool,
+                ShardWriter(directory, plan, lock, pool, jobs, progress) as writer,
+            ):
+                for indices, images in _render_ahead(jobs, render, batch_size):
+                    array = _as_array(images, len(indices), plan.views_per_sample)
+                    writer.add(int(indices[0]), array, _columns(describe, indices))
         with disk_errors(directory):
             info = complete_set(directory, plan, lock)
     written = sum(job.num_samples - job.replaces for job in jobs)
@@ -110,11 +127,16 @@ def plan_set(
     recipe: Recipe | Mapping[str, Any],
     num_samples: int,
     samples_per_shard: int,
-    pairs: bool,
+    images_per_sample: int,
     image_format: str,
     quality: int | None,
+    *,
+    columns: Sequence[str] = (),
+    labels: Sequence[str] = (),
 ) -> Manifest:
     """The manifest of the set that is to be written, without shards.
+
+    `columns` are those of `CONDITIONS` that its sidecars have; the others are as `write_shard_set` takes them.
 
     Raises:
         UsageError: an option has an impossible value.
@@ -123,23 +145,31 @@ def plan_set(
         raise UsageError(f"--num-samples must be at least 1, not {num_samples}")
     if samples_per_shard < 1:
         raise UsageError(f"--samples-per-shard must be at least 1, not {samples_per_shard}")
+    if not 1 <= images_per_sample <= MAX_VIEWS_PER_SAMPLE:
+        raise UsageError(f"--images-per-sample must be 1 to {MAX_VIEWS_PER_SAMPLE}, not {images_per_sample}")
+    if missing := [name for name in labels if LABEL_COLUMNS[name] not in columns]:
+        raise UsageError(f"the samples have no {LABEL_COLUMNS[missing[0]]} to write as KEY.{missing[0]}")
     try:
         encoding = Encoding(image_format, quality).resolved()
     except ValueError as error:
         raise UsageError(str(error)) from None
-    views = 2 if pairs else 1
     values = recipe.values if isinstance(recipe, Recipe) else recipe
     own = {"format": encoding.image_format, "quality": encoding.quality, "samples_per_shard": samples_per_shard}
+    own["views_per_sample"] = images_per_sample
+    # Only where there are any, so that the recipes of other sets are what they were.
+    own |= {"columns": list(columns)} if columns else {}
+    own |= {"labels": list(labels)} if labels else {}
     return Manifest(
         kind="generated",
-        recipe=Recipe({**values, **own, "views_per_sample": views}),
+        recipe=Recipe({**values, **own}),
         num_samples=num_samples,
         samples_per_shard=samples_per_shard,
-        views_per_sample=views,
+        views_per_sample=images_per_sample,
         image_size=None,
         image_format=encoding.image_format,
         complete=False,
         made_with=made_with(),
+        labels=tuple(labels),
     )
 
 
@@ -227,22 +257,6 @@ def _missing(directory: Path, plan: Manifest, process_index: int, num_processes:
     return jobs
 
 
-def _fill(
-    directory: Path,
-    plan: Manifest,
-    lock: PartLock,
-    pool: EncoderPool,
-    jobs: list[ShardJob],
-    render: Render,
-    batch_size: int,
-    progress: Report | None,
-) -> None:
-    """Render, encode and publish the shards."""
-    with ShardWriter(directory, plan, lock, pool, jobs, progress) as writer:
-        for indices, images in _render_ahead(jobs, render, batch_size):
-            writer.add(int(indices[0]), _as_array(images, len(indices), plan.views_per_sample))
-
-
 def _render_ahead(jobs: list[ShardJob], render: Render, batch_size: int) -> Iterator[tuple[np.ndarray, Any]]:
     """Rendered batches. Each is given after the next one was asked for, so that a GPU always has work."""
     before: tuple[np.ndarray, Any] | None = None
@@ -256,6 +270,12 @@ def _render_ahead(jobs: list[ShardJob], render: Render, batch_size: int) -> Iter
             before = now
     if before is not None:
         yield before
+
+
+def _columns(describe: Describe | None, indices: np.ndarray) -> dict[str, pa.Array]:
+    """What samples were drawn for, as columns of the sidecar."""
+    found = describe(indices) if describe is not None else {}
+    return {name: pa.array(values, CONDITIONS[name]) for name, values in found.items()}
 
 
 def _as_array(images: Any, n: int, views: int) -> np.ndarray:

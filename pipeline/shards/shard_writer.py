@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
+import pyarrow as pa
 
 from .encoder_pool import EncoderPool
-from .layout import end_marker, sidecar_path
+from .layout import LABEL_COLUMNS, end_marker, sidecar_path
 from .manifest import Manifest
 from .publish import PartLock, TemporaryFile, disk_errors
 from .sidecar import TarFacts, build_table, write_sidecar
@@ -58,7 +59,9 @@ class ShardWriter:
         self.directory, self.plan, self.lock, self.pool, self.jobs = directory, plan, lock, pool, jobs
         self.progress = progress
         self._done = 0
-        self._chunks: queue.SimpleQueue[tuple[Future[TarChunk], int] | None] = queue.SimpleQueue()
+        self._chunks: queue.SimpleQueue[tuple[Future[TarChunk], int, Mapping[str, pa.Array]] | None] = (
+            queue.SimpleQueue()
+        )
         self._image_size: int | None = None
         self._pending = _Budget(PENDING_BYTES)
         self._error: BaseException | None = None
@@ -75,8 +78,13 @@ class ShardWriter:
         if error is None and self._error is not None:
             raise self._error
 
-    def add(self, first_index: int, images: np.ndarray) -> None:
-        """Add the images (n, V, 3, S, S) of the next samples, all of one shard. Waits if many are pending.
+    def add(self, first_index: int, images: np.ndarray, columns: Mapping[str, pa.Array] | None = None) -> None:
+        """Add the next samples, all of one shard. Waits if many are pending.
+
+        Args:
+            first_index: the index of the first.
+            images: (n, V, 3, S, S) uint8.
+            columns: more columns of their rows, n values each, the same ones for all samples.
 
         Raises:
             the error that earlier samples met, if one did.
@@ -87,7 +95,9 @@ class ShardWriter:
             raise ValueError(f"render gave images of {images.shape[-1]} pixels after images of {self._image_size}")
         self._image_size = images.shape[-1]
         self._pending.take(images.nbytes)
-        self._chunks.put((self.pool.submit(first_index, images), images.nbytes))
+        columns = columns or {}
+        labels = {name: label_files(columns[LABEL_COLUMNS[name]]) for name in self.plan.labels}
+        self._chunks.put((self.pool.submit(first_index, images, labels), images.nbytes, columns))
 
     def _run(self) -> None:
         try:
@@ -103,6 +113,7 @@ class ShardWriter:
     def _write(self, job: ShardJob) -> bool:
         """Write and publish one shard. False if its samples do not come."""
         chunks: list[TarChunk] = []
+        columns: list[Mapping[str, pa.Array]] = []
         starts: list[int] = []
         with TemporaryFile(self.lock.temporary(job.name)) as tar:
             missing = job.num_samples
@@ -114,12 +125,13 @@ class ShardWriter:
                 starts.append(tar.size)
                 tar.write(chunk.data)
                 chunks.append(chunk)
+                columns.append(item[2])
                 self._pending.give(item[1])
                 missing -= len(chunk.sizes)
                 self._report(len(chunk.sizes))
             tar.write(end_marker(tar.size))
             tar.finish()
-            sidecar = self._sidecar(job, tar, gather_places(chunks, starts))
+            sidecar = self._sidecar(job, tar, gather_places(chunks, starts), join_columns(columns))
             publish_shard(self.directory, self.lock, job, tar, sidecar)
         return True
 
@@ -128,10 +140,13 @@ class ShardWriter:
         if self.progress is not None:
             self.progress(self._done, sum(job.num_samples for job in self.jobs))
 
-    def _sidecar(self, job: ShardJob, tar: TemporaryFile, places: dict[str, np.ndarray]) -> bytes:
-        recipe = self.plan.recipe
+    def _sidecar(
+        self, job: ShardJob, tar: TemporaryFile, places: dict[str, np.ndarray], columns: dict[str, pa.Array]
+    ) -> bytes:
+        recipe, labels = self.plan.recipe, self.plan.labels
         seed = recipe.values.get("seed")
-        table = build_table(job.name, job.first_index, seed if isinstance(seed, int) else None, places)
+        seed = seed if isinstance(seed, int) else None
+        table = build_table(job.name, job.first_index, seed, places, columns, labels)
         assert self._image_size is not None, "a shard has images"
         facts = TarFacts(job.name, recipe.hash, tar.size, tar.sha256, self._image_size, self.plan.views_per_sample)
         return write_sidecar(table, facts)
@@ -148,13 +163,23 @@ def publish_shard(directory: Path, lock: PartLock, job: ShardJob, tar: Temporary
 
 
 def gather_places(chunks: Sequence[TarChunk], starts: Sequence[int]) -> dict[str, np.ndarray]:
-    """The places of the chunks' images, (n, V) each, given where each chunk begins in the tar."""
+    """The places of the chunks' members, (n, V + L) each, given where each chunk begins in the tar."""
     return {
         "offset": np.concatenate([chunk.offsets + start for chunk, start in zip(chunks, starts, strict=True)]),
         "size": np.concatenate([chunk.sizes for chunk in chunks]),
         "crc32": np.concatenate([chunk.crc32 for chunk in chunks]),
         "header_crc32": np.concatenate([chunk.header_crc32 for chunk in chunks]),
     }
+
+
+def join_columns(parts: Sequence[Mapping[str, pa.Array]]) -> dict[str, pa.Array]:
+    """The columns of several chunks, one after the other."""
+    return {name: pa.concat_arrays([part[name] for part in parts]) for name in parts[0]}
+
+
+def label_files(values: pa.Array) -> list[bytes]:
+    """The contents of the members that hold a column's values: as text."""
+    return [str(value).encode() for value in values.to_pylist()]
 
 
 class _Budget:

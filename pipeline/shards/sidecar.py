@@ -1,13 +1,14 @@
 """The sidecar of a shard: a Parquet file with a row for each sample, where WebDataset readers do not look.
 
 Columns: `key`, `shard` (the tar's file name), `sample_index` and `seed`; for each image its place: its `offset` and
-`size` in the tar, the `crc32` of its bytes and the `header_crc32` of the tar header before it. The place of a pair's
-second image is in `offset_view1` and so on. Recordings add `step`, `hardness`, `pair_similarity`, `latent_index` and
-`generator`.
+`size` in the tar, the `crc32` of its bytes and the `header_crc32` of the tar header before it. The place of a sample's
+second image is in `offset_view1` and so on, that of a member `KEY.cls` in `offset_cls`. What a sample was drawn for is
+in `class`, `prompt` and `guidance`, where the generator has them. Recordings add `step`, `hardness`,
+`pair_similarity`, `latent_index` and `generator`.
 
 The file's metadata hold the facts of the tar (`TarFacts`), so that the manifest can be made from the sidecars alone.
 
-Shapes: n samples in a shard, V images each.
+Shapes: n samples in a shard, V images and L members beside them (`labels`) each.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ MAX_IMAGE_BYTES = 1 << 26
 """The largest image file that is read. Ours; 4096 x 4096 pixels take about half as much."""
 
 _PLACE = {"offset": pa.int64(), "size": pa.int64(), "crc32": pa.uint32(), "header_crc32": pa.uint32()}
+CONDITIONS = {"class": pa.int64(), "prompt": pa.string(), "guidance": pa.float32()}
+"""The columns of what samples were drawn for, with their types."""
 RECORDED = {
     "step": pa.int64(),
     "hardness": pa.float32(),
@@ -64,14 +67,19 @@ class TarFacts:
     views_per_sample: int
 
 
-def place_columns(view: int) -> dict[str, str]:
-    """The names of the columns with the place of image `view`: `offset` -> `offset` or `offset_view1`, and so on."""
-    return {name: name if view == 0 else f"{name}_view{view}" for name in _PLACE}
+def member_names(views_per_sample: int, labels: Sequence[str] = ()) -> list[str]:
+    """What the columns of places call a sample's members, in the order of the tar: "", `view1`, ..., `cls`, `txt`."""
+    return ["", *(f"view{view}" for view in range(1, views_per_sample)), *labels]
 
 
-def place_schema(views_per_sample: int) -> dict[str, pa.DataType]:
-    """The columns with the places of a sample's images, and their types."""
-    return {column: _PLACE[name] for view in range(views_per_sample) for name, column in place_columns(view).items()}
+def place_columns(member: str) -> dict[str, str]:
+    """The names of the columns with a member's place: `offset` -> `offset`, `offset_view1` or `offset_cls`."""
+    return {name: f"{name}_{member}" if member else name for name in _PLACE}
+
+
+def place_schema(members: Sequence[str]) -> dict[str, pa.DataType]:
+    """The columns with the places of a sample's members (see `member_names`), and their types."""
+    return {column: _PLACE[name] for member in members for name, column in place_columns(member).items()}
 
 
 def build_table(
@@ -80,6 +88,7 @@ def build_table(
     seed: int | None,
     places: Mapping[str, np.ndarray],
     extra: Mapping[str, pa.Array] | None = None,
+    labels: Sequence[str] = (),
 ) -> pa.Table:
     """Build the rows of a sidecar.
 
@@ -87,19 +96,20 @@ def build_table(
         shard: the tar's file name.
         first_index: the index of its first sample.
         seed: the seed of all its samples.
-        places: `offset`, `size`, `crc32` and `header_crc32`, each (n, V).
+        places: `offset`, `size`, `crc32` and `header_crc32`, each (n, V + L).
         extra: more columns.
+        labels: extensions of the L members that follow the images.
     """
-    n, views = places["offset"].shape
+    n, count = places["offset"].shape
     columns: dict[str, pa.Array] = {
         "key": pa.array([sample_key(first_index + i) for i in range(n)], pa.string()),
         "shard": pa.array([shard] * n, pa.string()),
         "sample_index": pa.array(np.arange(first_index, first_index + n), pa.int64()),
         "seed": pa.array([seed] * n, pa.int64()),
     }
-    for view in range(views):
-        for name, column in place_columns(view).items():
-            columns[column] = pa.array(places[name][:, view], _PLACE[name])
+    for number, member in enumerate(member_names(count - len(labels), labels)):
+        for name, column in place_columns(member).items():
+            columns[column] = pa.array(places[name][:, number], _PLACE[name])
     return pa.table({**columns, **(extra or {})})
 
 
@@ -217,13 +227,13 @@ def read_bytes(path: Path) -> bytes:
 
 @dataclass(frozen=True)
 class Places:
-    """Where the images of a shard lie, in 24 bytes an image.
+    """Where the members of a shard lie, the images of a sample first, in 24 bytes a member.
 
     Attributes:
-        offsets: (n, V) int64, where each image's bytes begin in the tar.
-        sizes: (n, V) int64, how many bytes it has.
-        crc32: (n, V) uint32, the checksum of those bytes.
-        header_crc32: (n, V) uint32, the checksum of the tar header before them.
+        offsets: (n, V + L) int64, where each member's bytes begin in the tar.
+        sizes: (n, V + L) int64, how many bytes it has.
+        crc32: (n, V + L) uint32, the checksum of those bytes.
+        header_crc32: (n, V + L) uint32, the checksum of the tar header before them.
     """
 
     offsets: np.ndarray
@@ -231,10 +241,10 @@ class Places:
     crc32: np.ndarray
     header_crc32: np.ndarray
 
-    def at(self, rows: np.ndarray, view: int) -> tuple[list[int], list[int], list[int], list[int]]:
-        """The offset, size, checksum and header checksum of image `view` of each of some rows."""
+    def at(self, rows: np.ndarray, member: int) -> tuple[list[int], list[int], list[int], list[int]]:
+        """The offset, size, checksum and header checksum of member number `member` of each of some rows."""
         columns = (self.offsets, self.sizes, self.crc32, self.header_crc32)
-        return tuple(column[rows, view].tolist() for column in columns)
+        return tuple(column[rows, member].tolist() for column in columns)
 
 
 def read_places(path: Path, shard: ShardEntry, manifest: Manifest) -> Places:
@@ -243,11 +253,11 @@ def read_places(path: Path, shard: ShardEntry, manifest: Manifest) -> Places:
     Raises:
         DataError: the sidecar is missing or damaged, or its places lie outside the tar, overlap, or leave gaps.
     """
-    views = manifest.views_per_sample
-    table = read_table(path, list(place_schema(views)), num_rows=shard.num_samples, sha256=shard.sidecar_sha256)
+    members = member_names(manifest.views_per_sample, manifest.labels)
+    table = read_table(path, list(place_schema(members)), num_rows=shard.num_samples, sha256=shard.sidecar_sha256)
     columns = {}
-    for name, kind in place_schema(1).items():
-        parts = [table[place_columns(view)[name]] for view in range(views)]
+    for name, kind in _PLACE.items():
+        parts = [table[place_columns(member)[name]] for member in members]
         if any(part.type != kind or part.null_count for part in parts):
             raise DataError(f"{path} is not sound: column {name!r} does not hold whole numbers of type {kind}")
         columns[name] = np.stack([part.to_numpy() for part in parts], axis=1)
@@ -263,11 +273,11 @@ def _check_bounds(path: Path, places: Places, shard: ShardEntry) -> None:
     if not len(starts):
         return
     if sizes.min() < 1 or sizes.max() > MAX_IMAGE_BYTES:
-        raise DataError(f"{path} is not sound: it tells of images of {sizes.min():,} to {sizes.max():,} bytes")
+        raise DataError(f"{path} is not sound: it tells of members of {sizes.min():,} to {sizes.max():,} bytes")
     if starts.min() < BLOCK or starts.max() > shard.size or (starts + sizes).max() > shard.size:
         raise DataError(f"{path} is not sound: it points outside {shard.name}, which has {shard.size:,} bytes")
     if (starts[1:] < starts[:-1] + sizes[:-1] + BLOCK).any():
-        raise DataError(f"{path} is not sound: images overlap, or are not in the order of the tar")
+        raise DataError(f"{path} is not sound: members overlap, or are not in the order of the tar")
 
 
 def _check_contiguous(path: Path, places: Places, shard: ShardEntry) -> None:

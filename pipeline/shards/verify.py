@@ -13,12 +13,13 @@ import numpy as np
 from ..errors import DataError
 from ..images.decoding import SAFE_FORMATS, decode_images
 from .folder import open_plain
-from .layout import HIDDEN, sample_key, sidecar_path
+from .layout import HIDDEN, LABEL_COLUMNS, sample_key, sidecar_path
 from .manifest import Manifest, ShardEntry, read_manifest
 from .publish import file_sha256
 from .reader import read_checked
 from .scan import scan_tar
-from .sidecar import Places, read_places, read_table
+from .shard_writer import label_files
+from .sidecar import Places, member_names, read_places, read_table
 from .status import published_shards
 
 _MOST_ERRORS = 100
@@ -129,13 +130,14 @@ def _verify_shard(
     try:
         places = read_places(sidecar, shard, manifest)
         keys = _read_keys(sidecar, shard, manifest, first)
+        labels = _read_labels(sidecar, shard, manifest)
         hashes.append(np.fromiter(map(hash, keys), dtype=np.int64, count=len(keys)))
     except DataError as error:
         yield Problem(shard.name, None, str(error))
         yield from _verify_tar(tar, shard, None)
         return
     damaged = False
-    for problem in _verify_images(tar, shard, manifest, places, keys, decode):
+    for problem in _verify_images(tar, shard, manifest, places, keys, labels, decode):
         damaged = True
         yield problem
     for problem in _verify_tar(tar, shard, None if damaged else keys):
@@ -157,10 +159,25 @@ def _read_keys(sidecar: Path, shard: ShardEntry, manifest: Manifest, first: int)
     return keys
 
 
+def _read_labels(sidecar: Path, shard: ShardEntry, manifest: Manifest) -> dict[str, list[bytes]]:
+    """What the members beside the images must hold, by extension."""
+    if not manifest.labels:
+        return {}
+    names = [LABEL_COLUMNS[name] for name in manifest.labels]
+    table = read_table(sidecar, names, num_rows=shard.num_samples)
+    return {name: label_files(table[LABEL_COLUMNS[name]].combine_chunks()) for name in manifest.labels}
+
+
 def _verify_images(
-    tar: Path, shard: ShardEntry, manifest: Manifest, places: Places, keys: list[str], decode: bool
+    tar: Path,
+    shard: ShardEntry,
+    manifest: Manifest,
+    places: Places,
+    keys: list[str],
+    labels: dict[str, list[bytes]],
+    decode: bool,
 ) -> Iterator[Problem]:
-    """Each image against the checksums in the sidecar; a sample with several that are damaged is named once, and those
+    """Each member against the checksums in the sidecar; a sample with several that are damaged is named once, and those
     that a tar has lost at its end are counted."""
     try:
         descriptor = open_plain(tar)
@@ -177,12 +194,20 @@ def _verify_images(
             yield Problem(
                 shard.name, None, f"{text} are lost, the first of them {keys[cut.argmax()]!r}", int(cut.sum())
             )
-        everything = [places.at(np.arange(len(keys)), view) for view in range(manifest.views_per_sample)]
+        members = member_names(manifest.views_per_sample, manifest.labels)
+        everything = [places.at(np.arange(len(keys)), number) for number in range(len(members))]
         for row in np.flatnonzero(~cut).tolist():
             key = keys[row]
-            for columns in everything:
+            for member, columns in zip(members, everything, strict=True):
                 file = read_checked(descriptor, *(column[row] for column in columns))
-                wrong = f"sample {key!r} {file}" if isinstance(file, str) else _decoding_error(file, manifest, decode)
+                if isinstance(file, str):
+                    wrong: str | None = f"sample {key!r} {file}"
+                elif member in labels:
+                    wrong = (
+                        None if file == labels[member][row] else f"sample {key!r}: KEY.{member} is not its sidecar's"
+                    )
+                else:
+                    wrong = _decoding_error(file, manifest, decode)
                 if wrong is not None:
                     yield Problem(shard.name, key, wrong, 1)
                     break

@@ -38,7 +38,7 @@ def test_adainf_takes_two_single_samples_for_each_real_image(synthcl, generator,
     assert (saved["views"], saved["synthetic_ratio"], saved["recipe"]) == ("adainf", 2.0, "adainf")
     assert train(synthcl, tmp_path / "run", "--shards", single, "--recipe", "adainf", steps=3).json == result
     refused = train(synthcl, tmp_path / "no", "--shards", pairs, "--recipe", "adainf", code=2)
-    assert "holds pairs, and --recipe adainf is for single images" in " ".join(refused.stderr.split())
+    assert "holds 2 images a sample, and --recipe adainf is for single ones" in " ".join(refused.stderr.split())
     refused = train(synthcl, tmp_path / "no", "--shards", single, "--recipe", "adainf", "--batch-size", 16, code=2)
     assert "20 samples, fewer than the 32 of a step" in " ".join(refused.stderr.split())
     # More samples than real images, jointly: each real image is shown to the discriminator twice.

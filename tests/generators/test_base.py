@@ -57,12 +57,12 @@ def train(kind: str) -> GeneratorTrainer:
 
 
 @pytest.fixture(scope="module", params=CASES, ids=[name for _, name in CASES])
-def case(request, build_pipeline) -> Case:
+def case(request, build_pipeline, conditions) -> Case:
     kind, name = request.param
     if kind in GENERATORS:
         return Case(name, train(kind).generator.eval(), load_generator)
     if kind == "pretrained":
-        return Case(name, load_pretrained(build_pipeline(name), sampling_steps=6), load_generator)
+        return Case(name, load_pretrained(build_pipeline(name), sampling_steps=6, **conditions(name)), load_generator)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(EXAMPLES)
         generator = load_generator(name, image_size=SIZE)
@@ -157,8 +157,8 @@ class TestEveryPair:
     def test_is_the_image_and_another_that_is_near_it_where_it_is_weak(self, case, latents):
         distances = []
         for strength in (0.1, 0.6, 1.0):
-            images, partners = case.generator.forward_pair(latents, strength, draws())
-            case.generator.check_pairs(strength)
+            images, partners = case.generator.forward_group(latents, 2, strength, draws())
+            case.generator.check_group(strength)
             torch.testing.assert_close(images, case.generator(latents), rtol=0, atol=1e-6)
             assert partners.shape == images.shape and partners.dtype == torch.float32 and partners.abs().max() <= 1
             distances.append((images - partners).square().mean().item())
@@ -166,26 +166,54 @@ class TestEveryPair:
         assert 0 < distances[0] < min(distances[1:])
 
     @torch.no_grad()
+    def test_of_a_larger_group_is_the_beginning(self, case, latents):
+        group = case.generator.forward_group(latents, 4, 0.6, draws())
+        assert len(group) == 4 and not torch.equal(group[2], group[3])
+        for one, other in zip(group, case.generator.forward_group(latents, 2, 0.6, draws()), strict=False):
+            torch.testing.assert_close(one, other, rtol=0, atol=1e-6)
+        for given in (None, group[0]):
+            found = case.generator.neighbours(latents, 3, 0.6, draws(), images=given)
+            for one, other in zip(found, group[1:], strict=True):
+                torch.testing.assert_close(one, other, rtol=0, atol=1e-6)
+
+    @torch.no_grad()
     def test_depends_on_its_own_draws_alone(self, case, latents):
         torch.manual_seed(0)
-        _, partners = case.generator.forward_pair(latents, 0.6, draws())
+        _, partners = case.generator.forward_group(latents, 2, 0.6, draws())
         torch.manual_seed(1)
-        _, alone = case.generator.forward_pair(latents[1:], 0.6, draws()[1:])
+        _, alone = case.generator.forward_group(latents[1:], 2, 0.6, draws()[1:])
         torch.testing.assert_close(alone, partners[1:], rtol=0, atol=1e-3)
-        _, others = case.generator.forward_pair(latents, 0.6, draws(100))
+        _, others = case.generator.forward_group(latents, 2, 0.6, draws(100))
         assert (others - partners).abs().max() > 1e-3
 
     @pytest.mark.parametrize("strength", [0.0, 1.5, float("nan")])
     def test_of_a_strength_out_of_range_is_refused(self, case, latents, strength):
-        for attempt in (case.generator.check_pairs, lambda s: case.generator.forward_pair(latents, s, draws())):
+        for attempt in (case.generator.check_group, lambda s: case.generator.forward_group(latents, 2, s, draws())):
             with pytest.raises(OptionError, match=f"at most 1, not {strength}"):
                 attempt(strength)
+
+    @torch.no_grad()
+    def test_without_strength_shares_the_condition_and_nothing_else(self, case, latents):
+        described = case.generator.describe(latents)
+        assert all(len(values) == N for values in described.values())
+        if not described:
+            for attempt in (
+                lambda: case.generator.check_group(None),
+                lambda: case.generator.forward_group(latents, 2, None, draws()),
+            ):
+                with pytest.raises(OptionError, match="no classes and no prompts to group images by"):
+                    attempt()
+            return
+        images, others = case.generator.forward_group(latents, 2, None, draws())
+        assert (images - others).square().mean() > 1e-3
+        _, again = case.generator.forward_group(latents[1:], 2, None, draws()[1:])
+        torch.testing.assert_close(again, others[1:], rtol=0, atol=1e-3)
 
     def test_is_refused_with_the_reason_where_there_are_none(self, build_pipeline):
         for name in WITHOUT_PAIRS:
             generator = load_pretrained(build_pipeline(name), sampling_steps=5)
             with pytest.raises(OptionError, match=r"pairs need .* choose sampling_steps, or sampler dpm or ddim"):
-                generator.check_pairs(0.5)
+                generator.check_group(0.5)
 
 
 @pytest.fixture(scope="module", params=sorted(GENERATORS))
@@ -306,7 +334,7 @@ class TestWhatAGeneratorInherits:
     @pytest.mark.parametrize("strength", [0.2, 1.0])
     def test_the_partners_latent_is_normal_noise_put_into_the_latent(self, strength):
         generator, latents = Tanh(), draws().normal("latents", 3, 2, 2)
-        images, partners = generator.forward_pair(latents, strength, draws())
+        images, partners = generator.forward_group(latents, 2, strength, draws())
         noise = draws().normal("pair", 3, 2, 2)
         assert torch.equal(images, torch.tanh(latents))
         torch.testing.assert_close(partners, torch.tanh((1 - strength**2) ** 0.5 * latents + strength * noise))

@@ -75,7 +75,7 @@ def make_set(tmp_path: Path) -> Callable[..., Path]:
     """Writes a set of small images in one go: `make_set("name", num_samples=50, samples_per_shard=20, ...)`."""
 
     def make(name: str = "set", num_samples: int = 50, samples_per_shard: int = 20, **options: object) -> Path:
-        views = 2 if options.get("pairs") else 1
+        views = options.get("images_per_sample", 1)
         write_shard_set(
             tmp_path / name,
             {"seed": 3, "weights": "abc"},

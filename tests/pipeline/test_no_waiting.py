@@ -128,7 +128,7 @@ def test_no_batch_of_samples_waits(kind):
     generator = create_trainer(kind, 8, preset="tiny").generator.eval()
     draws = Key.from_seed(0).at(torch.arange(4))
     with NoWaiting() as mode, torch.no_grad():
-        generator.forward_pair(generator.sample_latents(4, draws=draws), 0.3, draws)
+        generator.forward_group(generator.sample_latents(4, draws=draws), 2, 0.3, draws)
     assert not mode.found
 
 

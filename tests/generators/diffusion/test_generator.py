@@ -118,7 +118,7 @@ def test_a_stronger_pair_is_less_similar():
     latents = generator.sample_latents(8, draws=draws(8))
     distances = []
     for strength in (0.02, 0.2, 0.5, 1.0):
-        images, partners = generator.forward_pair(latents, strength, draws(8))
+        images, partners = generator.forward_group(latents, 2, strength, draws(8))
         assert torch.equal(images, generator(latents)) and partners.abs().max() <= 1
         distances.append((images - partners).square().mean().item())
     assert distances == sorted(distances) and distances[0] < distances[-1] / 10 and distances[0] > 0
@@ -128,10 +128,10 @@ def test_a_stronger_pair_is_less_similar():
 def test_a_pair_depends_on_its_own_draws_alone():
     generator = make_generator()
     latents = generator.sample_latents(4, draws=draws(4))
-    _, partners = generator.forward_pair(latents, 0.5, draws(4))
-    _, alone = generator.forward_pair(latents[2:], 0.5, draws(4)[2:])
+    _, partners = generator.forward_group(latents, 2, 0.5, draws(4))
+    _, alone = generator.forward_group(latents[2:], 2, 0.5, draws(4)[2:])
     torch.testing.assert_close(alone, partners[2:], rtol=0, atol=1e-3)
-    _, others = generator.forward_pair(latents, 0.5, Key.from_seed(1).at(torch.arange(4)))
+    _, others = generator.forward_group(latents, 2, 0.5, Key.from_seed(1).at(torch.arange(4)))
     assert (others - partners).abs().max() > 0.01
 
 
@@ -139,7 +139,7 @@ def test_a_pair_depends_on_its_own_draws_alone():
 def test_a_strength_out_of_range_is_refused(strength):
     generator = make_generator()
     with pytest.raises(ValueError, match=f"strength .* not {strength}"):
-        generator.forward_pair(generator.sample_latents(1, draws=draws(1)), strength, draws(1))
+        generator.forward_group(generator.sample_latents(1, draws=draws(1)), 2, strength, draws(1))
 
 
 @torch.no_grad()

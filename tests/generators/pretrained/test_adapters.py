@@ -17,13 +17,15 @@ def draws(n: int = 3, seed: int = 0):
 
 
 @pytest.mark.parametrize("kind", ADAPTERS)
-def test_images_are_those_of_the_pipeline_itself(build_pipeline, kind):
+def test_images_are_those_of_the_pipeline_itself(build_pipeline, conditions, kind):
     pipeline = build_pipeline(kind)
     steps = 5 if kind == "PNDMPipeline" else STEPS  # fewer would not leave its warm-up
-    generator = PretrainedGenerator(pipeline, sampling_steps=steps)
+    generator = PretrainedGenerator(pipeline, sampling_steps=steps, **conditions(kind))
     latents = generator.sample_latents(3, draws=draws())
     seeds, classes = latents.T.tolist()
     options = {"class_labels": classes} if kind == "DiTPipeline" else {"batch_size": 3}
+    if generator.prompts:
+        options = {"prompt": [generator.prompts[number] for number in classes], "height": 16, "width": 16}
     theirs = pipeline(
         **options,
         generator=[torch.Generator().manual_seed(seed) for seed in seeds],
@@ -48,6 +50,26 @@ def test_guidance_goes_through_the_class_after_the_last(build_pipeline):
             for label in (3, 10)
         )
         torch.testing.assert_close(adapter.denoise(x, t, labels), null + 2.5 * (output - null), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["StableDiffusionPipeline", "StableDiffusionXLPipeline"])
+@pytest.mark.parametrize("scale", [0.0, 3.0])
+def test_a_text_to_image_pipeline_is_guided_as_it_guides_itself(build_pipeline, conditions, kind, scale):
+    """At scale 0, which few-step ones are made for, the network sees the prompt alone."""
+    pipeline = build_pipeline(kind)
+    generator = PretrainedGenerator(pipeline, sampling_steps=2, guidance_scale=scale, **conditions(kind))
+    latents = generator.sample_latents(2, draws=draws(2))
+    theirs = pipeline(
+        [generator.prompts[number] for number in latents[:, 1].tolist()],
+        height=16,
+        width=16,
+        guidance_scale=scale,
+        generator=[torch.Generator().manual_seed(seed) for seed in latents[:, 0].tolist()],
+        num_inference_steps=2,
+        output_type="np",
+    ).images
+    ours = generator(latents).permute(0, 2, 3, 1) / 2 + 0.5
+    torch.testing.assert_close(ours, torch.from_numpy(theirs).float(), rtol=1e-4, atol=1e-4)
 
 
 def test_a_ddpm_takes_its_thousand_steps_unless_told_otherwise(build_pipeline):

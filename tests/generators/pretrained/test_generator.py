@@ -12,7 +12,10 @@ from synthcl.generators.pretrained.adapters import ADAPTERS
 from synthcl.pipeline.randomness import Key
 
 STEPS = 3
-SIZES = {"LDMPipeline": 16, "DiTPipeline": 16}
+SIZES = {
+    kind: 8 if kind in ("DDPMPipeline", "DDIMPipeline", "PNDMPipeline", "ConsistencyModelPipeline") else 16
+    for kind in ADAPTERS
+}
 
 
 def draws(n: int = 3, seed: int = 0):
@@ -20,13 +23,13 @@ def draws(n: int = 3, seed: int = 0):
 
 
 @pytest.fixture
-def make(build_pipeline):
+def make(build_pipeline, conditions):
     """A generator of a class of pipelines, with few steps."""
 
     def make(kind: str) -> PretrainedGenerator:
         sampler = "ddim" if kind == "DDIMPipeline" else None
         steps = 5 if kind == "PNDMPipeline" else STEPS
-        return PretrainedGenerator(build_pipeline(kind), sampling_steps=steps, sampler=sampler)
+        return PretrainedGenerator(build_pipeline(kind), sampling_steps=steps, sampler=sampler, **conditions(kind))
 
     return make
 
@@ -47,7 +50,7 @@ def check_batches(generator: PretrainedGenerator) -> None:
 @pytest.mark.parametrize("kind", ADAPTERS)
 def test_a_sample_depends_on_its_own_seed_alone(make, kind):
     generator = make(kind)
-    assert generator.image_size == SIZES.get(kind, 8)
+    assert generator.image_size == SIZES[kind]
     check_batches(generator)
 
 
@@ -96,6 +99,30 @@ def test_classes_are_drawn_evenly_from_those_asked_for(build_pipeline):
     assert set(some.sample_latents(50)[:, 1].tolist()) == {1, 4}
 
 
+def test_prompts_are_drawn_in_their_order_and_again(build_pipeline):
+    generator = PretrainedGenerator(
+        build_pipeline("StableDiffusionPipeline"), prompts=["a", "b", "c"], sampling_steps=2
+    )
+    indices = torch.tensor([7, 0, 2, 3])
+    latents = generator.sample_latents(4, draws=Key.from_seed(0).at(indices))
+    described = generator.describe(latents)
+    assert described == {"prompt": ["b", "a", "c", "a"], "guidance": [7.5] * 4}
+    assert generator.sample_latents(4)[:, 1].tolist() == [0, 1, 2, 0]
+    images = generator(torch.tensor([[5, 0], [5, 1]]))
+    assert (images[0] - images[1]).abs().max() > 1e-3
+    other = PretrainedGenerator(build_pipeline("StableDiffusionPipeline"), prompts=["a", "b"], sampling_steps=2)
+    assert generator.recipe["prompts"]["number"] == 3 and other.recipe["prompts"] != generator.recipe["prompts"]
+
+
+def test_classes_and_guidance_are_described_where_there_are_any(build_pipeline):
+    latents = torch.tensor([[5, 3], [6, 7]])
+    for kind, options, expected in (
+        ("DiTPipeline", {"guidance_scale": 2.0}, {"class": [3, 7], "guidance": [2.0, 2.0]}),
+        ("DDIMPipeline", {}, {}),
+    ):
+        assert PretrainedGenerator(build_pipeline(kind), **options).describe(latents) == expected
+
+
 @pytest.mark.parametrize("kind", ["DiTPipeline", "ConsistencyModelPipeline"])
 def test_the_class_changes_the_image(build_pipeline, kind):
     changes = {"num_class_embeds": 6} if kind == "ConsistencyModelPipeline" else {}
@@ -111,21 +138,21 @@ def test_a_stronger_pair_is_less_similar(build_pipeline, kind):
     latents = generator.sample_latents(4, draws=draws(4))
     distances = []
     for strength in (0.17, 0.5, 1.0):
-        images, partners = generator.forward_pair(latents, strength, draws(4))
+        images, partners = generator.forward_group(latents, 2, strength, draws(4))
         assert torch.equal(images, generator(latents)) and partners.abs().max() <= 1
         distances.append((images - partners).square().mean().item())
     assert 0 < distances[0] < distances[1] and distances[0] < distances[2]
-    _, partners = generator.forward_pair(latents, 0.5, draws(4))
-    _, alone = generator.forward_pair(latents[2:], 0.5, draws(4)[2:])
+    _, partners = generator.forward_group(latents, 2, 0.5, draws(4))
+    _, alone = generator.forward_group(latents[2:], 2, 0.5, draws(4)[2:])
     torch.testing.assert_close(alone, partners[2:], rtol=0, atol=1e-3)
 
 
 def test_pairs_that_cannot_be_are_refused(make, build_pipeline):
     for generator in (PretrainedGenerator(build_pipeline("ConsistencyModelPipeline")), make("PNDMPipeline")):
         with pytest.raises(ValueError, match="two sampling steps or more"):
-            generator.forward_pair(generator.sample_latents(1, draws=draws(1)), 0.5, draws(1))
+            generator.forward_group(generator.sample_latents(1, draws=draws(1)), 2, 0.5, draws(1))
     with pytest.raises(ValueError, match=r"at most 1, not 1\.5"):
-        make("DDIMPipeline").forward_pair(torch.zeros(1, 2, dtype=torch.int64), 1.5, draws(1))
+        make("DDIMPipeline").forward_group(torch.zeros(1, 2, dtype=torch.int64), 2, 1.5, draws(1))
 
 
 @pytest.mark.parametrize(
@@ -140,6 +167,10 @@ def test_pairs_that_cannot_be_are_refused(make, build_pipeline):
         ("DiTPipeline", {"classes": [3, 1000]}, r"some of 0 to 999, not \[3, 1000\]"),
         ("DiTPipeline", {"classes": []}, r"not \[\]"),
         ("DDIMPipeline", {"guidance_scale": 2.0}, "DDIMPipeline takes no guidance_scale"),
+        ("DiTPipeline", {"prompts": ["a cat"]}, "a DiTPipeline takes no prompts; leave them out"),
+        ("StableDiffusionPipeline", {}, "a StableDiffusionPipeline draws what prompts say; give some"),
+        ("StableDiffusionPipeline", {"prompts": []}, "give some"),
+        ("StableDiffusionPipeline", {"prompts": ["a"], "classes": [1]}, "takes no class labels"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(build_pipeline, kind, options, message):

@@ -71,6 +71,42 @@ def test_pickled_weights_are_read_only_when_allowed(tmp_path):
     torch.testing.assert_close(after(latents), before(latents), rtol=0, atol=1e-3)
 
 
+@pytest.fixture
+def text_to_image(tmp_path, build_pipeline):
+    """A saved pipeline of prompts, with a checker of images in its index, as those on the hub have."""
+    folder = tmp_path / "text"
+    build_pipeline("StableDiffusionPipeline").save_pretrained(folder)
+    edit_index(folder, safety_checker=["stable_diffusion", "StableDiffusionSafetyChecker"])
+    return folder
+
+
+def test_a_text_to_image_pipeline_opens_without_the_parts_that_no_sample_needs(text_to_image):
+    generator = load_generator(text_to_image, prompts=["a cat"], sampling_steps=2)
+    assert generator(torch.tensor([[1, 0]])).shape == (1, 3, 16, 16)
+    assert generator.recipe["pipeline"] == "StableDiffusionPipeline"
+
+
+def test_pickled_text_encoders_are_refused_too(text_to_image):
+    weights = text_to_image / "text_encoder" / "model.safetensors"
+    torch.save({}, weights.with_name("pytorch_model.bin"))
+    weights.unlink()
+    with pytest.raises(ValueError, match="allow_pickle"):
+        load_generator(text_to_image, prompts=["a cat"])
+
+
+@pytest.mark.parametrize("part", [["transformers", "AutoModel"], ["transformers", "pipeline"], ["my_text", "Encoder"]])
+def test_text_encoders_of_other_classes_are_refused(text_to_image, part):
+    edit_index(text_to_image, text_encoder=part)
+    with pytest.raises(ValueError, match="needs code of its own"):
+        load_generator(text_to_image, prompts=["a cat"])
+
+
+def test_without_transformers_a_sentence_says_what_to_install(text_to_image, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ValueError, match=r"transformers, which is not installed: pip install 'synthcl\[text\]'"):
+        open_pipeline(text_to_image)
+
+
 class Bomb:
     """Unpickled, it makes a file."""
 
@@ -92,7 +128,7 @@ def test_a_malicious_pickle_does_not_run_even_when_pickles_are_allowed(tmp_path)
     assert not exploded.exists()
 
 
-@pytest.mark.parametrize("name", ["StableDiffusionPipeline", "KandinskyPipeline", "NoSuchPipeline"])
+@pytest.mark.parametrize("name", ["StableDiffusion3Pipeline", "KandinskyPipeline", "NoSuchPipeline"])
 def test_pipelines_that_are_not_served_are_refused_with_those_that_are(tmp_path, name):
     edit_index(save(tmp_path), _class_name=name)
     with pytest.raises(ValueError, match=f"{name} cannot serve .*DDPMPipeline.*DiTPipeline"):

@@ -37,9 +37,9 @@ def test_hardness_is_the_contrastive_loss_of_a_samples_views() -> None:
     assert torch.allclose(values, torch.stack(expected).reshape(5, 4).mean(dim=1), atol=1e-5)
 
 
-@pytest.mark.parametrize("pairs", [False, True])
-def test_scores_become_columns(make_set, encoder: Path, pairs: bool, digest) -> None:
-    path = make_set(num_samples=90, samples_per_shard=40, pairs=pairs)
+@pytest.mark.parametrize("views", [1, 2])
+def test_scores_become_columns(make_set, encoder: Path, views: int, digest) -> None:
+    path = make_set(num_samples=90, samples_per_shard=40, images_per_sample=views)
     before = digest(path)
     result = score_shards(path, encoder=encoder, data=str(path), clusters=3, batch_size=32)
     assert result["columns"] == ["hardness", "cluster", "nearest_real_distance"] and result["num_samples"] == 90

@@ -17,13 +17,14 @@ CPU = torch.device("cpu")
 SIZE = 8
 
 
-def regime(pair_strength=0.3, rank=0, num_processes=1, seed=0) -> FreshRegime:
+def regime(pair_strength=0.3, rank=0, num_processes=1, seed=0, group_size=2) -> FreshRegime:
     key = Key.from_seed(seed)
     torch.manual_seed(0)
     generator = create_trainer("gan", SIZE, preset="tiny").ema
     real = RealImages.create(open_images("digits", image_size=SIZE), Share(8, rank, num_processes), key, CPU)
     views = ViewMaker(Augmentation("none", SIZE), key)
-    return FreshRegime(real, views, generator, synthetic_share(8, 0.5, rank, num_processes), key, pair_strength)
+    share = synthetic_share(8, 0.5, rank, num_processes)
+    return FreshRegime(real, views, generator, share, key, group_size, pair_strength)
 
 
 def test_each_step_has_new_samples_and_the_generator_stays():
@@ -41,8 +42,10 @@ def test_pairs_are_near_and_single_images_are_one():
     views = regime(0.3).batch(0, None).views[16:].unflatten(0, (4, 4))
     # Without augmentation the two views of an image are the image.
     assert torch.equal(views[:, 0], views[:, 1]) and not torch.equal(views[:, 0], views[:, 2])
-    alone = regime(None).batch(0, None)
+    alone = regime(None, group_size=1).batch(0, None)
     assert len(alone.views) == 16 + 8 and torch.equal(alone.views[16::2], views[:, 0])
+    group = regime(0.3, group_size=4).batch(0, None).views[16:].unflatten(0, (4, 8))
+    assert torch.equal(group[:, :4], views) and not torch.equal(group[:, 4], group[:, 6])
     far = regime(1.0).batch(0, None).views[16:].unflatten(0, (4, 4))
     assert (views[:, 0] - views[:, 2]).norm() < (far[:, 0] - far[:, 2]).norm()
 

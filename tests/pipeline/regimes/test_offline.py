@@ -41,7 +41,7 @@ def sets(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 (indices + first)[:, None, None, None, None], (len(indices), 2, 3, SIZE, SIZE)
             ).astype(np.uint8)
 
-        write_shard_set(folder / name, {"name": name}, count, 10, render, pairs=True, workers=0)
+        write_shard_set(folder / name, {"name": name}, count, 10, render, images_per_sample=2, workers=0)
     return folder
 
 

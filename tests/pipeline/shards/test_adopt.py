@@ -77,7 +77,7 @@ def test_images_of_several_sizes_need_one(tmp_path: Path) -> None:
 
 
 def test_lost_sidecars_are_made_again(make_set, digest) -> None:
-    path = make_set(pairs=True)
+    path = make_set(images_per_sample=2)
     before = digest(path)
     (path / ".synthcl" / "000001.parquet").unlink()
     (path / ".synthcl" / "000002.parquet").write_bytes(b"damaged")

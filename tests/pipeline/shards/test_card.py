@@ -24,10 +24,10 @@ def collect_garbage():
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.usefixtures("collect_garbage")
-@pytest.mark.parametrize("pairs", [False, True])
+@pytest.mark.parametrize("views", [1, 2, 3])
 @pytest.mark.parametrize("number", [0, 1], ids=["webdataset", "datasets"])
-def test_its_lines_load_the_set(make_set, tmp_path, monkeypatch, pairs, number):
-    path = make_set(pairs=pairs)
+def test_its_lines_load_the_set(make_set, tmp_path, monkeypatch, views, number):
+    path = make_set(images_per_sample=views)
     write_card(path)
     code = re.findall(r"```python\n(.*?)```", (path / "README.md").read_text(), re.DOTALL)[number]
     monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
@@ -35,7 +35,7 @@ def test_its_lines_load_the_set(make_set, tmp_path, monkeypatch, pairs, number):
     scope = {}
     exec(code, scope)
     last = open_shard_set(path).read_views([49])[0].numpy()
-    assert len(scope["images"]) == len(last) == (2 if pairs else 1)
+    assert len(scope["images"]) == len(last) == views
     for image, wanted in zip(scope["images"], last, strict=True):
         assert (np.asarray(image.convert("RGB")).transpose(2, 0, 1) == wanted).all()
 

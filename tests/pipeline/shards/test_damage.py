@@ -67,7 +67,7 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-@pytest.mark.parametrize("options", [{}, {"pairs": True, "image_format": "jpg"}], ids=["png", "jpg pairs"])
+@pytest.mark.parametrize("options", [{}, {"images_per_sample": 2, "image_format": "jpg"}], ids=["png", "jpg pairs"])
 def test_damage_is_named(make_set, flip, damage: str, options: dict[str, object]) -> None:
     path = make_set(num_samples=50, samples_per_shard=20, **options)
     harm, named = DAMAGE[damage]

@@ -23,9 +23,26 @@ pytestmark = [
 KEYS = [f"{i:010d}" for i in range(50)]
 
 
-@pytest.fixture(params=[False, True], ids=["single", "pairs"])
+def described(indices: np.ndarray) -> dict[str, list]:
+    """What the samples of a labelled set are said to show."""
+    return {
+        "class": (indices % 7).tolist(),
+        "prompt": [f"a ćat number {i}" for i in indices],
+        "guidance": [2.5] * len(indices),
+    }
+
+
+def labels() -> list[tuple[int, str]]:
+    """The class and the prompt of each sample of a labelled set."""
+    found = described(np.arange(50))
+    return list(zip(found["class"], found["prompt"], strict=True))
+
+
+@pytest.fixture(params=[1, 2, 3, "labelled"], ids=["single", "pairs", "groups", "labelled"])
 def path(request: pytest.FixtureRequest, make_set) -> Path:
-    return make_set(pairs=request.param)
+    if request.param == "labelled":
+        return make_set(images_per_sample=2, describe=described, labels=["cls", "txt"])
+    return make_set(images_per_sample=request.param)
 
 
 @pytest.fixture
@@ -40,7 +57,8 @@ def test_tarfile(path: Path) -> None:
         with tarfile.open(tar) as file:
             names += file.getnames()
     assert sorted({name.split(".")[0] for name in names}) == KEYS
-    assert len(names) == 50 * open_shard_set(path).views_per_sample
+    manifest = open_shard_set(path).locator.manifest
+    assert len(names) == 50 * (manifest.views_per_sample + len(manifest.labels))
 
 
 @pytest.mark.usefixtures("collect_garbage")
@@ -49,9 +67,11 @@ def test_webdataset_unchanged(path: Path, render) -> None:
     samples = list(wds.WebDataset(tars, shardshuffle=False).decode("rgb8"))
     assert [sample["__key__"] for sample in samples] == KEYS
     views = open_shard_set(path).views_per_sample
-    for extension, view in [("png", 0)] if views == 1 else [("view0.png", 0), ("view1.png", 1)]:
+    for extension, view in [("png", 0)] if views == 1 else [(f"view{view}.png", view) for view in range(views)]:
         pixels = np.stack([sample[extension] for sample in samples]).transpose(0, 3, 1, 2)
         assert (pixels == render(np.arange(50), views)[:, view]).all()
+    if open_shard_set(path).locator.manifest.labels:
+        assert [(sample["cls"], sample["txt"]) for sample in samples] == labels()
 
 
 @pytest.mark.usefixtures("collect_garbage")
@@ -70,6 +90,8 @@ def test_hugging_face_datasets_unchanged(path: Path, tmp_path: Path, monkeypatch
         assert (
             np.asarray(row[column]).transpose(2, 0, 1) == render(np.array([int(row["__key__"])]), views)[0, 0]
         ).all()
+        if open_shard_set(path).locator.manifest.labels:
+            assert list(zip(data["cls"], data["txt"], strict=True)) == labels()
 
 
 @pytest.mark.usefixtures("collect_garbage")
@@ -77,9 +99,11 @@ def test_as_webdataset(path: Path, render) -> None:
     views = open_shard_set(path).views_per_sample
     samples = list(as_webdataset(path))
     assert [sample["__key__"] for sample in samples] == KEYS
-    first = samples[3]["png" if views == 1 else "view1.png"]
+    first = samples[3]["png" if views == 1 else f"view{views - 1}.png"]
     assert first.dtype == torch.uint8 and (first.numpy() == render(np.array([3]), views)[0, -1]).all()
     assert isinstance(next(iter(as_webdataset(path, decode=None)))["png" if views == 1 else "view0.png"], bytes)
+    if open_shard_set(path).locator.manifest.labels:
+        assert [(sample["cls"], sample["txt"]) for sample in samples] == labels()
 
 
 def test_as_webdataset_checks_first(path: Path) -> None:

@@ -12,7 +12,7 @@ from synthcl.pipeline.shards.preview import preview_shards
 
 
 def test_pairs_stand_side_by_side_sorted_by_a_column(make_set, render, tmp_path: Path) -> None:
-    path, out = make_set(pairs=True), tmp_path / "grid.png"
+    path, out = make_set(images_per_sample=2), tmp_path / "grid.png"
     result = preview_shards(path, out=out, num_samples=6, columns=3, sort="sample_index", where="sample_index < 40")
     assert (result["num_samples"], result["image_size"]) == (6, 16)
     shown = read_grid(out, 16, 12, columns=6).reshape(6, 2, 3, 16, 16)

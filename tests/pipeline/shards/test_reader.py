@@ -17,11 +17,10 @@ from synthcl.pipeline.shards import open_shard_set, open_shard_store
 from synthcl.pipeline.shards.adopt import index_shards
 
 
-@pytest.mark.parametrize("pairs", [False, True])
-def test_random_access_across_shards(make_set, render, pairs: bool) -> None:
-    shards = open_shard_set(make_set(num_samples=95, pairs=pairs))
+@pytest.mark.parametrize("views", [1, 2, 12])
+def test_random_access_across_shards(make_set, render, views: int) -> None:
+    shards = open_shard_set(make_set(num_samples=95, images_per_sample=views))
     indices = np.random.default_rng(0).integers(0, 95, 300)
-    views = 2 if pairs else 1
     images = shards.read_views(indices)
     assert images.dtype == torch.uint8 and images.shape == (300, views, 3, 16, 16) and images.is_contiguous()
     assert (images.numpy() == render(indices, views)).all()
@@ -32,7 +31,7 @@ def test_random_access_across_shards(make_set, render, pairs: bool) -> None:
 
 
 def test_encoded_files_are_what_the_tar_holds(make_set) -> None:
-    path = make_set(pairs=True)
+    path = make_set(images_per_sample=2)
     (first, second), *_ = open_shard_set(path).read_encoded([21])
     data = (path / "000001.tar").read_bytes()
     assert first != second and first in data and second in data
@@ -55,10 +54,10 @@ def test_pickled_forked_and_threaded(make_set, render) -> None:
 
 
 def test_an_image_store_of_pairs_has_the_first_images(make_set, render) -> None:
-    store = open_shard_store(make_set(pairs=True))
+    store = open_shard_store(make_set(images_per_sample=2))
     assert (store.read([7, 2]).numpy() == render(np.array([7, 2]))[:, 0]).all()
     assert len(store) == 50 and store.keys([7]) == ["0000000007"] and store.labels is None
-    resized = open_shard_store(make_set(pairs=True), image_size=8)
+    resized = open_shard_store(make_set(images_per_sample=2), image_size=8)
     assert resized.image_size == 8 and resized.read([0]).shape == (1, 3, 8, 8)
 
 

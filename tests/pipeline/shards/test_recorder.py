@@ -32,7 +32,7 @@ def append(recorder, step):
 
 def run(directory, checkpoint, delay=0.0, total=TOTAL):
     steps = int(Path(checkpoint).read_text()) if os.path.exists(checkpoint) else 0
-    with ShardRecorder(directory, {"seed": 1}, samples_per_shard=30, pairs=True, workers=0) as recorder:
+    with ShardRecorder(directory, {"seed": 1}, samples_per_shard=30, images_per_sample=2, workers=0) as recorder:
         recorder.rewind(steps)
         for step in range(steps, total):
             time.sleep(delay)
@@ -76,7 +76,7 @@ def test_resuming_from_a_checkpoint_gives_the_same_bytes(
     tmp_path: Path, whole: Path, digest, killed_after: int, resumed_at: str
 ) -> None:
     directory = tmp_path / "cut"
-    with ShardRecorder(directory, {"seed": 1}, samples_per_shard=30, pairs=True, workers=0) as recorder:
+    with ShardRecorder(directory, {"seed": 1}, samples_per_shard=30, images_per_sample=2, workers=0) as recorder:
         recorder.rewind(0)
         for step in range(killed_after):
             append(recorder, step)
@@ -151,7 +151,7 @@ def test_tensors_and_missing_columns(tmp_path: Path) -> None:
 
 def test_what_cannot_be_continued_is_refused(tmp_path: Path, whole: Path, make_set) -> None:
     def recorder(path: Path, recipe: dict[str, object]) -> ShardRecorder:
-        return ShardRecorder(path, recipe, samples_per_shard=30, pairs=True, workers=0)
+        return ShardRecorder(path, recipe, samples_per_shard=30, images_per_sample=2, workers=0)
 
     with pytest.raises(UsageError, match="seed: 1 there, 2 now"), recorder(whole, {"seed": 2}):
         pass
@@ -172,7 +172,7 @@ def test_what_cannot_be_continued_is_refused(tmp_path: Path, whole: Path, make_s
 
 def test_a_damaged_recording_is_not_continued(tmp_path: Path, whole: Path, flip) -> None:
     flip(whole / "000005.tar", 3 * 512 + 100)
-    recorder = ShardRecorder(whole, {"seed": 1}, samples_per_shard=30, pairs=True, workers=0)
+    recorder = ShardRecorder(whole, {"seed": 1}, samples_per_shard=30, images_per_sample=2, workers=0)
     with recorder, pytest.raises(DataError, match=r"000005.tar is damaged; the recording cannot go on"):
         recorder.rewind(24)
 

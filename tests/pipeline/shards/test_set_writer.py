@@ -21,17 +21,19 @@ def never(indices: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize(
     ("image_format", "quality", "tolerance"), [("png", None, 0), ("webp", None, 0), ("webp", 90, 60), ("jpg", None, 40)]
 )
-@pytest.mark.parametrize("pairs", [False, True])
-def test_formats(make_set, render, image_format: str, quality: int | None, tolerance: int, pairs: bool) -> None:
-    path = make_set(num_samples=10, samples_per_shard=6, image_format=image_format, quality=quality, pairs=pairs)
+@pytest.mark.parametrize("views", [1, 2, 5])
+def test_formats(make_set, render, image_format: str, quality: int | None, tolerance: int, views: int) -> None:
+    path = make_set(
+        num_samples=10, samples_per_shard=6, image_format=image_format, quality=quality, images_per_sample=views
+    )
     shards = open_shard_set(path)
     images = shards.read_views(range(10)).numpy().astype(int)
-    expected = render(np.arange(10), 2 if pairs else 1).astype(int)
+    expected = render(np.arange(10), views).astype(int)
     if tolerance == 0:
         assert (images == expected).all()
     else:
         assert 0 < np.abs(images - expected).mean() < tolerance
-    suffix = ".view1." if pairs else "."
+    suffix = f".view{views - 1}." if views > 1 else "."
     with tarfile.open(path / "000001.tar") as file:
         assert file.getnames()[-1] == f"0000000009{suffix}{image_format}"
     assert shards.recipe.values["quality"] == {"jpg": 95}.get(image_format, quality)

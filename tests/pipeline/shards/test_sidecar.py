@@ -13,7 +13,7 @@ from synthcl.pipeline.shards.sidecar import read_facts, read_places, read_table
 
 
 def test_sidecar_says_where_everything_is(make_set) -> None:
-    path = make_set(pairs=True)
+    path = make_set(images_per_sample=2)
     table = pq.read_table(path / ".synthcl" / "000001.parquet").to_pydict()
     assert table["sample_index"] == list(range(20, 40)) and set(table["seed"]) == {3}
     assert table["key"] == [f"{i:010d}" for i in range(20, 40)] and set(table["shard"]) == {"000001.tar"}
@@ -26,7 +26,7 @@ def test_sidecar_says_where_everything_is(make_set) -> None:
 
 
 def test_the_facts_of_a_tar_are_in_its_sidecar(make_set) -> None:
-    path = make_set(pairs=True)
+    path = make_set(images_per_sample=2)
     tar = path / "000001.tar"
     facts, rows = read_facts(path / ".synthcl" / "000001.parquet")
     assert rows == 20 and (facts.shard, facts.size, facts.sha256) == (tar.name, tar.stat().st_size, file_sha256(tar))
@@ -37,7 +37,7 @@ def test_the_facts_of_a_tar_are_in_its_sidecar(make_set) -> None:
 
 
 def test_places_are_those_of_the_columns(make_set) -> None:
-    path = make_set(pairs=True)
+    path = make_set(images_per_sample=2)
     manifest, sidecar = read_manifest(path), path / ".synthcl" / "000001.parquet"
     places, table = read_places(sidecar, manifest.shards[1], manifest), read_table(sidecar).to_pydict()
     for view, suffix in enumerate(("", "_view1")):

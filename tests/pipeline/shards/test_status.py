@@ -40,7 +40,7 @@ def test_shards_count_once_they_have_a_sidecar_and_all_their_samples(make_set) -
 
 
 def test_sets_are_found_and_summarized(make_set, tmp_path) -> None:
-    whole, part, damaged = make_set("a/whole"), make_set("b", pairs=True), make_set("c")
+    whole, part, damaged = make_set("a/whole"), make_set("b", images_per_sample=2), make_set("c")
     (part / ".synthcl" / "shardset.json").write_text(
         replace(read_manifest(part), complete=False, image_size=None, shards=()).to_json()
     )

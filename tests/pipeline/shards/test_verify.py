@@ -11,7 +11,7 @@ from synthcl.pipeline.shards import open_shard_set
 from synthcl.pipeline.shards.verify import verify_shard_set
 
 
-@pytest.mark.parametrize("options", [{}, {"pairs": True}, {"image_format": "webp"}])
+@pytest.mark.parametrize("options", [{}, {"images_per_sample": 2}, {"image_format": "webp"}])
 def test_a_sound_set(make_set, options: dict[str, object]) -> None:
     path = make_set(**options)
     for decode in (False, True):

@@ -1,0 +1,134 @@
+"""`synthcl generate` for classes and for prompts, as users call it."""
+
+from __future__ import annotations
+
+import pyarrow.parquet as pq
+import pytest
+
+from synthcl.pipeline.shards import open_shard_set
+
+
+@pytest.fixture(scope="module")
+def pipelines(build_pipeline, tmp_path_factory):
+    """Folders of a class-conditional and of a text-to-image pipeline."""
+    folder = tmp_path_factory.mktemp("pipelines")
+    build_pipeline("DiTPipeline", num_embeds_ada_norm=10).save_pretrained(folder / "DiTPipeline")
+    build_pipeline("StableDiffusionPipeline").save_pretrained(folder / "StableDiffusionPipeline")
+    return folder
+
+
+@pytest.fixture
+def prompts(tmp_path):
+    file = tmp_path / "prompts.txt"
+    file.write_text("a red cat\nblue dog 7\n\n7 cats\n")
+    return file
+
+
+FEW = ("--num-samples", 10, "--samples-per-shard", 4, "--sampling-steps", 2, "--workers", 0)
+
+
+def columns(folder, *names):
+    return open_shard_set(folder).table(columns=list(names)).to_pydict()
+
+
+def test_classes_are_drawn_and_kept(synthcl, pipelines, tmp_path):
+    out = tmp_path / "set"
+    chosen = ("--classes", "2-4", "--classes", 7, "--guidance-scale", 2)
+    synthcl("generate", "--generator", pipelines / "DiTPipeline", *FEW, *chosen, "--write-labels", "--out", out)
+    found = columns(out, "class", "guidance")
+    assert set(found["class"]) <= {2, 3, 4, 7} and len(set(found["class"])) > 1 and set(found["guidance"]) == {2.0}
+    some = open_shard_set(out, where=f"class = {found['class'][0]}")
+    assert len(some) == found["class"].count(found["class"][0])
+    assert "--write-labels" not in synthcl("shards", "verify", out).stdout
+    synthcl("shards", "card", out)
+    assert "The class of each is what it was drawn for" in (out / "README.md").read_text()
+
+
+def test_prompts_are_drawn_in_order_in_groups(synthcl, pipelines, prompts, tmp_path):
+    out, base = tmp_path / "set", ("generate", "--generator", pipelines / "StableDiffusionPipeline", *FEW)
+    base = (*base, "--prompts", prompts, "--images-per-sample", 3, "--group-by", "condition")
+    synthcl(*base, "--out", out)
+    lines = ["a red cat", "blue dog 7", "7 cats"]
+    assert columns(out, "prompt")["prompt"] == [lines[i % 3] for i in range(10)]
+    shards = open_shard_set(out)
+    images = shards.read_views(range(10))
+    assert shards.views_per_sample == 3 and shards.recipe.values["group_by"] == "condition"
+    assert (images[:, 0] != images[:, 1]).any() and (images[:, 1] != images[:, 2]).any()
+    assert "already finished" in synthcl(*base, "--out", out).stderr
+    prompts.write_text("another prompt")
+    assert "generator.prompts.sha256" in synthcl(*base, "--out", out, code=2).stderr
+
+
+def test_prompts_of_a_parquet_file_are_the_same(synthcl, pipelines, prompts, tmp_path):
+    import pyarrow as pa
+
+    table = tmp_path / "prompts.parquet"
+    pq.write_table(pa.table({"caption": ["a red cat", "blue dog 7", "7 cats"]}), table)
+    base = ("generate", "--generator", pipelines / "StableDiffusionPipeline", *FEW)
+    for name, file in (("text", prompts), ("parquet", table)):
+        synthcl(*base, "--prompts", file, "--out", tmp_path / name)
+    assert (tmp_path / "text" / "000001.tar").read_bytes() == (tmp_path / "parquet" / "000001.tar").read_bytes()
+
+
+def test_a_preview_is_of_the_first_prompts(synthcl, pipelines, prompts, tmp_path):
+    out = tmp_path / "grid.png"
+    few = ("--num-samples", 3, "--sampling-steps", 2)
+    synthcl("preview", "--generator", pipelines / "StableDiffusionPipeline", *few, "--prompts", prompts, "--out", out)
+    assert out.stat().st_size > 0
+
+
+def test_groups_train(synthcl, generator, tmp_path):
+    out = tmp_path / "set"
+    few = ("--num-samples", 40, "--workers", 0)
+    synthcl("generate", "--generator", generator, *few, "--images-per-sample", 4, "--pair-strength", 0.4, "--out", out)
+    assert open_shard_set(out).views_per_sample == 4
+    result = synthcl(
+        "train",
+        "--data",
+        "digits[:10%]",
+        "--shards",
+        out,
+        "--steps",
+        2,
+        "--batch-size",
+        16,
+        "--out",
+        tmp_path / "run",
+        "--json",
+    )
+    assert result.json["steps"] == 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "code", "message"),
+    [
+        ("gan", ("--prompts", "PROMPTS"), 2, "takes no"),
+        ("gan", ("--classes", "0-3"), 2, "takes no"),
+        ("gan", ("--pairs", "--group-by", "condition"), 2, "has no classes and no prompts to group images by"),
+        ("gan", ("--group-by", "condition"), 2, "--group-by means nothing without --pairs"),
+        ("gan", ("--write-labels",), 2, "are of no class and no prompt; leave it out"),
+        ("gan", ("--images-per-sample", 1, "--pairs"), 2, "it cannot be given with --images-per-sample 1"),
+        ("gan", ("--images-per-sample", 65), 2, "--images-per-sample must be at most 64, not 65"),
+        ("gan", ("--images-per-sample", 0), 2, "--images-per-sample must be at least 1, not 0"),
+        ("DiTPipeline", ("--classes", "8-12"), 2, "classes must be some of 0 to 9, not [8, 9, 10, 11, 12]"),
+        ("DiTPipeline", ("--classes", "dog"), 2, "--classes 'dog' is no class"),
+        ("DiTPipeline", ("--prompts", "PROMPTS"), 2, "a DiTPipeline takes no prompts; leave them out"),
+        ("DiTPipeline", ("--pairs", "--group-by", "condition", "--pair-strength", 0.5), 2, "--pair-strength is for"),
+        ("StableDiffusionPipeline", (), 2, "draws what prompts say; give some"),
+        ("StableDiffusionPipeline", ("--prompts", "nowhere.txt"), 2, "there is no such file"),
+        ("StableDiffusionPipeline", ("--prompts", "NUL"), 1, "line 1 holds a control character"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_a_sentence(
+    synthcl, generator, pipelines, prompts, tmp_path, kind, options, code, message
+):
+    nul = tmp_path / "nul.txt"
+    nul.write_bytes(b"a \x00 cat")
+    files = {"PROMPTS": prompts, "NUL": nul}
+    source = generator if kind == "gan" else pipelines / kind
+    options = [files.get(one, one) for one in options]
+    result = synthcl(
+        "generate", "--generator", source, "--num-samples", 4, *options, "--out", tmp_path / "s", code=code
+    )
+    assert message in " ".join(result.stderr.split())
+    assert not (tmp_path / "s").exists()
