@@ -58,7 +58,7 @@ class Contestant(NamedTuple):
 
     def seconds(self, round_: int, batch_size: int, clock: Callable[[], float]) -> float:
         """What one batch takes, the device's work included."""
-        render = Renderer(self.generator, sampling_key(0), None, self.device)
+        render = Renderer(self.generator, sampling_key(0), self.device)
         start = clock()
         render(np.arange(batch_size) + max(round_, 0) * batch_size)
         if self.device.type == "cuda":
@@ -130,7 +130,7 @@ def measure_pairs(options: argparse.Namespace, strengths: list[float]) -> list[d
     rows = []
     for contestant in tried:
         for strength in strengths:
-            render = Renderer(contestant.generator, sampling_key(0), strength, contestant.device)
+            render = Renderer(contestant.generator, sampling_key(0), contestant.device, 2, strength)
             first, second = render(np.arange(NUM_PAIRS)).float().cpu().flatten(2).unbind(1)
             rms = (first - second).square().mean(1).sqrt().mean().item()
             same = (looks_like(first.numpy()) == looks_like(second.numpy())).mean().item()
@@ -143,7 +143,7 @@ def draw_picture(options: argparse.Namespace) -> None:
     from matplotlib.figure import Figure
 
     cpu = torch.device("cpu")
-    renders = {Path(s).name: Renderer(open_one(s, cpu), sampling_key(0), None, cpu) for s in options.generators}
+    renders = {Path(s).name: Renderer(open_one(s, cpu), sampling_key(0), cpu) for s in options.generators}
     real = open_images(options.data, split="train", image_size=next(iter(renders.values())).generator.image_size)
     numbers = np.arange(PICTURE[0] * PICTURE[1])
     panels = {"real": real.read(numbers * len(real) // len(numbers))}

@@ -147,7 +147,7 @@ def write(options: argparse.Namespace) -> dict[str, Any]:
         torch.manual_seed(0)
         widths = choose_preset(options.image_size, options.preset).widths(options.image_size)
         generator = GANGenerator(options.image_size, widths).to(device).eval().requires_grad_(False)
-    render = Renderer(generator, sampling_key(0), None, device)
+    render = Renderer(generator, sampling_key(0), device)
     count, batch = options.num_samples, options.batch_size
 
     def bare() -> int:

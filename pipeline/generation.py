@@ -59,7 +59,7 @@ def generate(config: GenerateConfig) -> dict[str, Any]:
         recipe["group_by"] = "condition"
     if generator.computes_in != "fp32":  # which is what sets without this entry were made in
         recipe["generator_precision"] = generator.computes_in
-    renderer = Renderer(generator, sampling_key(config.seed), config.group_size, strength, accelerator.device)
+    renderer = Renderer(generator, sampling_key(config.seed), accelerator.device, config.group_size, strength)
     described = renderer.describe(np.arange(1))
     if config.write_labels and not described:
         raise UsageError(
@@ -105,16 +105,16 @@ class Renderer:
     Attributes:
         generator: frozen.
         key: what the latents are drawn from.
+        device: where the generator is.
         group_size: images of a sample, V.
         strength: how far the others of a sample are from the first, as for `Generator.forward_group`.
-        device: where the generator is.
     """
 
     generator: Generator
     key: Key
-    group_size: int
-    strength: float | None
     device: torch.device
+    group_size: int = 1
+    strength: float | None = None
 
     @torch.inference_mode()
     def __call__(self, indices: np.ndarray) -> Tensor:

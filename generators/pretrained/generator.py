@@ -104,7 +104,7 @@ class PretrainedGenerator(Generator):
         """What, beside the weights and the latent, an image depends on: for a shard set's recipe."""
         configs = [_plain(part.config) for part in self.parts.values()]
         versions = {"diffusers": diffusers_version, "torch": torch.__version__}
-        options = {name: value for name, value in self.options.items() if name != "prompts"}
+        options: dict[str, Any] = {name: value for name, value in self.options.items() if name != "prompts"}
         if self.adapter.takes_prompts:
             digest = hashlib.sha256(json.dumps(self.prompts).encode()).hexdigest()
             options["prompts"] = {"number": len(self.prompts), "sha256": digest}

@@ -27,7 +27,7 @@ class GeneratorStore(ImageStore):
     def __init__(self, generator: Generator, name: str, num_samples: int, seed: int, device: torch.device) -> None:
         self.name, self.image_size = name, generator.image_size
         self._num_samples = num_samples
-        self._render = Renderer(generator, sampling_key(seed), None, device)
+        self._render = Renderer(generator, sampling_key(seed), device)
 
     def __len__(self) -> int:
         return self._num_samples

@@ -154,7 +154,11 @@ def plan_set(
     except ValueError as error:
         raise UsageError(str(error)) from None
     values = recipe.values if isinstance(recipe, Recipe) else recipe
-    own = {"format": encoding.image_format, "quality": encoding.quality, "samples_per_shard": samples_per_shard}
+    own: dict[str, Any] = {
+        "format": encoding.image_format,
+        "quality": encoding.quality,
+        "samples_per_shard": samples_per_shard,
+    }
     own["views_per_sample"] = images_per_sample
     # Only where there are any, so that the recipes of other sets are what they were.
     own |= {"columns": list(columns)} if columns else {}
