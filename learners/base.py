@@ -78,6 +78,9 @@ class Learner(nn.Module, ABC):
     recipe: ClassVar[OptimizerRecipe]
     """The optimizer settings to start from."""
 
+    uses_labels: ClassVar[bool] = False
+    """Whether `forward` takes `labels`, so that training needs images with labels."""
+
     loss_of_each_view: ClassVar[bool] = True
     """Whether the loss is a mean of losses of single views, so that views can be weighted."""
 
@@ -157,6 +160,9 @@ class Learner(nn.Module, ABC):
                 each other's positives; the views of a group are all in one process and stand in the order of their
                 numbering. Groups may have different numbers of views, two or more.
             num_real: how many of the views, the first ones, show real images; all of them if not given.
+
+        A learner with `uses_labels` takes `labels` besides: (N,) int64, the class of what each view shows, below 0
+        where there is none.
 
         Returns:
             `LearnerOutput`, for this process's views.

@@ -49,16 +49,37 @@ def ppcl(embeddings: Tensor, groups: Tensor, temperature: float, num_real: int |
     Returns:
         (N,) the loss of each of this process's views.
     """
+    return _over_all_views(embeddings, groups[:, None] == gather(groups)[None], temperature, num_real)
+
+
+def supcon(
+    embeddings: Tensor, groups: Tensor, labels: Tensor, temperature: float, num_real: int | None = None
+) -> Tensor:
+    """The supervised-contrastive loss (Khosla et al. 2020, arXiv 2004.11362, eq. 2): views of a class are positives.
+
+    As `ppcl`, but that the views of a class are positives of each other too, over all processes.
+
+    Args:
+        embeddings, groups, temperature, num_real: as for `ppcl`. With `num_real` real views have real positives alone.
+        labels: (N,) int64, the class of what a view shows; below 0 where there is none, and the group alone counts.
+
+    Returns:
+        (N,) the loss of each of this process's views.
+    """
+    same = (labels[:, None] == gather(labels)[None]) & (labels >= 0)[:, None]
+    return _over_all_views(embeddings, same | (groups[:, None] == gather(groups)[None]), temperature, num_real)
+
+
+def _over_all_views(embeddings: Tensor, same: Tensor, temperature: float, num_real: int | None) -> Tensor:
+    """`contrastive_loss` of views with those of all processes; `same` (N, W N) says which are of one kind."""
     with full_precision(embeddings):
         embeddings = at_least_float32(embeddings)
         logits = embeddings @ gather_with_gradient(embeddings).T / temperature  # (N, W * N)
-        others = ~itself(logits)
-        positives = (groups[:, None] == gather(groups)[None]) & others
-        candidates = others
+        candidates = ~itself(logits)
         if num_real is not None:
             column = torch.arange(logits.shape[1], device=logits.device) % len(logits)
-            candidates = others & ((column < num_real)[None] | (column[: len(logits)] >= num_real)[:, None])
-        return contrastive_loss(logits, positives, candidates)
+            candidates &= (column < num_real)[None] | (column[: len(logits)] >= num_real)[:, None]
+        return contrastive_loss(logits, same & candidates, candidates)
 
 
 def queue_contrast(queries: Tensor, keys: Tensor, groups: Tensor, queue: Tensor, temperature: float) -> Tensor:

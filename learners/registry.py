@@ -23,6 +23,7 @@ LEARNERS = {
     "moco": ".moco:MoCo",
     "mocov3": ".mocov3:MoCoV3",
     "nnclr": ".nnclr:NNCLR",
+    "supcon": ".supcon:SupCon",
     "byol": ".byol:BYOL",
     "simsiam": ".simsiam:SimSiam",
     "barlow": ".barlow:BarlowTwins",
@@ -89,6 +90,11 @@ def check_learner(name: str, **options: Any) -> None:
 def learner_recipe(name: str) -> OptimizerRecipe:
     """How learner `name` is trained by default."""
     return _learner_class(name).recipe
+
+
+def learner_uses_labels(name: str) -> bool:
+    """Whether learner `name` learns from the labels of images."""
+    return _learner_class(name).uses_labels
 
 
 def create_learner(

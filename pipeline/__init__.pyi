@@ -81,7 +81,7 @@ def compare(
     synthetic_weight: float | None = None,
     synthetic_negatives: bool = True,
     separate_batchnorm: bool = False,
-    learner: Literal["simclr", "moco", "mocov3", "nnclr", "byol", "simsiam", "barlow", "vicreg"] | str = "simclr",
+    learner: Literal["simclr", "moco", "mocov3", "nnclr", "supcon", "byol", "simsiam", "barlow", "vicreg"] | str = "simclr",
     learner_option: dict[str, Any] = ...,
     backbone: str = "resnet18",
     temperature: float | None = None,
@@ -697,7 +697,7 @@ def train(
     synthetic_weight: float | None = None,
     synthetic_negatives: bool = True,
     separate_batchnorm: bool = False,
-    learner: Literal["simclr", "moco", "mocov3", "nnclr", "byol", "simsiam", "barlow", "vicreg"] | str = "simclr",
+    learner: Literal["simclr", "moco", "mocov3", "nnclr", "supcon", "byol", "simsiam", "barlow", "vicreg"] | str = "simclr",
     learner_option: dict[str, Any] = ...,
     backbone: str = "resnet18",
     temperature: float | None = None,
@@ -735,6 +735,7 @@ def train(
     generator: str | PathLike[str] | None = None,
     replay: str | PathLike[str] | None = None,
     record: str | PathLike[str] | None = None,
+    synthetic_classes: bool = False,
     where: str | None = None,
 ) -> dict[str, Any]:
     """Train an encoder in the regime that the options name, or take up its training; see `synthcl train`.
@@ -841,5 +842,7 @@ def train(
         generator: The generator of --online and --fresh, as `pretrain` wrote it.
         replay: A recording of an online run, fed back in its order.
         record: Write every synthetic sample that the learner sees in an --online run to a shard set.
+        synthetic_classes: Take the column class of --shards for labels, the same numbers as those of the real images
+            (supcon).
         where: Take only samples of --shards that meet an SQL condition on their columns.
     """

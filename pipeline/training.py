@@ -20,6 +20,7 @@ from ..learners import Learner, LearnerOutput, convert_sync_batchnorm, create_ba
 from ..learners.base import SyntheticTerms
 from ..learners.optimizers import create_optimizer
 from ..learners.recipe import OptimizerRecipe
+from ..learners.registry import learner_uses_labels
 from .configs.train import TrainConfig, concerns
 from .data import ImageStore, cached, open_images
 from .distributed import create_accelerator, precision_of
@@ -108,7 +109,7 @@ class TrainingStep:
         batch = self.regime.batch(step, self.inner)
         views = batch.views.contiguous(memory_format=torch.channels_last)
         if self.adversary is None:
-            output = self._passes(views, batch.groups, batch.num_real)
+            output = self._passes(batch, views)
             losses = {"loss": output.loss.detach()}
         else:
             output, losses = self._adversarial_passes(self.adversary, views, batch)
@@ -121,10 +122,10 @@ class TrainingStep:
             metrics = self.regime.feedback(step, batch, output, self.inner, loss_scale=loss_scale)
         return {**losses, "learning_rate": learning_rate, **metrics}
 
-    def _passes(self, views: Tensor, groups: Tensor, num_real: int | None, weight: float = 1.0) -> LearnerOutput:
-        """One forward and one backward pass, whose gradient adds to what is there."""
+    def _passes(self, batch: MultiViewedBatch, views: Tensor, weight: float = 1.0) -> LearnerOutput:
+        """One forward and one backward pass of views of a batch, whose gradient adds to what is there."""
         with self.accelerator.autocast():
-            output = self.learner(views, groups, num_real)
+            output = batch.ask(self.learner, views)
         self.accelerator.backward(weight * output.loss)
         return output
 
@@ -135,12 +136,12 @@ class TrainingStep:
         watched = adversary.watch(views)
         # Processes exchange their gradients once, of both.
         with self.accelerator.no_sync(self.learner):
-            output = self._passes(watched, batch.groups, batch.num_real)
+            output = self._passes(batch, watched)
         real = slice(batch.num_real)
         assert watched.grad is not None  # the pass above has given it
         moved = adversary(watched[real], watched.grad[real]).contiguous(memory_format=torch.channels_last)
         with self.inner.extra_pass():
-            adversarial = self._passes(moved, batch.groups[real], None, adversary.weight)
+            adversarial = self._passes(batch.real_part(), moved, adversary.weight)
         losses = {"loss": output.loss.detach(), "loss_adversarial": adversarial.loss.detach()}
         return output, losses
 
@@ -167,7 +168,7 @@ def train(config: TrainConfig) -> dict[str, Any]:
     store = cached(opened, config.cache, accelerator.device)
     share = Share(config.batch_size, accelerator.process_index, accelerator.num_processes)
     share.check_parts(config.accumulate)
-    real = RealImages.create(store, share, key, accelerator.device)
+    real = RealImages.create(store, share, key, accelerator.device, with_labels=check_labels(config, store))
     steps = config.total_steps(real.steps_per_epoch)
     torch.manual_seed(config.seed)
     learner = build_learner(config, store.image_size)
@@ -330,6 +331,25 @@ def save_snapshot(
         tracker.append_picture(done, path)
 
 
+def check_labels(config: TrainConfig, store: ImageStore) -> bool:
+    """Whether the learner takes the images' labels.
+
+    Raises:
+        UsageError: it does, and they have none; or it does not, and the options are about them.
+    """
+    wanted = learner_uses_labels(config.learner)
+    if wanted and store.labels is None:
+        raise UsageError(
+            f"--learner {config.learner} learns from labels, and {config.data} has none; give images with labels, or "
+            "another learner"
+        )
+    if config.synthetic_classes and not wanted:
+        raise UsageError(
+            f"--synthetic-classes is for a learner that takes labels, such as supcon; {config.learner} does not"
+        )
+    return wanted
+
+
 def build_learner(config: TrainConfig, image_size: int) -> Learner:
     """The backbone and the learner that the options name, with fresh weights from torch's global generator.
 
@@ -415,6 +435,7 @@ def _result(
         "images_per_second": round(steps * config.batch_size / seconds, 1),
         "num_images": len(real.store),
         "num_synthetic": steps * regime.samples_per_step,
+        **({"uses_labels": True} if real.with_labels else {}),
         **regime.facts,
         **run.length_facts,
     }

@@ -350,6 +350,12 @@ class TrainConfig(TrainingConfig):
         metavar="DIR",
         group="Source of synthetic images",
     )
+    synthetic_classes: bool = option(
+        False,
+        help="Take the column class of --shards for labels, the same numbers as those of the real images (supcon).",
+        concerns=("offline",),
+        group="Synthetic images in the loss",
+    )
     where: str | None = option(
         None,
         help="Take only samples of --shards that meet an SQL condition on their columns.",

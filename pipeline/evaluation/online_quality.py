@@ -128,12 +128,14 @@ def open_real_encoder(path: str) -> Encoder:
             f"{option} was trained on synthetic images too (regime {regime}), and a generator may be good for it "
             f"alone; {_WANTED}"
         )
+    if (RunFolder(home).result or {}).get("uses_labels") or config.get("learner") == "supcon":
+        raise UsageError(f"{option} was trained with labels (--learner {config['learner']}); {_WANTED}")
     if (split := _held_out(str(config.get("data")))) is not None:
         raise UsageError(f"{option} was trained on the split {split} of {config['data']}, which is held out; {_WANTED}")
     return encoder
 
 
-_WANTED = "give a run of `synthcl train` on the training images alone"
+_WANTED = "give a run of `synthcl train` on the training images alone, without labels"
 _SYNTHETIC = {"online": "online", "fresh": "fresh", "replay": "replay", "shards": "offline"}
 """Options of `synthcl train` that bring in synthetic images, and the regime of each."""
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,6 +20,8 @@ from ..randomness import Key
 from ..views import Augmentation, multi_view, normalize, to_float
 from .base import MultiViewedBatch, Share
 
+UNKNOWN = -1
+"""The label of what no class is known of."""
 VIEWS_PER_IMAGE = 2
 """T(x) and T'(x), of a real image, of G(z) and of G_ema(z), unless asked otherwise."""
 
@@ -31,11 +34,14 @@ class RealImages:
     order: GlobalOrder
     share: Share
     device: torch.device
+    with_labels: bool = False
 
     @classmethod
-    def create(cls, store: ImageStore, share: Share, key: Key, device: torch.device) -> RealImages:
-        """Real images for `share.total` a step."""
-        return cls(store, GlobalOrder(len(store), share.total, key.child("order")), share, device)
+    def create(
+        cls, store: ImageStore, share: Share, key: Key, device: torch.device, *, with_labels: bool = False
+    ) -> RealImages:
+        """Real images for `share.total` a step, and their labels if asked for."""
+        return cls(store, GlobalOrder(len(store), share.total, key.child("order")), share, device, with_labels)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -45,8 +51,20 @@ class RealImages:
         """(b, 3, S, S) float32 in [0, 1]."""
         return to_float(self._ahead(step).to(self.device, non_blocking=True))
 
+    def labels(self, step: int) -> Tensor | None:
+        """(b,) int64, the labels of the step's images; None if they were not asked for."""
+        if not self.with_labels:
+            return None
+        assert self.store.labels is not None, "who asks for labels has looked"
+        labels = torch.from_numpy(np.asarray(self.store.labels, dtype=np.int64)[self._indices(step)])
+        # From pinned memory, so that no step waits for the copy.
+        return labels.pin_memory().to(self.device, non_blocking=True) if self.device.type == "cuda" else labels
+
+    def _indices(self, step: int) -> np.ndarray:
+        return self.order.indices(step, self.share.rank, self.share.num_processes)
+
     def _read(self, step: int) -> Tensor:
-        return self.store.read(self.order.indices(step, self.share.rank, self.share.num_processes))
+        return self.store.read(self._indices(step))
 
     @cached_property
     def _ahead(self) -> Ahead:
@@ -81,7 +99,13 @@ class ViewMaker:
 
 
 def assemble(
-    real: RealImages, views: ViewMaker, share: Share, step: int, real_images: Tensor, samples: Sequence[Tensor]
+    real: RealImages,
+    views: ViewMaker,
+    share: Share,
+    step: int,
+    real_images: Tensor,
+    samples: Sequence[Tensor],
+    classes: Tensor | None = None,
 ) -> MultiViewedBatch:
     """The batch of a step: views of the real images, then views of the synthetic samples.
 
@@ -93,6 +117,7 @@ def assemble(
         real_images: (b, 3, S, S) in [0, 1].
         samples: V tensors (m, 3, S, S) in [0, 1], the images of each sample, mutual positives; none without synthetic
             samples.
+        classes: (m,) int64, the samples' labels; unknown if not given.
     """
     numbers = real.share.numbers(real_images.device)
     real_views = views(real_images, numbers, step).flatten(0, 1)
@@ -103,4 +128,11 @@ def assemble(
         made = [views(images, latents + i * share.total, step) for i, images in enumerate(samples)]
         parts.append(torch.cat(made, dim=1).flatten(0, 1))
         groups.append(latents.repeat_interleave(views.num_views * len(samples)))
-    return MultiViewedBatch(torch.cat(parts), torch.cat(groups), num_real=len(real_views))
+    labels = real.labels(step)
+    if labels is not None:
+        known = [labels.repeat_interleave(views.num_views)]
+        if samples:
+            drawn = torch.full_like(latents, UNKNOWN) if classes is None else classes
+            known.append(drawn.repeat_interleave(views.num_views * len(samples)))
+        labels = torch.cat(known)
+    return MultiViewedBatch(torch.cat(parts), torch.cat(groups), num_real=len(real_views), labels=labels)

@@ -6,7 +6,7 @@ Shapes: B real images and M synthetic samples (latents) a step over all processe
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,11 +30,25 @@ class MultiViewedBatch:
         views: (N, 3, H, W) normalised; views of a group adjacent.
         groups: (N,) int64, unique over all processes: real image i of the step is i in [0, B), latent j is B + j.
         num_real: how many of the N views are real.
+        labels: (N,) int64, the class of what each view shows, below 0 where it is not known; None for a learner that
+            takes none.
     """
 
     views: Tensor
     groups: Tensor
     num_real: int
+    labels: Tensor | None = None
+
+    def ask(self, learner: Callable[..., LearnerOutput], views: Tensor | None = None) -> LearnerOutput:
+        """What a learner makes of the batch, or of other views of the same images, (N, 3, H, W)."""
+        given = {} if self.labels is None else {"labels": self.labels}
+        return learner(self.views if views is None else views, self.groups, self.num_real, **given)
+
+    def real_part(self) -> MultiViewedBatch:
+        """The real views alone."""
+        real = slice(self.num_real)
+        labels = None if self.labels is None else self.labels[real]
+        return MultiViewedBatch(self.views[real], self.groups[real], self.num_real, labels)
 
 
 class Regime(ABC):

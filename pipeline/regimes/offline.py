@@ -136,6 +136,31 @@ def sample_order(images: ShardImages, share: Share, key: Key, shards_per_window:
     return WindowOrder(sizes, share.total, key, shards_per_window)
 
 
+def sample_classes(sets: Sequence[ShardSet], real: ImageStore) -> Tensor:
+    """(samples,) int64, what the samples of sets were drawn for, as labels of the real images.
+
+    Raises:
+        UsageError: a set without classes, or of a class that no real image has.
+    """
+    assert real.labels is not None, "who asks for classes has looked"
+    known = np.unique(real.labels)
+    found = []
+    for each in sets:
+        if "class" not in each.locator.column_names():
+            raise UsageError(
+                f"--synthetic-classes: {each.path} has no column class: its generator takes none, or it is older "
+                "than that column"
+            )
+        classes = each.column("class").astype(np.int64)
+        if others := sorted(set(classes.tolist()) - set(known.tolist())):
+            raise UsageError(
+                f"--synthetic-classes: {each.path} has samples of class {others[0]}, and no real image has that label; "
+                f"choose with --where, or leave the option out"
+            )
+        found.append(classes)
+    return torch.from_numpy(np.concatenate(found))
+
+
 def set_facts(sets: Sequence[ShardSet]) -> dict[str, Any]:
     """`set_hashes`, the recipes of sets, and `generator_hash` where they are all of one generator."""
     hashes = {"set_hashes": [each.recipe.hash for each in sets]}
@@ -159,6 +184,7 @@ class OfflineRegime(Regime):
         order: of the samples.
         total_steps: of the training; nothing is fetched for later ones.
         sets: what the result records of the sets; see `set_facts`.
+        classes: (samples,) int64, the label of each sample, on the host; unknown if not given.
     """
 
     def __init__(
@@ -171,8 +197,9 @@ class OfflineRegime(Regime):
         order: SampleOrder,
         total_steps: int,
         sets: dict[str, Any] | None = None,
+        classes: Tensor | None = None,
     ) -> None:
-        self.sets = sets or {}
+        self.sets, self.classes = sets or {}, classes
         self.real, self.views, self.images, self.views_per_sample = real, views, images, views_per_sample
         self.share, self.order = share, order
         self.samples_per_step = share.total
@@ -215,8 +242,12 @@ class OfflineRegime(Regime):
                 self._fetched = soon
 
     def batch(self, step: int, learner: Learner) -> MultiViewedBatch:
-        synthetic = self.samples(step)
-        return assemble(self.real, self.views, self.share, step, self.real.images(step), list(synthetic.unbind(1)))
+        synthetic = list(self.samples(step).unbind(1))
+        classes = None
+        if self.classes is not None:
+            classes = self.classes[self.order.indices(step, self.share.rank, self.share.num_processes)]
+            classes = classes.to(self.real.device, non_blocking=True)
+        return assemble(self.real, self.views, self.share, step, self.real.images(step), synthetic, classes)
 
 
 def build(setup: RegimeSetup) -> OfflineRegime:
@@ -234,6 +265,15 @@ def build(setup: RegimeSetup) -> OfflineRegime:
     # The order follows from what is read, and not from where it is kept meanwhile.
     order = sample_order(images, share, setup.key, config.shards_per_window)
     store = cached(images, config.cache, setup.real.device)
+    classes = sample_classes(sets, setup.real.store) if config.synthetic_classes else None
     return OfflineRegime(
-        setup.real, setup.views, store, images.views_per_sample, share, order, setup.total_steps, set_facts(sets)
+        setup.real,
+        setup.views,
+        store,
+        images.views_per_sample,
+        share,
+        order,
+        setup.total_steps,
+        set_facts(sets),
+        classes,
     )

@@ -115,7 +115,7 @@ class OnlineRegime(Regime):
         batch = assemble(self.real, self.views, self.share, step, real, samples)
         views = batch.views.contiguous(memory_format=torch.channels_last)
         with learner.extra_pass(), self.autocast():
-            output = learner(views, batch.groups, batch.num_real)
+            output = batch.ask(learner, views)
             if self.options.objective == "loss":
                 (gradient,) = torch.autograd.grad(output.loss, leaf)
             else:

@@ -180,7 +180,7 @@ def default_preset(learner: str, image_size: int, *, source: str = "") -> str:
     if source and parse_spec(source).location == "digits":
         return "digits"
     small = image_size <= SMALL_IMAGE
-    if learner == "simclr":
+    if learner in ("simclr", "supcon"):
         return "simclr-cifar" if small else "simclr"
     if learner in WITH_BYOLS_VIEWS and not small:
         return "byol"

@@ -91,7 +91,8 @@ def run_learner(name: str, num_parts: int = 1, synthetic: SyntheticTerms | None 
     for i in range(STEPS):
         views = random(i, len(GROUPS), 3, 8, 8)[mine()].requires_grad_()
         learner.zero_grad()
-        loss, hardness, embeddings = model(views, GROUPS[mine()], num_real)
+        labels = {"labels": (GROUPS % 3 - 1)[mine()]} if learner.uses_labels else {}  # -1 is of no class
+        loss, hardness, embeddings = model(views, GROUPS[mine()], num_real, **labels)
         loss.backward()
         results |= {f"loss {i}": mean_over_processes(loss.detach()), f"hardness {i}": hardness}
         results |= {f"embeddings {i}": embeddings, f"gradient of views {i}": views.grad / world_size()}
