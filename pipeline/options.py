@@ -154,10 +154,12 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     """The options in a YAML file, by name.
 
     Raises:
-        UsageError: a file that is missing or is no mapping.
+        UsageError: a file that is missing or is no mapping, or that has a name twice, of which YAML takes the last.
     """
     try:
-        values = yaml.safe_load(Path(path).read_bytes())
+        text = Path(path).read_bytes()
+        _refuse_repeated(yaml.compose(text, yaml.SafeLoader), path)
+        values = yaml.safe_load(text)
     except OSError as error:
         raise UsageError(f"cannot read --config {path}: {error.strerror}") from None
     except yaml.YAMLError as error:
@@ -167,6 +169,31 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise UsageError(f"--config {path} must hold names and values, one a line, such as 'steps: 100'")
     return {str(name).replace("-", "_"): value for name, value in values.items()}
+
+
+def _refuse_repeated(root: yaml.Node | None, path: str | Path) -> None:
+    """Raises UsageError for a name that a mapping has twice, at any depth; `batch-size` and `batch_size` are one."""
+    waiting, known = [root], {id(root)}
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, yaml.MappingNode):
+            _refuse_repeated_names(node, path)
+        inside = [value for _, value in node.value] if isinstance(node, yaml.MappingNode) else []
+        inside += node.value if isinstance(node, yaml.SequenceNode) else []
+        # An alias may lead to a node that was there before, or that it is itself part of.
+        waiting += [one for one in inside if id(one) not in known]
+        known |= {id(one) for one in inside}
+
+
+def _refuse_repeated_names(node: yaml.MappingNode, path: str | Path) -> None:
+    seen: dict[str, int] = {}
+    for key, _ in node.value:
+        line, name = key.start_mark.line + 1, str(key.value).replace("-", "_")
+        if name in seen:
+            raise UsageError(
+                f"--config {path} has {key.value} twice, in lines {seen[name]} and {line}; keep one of them"
+            )
+        seen[name] = line
 
 
 def override(values: dict[str, Any], given: dict[str, Any], config: type[Config]) -> dict[str, Any]:

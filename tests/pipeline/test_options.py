@@ -123,6 +123,26 @@ def test_a_file_that_is_no_config_is_refused(tmp_path, text):
         read_yaml(tmp_path / "c.yaml")
 
 
+def test_aliases_that_lead_back_to_themselves_end(tmp_path):
+    (tmp_path / "c.yaml").write_text("parts: &a [1, *a, *a]\n")
+    assert read_yaml(tmp_path / "c.yaml")["parts"][0] == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("steps: 1\nsize: 8\nsteps: 2\n", "has steps twice, in lines 1 and 3; keep one of them"),
+        ("batch-size: 1\nbatch_size: 2\n", "has batch_size twice, in lines 1 and 2"),
+        ("arms:\n  a: {seed: 1}\n  b: {}\n  a: {}\n", "has a twice, in lines 2 and 4"),
+        ("arms:\n  - {seed: 1, seed: 2}\n", "has seed twice, in lines 2 and 2"),
+    ],
+)
+def test_a_name_that_stands_twice_in_a_file_is_refused(tmp_path, text, message):
+    (tmp_path / "c.yaml").write_text(text)
+    with pytest.raises(UsageError, match=message):
+        read_yaml(tmp_path / "c.yaml")
+
+
 LENGTHS = {
     "the other one": ({"steps": 7, "seed": 1}, {"epochs": 1}, {"epochs": 1, "seed": 1}),
     "and back": ({"epochs": 1}, {"steps": 7}, {"steps": 7}),
