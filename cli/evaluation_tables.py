@@ -62,8 +62,22 @@ def print_measures(result: dict[str, Any], as_json: bool) -> None:
             table.add_row(title, f"{result[name]:.4g}", better, meaning)
     console = Console()
     console.print(table)
+    if result.get("by_class"):
+        console.print(_measures_by_class(result["by_class"]))
     for line in _facts(result):
         console.print(line, markup=False, highlight=False)
+
+
+def _measures_by_class(rows: list[dict[str, Any]]) -> Any:
+    """A row for each class; those of too few images have no numbers."""
+    table = _table("by class")
+    names = [name for name in MEASURES if name in rows[0]]
+    for title in ("class", "real", "generated", *(f"{MEASURES[name][0]} {MEASURES[name][1]}" for name in names)):
+        table.add_column(title, justify="right")
+    for row in rows:
+        values = ["-" if row[name] is None else f"{row[name]:.4g}" for name in names]
+        table.add_row(str(row["class"]), f"{row['num_real']:,}", f"{row['num_generated']:,}", *values)
+    return table
 
 
 def _facts(result: dict[str, Any]) -> list[str]:

@@ -426,6 +426,7 @@ def evaluate(
     encoder: str | PathLike[str] = "random:resnet18",
     num_samples: int | None = None,
     k: int = 5,
+    per_class: bool = False,
     scores: str | None = None,
     overwrite: bool = False,
     batch_size: int = 256,
@@ -440,6 +441,7 @@ def evaluate(
             compare only within one encoder.
         num_samples: Images of each kind at most, 10,000 if not given; the Fréchet distance depends on it.
         k: Neighbour that sets the radius, for precision, recall, density and coverage.
+        per_class: Measure each class by itself too, where both kinds of images have labels, the same numbers.
         scores: Keep each sample's scores in the shard set, as a side table of this name.
         overwrite: Replace a table of the name that --scores gives.
         batch_size: Images a forward pass.

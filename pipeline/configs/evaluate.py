@@ -152,6 +152,10 @@ class QualityConfig(Config):
         None, help="Images of each kind at most, 10,000 if not given; the Fréchet distance depends on it.", minimum=2
     )
     k: int = option(5, help="Neighbour that sets the radius, for precision, recall, density and coverage.", minimum=1)
+    per_class: bool = option(
+        False,
+        help="Measure each class by itself too, where both kinds of images have labels, the same numbers.",
+    )
     scores: str | None = option(
         None, help="Keep each sample's scores in the shard set, as a side table of this name.", metavar="NAME"
     )

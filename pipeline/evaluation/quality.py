@@ -34,6 +34,17 @@ from .task import find_home
 log = logging.getLogger(__name__)
 
 RANDOM_PREFIX = "random:"
+CLASS_MEASURES = (
+    "class",
+    "num_real",
+    "num_generated",
+    "precision",
+    "recall",
+    "density",
+    "coverage",
+    "frechet_distance",
+)
+"""What `--per-class` tells of each class."""
 
 
 @dataclass
@@ -56,7 +67,9 @@ def evaluate_quality(source: str | Path, data: str, **options: Any) -> dict[str,
         `precision`, `recall`, `density`, `coverage` (see manifold.py), `frechet_distance`, and
         `frechet_distance_held_out`, what real images that were held out come to; `authenticity`, `nearer_to_train`,
         `nearer_than_held_out`, `train_distance`, `held_out_distance` (see memorisation.py); `encoder`, `encoder_hash`,
-        `num_generated`, `num_real`, `num_held_out`, `seconds`, `warnings` and the options.
+        `num_generated`, `num_real`, `num_held_out`, `seconds`, `warnings` and the options. With `per_class` also
+        `by_class`, a row for each class that either kind has: `class`, `num_real`, `num_generated`, and `precision`,
+        `recall`, `density`, `coverage` and `frechet_distance`, None where a class has no more than `k` images.
 
     Raises:
         UsageError: options that cannot be used.
@@ -70,6 +83,8 @@ def evaluate_quality(source: str | Path, data: str, **options: Any) -> dict[str,
         check_free(source, config.scores, overwrite=config.overwrite)
     encoder, warnings = open_quality_encoder(config)
     images = _open(str(source), config, encoder)
+    if config.per_class:
+        _check_labels(images)
     real, generated, held_out = (
         images.features["real"], images.features["generated"], images.features.get("held_out")
     )  # fmt: skip
@@ -84,6 +99,7 @@ def evaluate_quality(source: str | Path, data: str, **options: Any) -> dict[str,
         "task": "quality",
         "source": str(source),
         **_measures(manifold, memorisation, real, generated, held_out),
+        **({"by_class": _by_class(images, config.k)} if config.per_class else {}),
         **{f"num_{name}": len(features) for name, features in images.features.items()},
         **options_of(config),
         "data": images.stores["real"].name,
@@ -93,6 +109,33 @@ def evaluate_quality(source: str | Path, data: str, **options: Any) -> dict[str,
     }
     home = _home(config)
     return record_result(home, result, ("source", *options_of(config))) if home is not None else result
+
+
+def _by_class(images: _Images, k: int) -> list[dict[str, Any]]:
+    """The measures of each class by itself."""
+    labels = {name: images.stores[name].labels for name in ("real", "generated")}
+    rows = []
+    for number in np.unique(np.concatenate(list(labels.values()))).tolist():
+        real, generated = (images.features[name][torch.from_numpy(labels[name] == number)] for name in labels)
+        row: dict[str, Any] = {"class": number, "num_real": len(real), "num_generated": len(generated)}
+        if min(len(real), len(generated)) > k:
+            manifold = measure_manifold(real, generated, k)
+            row |= {name: getattr(manifold, name) for name in ("precision", "recall", "density", "coverage")}
+            row["frechet_distance"] = frechet_distance(real, generated)
+        rows.append(row)
+    return [{**dict.fromkeys(CLASS_MEASURES), **row} for row in rows]
+
+
+def _check_labels(images: _Images) -> None:
+    """Raises UsageError unless real and generated images have labels, of which some are the same."""
+    known = {}
+    for name in ("real", "generated"):
+        labels = images.stores[name].labels
+        if labels is None:
+            raise UsageError(f"--per-class: {images.stores[name].name} has no labels; leave it out")
+        known[name] = set(labels.tolist())
+    if not known["real"] & known["generated"]:
+        raise UsageError("--per-class: no class of the generated images is one of the real images; leave it out")
 
 
 def _check_sizes(real: Tensor, generated: Tensor, k: int) -> list[str]:

@@ -2,10 +2,17 @@
 
 import numpy as np
 import pytest
+import torch
 
+from synthcl.pipeline.data import open_images
+from synthcl.pipeline.data.parts import PartStore
+from synthcl.pipeline.encoder import load_encoder
 from synthcl.pipeline.errors import DataError, UsageError
 from synthcl.pipeline.evaluation import evaluate_quality
-from synthcl.pipeline.shards import open_shard_store
+from synthcl.pipeline.evaluation.features import extract_features
+from synthcl.pipeline.evaluation.frechet import frechet_distance
+from synthcl.pipeline.evaluation.manifold import measure_manifold
+from synthcl.pipeline.shards import open_shard_store, write_shard_set
 
 
 def test_shards_and_generator_are_measured_alike(run, generator, shards):
@@ -48,6 +55,45 @@ def test_scores_go_to_a_side_table_of_the_set(run, shards):
     assert again["recorded"] == result["recorded"]  # the same question
     far = open_shard_store(shards, where=f"train_distance > {np.median(table['train_distance'])}")
     assert len(far) == 20
+
+
+@pytest.fixture
+def of_classes(tmp_path):
+    """A set of real digits and their classes, but those of 9."""
+    digits = open_images("digits", image_size=8, split="train")
+    chosen = np.flatnonzero(digits.labels < 9)[:200]
+    write_shard_set(
+        tmp_path / "set",
+        {},
+        200,
+        100,
+        lambda indices: digits.read(chosen[indices])[:, None],
+        describe=lambda indices: {"class": digits.labels[chosen[indices]].tolist()},
+        workers=0,
+    )
+    return tmp_path / "set"
+
+
+def test_each_class_is_measured_by_itself(run, of_classes):
+    result = evaluate_quality(of_classes, "digits", encoder=str(run), per_class=True)
+    rows = {row["class"]: row for row in result["by_class"]}
+    assert sorted(rows) == list(range(10))
+    assert rows[9]["num_generated"] == 0 and rows[9]["precision"] is None
+    assert sum(row["num_generated"] for row in rows.values()) == 200
+    store = open_shard_store(of_classes, where="class = 3")
+    digits = open_images("digits", image_size=8, split="train")
+    threes = PartStore(digits, np.flatnonzero(digits.labels == 3))
+    encoder = load_encoder(run)
+    features = [extract_features(encoder, one, device=torch.device("cpu")) for one in (threes, store)]
+    expected = measure_manifold(*features, 5)
+    assert rows[3]["precision"] == pytest.approx(expected.precision) and rows[3]["num_real"] == len(threes)
+    assert rows[3]["recall"] == pytest.approx(expected.recall)
+    assert rows[3]["frechet_distance"] == pytest.approx(frechet_distance(*features), rel=1e-3)
+
+
+def test_classes_that_are_not_known_are_refused(run, shards):
+    with pytest.raises(UsageError, match=r"--per-class: .* has no labels"):
+        evaluate_quality(shards, "digits", encoder=str(run), per_class=True)
 
 
 def test_random_encoders_need_no_run(generator):
