@@ -142,6 +142,47 @@ class Generator(nn.Module, ABC):
             raise OptionError(f"a {type(self).__name__} has no classes and no prompts to group images by")
         check_strength(strength)
 
+    def vary(self, images: Tensor, latents: Tensor, count: int, strength: float, draws: Draws) -> list[Tensor]:
+        """Variations of given images: what `neighbours` makes of its own, for images from elsewhere.
+
+        Args:
+            images: (N, 3, S, S) in [-1, 1].
+            latents: (N, ...), for their classes or prompts alone, where there are any.
+            count: variations of each.
+            strength: s in (0, 1]: near 0 a variation is the image; at 1 it has nothing of it.
+            draws: N draws, as for `neighbours`.
+
+        Returns:
+            `count` tensors (N, 3, S, S) in [-1, 1].
+
+        Raises:
+            OptionError: as `check_variations`.
+        """
+        raise self._no_variations()
+
+    def check_variations(self, strength: float) -> None:
+        """Whether `vary` can serve, before anything is drawn or written.
+
+        Raises:
+            OptionError: a strength out of range, or a generator that has no way from an image to a latent.
+        """
+        raise self._no_variations()
+
+    def _no_variations(self) -> OptionError:
+        return OptionError(
+            f"a {type(self).__name__} has no way from an image to a latent, and so no variations of given images; a "
+            "diffusion model has (`synthcl pretrain --generator diffusion`, or a pipeline of diffusers)"
+        )
+
+    def with_classes(self, latents: Tensor, labels: Tensor) -> Tensor:
+        """Latents (N, ...) as they are but for their classes, which are `labels` (N,) int64; the same latents where the
+        generator knows no classes.
+
+        Raises:
+            OptionError: a class that it does not draw from.
+        """
+        return latents
+
     def describe(self, latents: Tensor) -> dict[str, list[Any]]:
         """What is known of samples beside their images: `class` (numbers), `prompt` (text), a value for each latent.
 

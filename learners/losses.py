@@ -112,9 +112,9 @@ def attraction(embeddings: Tensor, groups: Tensor) -> Tensor:
     """`2 - 2 cos` between a view and the other views of its group, the mean over those: what CLSP asks of synthetic
     positives (Zeng et al. 2024, arXiv 2408.16965; of unit vectors, it is the squared distance). There are no negatives.
 
-    In the paper the pair is a view of a real image and one of an image that was generated from it. Here it is any two
-    views of one latent, across both of its images where there are two: samples have no real image that they belong to.
-    That is ours.
+    In the paper the pair is a view of a real image and one of an image that was generated from it; so it is here for
+    variations of real images, which are in the group of their image. A sample that has no real image has the other
+    views of its latent, across both of its images where there are two. That is ours.
 
     Args:
         embeddings: (N, D) of unit length.

@@ -508,6 +508,9 @@ def generate(
     guidance_scale: float | None = None,
     allow_pickle: bool = False,
     trust_remote_code: bool = False,
+    anchors: str | PathLike[str] | None = None,
+    anchor_strength: float = 0.5,
+    data_root: str | PathLike[str] | None = None,
     pairs: bool = False,
     images_per_sample: int | None = None,
     group_by: Literal["latent", "condition"] = "latent",
@@ -542,6 +545,11 @@ def generate(
         guidance_scale: Guidance scale, of pipelines with classifier-free guidance.
         allow_pickle: Load pickled weights, which can run code; safetensors alone otherwise.
         trust_remote_code: Run code that comes with a pipeline.
+        anchors: Variations of these real images instead of samples: sample i of image i, in turn, which it is a
+            positive of in training [CLSP: 2408.16965]. Of diffusion, which puts noise into an image and takes it out
+            again.
+        anchor_strength: How far a variation is from its image: near 0 the same, at 1 it has nothing of it. Ours.
+        data_root: Folder of the torchvision datasets, downloaded into when missing. [default: ~/.cache/synthcl/data]
         pairs: Two similar images of each latent instead of one.
         images_per_sample: Similar images of each latent, mutual positives: more than the 2 of --pairs.
         group_by: What the images of a sample share: the latent, near which all of them are, or no more than its class
@@ -737,6 +745,7 @@ def train(
     generator: str | PathLike[str] | None = None,
     replay: str | PathLike[str] | None = None,
     record: str | PathLike[str] | None = None,
+    anchored: bool = True,
     synthetic_classes: bool = False,
     where: str | None = None,
 ) -> dict[str, Any]:
@@ -844,6 +853,8 @@ def train(
         generator: The generator of --online and --fresh, as `pretrain` wrote it.
         replay: A recording of an online run, fed back in its order.
         record: Write every synthetic sample that the learner sees in an --online run to a shard set.
+        anchored: Take samples that are variations of real images (`generate --anchors`) for positives of those, and
+            not for images of their own.
         synthetic_classes: Take the column class of --shards for labels, the same numbers as those of the real images
             (supcon).
         where: Take only samples of --shards that meet an SQL condition on their columns.

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from ..generators import Generator, GeneratorTrainer, OptionError, load_generator
 from ..generators.fingerprint import fingerprint
 from .configs.generate import GenerateConfig
+from .data import open_images
 from .distributed import create_accelerator
 from .errors import DataError, UsageError
 from .files import write_folder
@@ -23,10 +23,10 @@ from .options import takes_options
 from .precision import generator_precision
 from .progress import Progress
 from .randomness import Key
+from .rendering import Renderer, Varier
 from .runs.folder import check_finished, command_of
 from .shards import write_shard_set
 from .shards.layout import LABEL_COLUMNS
-from .shards.sidecar import CONDITIONS
 
 
 @takes_options(GenerateConfig)
@@ -45,21 +45,20 @@ def generate(config: GenerateConfig) -> dict[str, Any]:
     generator = open_generator(
         config.generator, accelerator.device, config.generator_precision, **config.sampling_options()
     )
-    strength = config.pair_strength if config.group_by == "latent" else None
-    if config.group_size > 1:
-        with generator_options():
-            generator.check_group(strength)
     recipe = {
         "generator": {"class": type(generator).__name__, "weights": fingerprint(generator), **generator.recipe},
         "seed": config.seed,
         "image_size": generator.image_size,
-        "pair_strength": strength if config.group_size > 1 else None,
+        "pair_strength": None,
     }
-    if config.group_size > 1 and strength is None:
-        recipe["group_by"] = "condition"
     if generator.computes_in != "fp32":  # which is what sets without this entry were made in
         recipe["generator_precision"] = generator.computes_in
-    renderer = Renderer(generator, sampling_key(config.seed), accelerator.device, config.group_size, strength)
+    renderer: Renderer | Varier
+    if config.anchors is None:
+        renderer, own = _renderer(config, generator, accelerator.device)
+    else:
+        renderer, own = _varier(config, config.anchors, generator, accelerator.device)
+    recipe |= own
     described = renderer.describe(np.arange(1))
     if config.write_labels and not described:
         raise UsageError(
@@ -98,64 +97,39 @@ def generate(config: GenerateConfig) -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True)
-class Renderer:
-    """Makes the images of samples by their index, for a shard set.
+def _renderer(config: GenerateConfig, generator: Generator, device: torch.device) -> tuple[Renderer, dict[str, Any]]:
+    """What draws the samples that the options ask for, and what of it belongs to the recipe.
 
-    Attributes:
-        generator: frozen.
-        key: what the latents are drawn from.
-        device: where the generator is.
-        group_size: images of a sample, V.
-        strength: how far the others of a sample are from the first, as for `Generator.forward_group`.
+    Raises:
+        UsageError: groups that the generator does not have.
     """
-
-    generator: Generator
-    key: Key
-    device: torch.device
-    group_size: int = 1
-    strength: float | None = None
-
-    @torch.inference_mode()
-    def __call__(self, indices: np.ndarray) -> Tensor:
-        """(N, V, 3, S, S) uint8 of samples (N,).
-
-        Raises:
-            DataError: images that are no numbers, in fp16.
-        """
-        draws = self.key.at(torch.from_numpy(indices).to(self.device))
-        latents = self.generator.sample_latents(len(indices), draws=draws)
-        if self.group_size == 1:
-            images = self.generator(latents)[:, None]
-        else:
-            group = self.generator.forward_group(latents, self.group_size, self.strength, draws)
-            images = torch.stack(group, dim=1)
-        if self.generator.computes_in == "fp16" and not torch.isfinite(images).all():
-            raise DataError(
-                "the generator overflows in fp16: its images are no numbers; give --generator-precision bf16 or fp32"
-            )
-        return to_bytes(images)
-
-    @torch.inference_mode()
-    def describe(self, indices: np.ndarray) -> dict[str, list[Any]]:
-        """What samples (N,) are drawn for; see `Generator.describe`.
-
-        Raises:
-            DataError: the generator describes them by other names than a shard set has columns for.
-        """
-        draws = self.key.at(torch.from_numpy(indices))
-        found = self.generator.describe(self.generator.sample_latents(len(indices), draws=draws))
-        if unknown := sorted(set(found) - set(CONDITIONS)):
-            raise DataError(
-                f"a {type(self.generator).__name__} describes its samples by {unknown[0]!r}; a shard set has columns "
-                f"for {', '.join(CONDITIONS)}"
-            )
-        return found
+    strength = config.pair_strength if config.group_by == "latent" else None
+    own: dict[str, Any] = {}
+    if config.group_size > 1:
+        with generator_options():
+            generator.check_group(strength)
+        own["pair_strength"] = strength
+        own |= {"group_by": "condition"} if strength is None else {}
+    return Renderer(generator, sampling_key(config.seed), device, config.group_size, strength), own
 
 
-def to_bytes(images: Tensor) -> Tensor:
-    """Images in [-1, 1] as uint8, rounded as the online regime rounds what the learner sees."""
-    return (images * 0.5 + 0.5).mul(255).round_().clamp_(0, 255).to(torch.uint8)
+def _varier(
+    config: GenerateConfig, anchors: str, generator: Generator, device: torch.device
+) -> tuple[Varier, dict[str, Any]]:
+    """What makes variations of the images that --anchors names, and what of it belongs to the recipe.
+
+    Raises:
+        UsageError: a generator that has no variations, or classes that it does not know.
+        DataError: images that cannot be read.
+    """
+    with generator_options():
+        generator.check_variations(config.anchor_strength)
+        store = open_images(anchors, image_size=generator.image_size, split="train", data_root=config.data_root)
+        varier = Varier(generator, sampling_key(config.seed), device, store, config.anchor_strength, config.group_size)
+        varier.describe(np.arange(min(len(store), config.num_samples)))
+    whole, positions = store.origin()
+    chosen = hashlib.sha256(np.ascontiguousarray(positions, dtype="<i8").tobytes()).hexdigest()
+    return varier, {"anchors": {"images": whole, "chosen": chosen, "strength": config.anchor_strength}}
 
 
 def locate_generator(source: str) -> str:

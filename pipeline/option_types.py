@@ -24,6 +24,7 @@ HEADINGS = (
     "Training",
     "Synthetic images in the loss",
     "Pairs",
+    "Anchors",
     "Hard samples",
     "Training of the generator",
     "Shard set",

@@ -164,6 +164,13 @@ class DiffusionGenerator(Generator):
             found.append(self._solve(alpha * images + sigma * noise, timesteps))
         return found
 
+    def vary(self, images: Tensor, latents: Tensor, count: int, strength: float, draws: Draws) -> list[Tensor]:
+        """SDEdit (arXiv 2108.01073) of given images; see `Generator.vary`."""
+        return self.neighbours(latents, count, strength, draws, images=images)
+
+    def check_variations(self, strength: float) -> None:
+        self.check_group(strength)
+
     def _solve(self, x: Tensor, timesteps: list[int]) -> Tensor:
         return solve(
             self._clean,

@@ -76,6 +76,11 @@ class PipelineAdapter(ABC):
         """Images (N, C, S, S), about [-1, 1], of what the last step gave."""
         return x
 
+    def encode(self, images: Tensor) -> Tensor:
+        """What `decode` makes these images of, (N, c, s, s), for images (N, 3, S, S) in [-1, 1]."""
+        channels = self.noise_shape[0]
+        return images if channels == 3 else images.mean(dim=1, keepdim=True).expand(-1, channels, -1, -1)
+
 
 class UNetAdapter(PipelineAdapter):
     """A U-Net on pixels: `DDPMPipeline`, `DDIMPipeline`, `PNDMPipeline`."""
@@ -115,6 +120,9 @@ class LDMAdapter(PipelineAdapter):
     def decode(self, x: Tensor) -> Tensor:
         return self.pipeline.vqvae.decode(x / self.pipeline.vqvae.config.scaling_factor).sample
 
+    def encode(self, images: Tensor) -> Tensor:
+        return self.pipeline.vqvae.encode(images).latents * self.pipeline.vqvae.config.scaling_factor
+
 
 class DiTAdapter(PipelineAdapter):
     """A transformer in the latent space of a VAE, with class labels and classifier-free guidance (arXiv 2212.09748)."""
@@ -148,6 +156,9 @@ class DiTAdapter(PipelineAdapter):
 
     def decode(self, x: Tensor) -> Tensor:
         return self.pipeline.vae.decode(x / self.pipeline.vae.config.scaling_factor).sample
+
+    def encode(self, images: Tensor) -> Tensor:
+        return self.pipeline.vae.encode(images).latent_dist.mode() * self.pipeline.vae.config.scaling_factor
 
 
 class StableDiffusionAdapter(PipelineAdapter):
@@ -199,12 +210,22 @@ class StableDiffusionAdapter(PipelineAdapter):
         return without + self.guidance_scale * (with_prompt - without)
 
     def decode(self, x: Tensor) -> Tensor:
+        mean, scale = self._scaling(x)
+        return self.pipeline.vae.decode(x * scale + mean).sample
+
+    def encode(self, images: Tensor) -> Tensor:
+        latents = self.pipeline.vae.encode(images).latent_dist.mode()
+        mean, scale = self._scaling(latents)
+        return (latents - mean) / scale
+
+    def _scaling(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and scale of the VAE's latents, (1, c, 1, 1) each, where the diffusion's are of mean 0 and scale 1."""
         config = self.pipeline.vae.config
         mean, deviation = getattr(config, "latents_mean", None), getattr(config, "latents_std", None)
-        if mean is not None and deviation is not None:
-            mean, deviation = (torch.tensor(v).view(1, -1, 1, 1).to(x) for v in (mean, deviation))
-            return self.pipeline.vae.decode(x * deviation / config.scaling_factor + mean).sample
-        return self.pipeline.vae.decode(x / config.scaling_factor).sample
+        if mean is None or deviation is None:
+            mean, deviation = [0.0], [1.0]
+        mean, deviation = (torch.tensor(values).view(1, -1, 1, 1).to(x) for values in (mean, deviation))
+        return mean, deviation / config.scaling_factor
 
 
 class StableDiffusionXLAdapter(StableDiffusionAdapter):

@@ -138,6 +138,16 @@ class PretrainedGenerator(Generator):
         latents = _with_seed(words, conditions)
         return latents if device is None else latents.to(device)
 
+    def with_classes(self, latents: Tensor, labels: Tensor) -> Tensor:
+        if not self.classes:
+            return latents
+        if others := sorted(set(labels.tolist()) - set(self.classes)):
+            raise OptionError(
+                f"an image has the label {others[0]}, which is none of the classes that the pipeline draws from: "
+                f"{self.classes[0]} to {self.classes[-1]}"
+            )
+        return torch.stack((latents[:, 0], labels), dim=1)
+
     def describe(self, latents: Tensor) -> dict[str, list[Any]]:
         """`class` or `prompt`, and `guidance`, where the pipeline takes them; see `Generator.describe`."""
         conditions = latents[:, 1].tolist()
@@ -185,6 +195,19 @@ class PretrainedGenerator(Generator):
             x = self._solve(others) if strength is None else self._solve(others, clean, self._first_step(strength))
             found.append(self._finish(x))
         return found
+
+    @torch.no_grad()
+    def vary(self, images: Tensor, latents: Tensor, count: int, strength: float, draws: Draws) -> list[Tensor]:
+        """SDEdit (arXiv 2108.01073) of given images, where the diffusion is; see `Generator.vary`."""
+        size = (self.adapter.image_size,) * 2
+        if images.shape[-1] != self.adapter.image_size:
+            images = F.interpolate(images, size, mode="bilinear", antialias=True, align_corners=False).clamp(-1, 1)
+        with compute_in(self.computes_in, self.device.type):
+            clean = self.adapter.encode(images.to(self.adapter.network.dtype))
+            return self._neighbours(latents, clean, count, strength, draws)
+
+    def check_variations(self, strength: float) -> None:
+        self.check_group(strength)
 
     def check_group(self, strength: float | None) -> None:
         if strength is not None:

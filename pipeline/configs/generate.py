@@ -9,6 +9,9 @@ from ..options import option
 from . import common
 from .sampling import SourceConfig
 
+PAIR_STRENGTH = 0.3
+"""How far the images of a sample are from the first. Ours."""
+
 
 @dataclass(kw_only=True)
 class GenerateConfig(SourceConfig):
@@ -19,6 +22,22 @@ class GenerateConfig(SourceConfig):
     )
     num_samples: int = option(help="Latents to draw.", minimum=1, group="Shard set")
     out: str = option(help="Folder of the shard set.", metavar="DIR", group="Shard set")
+    anchors: str | None = option(
+        None,
+        help="Variations of these real images instead of samples: sample i of image i, in turn, which it is a positive "
+        "of in training [CLSP: 2408.16965]. Of diffusion, which puts noise into an image and takes it out again.",
+        metavar="SPEC",
+        group="Anchors",
+    )
+    anchor_strength: float = option(
+        0.5,
+        help="How far a variation is from its image: near 0 the same, at 1 it has nothing of it. Ours.",
+        above=0,
+        maximum=1,
+        needs="anchors",
+        group="Anchors",
+    )
+    data_root: str | None = common.data_root_option()
     pairs: bool = option(False, help="Two similar images of each latent instead of one.", group="Pairs")
     images_per_sample: int | None = option(
         None,
@@ -37,7 +56,7 @@ class GenerateConfig(SourceConfig):
         group="Pairs",
     )
     pair_strength: float = option(
-        0.3,
+        PAIR_STRENGTH,
         help="How far the others of a sample are from the first: near 0 the same, 1 another sample. A GAN draws them "
         "from latents that far away; diffusion noises the first that part of the way and denoises it again. Ours.",
         above=0,
@@ -79,6 +98,12 @@ class GenerateConfig(SourceConfig):
         if isinstance(self.images_per_sample, int) and self.images_per_sample > 1:
             self.pairs = True  # what the options of groups need
         super().__post_init__()
+        if self.anchors is not None and (self.group_by != "latent" or self.pair_strength != PAIR_STRENGTH):
+            name = "pair-strength" if self.group_by == "latent" else "group-by"
+            raise UsageError(
+                f"--{name} is for samples of the generator's own; how far those of --anchors are from their images is "
+                "--anchor-strength"
+            )
         if self.job_index >= self.num_jobs:
             raise UsageError(
                 f"--job-index {self.job_index} is none of --num-jobs {self.num_jobs}; they are numbered from 0"

@@ -350,6 +350,13 @@ class TrainConfig(TrainingConfig):
         metavar="DIR",
         group="Source of synthetic images",
     )
+    anchored: bool = option(
+        True,
+        help="Take samples that are variations of real images (`generate --anchors`) for positives of those, and not "
+        "for images of their own.",
+        concerns=("offline",),
+        group="Synthetic images in the loss",
+    )
     synthetic_classes: bool = option(
         False,
         help="Take the column class of --shards for labels, the same numbers as those of the real images (supcon).",

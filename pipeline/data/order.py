@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from typing import Protocol
 
 import numpy as np
 
@@ -67,6 +68,13 @@ def _mix(values: np.ndarray, key: np.uint64) -> np.ndarray:
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return values ^ (values >> np.uint64(31))
+
+
+class StepOrder(Protocol):
+    """Says which samples each step trains on."""
+
+    def indices(self, step: int, rank: int = 0, num_processes: int = 1) -> np.ndarray:
+        """(n,) int64, process `rank`'s samples of a step."""
 
 
 class SampleOrder(ABC):

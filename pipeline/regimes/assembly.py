@@ -106,6 +106,7 @@ def assemble(
     real_images: Tensor,
     samples: Sequence[Tensor],
     classes: Tensor | None = None,
+    anchors: Tensor | None = None,
 ) -> MultiViewedBatch:
     """The batch of a step: views of the real images, then views of the synthetic samples.
 
@@ -118,6 +119,8 @@ def assemble(
         samples: V tensors (m, 3, S, S) in [0, 1], the images of each sample, mutual positives; none without synthetic
             samples.
         classes: (m,) int64, the samples' labels; unknown if not given.
+        anchors: (m,) int64, which of this process's b real images each sample is a positive of; without, samples are
+            images of their own.
     """
     numbers = real.share.numbers(real_images.device)
     real_views = views(real_images, numbers, step).flatten(0, 1)
@@ -127,11 +130,14 @@ def assemble(
         # Each image has its own number to draw its views from: the real ones, the first of each sample, the second.
         made = [views(images, latents + i * share.total, step) for i, images in enumerate(samples)]
         parts.append(torch.cat(made, dim=1).flatten(0, 1))
-        groups.append(latents.repeat_interleave(views.num_views * len(samples)))
+        owners = latents if anchors is None else numbers[anchors]
+        groups.append(owners.repeat_interleave(views.num_views * len(samples)))
     labels = real.labels(step)
     if labels is not None:
         known = [labels.repeat_interleave(views.num_views)]
         if samples:
+            if anchors is not None:
+                classes = labels[anchors]
             drawn = torch.full_like(latents, UNKNOWN) if classes is None else classes
             known.append(drawn.repeat_interleave(views.num_views * len(samples)))
         labels = torch.cat(known)

@@ -18,12 +18,13 @@ from ..configs.recipes import RECIPES
 from ..configs.train import TrainConfig
 from ..data import GlobalOrder, ImageStore, cached
 from ..data.ahead import Ahead, costs_to_read
-from ..data.order import SampleOrder
+from ..data.order import SampleOrder, StepOrder
 from ..data.window_order import WindowOrder
 from ..errors import UsageError
 from ..randomness import Key
 from ..shards import ShardSet, open_shard_set
 from ..views import to_float
+from .anchored import AnchoredOrder, anchors_of, are_anchored
 from .assembly import RealImages, ViewMaker, assemble
 from .base import MultiViewedBatch, Regime, Share
 from .setup import RegimeSetup
@@ -185,6 +186,8 @@ class OfflineRegime(Regime):
         total_steps: of the training; nothing is fetched for later ones.
         sets: what the result records of the sets; see `set_facts`.
         classes: (samples,) int64, the label of each sample, on the host; unknown if not given.
+        anchors: (m,) int64, which of this process's real images the samples of a step are positives of, where they are
+            variations of real ones.
     """
 
     def __init__(
@@ -194,11 +197,13 @@ class OfflineRegime(Regime):
         images: ImageStore,
         views_per_sample: int,
         share: Share,
-        order: SampleOrder,
+        order: StepOrder,
         total_steps: int,
         sets: dict[str, Any] | None = None,
         classes: Tensor | None = None,
+        anchors: Tensor | None = None,
     ) -> None:
+        self.anchors = anchors
         self.sets, self.classes = sets or {}, classes
         self.real, self.views, self.images, self.views_per_sample = real, views, images, views_per_sample
         self.share, self.order = share, order
@@ -209,7 +214,7 @@ class OfflineRegime(Regime):
 
     @property
     def facts(self) -> dict[str, Any]:
-        return self.sets
+        return self.sets | ({"anchored": True} if self.anchors is not None else {})
 
     def samples(self, step: int) -> Tensor:
         """(m, V, 3, S, S) float32 in [0, 1]."""
@@ -247,7 +252,9 @@ class OfflineRegime(Regime):
         if self.classes is not None:
             classes = self.classes[self.order.indices(step, self.share.rank, self.share.num_processes)]
             classes = classes.to(self.real.device, non_blocking=True)
-        return assemble(self.real, self.views, self.share, step, self.real.images(step), synthetic, classes)
+        return assemble(
+            self.real, self.views, self.share, step, self.real.images(step), synthetic, classes, self.anchors
+        )
 
 
 def build(setup: RegimeSetup) -> OfflineRegime:
@@ -263,7 +270,14 @@ def build(setup: RegimeSetup) -> OfflineRegime:
         check_recipe("--shards", each, config)
     images = ShardImages(sets, size)
     # The order follows from what is read, and not from where it is kept meanwhile.
-    order = sample_order(images, share, setup.key, config.shards_per_window)
+    anchors = None
+    if config.anchored and are_anchored(sets):
+        if images.remote:
+            raise UsageError(f"--shards {images.name}: variations are read one by one; copy the set here first")
+        order: StepOrder = AnchoredOrder(setup.real, share, sets, setup.key)
+        anchors = torch.from_numpy(anchors_of(share, setup.real.share)).to(setup.real.device)
+    else:
+        order = sample_order(images, share, setup.key, config.shards_per_window)
     store = cached(images, config.cache, setup.real.device)
     classes = sample_classes(sets, setup.real.store) if config.synthetic_classes else None
     return OfflineRegime(
@@ -276,4 +290,5 @@ def build(setup: RegimeSetup) -> OfflineRegime:
         setup.total_steps,
         set_facts(sets),
         classes,
+        anchors,
     )

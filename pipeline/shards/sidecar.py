@@ -34,8 +34,15 @@ MAX_IMAGE_BYTES = 1 << 26
 """The largest image file that is read. Ours; 4096 x 4096 pixels take about half as much."""
 
 _PLACE = {"offset": pa.int64(), "size": pa.int64(), "crc32": pa.uint32(), "header_crc32": pa.uint32()}
-CONDITIONS = {"class": pa.int64(), "prompt": pa.string(), "guidance": pa.float32()}
-"""The columns of what samples were drawn for, with their types."""
+CONDITIONS = {
+    "class": pa.int64(),
+    "prompt": pa.string(),
+    "guidance": pa.float32(),
+    "anchor": pa.string(),
+    "anchor_index": pa.int64(),
+}
+"""The columns of what samples were drawn for, with their types. The last two are of variations of real images: the key
+of the image, and its position in its set."""
 RECORDED = {
     "step": pa.int64(),
     "hardness": pa.float32(),

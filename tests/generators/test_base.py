@@ -209,6 +209,25 @@ class TestEveryPair:
         _, again = case.generator.forward_group(latents[1:], 2, None, draws()[1:])
         torch.testing.assert_close(again, others[1:], rtol=0, atol=1e-3)
 
+    @torch.no_grad()
+    def test_variations_of_images_from_elsewhere_depend_on_their_own_draws_alone(self, case, latents):
+        size = case.generator.image_size
+        images = torch.rand(N, 3, size, size, generator=torch.Generator().manual_seed(3)) * 2 - 1
+        try:
+            case.generator.check_variations(0.5)
+        except OptionError as error:
+            assert "no way from an image to a latent" in str(error)
+            with pytest.raises(OptionError, match="no way from an image to a latent"):
+                case.generator.vary(images, latents, 1, 0.5, draws())
+            return
+        group = case.generator.vary(images, latents, 2, 0.3, draws())
+        assert len(group) == 2 and group[0].shape == images.shape and group[0].abs().max() <= 1
+        assert not torch.allclose(group[0], group[1], atol=1e-3)
+        alone = case.generator.vary(images[1:], latents[1:], 1, 0.3, draws()[1:])
+        torch.testing.assert_close(alone[0], group[0][1:], rtol=0, atol=1e-3)
+        weak, strong = (case.generator.vary(images, latents, 1, s, draws())[0] for s in (0.1, 1.0))
+        assert torch.isfinite(weak).all() and (weak - strong).abs().max() > 1e-3
+
     def test_is_refused_with_the_reason_where_there_are_none(self, build_pipeline):
         for name in WITHOUT_PAIRS:
             generator = load_pretrained(build_pipeline(name), sampling_steps=5)

@@ -181,3 +181,25 @@ def test_options_that_do_not_fit_are_refused(build_pipeline, kind, options, mess
 def test_draws_must_be_as_many_as_latents(make):
     with pytest.raises(ValueError, match="2 latents need 2 draws, not 3"):
         make("DDIMPipeline").sample_latents(2, draws=draws(3))
+
+
+@pytest.mark.parametrize("kind", ["DDPMPipeline", "DiTPipeline", "LDMPipeline", "StableDiffusionPipeline"])
+def test_a_weak_variation_is_what_the_pipeline_keeps_of_the_image(make, kind):
+    """A pipeline on latents keeps what its autoencoder does; the noise of one step in a thousand is hardly seen."""
+    generator = make(kind)
+    images = (
+        torch.rand(2, 3, generator.image_size, generator.image_size, generator=torch.Generator().manual_seed(0)) - 0.5
+    )
+    latents = generator.sample_latents(2, draws=draws(2))
+    kept = generator.adapter.decode(generator.adapter.encode(images)).clamp(-1, 1)
+    near, far = (generator.vary(images, latents, 1, strength, draws(2))[0] for strength in (0.01, 1.0))
+    assert (near - kept).square().mean() < (far - kept).square().mean()
+
+
+def test_variations_are_of_the_class_of_their_image(build_pipeline):
+    generator = PretrainedGenerator(build_pipeline("DiTPipeline", num_embeds_ada_norm=10), sampling_steps=2)
+    latents = generator.sample_latents(3, draws=draws(3))
+    moved = generator.with_classes(latents, torch.tensor([4, 0, 9]))
+    assert torch.equal(moved[:, 0], latents[:, 0]) and moved[:, 1].tolist() == [4, 0, 9]
+    with pytest.raises(ValueError, match="an image has the label 10, which is none of the classes"):
+        generator.with_classes(latents, torch.tensor([4, 10, 9]))
