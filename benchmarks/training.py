@@ -1,0 +1,455 @@
+"""How fast the whole of `synthcl train` is, its probes and its first seconds, beside what does the same elsewhere.
+
+    python benchmarks/training.py --device cpu --parts pipeline
+    python benchmarks/training.py --device cuda --data cifar10 --backbone resnet18 --batch-size 512 --workers 0,8,16
+    python benchmarks/training.py --parts probe,knn,start --rounds 3
+
+| part | what | beside |
+|---|---|---|
+| `pipeline` | `train`, regime `real`: reading, views, step, loop, log | lightly's method with lightly's own transforms and a DataLoader; the bare step on random tensors |
+| `probe` | the fit of `eval linear` at one penalty | scikit-learn's LogisticRegression at the same |
+| `knn` | the votes of `eval knn` | lightly's `knn_predict`; scikit-learn's KNeighborsClassifier, brute force |
+| `start` | seconds until `--help` is printed, a first step is logged, a first shard is written | Python alone, Python with torch |
+
+`pipeline` needs lightly (`pip install lightly`), which this benchmark and the tests depend on and the package does not.
+Both have the same images, decoded in memory, backbone, batch, precision, memory format and widths of heads; both of
+MoCo's losses are symmetric, as in lightly's CIFAR-10 benchmark. lightly's workers start anew each round, and fill their
+queues, before its time begins. `--workers 0,2` makes it a contestant for each number; 0 makes views in the process.
+
+Contestants alternate, and ratios are taken within a round. Tables go to stderr, a line of JSON a result to stdout.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from speed import (
+    PausedTraining,
+    Stopwatch,
+    add_common_options,
+    contest,
+    emit,
+    environment,
+    in_words,
+    once,
+    paused_trainings,
+    ratio,
+    say,
+    settle,
+    spread,
+)
+from torch import Tensor, nn
+
+from synthcl.generators import create_trainer
+from synthcl.learners import create_backbone
+from synthcl.pipeline.data import open_images
+from synthcl.pipeline.evaluation.knn import knn_scores
+from synthcl.pipeline.evaluation.linear import fit_logistic
+
+CLASSES, FEATURES = 10, 512
+POLL_SECONDS = 0.005
+GIVE_UP_SECONDS = 300
+Rows = Iterator[dict[str, Any]]
+
+
+def main() -> None:
+    options = arguments()
+    device = settle(options)
+    watch = Stopwatch(device, options.clock)
+    recorded = environment(lightly="lightly", sklearn="scikit-learn")
+    for part in options.parts.split(","):
+        for row in PARTS[part](options, watch):
+            say(report(row))
+            emit("training", options, {"part": part, **row}, recorded)
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_common_options(parser)
+    parser.add_argument("--parts", default=",".join(PARTS), help=f"of {', '.join(PARTS)}")
+    parser.add_argument("--steps", type=int, default=10, help="pipeline: steps a round")
+    parser.add_argument("--learners", default="simclr,moco", help="pipeline: of simclr, moco")
+    parser.add_argument("--workers", default="0,2", help="pipeline: of lightly's DataLoader, a contestant each")
+    parser.add_argument("--num-train", type=int, default=50_000, help="probe, knn: features to fit")
+    parser.add_argument("--num-test", type=int, default=10_000, help="probe, knn: features to score")
+    parser.add_argument("--l2", type=float, default=1e-3, help="probe: the penalty; scikit-learn's C is 1 / (l2 N)")
+    parser.add_argument("--neighbours", type=int, default=200, help="knn: k")
+    options = parser.parse_args()
+    if unknown := set(options.parts.split(",")) - set(PARTS):
+        parser.error(f"unknown parts {', '.join(sorted(unknown))}; they are {', '.join(PARTS)}")
+    if unknown := set(options.learners.split(",")) - set(LIGHTLY):
+        parser.error(f"unknown learners {', '.join(sorted(unknown))}; lightly's here are {', '.join(LIGHTLY)}")
+    return options
+
+
+def report(row: dict[str, Any]) -> str:
+    """A result for people: its medians and ranges, a line each."""
+    lines = [row["what"]]
+    lines += [
+        f"  {name:32s}{in_words(value) if isinstance(value, dict) else value}"
+        for name, value in row.items()
+        if name != "what"
+    ]
+    return "\n".join(lines)
+
+
+def pipeline(options: argparse.Namespace, watch: Stopwatch) -> Rows:
+    """Images a second of whole trainings, by learner."""
+    names = ("data", "backbone", "image_size", "batch_size", "precision")
+    common = {name: getattr(options, name) for name in names}
+    images = pixels_of(options)
+    for learner in options.learners.split(","):
+        with tempfile.TemporaryDirectory() as folder:
+            own = {"learner": learner, "out": str(Path(folder) / "run")}
+            with paused_trainings({"ours": {**common, **own}}) as trainings:
+                yield race(learner, trainings["ours"], images, options, watch)
+
+
+def pixels_of(options: argparse.Namespace) -> np.ndarray:
+    """The training images as torchvision's data sets hold them, (N, S, S, 3) uint8."""
+    store = open_images(options.data, split="train", image_size=options.image_size)
+    return store.read(np.arange(len(store))).permute(0, 2, 3, 1).contiguous().numpy()
+
+
+def race(
+    learner: str, ours: PausedTraining, images: np.ndarray, options: argparse.Namespace, watch: Stopwatch
+) -> dict[str, Any]:
+    mixed = ours.step.accelerator.mixed_precision
+    contestants: dict[str, Callable[[int], None]] = {"ours": ours, "bare": bare_step(ours, options)}
+    for workers in map(int, options.workers.split(",")):
+        contestants[f"lightly_{workers}_workers"] = Lightly(learner, images, workers, options, watch.device, mixed)
+    times, of_host = contest(
+        contestants, rounds=options.rounds, warmup=options.warmup, steps=options.steps, watch=watch
+    )
+    size = options.batch_size
+    rates = {f"{name}_images_per_s": spread([size / t for t in own], digits=1) for name, own in times.items()}
+    over = {f"ours_over_{name}": ratio(own, times["ours"]) for name, own in times.items() if name != "ours"}
+    host = {"host_ms": spread(of_host["ours"], 1e3)} if watch.device.type == "cuda" else {}
+    return {"what": f"pipeline, {learner}", **rates, **over, **host, "num_images": len(images), "mixed": mixed}
+
+
+def bare_step(training: PausedTraining, options: argparse.Namespace) -> Callable[[int], None]:
+    """The learner's passes and its update on the same random tensors each time: no reading, no views, no log."""
+    step = training.step
+    device = step.accelerator.device
+    views = torch.randn(2 * options.batch_size, 3, options.image_size, options.image_size, device=device)
+    views = views.contiguous(memory_format=torch.channels_last)
+    groups = torch.arange(options.batch_size, device=device).repeat_interleave(2)
+
+    def one() -> None:
+        with step.accelerator.autocast():
+            output = step.learner(views, groups, len(views))
+        step.accelerator.backward(output.loss)
+        step.optimizer.step()
+        step.optimizer.zero_grad()
+        step.inner.after_step(0.5)
+
+    return once(one)
+
+
+class Lightly:
+    """A training by lightly, as its CIFAR-10 benchmark writes one, with its own transforms, loss and heads.
+
+    Args:
+        learner: a name of `LIGHTLY`.
+        images: (N, S, S, 3) uint8.
+        workers: of the DataLoader.
+        options: of the benchmark.
+        device: where to train.
+        mixed: Accelerate's name of the precision, "no" or "bf16".
+    """
+
+    def __init__(
+        self,
+        learner: str,
+        images: np.ndarray,
+        workers: int,
+        options: argparse.Namespace,
+        device: torch.device,
+        mixed: str,
+    ) -> None:
+        self.device, self.workers = device, workers
+        self.bf16 = mixed == "bf16"
+        size = options.image_size
+        self.method: nn.Module = LIGHTLY[learner](create_backbone(options.backbone, image_size=size))
+        self.method.to(device).to(memory_format=torch.channels_last)
+        learned = [p for p in self.method.parameters() if p.requires_grad]
+        self.optimizer = torch.optim.SGD(learned, lr=0.06, momentum=0.9, weight_decay=5e-4)
+        self.loader = torch.utils.data.DataLoader(
+            _Pictures(images, self.method.transform(size)),
+            batch_size=options.batch_size,
+            shuffle=True,
+            drop_last=True,
+            num_workers=workers,
+            pin_memory=device.type == "cuda",
+        )
+        self._batches: Iterator[Any] | None = None
+
+    def prepare(self) -> None:
+        """Start the workers, and let them fill their queues."""
+        self._batches = self._endless()
+        # Two batches for each worker are ready by then; so many steps, and they are used up.
+        self(2 * self.workers + 1)
+
+    def finish(self) -> None:
+        """Stop the workers."""
+        assert self._batches is not None
+        self._batches.close()
+
+    def _endless(self) -> Iterator[list[Tensor]]:
+        while True:
+            yield from self.loader
+
+    def __call__(self, steps: int) -> None:
+        assert self._batches is not None
+        for _ in range(steps):
+            views = [
+                view.to(self.device, non_blocking=True, memory_format=torch.channels_last)
+                for view in next(self._batches)
+            ]
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+                loss = self.method(*views)
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.step()
+
+
+class _Pictures(torch.utils.data.Dataset):
+    """As torchvision's CIFAR-10: arrays in memory, a PIL image for each that is asked for; no labels."""
+
+    def __init__(self, images: np.ndarray, transform: Callable[[Any], list[Tensor]]) -> None:
+        self.images, self.transform = images, transform
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> list[Tensor]:
+        from PIL import Image
+
+        return self.transform(Image.fromarray(self.images[index]))
+
+
+class LightlySimCLR(nn.Module):
+    """SimCLR from lightly's parts, with our widths."""
+
+    def __init__(self, backbone: nn.Module) -> None:
+        super().__init__()
+        from lightly.loss import NTXentLoss
+        from lightly.models.modules import SimCLRProjectionHead
+
+        self.backbone = backbone
+        self.head = SimCLRProjectionHead(int(backbone.num_features), 2048, 256)
+        self.criterion = NTXentLoss(temperature=0.2)
+
+    def transform(self, size: int) -> Any:
+        from lightly.transforms import SimCLRTransform
+
+        return SimCLRTransform(input_size=size, cj_strength=0.5, gaussian_blur=0.0)
+
+    def forward(self, first: Tensor, second: Tensor) -> Tensor:
+        return self.criterion(self.head(self.backbone(first)), self.head(self.backbone(second)))
+
+
+class LightlyMoCo(nn.Module):
+    """MoCo v2 from lightly's parts, with our widths and a symmetric loss."""
+
+    def __init__(self, backbone: nn.Module) -> None:
+        super().__init__()
+        from lightly.loss import NTXentLoss
+        from lightly.models.modules import MoCoProjectionHead
+        from lightly.models.utils import deactivate_requires_grad
+
+        self.backbone = backbone
+        self.head = MoCoProjectionHead(int(backbone.num_features), 2048, 128)
+        self.slow_backbone, self.slow_head = copy.deepcopy(self.backbone), copy.deepcopy(self.head)
+        deactivate_requires_grad(self.slow_backbone)
+        deactivate_requires_grad(self.slow_head)
+        self.criterion = NTXentLoss(temperature=0.1, memory_bank_size=(4096, 128))
+
+    def transform(self, size: int) -> Any:
+        from lightly.transforms import MoCoV2Transform
+
+        return MoCoV2Transform(input_size=size, gaussian_blur=0.0)
+
+    def forward(self, first: Tensor, second: Tensor) -> Tensor:
+        from lightly.models.utils import update_momentum
+
+        update_momentum(self.backbone, self.slow_backbone, 0.99)
+        update_momentum(self.head, self.slow_head, 0.99)
+        return 0.5 * (self._one_way(first, second) + self._one_way(second, first))
+
+    def _one_way(self, query_view: Tensor, key_view: Tensor) -> Tensor:
+        from lightly.models.utils import batch_shuffle, batch_unshuffle
+
+        query = self.head(self.backbone(query_view))
+        with torch.no_grad():
+            shuffled, order = batch_shuffle(key_view)
+            key = batch_unshuffle(self.slow_head(self.slow_backbone(shuffled)), order)
+        return self.criterion(query, key)
+
+
+LIGHTLY: dict[str, Callable[[nn.Module], nn.Module]] = {"simclr": LightlySimCLR, "moco": LightlyMoCo}
+
+
+def probe(options: argparse.Namespace, watch: Stopwatch) -> Rows:
+    """One fit on features as an encoder's, at the same penalty, to the optimum."""
+    from by_hand import made_features
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import StandardScaler
+    from threadpoolctl import threadpool_limits
+
+    count = options.num_train
+    features, labels = made_features(count + options.num_test, FEATURES, CLASSES)
+    train, test, train_labels, test_labels = features[:count], features[count:], labels[:count], labels[count:]
+    scaler = StandardScaler().fit(train.numpy())
+    library = LogisticRegression(C=1 / (options.l2 * count), max_iter=2_000)
+    found: dict[str, Tensor] = {}
+
+    def fit_ours() -> None:
+        on_device = train.to(watch.device), train_labels.to(watch.device)
+        classifier = fit_logistic(*on_device, l2=options.l2, num_classes=CLASSES)
+        found["ours"] = classifier(test.to(watch.device)).argmax(dim=1).cpu()
+
+    def fit_library() -> None:
+        library.fit(scaler.transform(train.numpy()), train_labels.numpy())
+        found["sklearn"] = torch.from_numpy(library.predict(scaler.transform(test.numpy())))
+
+    with threadpool_limits(torch.get_num_threads()):
+        yield {
+            "what": f"probe, {count:,} x {FEATURES}, l2 {options.l2:g}",
+            **race_once({"ours": once(fit_ours), "sklearn": once(fit_library)}, options, watch),
+            **agreement(found, test_labels),
+            "iterations_of_sklearn": int(library.n_iter_[0]),
+        }
+
+
+def knn(options: argparse.Namespace, watch: Stopwatch) -> Rows:
+    """The weighted votes of the nearest neighbours, for the same k and temperature."""
+    from by_hand import made_features
+    from lightly.utils.benchmarking import knn_predict
+    from sklearn.neighbors import KNeighborsClassifier
+    from threadpoolctl import threadpool_limits
+
+    count, k, temperature = options.num_train, options.neighbours, 0.1
+    features, labels = made_features(count + options.num_test, FEATURES, CLASSES)
+    features = nn.functional.normalize(features, dim=1)
+    train, test, train_labels, test_labels = features[:count], features[count:], labels[:count], labels[count:]
+    bank, queries, own_labels = (tensor.to(watch.device) for tensor in (train, test, train_labels))
+    found: dict[str, Tensor] = {}
+
+    def ours() -> None:
+        scores = knn_scores(bank, own_labels, queries, k=k, temperature=temperature, num_classes=CLASSES)
+        found["ours"] = scores.argmax(dim=1).cpu()
+
+    def lightly() -> None:
+        # A batch at a time, as its kNN classifier meets them.
+        predicted = [
+            knn_predict(chunk, bank.T, own_labels, num_classes=CLASSES, knn_k=k, knn_t=temperature)[:, 0]
+            for chunk in queries.split(512)
+        ]
+        found["lightly"] = torch.cat(predicted).cpu()
+
+    def sklearn() -> None:
+        # Of unit vectors, d^2 = 2 - 2 cos.
+        model = KNeighborsClassifier(k, algorithm="brute", weights=lambda d: np.exp((1 - d**2 / 2) / temperature))
+        found["sklearn"] = torch.from_numpy(model.fit(train.numpy(), train_labels.numpy()).predict(test.numpy()))
+
+    contestants = {"ours": once(ours), "lightly": once(lightly), "sklearn": once(sklearn)}
+    with threadpool_limits(torch.get_num_threads()):
+        yield {
+            "what": f"knn, {len(test):,} queries against {count:,}, k {k}",
+            **race_once(contestants, options, watch),
+            **agreement(found, test_labels),
+        }
+
+
+def race_once(
+    contestants: dict[str, Callable[[int], None]], options: argparse.Namespace, watch: Stopwatch
+) -> dict[str, Any]:
+    """Seconds of each, and how many times as long as ours the others take."""
+    warmup = options.warmup if watch.device.type == "cuda" else 0  # on a CPU the first is like the others
+    times, _ = contest(contestants, rounds=options.rounds, warmup=warmup, steps=1, watch=watch)
+    found = {f"{name}_s": spread(own) for name, own in times.items()}
+    return found | {f"{name}_over_ours": ratio(own, times["ours"]) for name, own in times.items() if name != "ours"}
+
+
+def agreement(found: dict[str, Tensor], labels: Tensor) -> dict[str, float]:
+    """Accuracies, and the part of answers that are ours."""
+    accuracies = {f"accuracy_{name}": round(float((own == labels).float().mean()), 4) for name, own in found.items()}
+    same = {
+        f"answers_as_ours_{name}": round(float((own == found["ours"]).float().mean()), 4)
+        for name, own in found.items()
+        if name != "ours"
+    }
+    return accuracies | same
+
+
+def start(options: argparse.Namespace, watch: Stopwatch) -> Rows:
+    """Wall seconds from the command to what its user waits for, each in a process of its own."""
+    synthcl = [sys.executable, "-m", "synthcl.cli"]
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        torch.manual_seed(0)
+        create_trainer("gan", options.image_size, preset="tiny").save_pretrained(folder / "gan")
+        train = ["train", "--data", options.data, "--image-size", str(options.image_size), "--steps", "1"]
+        train += ["--backbone", options.backbone, "--batch-size", str(options.batch_size), "--log-every", "1"]
+        generate = ["generate", "--generator", str(folder / "gan"), "--num-samples", "1000"]
+        waits: dict[str, tuple[list[str], str | None]] = {
+            "python": ([sys.executable, "-c", "pass"], None),
+            "help": ([*synthcl, "--help"], None),
+            "python_with_torch": ([sys.executable, "-c", "import torch"], None),
+            "first_step": ([*synthcl, *train], "metrics.jsonl"),
+            "first_shard": ([*synthcl, *generate], "*.tar"),
+        }
+        times: dict[str, list[float]] = {name: [] for name in waits}
+        for round_ in range(-options.warmup, options.rounds):
+            for name, (command, awaited) in waits.items():
+                seconds = seconds_until(command, awaited, folder / f"{name}-{round_}")
+                if round_ >= 0:
+                    times[name].append(seconds)
+    yield {"what": "start", **{f"{name}_s": spread(own) for name, own in times.items()}}
+
+
+def seconds_until(command: list[str], awaited: str | None, out: Path) -> float:
+    """Seconds until a command ends, or until a file of this pattern is in its folder and has something in it."""
+    if awaited is not None:
+        command = [*command, "--out", str(out)]
+    begun = time.perf_counter()
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=os.environ) as process:
+        while process.poll() is None:
+            if awaited is not None and any(file.stat().st_size for file in out.glob(awaited)):
+                seconds = time.perf_counter() - begun
+                process.terminate()
+                process.communicate()
+                return seconds
+            if time.perf_counter() - begun > GIVE_UP_SECONDS:
+                process.kill()
+                raise SystemExit(f"{' '.join(command)} was not there after {GIVE_UP_SECONDS} s")
+            time.sleep(POLL_SECONDS)
+        seconds = time.perf_counter() - begun
+        _, said = process.communicate()
+    if process.returncode or (awaited is not None and not any(out.glob(awaited))):
+        raise SystemExit(f"{' '.join(command)} ended with exit code {process.returncode}: {said.decode().strip()}")
+    return seconds
+
+
+PARTS: dict[str, Callable[[argparse.Namespace, Stopwatch], Rows]] = {
+    "pipeline": pipeline,
+    "probe": probe,
+    "knn": knn,
+    "start": start,
+}
+
+if __name__ == "__main__":
+    main()
