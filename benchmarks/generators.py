@@ -13,6 +13,7 @@ far the two images of a pair are apart. Tables go to stderr, the JSON to stdout.
 from __future__ import annotations
 
 import argparse
+import copy
 import io
 import json
 import platform
@@ -52,10 +53,13 @@ class Contestant(NamedTuple):
     solver: dict[str, Any]
     generator: Generator
     device: torch.device
+    precision: str | None = None
+    """What it computes in, where that is told apart."""
 
     @property
     def name(self) -> str:
-        return " ".join([Path(self.source).name, *map(str, self.solver.values())])
+        told_apart = [self.precision] if self.precision is not None else []
+        return " ".join([Path(self.source).name, *map(str, self.solver.values()), *told_apart])
 
     def seconds(self, round_: int, batch_size: int, clock: Callable[[], float]) -> float:
         """What one batch takes, the device's work included."""
@@ -88,7 +92,14 @@ def contestants(options: argparse.Namespace) -> list[Contestant]:
         if hasattr(open_one(source, device), "sampler"):
             pairs = (solver.split(":") for solver in options.solvers.split(","))
             solvers = [{"sampler": sampler, "sampling_steps": int(steps)} for sampler, steps in pairs]
-        found += [Contestant(source, solver, open_one(source, device, **solver), device) for solver in solvers]
+        for solver in solvers:
+            generator = open_one(source, device, **solver)
+            if not options.precisions:
+                found.append(Contestant(source, solver, generator, device))
+            for precision in options.precisions.split(",") if options.precisions else ():
+                own = copy.deepcopy(generator)
+                own.computes_in = precision
+                found.append(Contestant(source, solver, own, device, precision))
     return found
 
 
@@ -114,7 +125,7 @@ def measure(options: argparse.Namespace) -> list[dict[str, Any]]:
         low, middle, high = statistics.quantiles([options.batch_size / seconds for seconds in own], n=4)
         rates = {"samples_per_second": middle, "lower_quartile": low, "upper_quartile": high}
         row = {"name": contestant.name, **{name: round(rate, 2) for name, rate in rates.items()}}
-        measured = options.data is not None and not FRESH.fullmatch(contestant.source)
+        measured = options.data is not None and not options.precisions and not FRESH.fullmatch(contestant.source)
         rows.append(row | (contestant.quality(options) if measured else {}))
     return rows
 
@@ -173,6 +184,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("generators", nargs="+", metavar="GENERATOR", help="a run, a pipeline, or KIND:PRESET:SIZE")
     parser.add_argument("--solvers", default="dpm:5,dpm:10,dpm:20,ddim:10,ddim:20,ddim:50", help="SAMPLER:STEPS,...")
+    parser.add_argument("--precisions", default="", help="of fp32, bf16: the speed of each, without quality")
     parser.add_argument("--data", help="SPEC of the real images; without it the speed alone is measured")
     parser.add_argument("--encoder", default="random:resnet18", help="as for `synthcl eval quality`")
     parser.add_argument("--num-samples", type=int, default=1442, help="to measure the quality of")

@@ -133,7 +133,11 @@ def paused_trainings(settings: dict[str, dict[str, Any]]) -> Iterator[dict[str, 
     """
     if platform.libc_ver()[0] == "glibc":
         ctypes.CDLL(None).mallopt(_ARENA_MAX, 1)
-    with mock.patch.object(training.TrainingStep, "__call__", _pausing_step), watched_by(_Silent()), ExitStack() as stack:
+    with (
+        mock.patch.object(training.TrainingStep, "__call__", _pausing_step),
+        watched_by(_Silent()),
+        ExitStack() as stack,
+    ):
         found: dict[str, PausedTraining] = {}
         for name, options in settings.items():
             found[name] = PausedTraining(**options)

@@ -9,7 +9,7 @@
 | `pipeline` | `train`, regime `real`: reading, views, step, loop, log | lightly's method with lightly's own transforms and a DataLoader; the bare step on random tensors |
 | `probe` | the fit of `eval linear` at one penalty | scikit-learn's LogisticRegression at the same |
 | `knn` | the votes of `eval knn` | lightly's `knn_predict`; scikit-learn's KNeighborsClassifier, brute force |
-| `start` | seconds until `--help` is printed, a first step is logged, a first shard is written | Python alone, Python with torch |
+| `start` | seconds until `--help` is printed, a first step is logged, a first shard is written | Python alone, Python with torch and torchvision |
 
 `pipeline` needs lightly (`pip install lightly`), which this benchmark and the tests depend on and the package does not.
 Both have the same images, decoded in memory, backbone, batch, precision, memory format and widths of heads; both of
@@ -408,7 +408,7 @@ def start(options: argparse.Namespace, watch: Stopwatch) -> Rows:
         waits: dict[str, tuple[list[str], str | None]] = {
             "python": ([sys.executable, "-c", "pass"], None),
             "help": ([*synthcl, "--help"], None),
-            "python_with_torch": ([sys.executable, "-c", "import torch"], None),
+            "python_with_torchvision": ([sys.executable, "-c", "import torch, torchvision"], None),
             "first_step": ([*synthcl, *train], "metrics.jsonl"),
             "first_shard": ([*synthcl, *generate], "*.tar"),
         }
