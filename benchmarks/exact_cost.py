@@ -28,11 +28,12 @@ from typing import Any
 
 import torch
 
-from synthcl.pipeline import loop, pretraining, training
+from synthcl.pipeline import pretraining, training
 from synthcl.pipeline.configs.pretrain import PretrainConfig
 from synthcl.pipeline.configs.train import TrainConfig
 from synthcl.pipeline.data.order import GlobalOrder
 from synthcl.pipeline.randomness import Draws
+from synthcl.pipeline.runs import loop
 
 IMAGES = {"data": "digits", "image_size": 32}
 CHECKPOINT_EVERY = 1000
@@ -121,7 +122,7 @@ def main() -> None:
     clock.wrap(training.TrainingStep, "__call__", "step")
     clock.wrap(GlobalOrder, "indices", "order")
     clock.wrap(loop, "save_checkpoint", "save", time.perf_counter)
-    clock.wrap(loop._FiniteWatch, "check_state", "check", time.perf_counter)
+    clock.wrap(loop._Watch, "check_state", "check", time.perf_counter)
     results = {}
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)

@@ -33,6 +33,7 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import torch
 from speed import (
@@ -79,7 +80,7 @@ def main() -> None:
         with paused_trainings(wanted) as trainings:
             for name, training in trainings.items():
                 measured = check_waiting if options.no_waiting else measure
-                row = {"regime": name, **measured(name, training, options, watch)}
+                row = {"regime": name, **measured(training, options, watch)}
                 say(report(row))
                 emit("joint_step", options, row, recorded)
 
@@ -145,12 +146,16 @@ def parsed(text: str) -> tuple[str, Any]:
         return name, value
 
 
-def measure(name: str, training: PausedTraining, options: argparse.Namespace, watch: Stopwatch) -> dict[str, Any]:
+def measure(training: PausedTraining, options: argparse.Namespace, watch: Stopwatch) -> dict[str, Any]:
     """A regime's step against its bare passes and, online, against two steps in turn; then both by part."""
     passes = bare_passes(training)
     step, steps = training.step, whole_rounds(training.step, options.steps)
     contestants: dict[str, Callable[[int], None]] = {"step": training, "bare": partial(run_all, passes)}
-    if name.startswith("online"):
+    # Where G does not follow the learner's own loss there are no two passes that one could serve for.
+    if (
+        isinstance(step.regime, online.OnlineRegime)
+        and step.regime.batch(training.index, step.inner).leaf.requires_grad
+    ):
         contestants |= {"naive": Alternation(step, frozen=False), "careful": Alternation(step, frozen=True)}
     times, of_host = contest(contestants, rounds=options.rounds, warmup=options.warmup, steps=steps, watch=watch)
     found = {f"{who}_ms": spread(own, 1e3) for who, own in times.items()}
@@ -289,7 +294,6 @@ class Alternation:
     def _generator_step(self) -> None:
         learner = self.step.inner
         batch = self.regime.batch(self.index + 1, learner)
-        batch.leaf.requires_grad_()
         loss = self._loss(batch)
         if self.frozen:
             (gradient,) = torch.autograd.grad(loss, batch.leaf)
@@ -361,9 +365,8 @@ def timed_parts(training: PausedTraining, watch: Stopwatch):
 
     original_backward, original_batch = accelerator.backward, regime.batch
     with ExitStack() as stack:
-        patch = partial(_patch, stack)
-        patch(accelerator, "backward", backward)
-        patch(regime, "batch", batch)
+        stack.enter_context(mock.patch.object(accelerator, "backward", backward))
+        stack.enter_context(mock.patch.object(regime, "batch", batch))
         watched = [
             (assembly.RealImages, "images", "data"),
             (offline.OfflineRegime, "samples", "data"),
@@ -390,12 +393,6 @@ def timed_parts(training: PausedTraining, watch: Stopwatch):
         stack.callback(setattr, training, "around", lambda do: do())
         with parts.part("loop: metrics read back, log, progress"):
             yield parts
-
-
-def _patch(stack: ExitStack, owner: Any, attribute: str, replacement: Any) -> None:
-    from unittest import mock
-
-    stack.enter_context(mock.patch.object(owner, attribute, replacement))
 
 
 def joint_parts(regime: online.OnlineRegime) -> list[tuple[Any, str, Any]]:
@@ -431,7 +428,7 @@ def joint_parts(regime: online.OnlineRegime) -> list[tuple[Any, str, Any]]:
     return watched
 
 
-def check_waiting(name: str, training: PausedTraining, options: argparse.Namespace, watch: Stopwatch) -> dict[str, Any]:
+def check_waiting(training: PausedTraining, options: argparse.Namespace, watch: Stopwatch) -> dict[str, Any]:
     """Steps in which an operation that waits for the GPU is an error, after a few in which it is none."""
     training(options.warmup * options.steps)
     if watch.device.type != "cuda":

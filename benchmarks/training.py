@@ -4,12 +4,12 @@
     python benchmarks/training.py --device cuda --data cifar10 --backbone resnet18 --batch-size 512 --workers 0,8,16
     python benchmarks/training.py --parts probe,knn,start --rounds 3
 
-| part | what | beside |
-|---|---|---|
-| `pipeline` | `train`, regime `real`: reading, views, step, loop, log | lightly's method with lightly's own transforms and a DataLoader; the bare step on random tensors |
-| `probe` | the fit of `eval linear` at one penalty | scikit-learn's LogisticRegression at the same |
-| `knn` | the votes of `eval knn` | lightly's `knn_predict`; scikit-learn's KNeighborsClassifier, brute force |
-| `start` | seconds until `--help` is printed, a first step is logged, a first shard is written | Python alone, Python with torch and torchvision |
+`pipeline`: `train`, regime `real`, with reading, views, step, loop and log; beside it lightly's method with lightly's own
+transforms and a DataLoader, and the bare step on random tensors.
+`probe`: the fit of `eval linear` at one penalty; beside it scikit-learn's LogisticRegression at the same.
+`knn`: the votes of `eval knn`; beside them lightly's `knn_predict` and scikit-learn's KNeighborsClassifier, brute force.
+`start`: seconds until `--help` is printed, a first step is logged, a first shard is written; beside them Python alone,
+and Python with torch and torchvision.
 
 `pipeline` needs lightly (`pip install lightly`), which this benchmark and the tests depend on and the package does not.
 Both have the same images, decoded in memory, backbone, batch, precision, memory format and widths of heads; both of
