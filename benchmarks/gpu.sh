@@ -101,6 +101,10 @@ prepare() {
         rm -rf "$site"
         mkdir -p "$site/synthcl"
         for folder in cli pipeline generators learners; do ln -s "$root/$folder" "$site/synthcl/$folder"; done
+        # Shard sets record the version of the package, which they ask the installation for.
+        version=$(sed -n 's/^version = "\(.*\)"/\1/p' "$root/pyproject.toml")
+        mkdir "$site/synthcl-$version.dist-info"
+        printf 'Metadata-Version: 2.1\nName: synthcl\nVersion: %s\n' "$version" >"$site/synthcl-$version.dist-info/METADATA"
         if [[ -n $wheels ]]; then
             "$python" -m pip install --quiet --no-index --no-deps --no-compile --target "$site" "$wheels"/*.whl
         fi
@@ -149,7 +153,7 @@ stage_wheels() {
 }
 
 stage_check() {
-    synthcl env --json >"$out/environment.json"
+    benchmark speed.py >"$out/environment.json"
     for learner in simclr moco; do
         joint "$out/waiting-$learner.jsonl" "real offline fresh online online-diffusion" --learner $learner --no-waiting
     done

@@ -1,7 +1,8 @@
 """What the benchmarks of speed share: trainings that pause between steps, contests in rounds, and a result a line.
 
 A contest alternates: in each round every contestant does its steps, and a ratio is taken within the round, so that what
-else the machine does falls on all of them. The first rounds are a warm-up and are left out.
+else the machine does falls on all of them. The first rounds are a warm-up and are left out. As a script it says in JSON
+what it runs on.
 """
 
 from __future__ import annotations
@@ -315,3 +316,7 @@ def settle(options: argparse.Namespace) -> torch.device:
         raise SystemExit("--clock cpu says nothing of a GPU's time; give --clock wall")
     options.device = found
     return torch.device(found)
+
+
+if __name__ == "__main__":
+    print(json.dumps(environment()))

@@ -4,10 +4,10 @@
     python benchmarks/training.py --device cuda --data cifar10 --backbone resnet18 --batch-size 512 --workers 0,8,16
     python benchmarks/training.py --parts probe,knn,start --rounds 3
 
-`pipeline`: `train`, regime `real`, with reading, views, step, loop and log; beside it lightly's method with lightly's own
+`pipeline`: `train`, regime `real`, with reading, views, step, loop and log; beside it lightly's method with its own
 transforms and a DataLoader, and the bare step on random tensors.
 `probe`: the fit of `eval linear` at one penalty; beside it scikit-learn's LogisticRegression at the same.
-`knn`: the votes of `eval knn`; beside them lightly's `knn_predict` and scikit-learn's KNeighborsClassifier, brute force.
+`knn`: the votes of `eval knn`; beside them lightly's `knn_predict` and scikit-learn's KNeighborsClassifier.
 `start`: seconds until `--help` is printed, a first step is logged, a first shard is written; beside them Python alone,
 and Python with torch and torchvision.
 
