@@ -56,7 +56,7 @@ deadline=$((SECONDS + seconds))
 if [[ ${TOY:-} == 1 ]]; then
     data=digits device=cpu image_size=8
     backbone=resnet10-w8 batch=16 preset=tiny diffusion=tiny clock=cpu
-    round=(--rounds 1 --warmup 1 --steps 2)
+    round=(--rounds 1 --warmup 0 --steps 2)
     gan_length=(--steps 2 --batch-size 8)
     length=(--steps 2)
     probes=(--num-train 400 --num-test 100 --neighbours 20)
@@ -95,8 +95,8 @@ within() {
 
 # The package and what it needs, without installing into the machine's own environment.
 prepare() {
-    # Outside OUT: it is made anew where it is missing.
-    site=${TMPDIR:-/tmp}/synthcl-site-$(id -u)-$(echo "$root" | cksum | cut -d' ' -f1)
+    # Outside OUT; made anew for other wheels, and where it is missing.
+    site=${TMPDIR:-/tmp}/synthcl-site-$(id -u)-$(echo "$root $wheels $(ls "${wheels:-/}")" | cksum | cut -d' ' -f1)
     if [[ ! -e $site/made ]]; then
         rm -rf "$site"
         mkdir -p "$site/synthcl"
@@ -141,14 +141,12 @@ stage_wheels() {
     local fetch=("$python" -m pip download --quiet --only-binary=:all: --dest "$wheels" --python-version 3.12
         --implementation cp --platform manylinux_2_28_x86_64 --platform manylinux_2_17_x86_64
         --platform manylinux2014_x86_64)
-    # Each by itself: what it needs is on the machine, or named here.
+    # Each by itself: what it needs is on the machine, named here, or for what no stage does (DuckDB, hydra).
     "${fetch[@]}" --no-deps diffusers importlib_metadata webdataset braceexpand simplejpeg deflate lightly omegaconf \
         annotated-types typing-inspection
     # Two that have to fit each other.
     "${fetch[@]}" pydantic
     rm -f "$wheels"/typing_extensions-*.whl
-    # What omegaconf reads its files with comes as source alone.
-    "$python" -m pip wheel --quiet --no-deps --wheel-dir "$wheels" antlr4-python3-runtime==4.9.3
     ls -l "$wheels"
 }
 

@@ -21,7 +21,6 @@ from ..data.store import ImageStore, Indices
 from ..errors import DataError
 from ..images.decoding import SAFE_FORMATS, decode_images, image_dimensions
 from ..images.fast_decoding import FAST_DECODERS
-from .conditions import select_rows
 from .folder import LocalFolder
 from .layout import BLOCK, sample_key
 from .locator import SampleLocator, check_complete
@@ -49,7 +48,11 @@ def open_shard_set(
     folder = RemoteFolder(str(path)) if is_url(path) else LocalFolder(Path(path))
     check_complete(folder)
     locator = SampleLocator(folder)
-    rows = None if where is None else select_rows(locator, where)
+    rows = None
+    if where is not None:
+        from .conditions import select_rows  # with DuckDB, which is large and for this alone
+
+        rows = select_rows(locator, where)
     if image_size is None and locator.manifest.image_size is None:
         image_size = mixed_size
     return ShardSet(locator, rows=rows, image_size=image_size)
