@@ -143,16 +143,6 @@ WITHOUT_OWN_TEST = {
     "pipeline/regimes/replay.py",
     "pipeline/regimes/setup.py",
     "generators/errors.py",
-    "learners/barlow.py",
-    "learners/batchnorm.py",
-    "learners/collectives.py",
-    "learners/heads.py",
-    "learners/precision.py",
-    "learners/recipe.py",
-    "learners/simclr.py",
-    "learners/statistics.py",
-    "learners/validation.py",
-    "learners/vicreg.py",
 }
 """Modules that are tested through others alone as yet. One leaves the table with the test that it is given."""
 

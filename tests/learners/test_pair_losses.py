@@ -1,9 +1,8 @@
-"""Pairs of a group's views, and the losses over them: the published ones for two views, and what larger groups add."""
+"""What the losses over pairs of views, Barlow Twins' and VICReg's, have in common: larger groups, and shares."""
 
 import pytest
 import torch
 from lightly.loss import BarlowTwinsLoss, VICRegLoss
-from torch.nn import functional as F
 
 from synthcl.learners.barlow import barlow_twins_loss
 from synthcl.learners.pairs import pair_views
@@ -26,18 +25,6 @@ def vicreg(z, pairs):
 
 
 LOSSES = pytest.mark.parametrize("loss_of", [barlow, vicreg])
-
-
-def test_barlow_twins_of_two_views_is_the_published_one():
-    z = projections(16)
-    loss, _ = barlow_twins_loss(z, pair_views(TWO_VIEWS), 5e-3)
-    torch.testing.assert_close(loss, BarlowTwinsLoss(lambda_param=5e-3)(z[:8], z[8:]))
-
-
-def test_vicreg_of_two_views_is_the_published_one():
-    z = projections(16) * 0.7
-    loss, _ = vicreg_loss(z, pair_views(TWO_VIEWS), Weights(25.0, 20.0, 2.0))
-    torch.testing.assert_close(loss, VICRegLoss(lambda_param=25, mu_param=20, nu_param=2)(z[:8], z[8:]))
 
 
 @pytest.mark.parametrize(
@@ -96,9 +83,3 @@ def test_losses_are_computed_in_float32_under_autocast(loss_of):
     with torch.autocast("cpu", dtype=torch.bfloat16):
         inside, _ = loss_of(z, pair_views(TWO_VIEWS))
     assert torch.equal(inside, loss_of(z, pair_views(TWO_VIEWS))[0])
-
-
-def test_barlow_twins_of_perfectly_correlated_and_whitened_views_is_zero():
-    z = torch.linalg.qr(F.pad(projections(32, dim=4), (1, 0), value=1.0)).Q[:, 1:]  # centred, orthogonal columns
-    loss, _ = barlow_twins_loss(z.repeat(2, 1) * 100, pair_views(torch.arange(32).repeat(2)), 1.0)
-    assert loss < 1e-6

@@ -1,0 +1,77 @@
+"""Batch normalisation over all ranks: torch's own on the whole batch. Gloo is in test_learner_ranks.py."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from synthcl.learners.batchnorm import SyncBatchNorm, convert_sync_batchnorm
+
+WORLD_SIZE = 3
+
+
+def batch(*shape: int) -> torch.Tensor:
+    return torch.randn(6, *shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64) + 100
+
+
+@pytest.mark.parametrize("shape", [(4,), (4, 5), (4, 2, 3)])
+@pytest.mark.parametrize("momentum", [0.3, None])
+def test_ranks_normalise_as_one_process_does(in_ranks, shape, momentum):
+    kind = {1: nn.BatchNorm1d, 2: nn.BatchNorm1d, 3: nn.BatchNorm2d}[len(shape)]
+    reference, whole = kind(4, momentum=momentum).double(), batch(*shape).requires_grad_()
+    nn.init.normal_(reference.weight)
+    before = copy.deepcopy(reference)
+    weights = batch(*shape).square()
+
+    def function(rank):
+        module, x = convert_sync_batchnorm(copy.deepcopy(before)), whole.detach()[2 * rank :][:2].requires_grad_()
+        assert isinstance(module, SyncBatchNorm)
+        for _ in range(2):
+            output = module(x)
+        (weights[2 * rank :][:2] * output).sum().backward()
+        return output.detach(), x.grad, module.weight.grad, dict(module.named_buffers())
+
+    for _ in range(2):
+        expected = reference(whole)
+    (weights * expected).sum().backward()
+    outputs, gradients, of_weights, buffers = zip(*in_ranks(WORLD_SIZE, function), strict=True)
+    torch.testing.assert_close(torch.cat(outputs), expected.detach())
+    torch.testing.assert_close(torch.cat(gradients), whole.grad, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(sum(of_weights), reference.weight.grad)
+    for found in buffers:
+        for name, buffer in reference.named_buffers():
+            torch.testing.assert_close(found[name], buffer)
+
+
+def test_in_eval_mode_the_statistics_of_training_serve(in_ranks):
+    reference = nn.BatchNorm1d(4).double()
+    reference(batch(4))
+    reference.eval()
+    kept = copy.deepcopy(reference)
+    found = in_ranks(2, lambda rank: convert_sync_batchnorm(kept)(batch(4)[3 * rank :][:3]))
+    torch.testing.assert_close(torch.cat(found), reference(batch(4)))
+    assert torch.equal(kept.running_mean, reference.running_mean)
+
+
+def test_conversion_keeps_names_and_the_very_parameters(in_ranks):
+    net = nn.Sequential(nn.Linear(3, 4), nn.Sequential(nn.BatchNorm1d(4), nn.ReLU()), nn.BatchNorm1d(4, affine=False))
+    before = net.state_dict(keep_vars=True)
+    assert convert_sync_batchnorm(net) is net and type(net[2]) is nn.BatchNorm1d  # alone there is nothing to convert
+    (converted, _) = in_ranks(2, lambda rank: convert_sync_batchnorm(net if rank == 0 else copy.deepcopy(net)))
+    assert [type(module) for module in (converted[0], converted[1][0], converted[2])] == [
+        nn.Linear, SyncBatchNorm, SyncBatchNorm,
+    ]  # fmt: skip
+    after = converted.state_dict(keep_vars=True)
+    assert after.keys() == before.keys()
+    assert all(after[key] is tensor for key, tensor in before.items())
+
+
+def test_on_a_gpu_it_is_torchs(in_ranks):
+    converted = in_ranks(2, lambda rank: convert_sync_batchnorm(nn.Sequential(nn.BatchNorm1d(4)), "cuda"))
+    assert [type(net[0]) for net in converted] == [nn.SyncBatchNorm] * 2
+
+
+def test_a_batch_without_a_channel_is_refused():
+    with pytest.raises(ValueError, match=r"expected at least 2 dimensions \(N, C, ...\), got 1"):
+        SyncBatchNorm(4)(torch.zeros(4))
