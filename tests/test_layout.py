@@ -136,13 +136,6 @@ WITHOUT_OWN_TEST = {
     "pipeline/pretraining.py",
     "pipeline/preview.py",
     "pipeline/readback.py",
-    "pipeline/regimes/assembly.py",
-    "pipeline/regimes/base.py",
-    "pipeline/regimes/real.py",
-    "pipeline/regimes/recording.py",
-    "pipeline/regimes/replay.py",
-    "pipeline/regimes/setup.py",
-    "generators/errors.py",
 }
 """Modules that are tested through others alone as yet. One leaves the table with the test that it is given."""
 

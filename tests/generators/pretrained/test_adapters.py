@@ -7,17 +7,12 @@ import torch
 
 from synthcl.generators.pretrained import PretrainedGenerator
 from synthcl.generators.pretrained.adapters import ADAPTERS
-from synthcl.pipeline.randomness import Key
 
 STEPS = 3
 
 
-def draws(n: int = 3, seed: int = 0):
-    return Key.from_seed(seed).at(torch.arange(n))
-
-
 @pytest.mark.parametrize("kind", ADAPTERS)
-def test_images_are_those_of_the_pipeline_itself(build_pipeline, conditions, kind):
+def test_images_are_those_of_the_pipeline_itself(draws, build_pipeline, conditions, kind):
     pipeline = build_pipeline(kind)
     steps = 5 if kind == "PNDMPipeline" else STEPS  # fewer would not leave its warm-up
     generator = PretrainedGenerator(pipeline, sampling_steps=steps, **conditions(kind))
@@ -54,7 +49,7 @@ def test_guidance_goes_through_the_class_after_the_last(build_pipeline):
 
 @pytest.mark.parametrize("kind", ["StableDiffusionPipeline", "StableDiffusionXLPipeline"])
 @pytest.mark.parametrize("scale", [0.0, 3.0])
-def test_a_text_to_image_pipeline_is_guided_as_it_guides_itself(build_pipeline, conditions, kind, scale):
+def test_a_text_to_image_pipeline_is_guided_as_it_guides_itself(draws, build_pipeline, conditions, kind, scale):
     """At scale 0, which few-step ones are made for, the network sees the prompt alone."""
     pipeline = build_pipeline(kind)
     generator = PretrainedGenerator(pipeline, sampling_steps=2, guidance_scale=scale, **conditions(kind))

@@ -18,10 +18,6 @@ SIZES = {
 }
 
 
-def draws(n: int = 3, seed: int = 0):
-    return Key.from_seed(seed).at(torch.arange(n))
-
-
 @pytest.fixture
 def make(build_pipeline, conditions):
     """A generator of a class of pipelines, with few steps."""
@@ -34,34 +30,21 @@ def make(build_pipeline, conditions):
     return make
 
 
-def check_batches(generator: PretrainedGenerator) -> None:
-    latents = generator.sample_latents(4, draws=draws(4))
-    assert torch.equal(latents[2:], generator.sample_latents(2, draws=draws(4)[2:]))
-    torch.manual_seed(0)
-    images = generator(latents)
-    assert images.dtype == torch.float32 and images.abs().max() <= 1 and not images.requires_grad
-    assert images.shape == (4, 3, generator.image_size, generator.image_size)
-    assert all((images[0] - other).abs().max() > 0.02 for other in images[1:])
-    torch.manual_seed(1)
-    assert torch.equal(generator(latents), images)
-    torch.testing.assert_close(generator(latents[2:]), images[2:], rtol=0, atol=1e-3)
-
-
 @pytest.mark.parametrize("kind", ADAPTERS)
-def test_a_sample_depends_on_its_own_seed_alone(make, kind):
+def test_a_sample_depends_on_its_own_seed_alone(check_batches, make, kind):
     generator = make(kind)
     assert generator.image_size == SIZES[kind]
     check_batches(generator)
 
 
-def test_ancestral_noise_is_each_samples_own_where_the_pipeline_would_share_it(build_pipeline):
+def test_ancestral_noise_is_each_samples_own_where_the_pipeline_would_share_it(check_batches, build_pipeline):
     for scheduler in (DDPMScheduler(clip_sample=False), EulerAncestralDiscreteScheduler()):
         check_batches(PretrainedGenerator(build_pipeline("DiTPipeline", scheduler=scheduler), sampling_steps=4))
     check_batches(PretrainedGenerator(build_pipeline("ConsistencyModelPipeline"), sampling_steps=4))
 
 
 @pytest.mark.parametrize("kind", ADAPTERS)
-def test_saved_and_loaded_gives_the_same_images(make, kind, tmp_path):
+def test_saved_and_loaded_gives_the_same_images(draws, make, kind, tmp_path):
     generator = make(kind)
     generator.save_pretrained(tmp_path)
     assert kind_of(tmp_path) == "pretrained" and not list(tmp_path.rglob("*.bin"))
@@ -73,7 +56,7 @@ def test_saved_and_loaded_gives_the_same_images(make, kind, tmp_path):
 
 
 @pytest.mark.parametrize("size", [4, 8, 20])
-def test_images_are_resized_to_the_size_asked_for(build_pipeline, size):
+def test_images_are_resized_to_the_size_asked_for(draws, build_pipeline, size):
     pipeline = build_pipeline("DDIMPipeline")
     latents = PretrainedGenerator(pipeline).sample_latents(2, draws=draws(2))
     own = PretrainedGenerator(pipeline, sampling_steps=2)(latents)
@@ -82,14 +65,14 @@ def test_images_are_resized_to_the_size_asked_for(build_pipeline, size):
     torch.testing.assert_close(images.mean((2, 3)), own.mean((2, 3)), rtol=0, atol=0.1)
 
 
-def test_gray_pipelines_give_rgb(build_pipeline):
+def test_gray_pipelines_give_rgb(draws, build_pipeline):
     pipeline = build_pipeline("DDIMPipeline", in_channels=1, out_channels=1)
     generator = PretrainedGenerator(pipeline, sampling_steps=2)
     images = generator(generator.sample_latents(2, draws=draws(2)))
     assert images.shape == (2, 3, 8, 8) and torch.equal(images[:, 0], images[:, 2])
 
 
-def test_classes_are_drawn_evenly_from_those_asked_for(build_pipeline):
+def test_classes_are_drawn_evenly_from_those_asked_for(draws, build_pipeline):
     generator = PretrainedGenerator(build_pipeline("ConsistencyModelPipeline", num_class_embeds=6))
     assert set(generator.sample_latents(200, draws=draws(200))[:, 1].tolist()) == set(range(6))
     some = PretrainedGenerator(build_pipeline("ConsistencyModelPipeline", num_class_embeds=6), classes=[1, 4])
@@ -133,7 +116,7 @@ def test_the_class_changes_the_image(build_pipeline, kind):
 
 
 @pytest.mark.parametrize("kind", ["DDPMPipeline", "DDIMPipeline", "LDMPipeline", "DiTPipeline"])
-def test_a_stronger_pair_is_less_similar(build_pipeline, kind):
+def test_a_stronger_pair_is_less_similar(draws, build_pipeline, kind):
     generator = PretrainedGenerator(build_pipeline(kind), sampling_steps=6)
     latents = generator.sample_latents(4, draws=draws(4))
     distances = []
@@ -147,7 +130,7 @@ def test_a_stronger_pair_is_less_similar(build_pipeline, kind):
     torch.testing.assert_close(alone, partners[2:], rtol=0, atol=1e-3)
 
 
-def test_pairs_that_cannot_be_are_refused(make, build_pipeline):
+def test_pairs_that_cannot_be_are_refused(draws, make, build_pipeline):
     for generator in (PretrainedGenerator(build_pipeline("ConsistencyModelPipeline")), make("PNDMPipeline")):
         with pytest.raises(ValueError, match="two sampling steps or more"):
             generator.forward_group(generator.sample_latents(1, draws=draws(1)), 2, 0.5, draws(1))
@@ -178,13 +161,13 @@ def test_options_that_do_not_fit_are_refused(build_pipeline, kind, options, mess
         PretrainedGenerator(build_pipeline(kind), **options)
 
 
-def test_draws_must_be_as_many_as_latents(make):
+def test_draws_must_be_as_many_as_latents(draws, make):
     with pytest.raises(ValueError, match="2 latents need 2 draws, not 3"):
         make("DDIMPipeline").sample_latents(2, draws=draws(3))
 
 
 @pytest.mark.parametrize("kind", ["DDPMPipeline", "DiTPipeline", "LDMPipeline", "StableDiffusionPipeline"])
-def test_a_weak_variation_is_what_the_pipeline_keeps_of_the_image(make, kind):
+def test_a_weak_variation_is_what_the_pipeline_keeps_of_the_image(draws, make, kind):
     """A pipeline on latents keeps what its autoencoder does; the noise of one step in a thousand is hardly seen."""
     generator = make(kind)
     images = (
@@ -196,7 +179,7 @@ def test_a_weak_variation_is_what_the_pipeline_keeps_of_the_image(make, kind):
     assert (near - kept).square().mean() < (far - kept).square().mean()
 
 
-def test_variations_are_of_the_class_of_their_image(build_pipeline):
+def test_variations_are_of_the_class_of_their_image(draws, build_pipeline):
     generator = PretrainedGenerator(build_pipeline("DiTPipeline", num_embeds_ada_norm=10), sampling_steps=2)
     latents = generator.sample_latents(3, draws=draws(3))
     moved = generator.with_classes(latents, torch.tensor([4, 0, 9]))

@@ -10,29 +10,11 @@ from synthcl.generators import OptionError
 from synthcl.generators.pretrained import PretrainedGenerator
 from synthcl.generators.pretrained.adapters import create_adapter
 from synthcl.generators.pretrained.schedulers import check_steps, choose_scheduler, first_step_of
-from synthcl.pipeline.randomness import Key
-
-
-def draws(n: int = 3, seed: int = 0):
-    return Key.from_seed(seed).at(torch.arange(n))
-
-
-def check_batches(generator: PretrainedGenerator) -> None:
-    latents = generator.sample_latents(4, draws=draws(4))
-    assert torch.equal(latents[2:], generator.sample_latents(2, draws=draws(4)[2:]))
-    torch.manual_seed(0)
-    images = generator(latents)
-    assert images.dtype == torch.float32 and images.abs().max() <= 1 and not images.requires_grad
-    assert images.shape == (4, 3, generator.image_size, generator.image_size)
-    assert all((images[0] - other).abs().max() > 0.02 for other in images[1:])
-    torch.manual_seed(1)
-    assert torch.equal(generator(latents), images)
-    torch.testing.assert_close(generator(latents[2:]), images[2:], rtol=0, atol=1e-3)
 
 
 @pytest.mark.parametrize("kind", ["DDPMPipeline", "LDMPipeline", "DiTPipeline"])
 @pytest.mark.parametrize("sampler", ["ddim", "dpm"])
-def test_few_step_solvers_serve_in_place_of_the_scheduler(build_pipeline, kind, sampler):
+def test_few_step_solvers_serve_in_place_of_the_scheduler(check_batches, build_pipeline, kind, sampler):
     pipeline = build_pipeline(kind)
     generator = PretrainedGenerator(pipeline, sampler=sampler, sampling_steps=4)
     assert generator.recipe["scheduler"] == {"ddim": "DDIMScheduler", "dpm": "DPMSolverMultistepScheduler"}[sampler]
@@ -40,7 +22,7 @@ def test_few_step_solvers_serve_in_place_of_the_scheduler(build_pipeline, kind, 
 
 
 @pytest.mark.parametrize("sampler", ["dpm", "ddim"])
-def test_a_weak_pair_stays_near_under_each_solver(build_pipeline, sampler):
+def test_a_weak_pair_stays_near_under_each_solver(draws, build_pipeline, sampler):
     generator = PretrainedGenerator(build_pipeline("DDPMPipeline"), sampler=sampler, sampling_steps=20)
     latents = generator.sample_latents(4, draws=draws(4))
     (images, near), (_, far) = (generator.forward_group(latents, 2, s, draws(4)) for s in (0.05, 1.0))

@@ -1,40 +1,19 @@
 """A generator is opened to learn along, with what the options change; one that cannot is refused in a sentence."""
 
 import pytest
-import torch
-from accelerate import Accelerator
 
-from synthcl.generators import create_trainer
-from synthcl.pipeline.configs.train import TrainConfig
-from synthcl.pipeline.data import open_images
 from synthcl.pipeline.errors import UsageError
-from synthcl.pipeline.generation import save_generator
-from synthcl.pipeline.randomness import Key
-from synthcl.pipeline.regimes.assembly import RealImages, ViewMaker
-from synthcl.pipeline.regimes.base import Share
 from synthcl.pipeline.regimes.joint_trainer import open_trainer
-from synthcl.pipeline.regimes.setup import RegimeSetup
-from synthcl.pipeline.views import Augmentation
 
 SIZE = 8
 
 
 @pytest.fixture
-def setup_with(tmp_path):
-    """What a regime is built from, with a saved generator of a kind and size, and options of `train`."""
+def setup_with(setup_of, save_gan):
+    """What an online regime is built from, with a generator of a kind and size, and options of `train`."""
 
     def make(kind="gan", size=SIZE, **options):
-        torch.manual_seed(0)
-        save_generator(create_trainer(kind, size, preset="tiny"), tmp_path / "generator")
-        config = TrainConfig(
-            data="digits", out="run", steps=2, online=True, generator=str(tmp_path / "generator"), **options
-        )
-        key, device = Key.from_seed(0), torch.device("cpu")
-        real = RealImages.create(open_images("digits", image_size=SIZE), Share(8, 0, 1), key, device)
-        views = ViewMaker(Augmentation("digits", SIZE), key)
-        return RegimeSetup(
-            config=config, real=real, views=views, key=key, accelerator=Accelerator(cpu=True), total_steps=2
-        )
+        return setup_of(online=True, generator=str(save_gan(kind, size)), **options)
 
     return make
 

@@ -1,0 +1,92 @@
+"""From images to a batch: groups, which views stand where, and that each image's views are its own."""
+
+import pytest
+import torch
+
+from synthcl.pipeline.data.store import ImageStore
+from synthcl.pipeline.randomness import Key
+from synthcl.pipeline.regimes.assembly import RealImages, assemble
+from synthcl.pipeline.regimes.base import Share
+from synthcl.pipeline.views import normalize
+
+RANDOM = "simclr-cifar"
+STEP = 5
+
+
+def samples(num_images: int, count: int = 4) -> list[torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return [torch.rand(count, 3, 8, 8, generator=generator) for _ in range(num_images)]
+
+
+@pytest.mark.parametrize("num_views", [2, 3])
+@pytest.mark.parametrize("num_images", [0, 1, 2])
+def test_a_group_is_an_image_or_a_latent_with_all_its_views(parts, num_views, num_images):
+    one, made = parts(num_views=num_views), samples(num_images)
+    real = one.real.images(STEP)
+    batch = assemble(one.real, one.views, Share(4), STEP, real, made)
+    assert batch.num_real == 8 * num_views
+    latents = range(8, 12) if num_images else ()
+    sizes = {**dict.fromkeys(range(8), num_views), **dict.fromkeys(latents, num_views * num_images)}
+    assert batch.groups.tolist() == [group for group, size in sizes.items() for _ in range(size)]
+    # Without augmentation a view is its image, and those of a sample's first image come before those of its second.
+    shown = [*real, *(images[j] for j in range(4) for images in made)]
+    expected = normalize(torch.stack(shown)).repeat_interleave(num_views, dim=0)
+    torch.testing.assert_close(batch.views, expected)
+
+
+def test_the_views_of_an_image_are_drawn_from_its_number_alone(parts):
+    """Real images are numbered first, then the first images of samples, then their second ones."""
+    one, made = parts(augmentation=RANDOM), samples(2)
+    real = one.real.images(STEP)
+    batch = assemble(one.real, one.views, Share(4), STEP, real, made)
+    in_order = torch.cat((batch.views[:16], batch.views[16:].unflatten(0, (4, 2, 2)).transpose(0, 1).flatten(0, 2)))
+    for number, image in enumerate(torch.cat((real, *made))):
+        alone = one.views(image[None], torch.tensor([number]), STEP)[0]
+        torch.testing.assert_close(in_order[2 * number :][:2], alone, msg=str(number))
+    later = assemble(one.real, one.views, Share(4), STEP + 1, real, made)
+    assert not torch.equal(later.views, batch.views)
+
+
+@pytest.mark.parametrize("num_processes", [2, 4])
+def test_processes_together_have_the_batch_of_one(parts, joined, num_processes):
+    def batch_of(rank: int, num_processes: int):
+        one, share = parts(rank, num_processes, augmentation=RANDOM), Share(4, rank, num_processes)
+        mine = [images[share.slice] for images in samples(2)]
+        return assemble(one.real, one.views, share, STEP, one.real.images(STEP), mine)
+
+    whole = batch_of(0, 1)
+    groups, views = joined([batch_of(rank, num_processes) for rank in range(num_processes)])
+    assert torch.equal(groups, whole.groups)
+    torch.testing.assert_close(views, whole.views)
+
+
+class Numbers(ImageStore):
+    """Images that show their own number, on a disk that is slow."""
+
+    name, image_size = "numbers", 8
+
+    def __init__(self):
+        self.reads = 0
+
+    def __len__(self):
+        return 20
+
+    def read(self, indices):
+        self.reads += 1
+        return torch.as_tensor(indices, dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 3, 8, 8)
+
+    def keys(self, indices):
+        raise NotImplementedError
+
+
+def test_reading_ahead_gives_the_same_images():
+    store, key, cpu = Numbers(), Key.from_seed(0), torch.device("cpu")
+    real, ahead = (RealImages.create(store, Share(8), key, cpu) for _ in range(2))
+    expected = [real.images(step) for step in range(6)]
+    with ahead.reading_ahead(6):
+        found = [ahead.images(step) for step in range(6)]
+    assert all(torch.equal(*pair) for pair in zip(found, expected, strict=True))
+    assert store.reads == 12  # none twice, and none after the last
+    assert real.steps_per_epoch == 2
+    epoch = torch.cat(expected[:2])[:, 0, 0, 0].mul(255).round().tolist()
+    assert len(set(epoch)) == 16 and set(epoch) <= set(range(20))

@@ -1,0 +1,124 @@
+"""Recording: exactly what the learner's views show, with what it felt, under a recipe that tells recordings apart."""
+
+import pytest
+import torch
+
+from synthcl.generators.fingerprint import fingerprint
+from synthcl.learners.base import LearnerOutput
+from synthcl.pipeline.configs.train import TrainConfig
+from synthcl.pipeline.errors import UsageError
+from synthcl.pipeline.generation import open_generator
+from synthcl.pipeline.regimes.base import MultiViewedBatch
+from synthcl.pipeline.regimes.gradients import quantize
+from synthcl.pipeline.regimes.recording import (
+    open_recording,
+    record,
+    sample_hardness,
+    sample_images,
+    sample_similarity,
+)
+from synthcl.pipeline.shards import open_shard_set
+from synthcl.pipeline.views import to_float
+
+NUM_REAL, LATENTS, VIEWS = 4, 3, 2  # views of real images; samples, each of two images with two views
+
+
+def a_step(seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    n = NUM_REAL + LATENTS * 2 * VIEWS
+    embeddings = torch.nn.functional.normalize(torch.randn(n, 5, generator=generator), dim=1)
+    batch = MultiViewedBatch(torch.zeros(n, 3, 8, 8), torch.zeros(n, dtype=torch.int64), NUM_REAL)
+    return batch, LearnerOutput(torch.zeros(()), torch.rand(n, generator=generator), embeddings)
+
+
+def drawn(num_images=2):
+    generator = torch.Generator().manual_seed(1)
+    return [quantize(torch.rand(LATENTS, 3, 8, 8, generator=generator)) for _ in range(num_images)]
+
+
+@pytest.mark.parametrize("num_images", [1, 2])
+def test_images_in_bytes_are_those_that_the_learner_saw(num_images):
+    samples = drawn(num_images)
+    images = sample_images(samples)
+    assert images.dtype == torch.uint8 and images.shape == (LATENTS, num_images, 3, 8, 8)
+    for i, seen in enumerate(samples):
+        assert torch.equal(to_float(images[:, i]), seen)
+
+
+def test_hardness_is_the_mean_over_a_samples_views():
+    batch, output = a_step()
+    found = sample_hardness(batch, output, 2 * VIEWS)
+    for j in range(LATENTS):
+        first = NUM_REAL + j * 2 * VIEWS
+        expected = sum(output.hardness[first + i].item() for i in range(2 * VIEWS)) / (2 * VIEWS)
+        assert found[j].item() == pytest.approx(expected)
+
+
+def test_similarity_is_between_views_of_the_one_image_and_of_the_other():
+    batch, output = a_step()
+    found = sample_similarity(batch, output, VIEWS)
+    for j in range(LATENTS):
+        rows = output.embeddings[NUM_REAL + j * 2 * VIEWS :][: 2 * VIEWS]
+        cosines = [float(rows[a] @ rows[b]) for a in range(VIEWS) for b in range(VIEWS, 2 * VIEWS)]
+        assert found[j].item() == pytest.approx(sum(cosines) / len(cosines), abs=1e-6)
+
+
+@pytest.fixture
+def opened(save_gan, tmp_path):
+    """`opened(main_process, **options)`: a recording into `rec` under options of an online run."""
+    run = save_gan()
+
+    def open_one(main_process=True, computes_in="fp32", **options):
+        values = {"data": "digits", "out": "run", "steps": 3, "record": str(tmp_path / "rec"), **options}
+        generator = open_generator(str(run))
+        generator.computes_in = computes_in
+        config = TrainConfig(online=True, generator=str(run), **values)
+        return open_recording(config, generator, main_process), generator
+
+    return open_one
+
+
+def write_one(recording):
+    with recording.recorder as recorder:
+        recorder.rewind(0)
+        recorder.finish()
+
+
+def test_what_is_recorded_reads_back(opened, tmp_path):
+    recording, generator = opened()
+    assert recording.generator == fingerprint(generator)[:12]
+    batch, output = a_step()
+    hardness, similarity = sample_hardness(batch, output, 4), sample_similarity(batch, output, VIEWS)
+    with recording.recorder as recorder:
+        recorder.rewind(0)
+        for step in range(2):
+            record(recorder, step, drawn(), hardness, similarity, f"{recording.generator}@{step}")
+        recorder.finish()
+    shards = open_shard_set(tmp_path / "rec")
+    assert torch.equal(shards.read_views([0, 1, 2]), sample_images(drawn()))
+    table = shards.table(range(6), ["step", "hardness", "pair_similarity", "generator"]).to_pydict()
+    assert table["step"] == [0, 0, 0, 1, 1, 1]
+    assert table["hardness"] == pytest.approx(hardness.tolist() * 2)
+    assert table["pair_similarity"] == pytest.approx(similarity.tolist() * 2)
+    assert set(table["generator"]) == {f"{recording.generator}@{step}" for step in (0, 1)}
+
+
+def test_the_main_process_alone_writes(opened, tmp_path):
+    recording, _ = opened(main_process=False)
+    assert recording.recorder is None and not (tmp_path / "rec").exists()
+    record(None, 0, drawn(), torch.zeros(LATENTS), None, recording.generator)
+    assert not (tmp_path / "rec").exists()
+    assert opened(record=None)[0] is None
+
+
+@pytest.mark.parametrize("options", [{"out": "elsewhere"}, {"steps": 9}, {"keep": 5}, {"checkpoint_every": 2}])
+def test_a_run_that_goes_on_with_what_may_change_records_into_the_same_set(opened, options):
+    write_one(opened()[0])
+    write_one(opened(**options)[0])
+
+
+@pytest.mark.parametrize("options", [{"seed": 1}, {"batch_size": 64}, {"hard": False}, {"computes_in": "bf16"}])
+def test_another_run_is_refused_its_folder(opened, tmp_path, options):
+    write_one(opened()[0])
+    with pytest.raises(UsageError, match=str(tmp_path / "rec")):
+        write_one(opened(**options)[0])

@@ -1,0 +1,77 @@
+"""The replay regime: each step's recorded samples, image for image, with the views of that step."""
+
+import pytest
+import torch
+
+from synthcl.pipeline.errors import UsageError
+from synthcl.pipeline.regimes.assembly import assemble
+from synthcl.pipeline.regimes.base import Share
+from synthcl.pipeline.regimes.replay import ReplayRegime, build
+from synthcl.pipeline.shards import open_shard_set
+from synthcl.pipeline.views import to_float
+
+
+@pytest.fixture
+def replay(parts, recording):
+    """`replay(...)`: of one process of several; `total` samples a step, of a training of `steps`."""
+
+    def make(rank=0, num_processes=1, total=4, steps=3, path=recording):
+        one = parts(rank, num_processes, augmentation="simclr-cifar")
+        return ReplayRegime(one.real, one.views, open_shard_set(path), Share(total, rank, num_processes), steps)
+
+    return make
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+def test_a_step_shows_what_was_recorded_in_it_in_the_views_of_an_online_step(parts, replay, images_of_step, ahead):
+    one, regime = parts(augmentation="simclr-cifar"), replay()
+
+    def check(step):
+        recorded = to_float(torch.from_numpy(images_of_step(step)))
+        samples = [recorded[:, 0], recorded[:, 1]]
+        expected = assemble(one.real, one.views, Share(4), step, one.real.images(step), samples)
+        batch = regime.batch(step, None)
+        assert torch.equal(batch.views, expected.views) and torch.equal(batch.groups, expected.groups)
+        assert batch.num_real == expected.num_real
+
+    if not ahead:
+        check(2)  # as a resumed run begins
+        return
+    with regime.open():
+        for step in range(3):
+            check(step)
+
+
+@pytest.mark.parametrize("num_processes", [2, 4])
+def test_processes_together_see_the_batch_of_one(replay, joined, num_processes):
+    whole = replay().batch(1, None)
+    groups, views = joined([replay(rank, num_processes).batch(1, None) for rank in range(num_processes)])
+    assert torch.equal(groups, whole.groups)
+    torch.testing.assert_close(views, whole.views)
+
+
+def test_its_facts_name_the_set_and_no_generator(replay, recording):
+    """The generator changed while it recorded."""
+    assert replay().facts == {"set_hashes": [open_shard_set(recording).recipe.hash]}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"total": 8}, "was recorded with 4 samples a step, not 8; give the recorded run's --batch-size"),
+        ({"steps": 4}, "holds 3 steps, fewer than the 4 to train; give --steps 3"),
+    ],
+)
+def test_a_training_that_does_not_fit_the_recording_is_refused(replay, options, message):
+    with pytest.raises(UsageError, match=message):
+        replay(**options)
+
+
+def test_a_set_made_ahead_is_no_recording(replay, shards):
+    with pytest.raises(UsageError, match=f"--replay {shards} is no recording of an online run; use it with --shards"):
+        replay(path=shards)
+
+
+def test_options_that_the_recording_does_not_serve_are_refused(setup_of, recording):
+    with pytest.raises(UsageError, match="holds pairs, and --recipe adainf is for single images"):
+        build(setup_of(replay=str(recording), recipe="adainf"))
