@@ -15,7 +15,6 @@ from PIL import Image
 
 from synthcl.cli import main
 from synthcl.pipeline.configs.train import TrainConfig
-from synthcl.pipeline.images.grids import read_grid
 from synthcl.pipeline.runs.folder import open_run
 
 TINY = ["--image-size", "8", "--batch-size", "16", "--backbone", "resnet10-w8", "--precision", "fp32"]
@@ -36,94 +35,9 @@ def test_help_is_quick_to_load_and_needs_no_torch():
         assert "Usage:" in done.stdout
 
 
-def test_pretraining_leaves_a_generator_and_pictures(synthcl, generator, tmp_path):
+def test_pretraining_leaves_a_generator_and_pictures(generator):
     assert (generator / "generator" / "config.json").exists()
     assert sorted(p.name for p in (generator / "samples").iterdir()) == ["00000002.png", "00000003.png"]
-    shown = synthcl("preview", "--generator", generator, "--out", tmp_path / "grid.png", "--num-samples", 4, "--json")
-    assert shown.json["num_real"] == 8  # of those it was trained on
-    other = ["--num-samples", 4, "--data", "digits:test", "--columns", 3, "--json"]
-    assert synthcl("preview", "--generator", generator, "--out", tmp_path / "b.png", *other).json["num_real"] == 3
-    pictures = [read_grid(tmp_path / name, 8, 4) for name in ("grid.png", "b.png")]
-    assert pictures[0].equal(pictures[1]) and len(pictures[0].unique()) > 10
-    refused = synthcl("preview", "--generator", generator, "--out", tmp_path / "grid.jpg", code=2)
-    assert "grid.jpg must end in .png" in refused.stderr and not (tmp_path / "grid.jpg").exists()
-    synthcl("preview", "--generator", generator, "--out", tmp_path / "new" / "grid.png", "--num-samples", 4)
-
-
-@pytest.mark.parametrize("learner", ["simclr", "moco"])
-def test_every_regime_trains_from_the_command_line(synthcl, generator, tmp_path, learner):
-    shards = tmp_path / "shards"
-    made = synthcl(
-        "generate", "--generator", generator, "--num-samples", 40, "--samples-per-shard", 16, "--pairs",
-        "--out", shards, "--workers", 0, "--json",
-    ).json  # fmt: skip
-    assert made["complete"] and not made["reused"] and made["num_shards"] == 3
-    options = ["--learner", learner] + (["--queue-size", 64] if learner == "moco" else [])
-    regimes = {
-        "real": [],
-        "offline": ["--shards", shards],
-        "online": ["--online", "--generator", generator],
-    }
-    for regime, sources in regimes.items():
-        result = train(synthcl, tmp_path / regime, *options, *sources).json
-        assert result["regime"] == regime and result["steps"] == 4
-        assert result["num_synthetic"] == (0 if regime == "real" else 4 * 8)
-        assert (tmp_path / regime / "encoder" / "model.safetensors").exists()
-        again = train(synthcl, tmp_path / regime, *options, *sources).json
-        assert again == result
-    assert (tmp_path / "online" / "generator" / "config.json").exists()
-    rows = [json.loads(line) for line in (tmp_path / "online" / "metrics.jsonl").read_text().splitlines()]
-    assert rows[-1]["step"] == 4 and {"pair_similarity", "margin", "hard_ratio"} <= set(rows[-1])
-
-
-def test_a_batch_in_parts_starts_with_the_loss_of_the_whole_one(synthcl, generator, tmp_path):
-    """Up to the statistics of the parts: the first loss has the same negatives, so it is near, not half."""
-    losses = {}
-    for parts in (1, 2):
-        options = ["--online", "--generator", generator, "--accumulate", parts, "--log-every", 1]
-        train(synthcl, tmp_path / f"{parts}", *options)
-        losses[parts] = json.loads((tmp_path / f"{parts}" / "metrics.jsonl").read_text().splitlines()[0])["loss"]
-    assert losses[1] != losses[2] and losses[2] == pytest.approx(losses[1], rel=0.05)
-
-
-def test_accumulation_by_the_launcher_is_refused(synthcl, tmp_path, monkeypatch):
-    monkeypatch.setenv("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "4")
-    assert "--accumulate" in train(synthcl, tmp_path / "run", code=2).stderr
-
-
-def test_a_launcher_that_starts_one_process_for_several_is_refused(synthcl, tmp_path, monkeypatch):
-    """What `accelerate launch --cpu --num_processes 2` leaves in the environment of the one process that it starts."""
-    monkeypatch.delenv("WORLD_SIZE", raising=False)
-    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "no")
-    monkeypatch.setenv("MASTER_PORT", "29500")
-    assert "torchrun --nproc_per_node N" in train(synthcl, tmp_path / "run", code=2).stderr
-
-
-def test_options_from_a_file_yield_to_those_given(synthcl, tmp_path):
-    (tmp_path / "c.yaml").write_text("data: digits\nout: x\nsteps: 7\nbatch-size: 32\n")
-    printed = synthcl("train", "--config", tmp_path / "c.yaml", "--steps", 9, "--dry-run").stdout
-    assert "steps: 9" in printed and "batch_size: 32" in printed and "out: x" in printed
-    printed = synthcl("train", "--config", tmp_path / "c.yaml", "--epochs", 2, "--dry-run").stdout
-    assert "epochs: 2" in printed and "steps: null" in printed
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["trian"], "there is no command 'trian' (did you mean 'train'?)"),
-        (["xyz"], "there is no command 'xyz'"),
-        (["eval", "liner", "RUN"], "there is no command 'liner' (did you mean 'linear'?)"),
-        (["shards", "lst"], "there is no command 'lst' (did you mean 'list'?)"),
-    ],
-)
-def test_a_misspelt_command_is_told_from_those_there_are(synthcl, arguments, message):
-    assert f"Error: {message}\n" in synthcl(*arguments, code=2).stderr
-
-
-def test_a_misspelt_option_in_a_file_is_told_with_the_file(synthcl, tmp_path):
-    (tmp_path / "c.yaml").write_text("data: digits\nbatchsize: 8\n")
-    error = synthcl("train", "--config", tmp_path / "c.yaml", "--out", "x", "--steps", 1, code=2).stderr
-    assert "c.yaml (did you mean 'batch_size'?)" in " ".join(error.split())
 
 
 def damaged_parquet(path):
@@ -336,35 +250,3 @@ def test_bad_data_is_named_and_leaves_no_result(tmp_path, make, message, command
     assert result.stderr.count("Error:") == 1 and message in result.stderr
     assert not (tmp_path / "run" / "result.json").exists()
     assert not (tmp_path / "run" / "encoder").exists() and not (tmp_path / "run" / "generator").exists()
-
-
-def test_shards_of_another_size_are_refused(synthcl, generator, tmp_path):
-    synthcl("generate", "--generator", generator, "--num-samples", 10, "--out", tmp_path / "s", "--workers", 0)
-    result = train(synthcl, tmp_path / "run", "--shards", tmp_path / "s", "--image-size", 16, code=2)
-    assert "8 pixels" in result.stderr and "16" in result.stderr
-    assert not (tmp_path / "run").exists()
-
-
-def test_a_folder_that_holds_another_run_is_refused(synthcl, tmp_path):
-    train(synthcl, tmp_path / "run")
-    result = train(synthcl, tmp_path / "run", "--seed", 1, code=2)
-    assert "--seed: 0 there, 1 now" in result.stderr
-
-
-def test_debug_shows_the_traceback(tmp_path):
-    command = [
-        sys.executable,
-        "-m",
-        "synthcl.cli",
-        "train",
-        "--data",
-        "nowhere/",
-        "--steps",
-        "1",
-        "--out",
-        tmp_path / "r",
-    ]
-    plain = subprocess.run(command, capture_output=True, text=True)
-    debug = subprocess.run([*command, "--debug"], capture_output=True, text=True)
-    assert plain.returncode == 2 and "Traceback" not in plain.stderr
-    assert "Traceback" in debug.stderr and "nowhere" in debug.stderr

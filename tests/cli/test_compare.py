@@ -8,21 +8,12 @@ import yaml
 
 from synthcl.pipeline import training
 from synthcl.pipeline.comparison import evaluations, execution, forecast
-from synthcl.pipeline.evaluation import linear
 
+pytestmark = pytest.mark.usefixtures("quick_probes")
 OPTIONS = [
     "--data", "digits", "--image-size", "8", "--batch-size", "16", "--backbone", "resnet10-w8", "--precision", "fp32",
     "--steps", "2", "--label-fraction", "0.5", "--log-every", "1",
 ]  # fmt: skip
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick_probes():
-    """One penalty, chosen on one fold: encoders of two steps take the solver long, and nothing here is about it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(linear, "L2_GRID", (0.1,))
-        patch.setattr(linear, "FEW_SAMPLES", 0)
-        yield
 
 
 def compare(synthcl, generator, out, *options, code=0):
@@ -30,7 +21,7 @@ def compare(synthcl, generator, out, *options, code=0):
 
 
 @pytest.fixture(scope="module")
-def finished(synthcl, generator, tmp_path_factory):
+def finished(quick_probes, synthcl, generator, tmp_path_factory):
     """A comparison that was interrupted in its third run, and continued; with how many steps were done after that."""
     out = tmp_path_factory.mktemp("compare") / "out"
     original, steps = training.TrainingStep.__call__, []

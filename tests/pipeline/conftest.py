@@ -98,3 +98,15 @@ def digest() -> Callable[[Path], dict[str, str]]:
         return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
     return of
+
+
+@pytest.fixture(scope="session")
+def choosing() -> dict[str, dict[str, object]]:
+    """For each regime, the options of `train` that choose it."""
+    return {
+        "real": {},
+        "offline": {"shards": ["shards"]},
+        "fresh": {"fresh": True, "generator": "gan"},
+        "online": {"online": True, "generator": "gan"},
+        "replay": {"replay": "recording"},
+    }

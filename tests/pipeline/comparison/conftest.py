@@ -17,17 +17,9 @@ from synthcl.pipeline.configs.train import TrainConfig
 from synthcl.pipeline.encoder import Encoder
 from synthcl.pipeline.options import write_yaml
 
-SOURCES = {
-    "real": {},
-    "offline": {"shards": ["shards"]},
-    "fresh": {"fresh": True, "generator": "gan"},
-    "online": {"online": True, "generator": "gan"},
-    "replay": {"replay": "recording"},
-}
-
 
 @pytest.fixture
-def make_run(tmp_path):
+def make_run(tmp_path, choosing):
     """A finished run: its regime, its seed, its label, and whatever options and results are to be different."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -36,7 +28,7 @@ def make_run(tmp_path):
     def make(regime, seed, *, result=None, environment=None, label=None, declared=(), **options):
         path = tmp_path / f"{regime}-{seed}-{len(list(tmp_path.iterdir()))}"
         path.mkdir()
-        given = {"data": "digits", "out": str(path), "steps": 4, "batch_size": 16, "seed": seed, **SOURCES[regime]}
+        given = {"data": "digits", "out": str(path), "steps": 4, "batch_size": 16, "seed": seed, **choosing[regime]}
         # As earlier versions wrote them: with whatever options, those without a meaning in the regime too.
         config = TrainConfig(**given).to_dict() | options
         came_out = {
@@ -45,6 +37,8 @@ def make_run(tmp_path):
         }  # fmt: skip
         record = {"command": "train", "versions": {"torch": "2"}, "hardware": {"device": "cpu"}}
         rows = [{"step": step, "loss": 3.0 - step / 10, "hardness_real": 3.0 - seed / 10} for step in (1, 2, 3, 4)]
+        with torch.no_grad():
+            next(encoder.parameters()).add_(0.01)  # each has weights of its own
         encoder.save(path / "encoder")
         (path / "config.yaml").write_text(write_yaml(config))
         (path / "run.json").write_text(json.dumps({**record, **(environment or {})}))

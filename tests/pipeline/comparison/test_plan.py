@@ -77,27 +77,3 @@ def test_arms_that_come_later_leave_what_was_decided():
     config = CompareConfig(**{**GIVEN, "arm": ["nohard: --online --no-hard", "long: --epochs 30"]})
     after = make_budget(config, 70, 10, kept=before)
     assert after.steps == {**before.steps, "nohard": 70, "long": 300} and after.num_samples == before.num_samples
-
-
-WRONG = {
-    "no such comparison": ({"primary": "real-online"}, "--primary 'real-online' is no comparison that is made"),
-    "a comparison of others": ({"primary": "fresh-real"}, "--primary 'fresh-real' is no comparison that is made"),
-    "no data": ({"data": None}, "Missing option '--data'"),
-    "no such regime": ({"regimes": "real,oline"}, "no regime 'oline'"),
-    "one regime": ({"regimes": "real, real"}, "nothing to compare"),
-    "replay alone": ({"regimes": "real,replay", "generator": None}, "name online too"),
-    "no generator": ({"generator": None}, "offline and online need --generator"),
-    "a generator for nothing": ({"regimes": "real,offline", "shards": ["x"]}, "none of them is compared"),
-    "shards without offline": ({"regimes": "real,online", "shards": ["x"]}, "--shards is for the regime offline"),
-    "where without shards": ({"where": "step > 1"}, "--where chooses samples of --shards"),
-    "a number for given shards": ({"shards": ["x"], "num_samples": 64}, "--num-samples is for the set"),
-    "no length": ({"steps": None}, "either --epochs or --steps"),
-    "test data for nothing": ({"transfer_test_data": ["x"]}, "--transfer-test-data is given 1 times"),
-    "training of runs": ({"run": ["x"], "steps": None}, "is for trainings; with --run nothing is trained"),
-}
-
-
-@pytest.mark.parametrize(("options", "message"), WRONG.values(), ids=WRONG.keys())
-def test_wrong_options_are_refused(options, message):
-    with pytest.raises(UsageError, match=message):
-        CompareConfig(**{**GIVEN, **options})

@@ -10,15 +10,10 @@ from synthcl.pipeline.configs.recipes import RECIPES
 from synthcl.pipeline.configs.train import TrainConfig, concerns
 from synthcl.pipeline.errors import UsageError
 from synthcl.pipeline.options import write_yaml
+from synthcl.pipeline.regimes.table import SYNTHETIC
 
 COMMON = {"data": "digits", "out": "run", "steps": 1}
-REGIMES = {
-    "offline": {"shards": ["set"]},
-    "fresh": {"fresh": True, "generator": "gan"},
-    "online": {"online": True, "generator": "gan"},
-    "replay": {"replay": "recording"},
-}
-FRESH = {**COMMON, **REGIMES["fresh"], "recipe": "adainf"}
+FRESH = {**COMMON, "fresh": True, "generator": "gan", "recipe": "adainf"}
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -26,9 +21,9 @@ def test_a_recipe_sets_options_that_there_are(recipe):
     assert set(RECIPES[recipe]) <= {f.name for f in dataclasses.fields(TrainConfig)}
 
 
-@pytest.mark.parametrize("regime", REGIMES)
-def test_it_sets_what_means_something_in_the_regime_and_reads_back(regime):
-    config = TrainConfig.from_values({**COMMON, **REGIMES[regime], "recipe": "adainf"})
+@pytest.mark.parametrize("regime", SYNTHETIC)
+def test_it_sets_what_means_something_in_the_regime_and_reads_back(choosing, regime):
+    config = TrainConfig.from_values({**COMMON, **choosing[regime], "recipe": "adainf"})
     assert (config.views, config.synthetic_ratio) == ("adainf", 2.0)
     pairs = next(f for f in dataclasses.fields(config) if f.name == "pairs")
     assert config.pairs == (not concerns(pairs, [regime]))

@@ -8,9 +8,8 @@ import torch
 from PIL import Image
 from safetensors import safe_open
 
-from synthcl.learners import create_backbone
 from synthcl.pipeline.configs.export import EXPORT_TARGETS, ExportConfig
-from synthcl.pipeline.encoder import Encoder, load_encoder
+from synthcl.pipeline.encoder import load_encoder
 from synthcl.pipeline.errors import DataError, UsageError
 from synthcl.pipeline.exporting.export import export
 from synthcl.pipeline.views import normalize, to_float
@@ -30,24 +29,14 @@ LOADED = [
 ]
 
 
-def make_encoder(folder, name, size):
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        backbone = create_backbone(name, image_size=size)
-        for module in backbone.modules():
-            if isinstance(module, torch.nn.BatchNorm2d):
-                module.running_mean.normal_(0, 0.1)
-                module.running_var.uniform_(0.5, 2)
-    Encoder(backbone, name, size).save(folder)
-    return load_encoder(folder)
-
-
 def images(size):
     return torch.randint(0, 256, (4, 3, size, size), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
 
 
 @pytest.mark.parametrize(("to", "name", "size", "out"), LOADED)
-def test_the_lines_of_the_card_load_it_and_its_features_are_the_same(tmp_path, monkeypatch, to, name, size, out):
+def test_the_lines_of_the_card_load_it_and_its_features_are_the_same(
+    make_encoder, tmp_path, monkeypatch, to, name, size, out
+):
     encoder = make_encoder(tmp_path / "encoder", name, size)
     result = export(tmp_path / "encoder", to=to, out=str(tmp_path / out))
     card = (tmp_path / out / "README.md") if out == "exported" else (tmp_path / out).with_suffix(".md")
@@ -64,7 +53,7 @@ def test_the_lines_of_the_card_load_it_and_its_features_are_the_same(tmp_path, m
         torch.testing.assert_close(scope["model"](normalize(to_float(pixels))), features, rtol=1e-5, atol=1e-5)
 
 
-def test_the_configuration_says_how_images_are_prepared(tmp_path):
+def test_the_configuration_says_how_images_are_prepared(make_encoder, tmp_path):
     encoder = make_encoder(tmp_path / "encoder", "resnet18", 32)
     export(tmp_path / "encoder", ExportConfig(to="timm", out=str(tmp_path / "out")))
     config = json.loads((tmp_path / "out" / "config.json").read_text())
@@ -75,7 +64,7 @@ def test_the_configuration_says_how_images_are_prepared(tmp_path):
     assert load_encoder(tmp_path / "out").weights_hash() == encoder.weights_hash()  # and synthcl takes it back
 
 
-def test_pth_files_hold_tensors_alone(tmp_path):
+def test_pth_files_hold_tensors_alone(make_encoder, tmp_path):
     make_encoder(tmp_path / "encoder", "resnet18", 32)
     export(tmp_path / "encoder", ExportConfig(to="torchvision", out=str(tmp_path / "r18.pth")))
     state = torch.load(tmp_path / "r18.pth", weights_only=True)
@@ -91,7 +80,7 @@ def test_pth_files_hold_tensors_alone(tmp_path):
         ("file", DataError, "is a file; give a folder"),
     ],
 )
-def test_places_that_cannot_be_written_are_refused(tmp_path, out, error, message):
+def test_places_that_cannot_be_written_are_refused(make_encoder, tmp_path, out, error, message):
     make_encoder(tmp_path / "encoder", "resnet10-w8", 8)
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.tex").write_text("years of work")
@@ -102,7 +91,7 @@ def test_places_that_cannot_be_written_are_refused(tmp_path, out, error, message
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_an_export_is_replaced_by_the_next(tmp_path):
+def test_an_export_is_replaced_by_the_next(make_encoder, tmp_path):
     make_encoder(tmp_path / "encoder", "resnet18", 32)
     for to in EXPORT_TARGETS:
         export(tmp_path / "encoder", ExportConfig(to=to, out=str(tmp_path / "out")))

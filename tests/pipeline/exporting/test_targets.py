@@ -1,26 +1,11 @@
 """What encoders are exported as."""
 
 import pytest
-import torch
 
-from synthcl.learners import create_backbone
 from synthcl.pipeline.configs.export import EXPORT_TARGETS, ExportConfig
-from synthcl.pipeline.encoder import Encoder, load_encoder
 from synthcl.pipeline.errors import UsageError
 from synthcl.pipeline.exporting.export import export
 from synthcl.pipeline.exporting.targets import TARGETS
-
-
-def make_encoder(folder, name, size):
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        backbone = create_backbone(name, image_size=size)
-        for module in backbone.modules():
-            if isinstance(module, torch.nn.BatchNorm2d):
-                module.running_mean.normal_(0, 0.1)
-                module.running_var.uniform_(0.5, 2)
-    Encoder(backbone, name, size).save(folder)
-    return load_encoder(folder)
 
 
 @pytest.mark.parametrize(
@@ -32,7 +17,7 @@ def make_encoder(folder, name, size):
         ("timm", "resnet18-w32", "resnet18-w32 has no counterpart"),
     ],
 )
-def test_backbones_that_are_not_there_are_refused_with_what_works(tmp_path, to, name, message):
+def test_backbones_that_are_not_there_are_refused_with_what_works(make_encoder, tmp_path, to, name, message):
     make_encoder(tmp_path / "encoder", name, 32)
     with pytest.raises(UsageError, match=message):
         export(tmp_path / "encoder", ExportConfig(to=to, out=str(tmp_path / "out")))

@@ -49,9 +49,9 @@ def test_samples_that_parts_cannot_share_are_refused(setup_of, given, name):
 
 
 @pytest.mark.parametrize("name", ["offline", "fresh", "online", "replay"])
-def test_samples_of_another_size_are_refused(setup_of, given, name, save_gan, parts, monkeypatch):
+def test_samples_of_another_size_are_refused(setup_of, given, name, monkeypatch):
     setup = setup_of(**given[name])
-    monkeypatch.setattr(type(setup.real.store), "image_size", 16)
+    monkeypatch.setattr(setup.real.store, "image_size", 16)
     with pytest.raises(UsageError, match=r"images of 8 pixels, and (the )?training is at 16; give --image-size 8"):
         build_regime(setup)
 

@@ -1,0 +1,195 @@
+"""What every command has: options and arguments, also from a file, errors in a sentence, and results."""
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from synthcl.cli.command import (
+    Command,
+    Group,
+    argument,
+    config_options,
+    new_table,
+    print_result,
+    print_table,
+    table_lines,
+)
+from synthcl.pipeline.errors import UsageError
+from synthcl.pipeline.options import Config, option
+
+
+def test_options_from_a_file_yield_to_those_given(synthcl, tmp_path):
+    (tmp_path / "c.yaml").write_text("data: digits\nout: x\nsteps: 7\nbatch-size: 32\n")
+    printed = synthcl("train", "--config", tmp_path / "c.yaml", "--steps", 9, "--dry-run").stdout
+    assert "steps: 9" in printed and "batch_size: 32" in printed and "out: x" in printed
+    printed = synthcl("train", "--config", tmp_path / "c.yaml", "--epochs", 2, "--dry-run").stdout
+    assert "epochs: 2" in printed and "steps: null" in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["trian"], "there is no command 'trian' (did you mean 'train'?)"),
+        (["xyz"], "there is no command 'xyz'"),
+        (["eval", "liner", "RUN"], "there is no command 'liner' (did you mean 'linear'?)"),
+        (["shards", "lst"], "there is no command 'lst' (did you mean 'list'?)"),
+    ],
+)
+def test_a_misspelt_command_is_told_from_those_there_are(synthcl, arguments, message):
+    assert f"Error: {message}\n" in synthcl(*arguments, code=2).stderr
+
+
+def test_a_misspelt_option_in_a_file_is_told_with_the_file(synthcl, tmp_path):
+    (tmp_path / "c.yaml").write_text("data: digits\nbatchsize: 8\n")
+    error = synthcl("train", "--config", tmp_path / "c.yaml", "--out", "x", "--steps", 1, code=2).stderr
+    assert "c.yaml (did you mean 'batch_size'?)" in " ".join(error.split())
+
+
+def test_debug_shows_the_traceback(tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "synthcl.cli",
+        "train",
+        "--data",
+        "nowhere/",
+        "--steps",
+        "1",
+        "--out",
+        tmp_path / "r",
+    ]
+    plain = subprocess.run(command, capture_output=True, text=True)
+    debug = subprocess.run([*command, "--debug"], capture_output=True, text=True)
+    assert plain.returncode == 2 and "Traceback" not in plain.stderr
+    assert "Traceback" in debug.stderr and "nowhere" in debug.stderr
+
+
+@dataclass(kw_only=True)
+class ThingConfig(Config):
+    size: int = option(8, help="Pixels.", minimum=4)
+    fast: bool = option(False, help="Fast.")
+    kinds: list[str] = option([], help="Kinds.", choices=("a", "b"))
+    numbers: dict[str, Any] = option({}, help="Numbers.")
+    sort: str | None = option(None, help="An order.")
+    ascending: bool = option(False, help="Upwards.", needs="sort")
+
+
+@pytest.fixture
+def thing():
+    """A command of its own: `thing(*words)`; what it was called with, or the error that it is to raise."""
+
+    def call(*words, error=None):
+        called = []
+
+        @click.command(cls=Command)
+        @argument("place")
+        @config_options(ThingConfig)
+        def command(config, place):
+            """Make a thing."""
+            called.append((place, config))
+            if error is not None:
+                raise error
+
+        return CliRunner().invoke(command, [str(word) for word in words]), called
+
+    return call
+
+
+def test_options_and_arguments_come_checked_and_as_their_types(thing):
+    words = ["here", "--size", 9, "--fast", "--kinds", "a", "--kinds", "b", "--numbers", "rate=0.5", "--numbers", "n=3"]
+    result, called = thing(*words)
+    expected = ThingConfig(size=9, fast=True, kinds=["a", "b"], numbers={"rate": 0.5, "n": 3})
+    assert (result.exit_code, called) == (0, [("here", expected)])
+
+
+@pytest.mark.parametrize(
+    ("words", "place", "size"), [([], "there", 16), (["here"], "here", 16), (["--size", 32], "there", 32)]
+)
+def test_what_is_typed_wins_over_the_file(thing, tmp_path, words, place, size):
+    (tmp_path / "c.yaml").write_text("place: there\nsize: 16\n")
+    result, ((found, config),) = thing("--config", tmp_path / "c.yaml", *words)
+    assert (result.exit_code, found, config.size) == (0, place, size)
+
+
+def test_a_dry_run_prints_what_a_file_can_give_back(thing, tmp_path):
+    result, called = thing("here", "--size", 9, "--kinds", "b", "--dry-run")
+    assert called == []
+    (tmp_path / "c.yaml").write_text(result.stdout)
+    _, again = thing("--config", tmp_path / "c.yaml")
+    assert again == [("here", ThingConfig(size=9, kinds=["b"]))]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "Missing argument 'PLACE'"),
+        (["x", "--size", 3], "--size must be at least 4, not 3"),
+        (["x", "--ascending"], "--ascending means nothing without --sort"),
+        (["x", "--no-ascending"], "--ascending means nothing without --sort"),  # a default, but typed
+        (["x", "--kinds", "c"], "'c' is not one of 'a', 'b'"),
+        (["x", "--numbers", "rate"], "not of the form NAME=VALUE"),
+        (["x", "--config", "nowhere.yaml"], "cannot read --config nowhere.yaml: No such file or directory"),
+    ],
+)
+def test_wrong_usage_ends_with_2_and_a_sentence(thing, words, message):
+    result, called = thing(*words)
+    assert (result.exit_code, called) == (2, [])
+    assert message in " ".join(result.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "sentence"),
+    [
+        (UsageError("give another"), 2, "Error: give another"),
+        (ValueError("the file is damaged"), 1, "Error: the file is damaged"),
+        (OSError(28, "No space left on device"), 1, "Error: [Errno 28] No space left on device"),
+        (KeyError("x"), 1, "Error: KeyError: 'x' (unexpected; run again with --debug for the traceback)"),
+        (ValueError(), 1, "Error: ValueError: (unexpected; run again with --debug for the traceback)"),
+        (KeyboardInterrupt(), 1, "Error: interrupted; run the same command again to continue"),
+    ],
+)
+def test_an_error_is_one_sentence_unless_it_is_to_be_debugged(thing, error, code, sentence):
+    result, _ = thing("here", error=error)
+    assert result.exit_code == code and " ".join(result.stderr.split()).endswith(sentence)
+    if isinstance(error, Exception):
+        assert thing("here", "--debug", error=error)[0].exception is error
+
+
+def test_a_result_is_one_object_or_a_table_of_what_is_no_list(capsys):
+    result = {"run": "runs/a", "num_images": 12, "loss": 1.23456, "notes": ["x"], "training": {"gamma": 1}}
+    print_result(result, True, "train")
+    assert json.loads(capsys.readouterr().out) == result
+    print_result(result, False, "train")
+    table = capsys.readouterr().out
+    assert [row.strip("│ \n").split(" │ ")[-1].strip() for row in table.splitlines()[2:-1]] == ["runs/a", "12", "1.235"]
+    assert "num images" in table and "notes" not in table
+
+
+def test_a_table_for_people_cuts_nothing(capsys):
+    name = "runs/" + "long" * 60
+    table = new_table("Runs [a]", ["run", "steps"], numbers=["steps"])
+    table.add_row(name, "7")
+    table.add_row("[b]", "1000")
+    lines = table_lines(table)
+    assert lines[0] == "Runs [a]" and lines[-2] == f"{name}    7" and lines[-1].split() == ["[b]", "1000"]
+    print_table(table)
+    assert name in capsys.readouterr().out
+
+
+def test_a_group_says_what_each_command_does_uncut():
+    words = "Do " + "very " * 40 + "much."
+
+    @click.group(cls=Group)
+    def group():
+        pass
+
+    group.command(cls=Command, name="zeal", help=words)(lambda: None)
+    group.command(cls=Command, name="act", help="Act.")(lambda: None)
+    shown = " ".join(CliRunner().invoke(group, ["--help"]).output.split())
+    assert words in shown and shown.index("zeal") < shown.index("act")

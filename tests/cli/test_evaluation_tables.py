@@ -1,0 +1,98 @@
+"""Results of evaluations as tables: every number with its name and what it means, and the warnings."""
+
+import json
+
+import pytest
+
+from synthcl.cli.evaluation_tables import MANY_CLASSES, MEASURES, print_evaluation, print_measures
+
+PROBE = {
+    "task": "linear", "run": "runs/[a]", "top1": 0.61234, "top5": 0.95, "top1_interval": [0.55, 0.67],
+    "per_class": [0.5, None, 0.25], "classes": ["cat", "dog", "emu"], "num_train": 1442, "num_test": 355,
+    "data": "digits:train", "test_data": "digits:test", "probe": "lbfgs", "l2": 0.1, "epochs": 100, "untrained": False,
+    "warnings": ["few labels"],
+}  # fmt: skip
+
+
+def shown(capsys, *arguments, of=print_evaluation):
+    of(*arguments)
+    return " ".join(capsys.readouterr().out.replace("│", " ").replace("┃", " ").split())
+
+
+@pytest.mark.parametrize("of", [print_evaluation, print_measures])
+def test_scripts_get_one_object(capsys, of):
+    of(PROBE, True)
+    assert json.loads(capsys.readouterr().out) == PROBE
+
+
+def test_a_probe_for_people(capsys):
+    words = shown(capsys, PROBE, False)
+    for part in (
+        "linear of runs/[a]",
+        "top-1 % 61.23 (55.00 to 67.00)",
+        "top-5 % 95.00",
+        "by class emu 25.0, cat 50.0",  # worst first; of dogs there were none
+        "fitted on 1,442 of digits:train",
+        "scored on 355 of digits:test",
+        "settings l2 0.1",
+        "warning few labels",
+    ):
+        assert part in words
+
+
+@pytest.mark.parametrize(
+    ("changes", "settings"),
+    [
+        ({"probe": "sgd", "l2": None}, "settings epochs 100"),
+        ({"untrained": True}, "settings l2 0.1, fresh weights"),
+        ({"task": "knn", "l2": None, "epochs": None, "k": 20, "temperature": 0.07}, "settings k 20, temperature 0.07"),
+    ],
+)
+def test_settings_are_those_that_matter(capsys, changes, settings):
+    assert f"{settings} warning" in shown(capsys, {**PROBE, **changes}, False)
+
+
+def test_of_many_classes_the_worst_and_the_best_are_shown(capsys):
+    many = MANY_CLASSES + 4
+    scores = {"per_class": [i / 100 for i in range(many)], "classes": [f"c{i}" for i in range(many)]}
+    words = shown(capsys, {**PROBE, **scores}, False)
+    half = MANY_CLASSES // 2
+    left = [i for i in range(many) if f"c{i} {i}.0" in words]
+    assert left == [*range(half), *range(many - half, many)] and ", ..., " in words
+
+
+def test_several_sets_have_a_row_each_and_their_mean(capsys):
+    rows = [
+        {
+            "data": "a",
+            "test_data": "a:test",
+            "top1": 0.4,
+            "top1_interval": [0.3, 0.5],
+            "scored_on_training_split": False,
+        },
+        {"data": "b", "test_data": "b", "top1": 0.6, "top1_interval": [0.5, 0.7], "scored_on_training_split": True},
+    ]
+    words = shown(capsys, {"task": "transfer", "run": "r", "top1": 0.5, "results": rows}, False)
+    assert "a a:test 40.00 30.00 to 50.00" in words
+    assert "b b (not held out!) 60.00 50.00 to 70.00" in words and "mean 50.00" in words
+
+
+def test_every_measure_is_named_with_which_way_is_better(capsys):
+    values = {name: 0.1 + i / 1000 for i, name in enumerate(MEASURES)}
+    facts = {"num_generated": 1000, "num_held_out": 355, "data": "digits", "encoder": "runs/real"}
+    result = {"task": "quality", "source": "shards/[x]", **values, **facts, "warnings": ["few [images]"]}
+    words = shown(capsys, result, False, of=print_measures)
+    assert "quality of shards/[x]" in words
+    for name, (title, better, _) in MEASURES.items():
+        assert " ".join(f"{title} {values[name]:.4g} {better}".split()) in words
+    assert "generated: 1,000, held-out: 355, data: digits, encoder: runs/real warning: few [images]" in words
+
+
+def test_a_measure_that_was_not_taken_is_left_out(capsys):
+    words = shown(
+        capsys,
+        {"task": "alignment", "run": "r", "alignment": 0.5, "recall": None, "warnings": []},
+        False,
+        of=print_measures,
+    )
+    assert "alignment 0.5 ↓" in words and "recall" not in words

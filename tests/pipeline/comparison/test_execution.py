@@ -1,0 +1,182 @@
+"""Doing what is planned: lengths that are decided once, and only what is not there yet. Nothing is trained here."""
+
+import dataclasses
+import json
+
+import pytest
+from accelerate import Accelerator
+
+from synthcl.pipeline.comparison import execution
+from synthcl.pipeline.comparison.execution import (
+    LONG_STEPS,
+    SHORT_STEPS,
+    arms_to_plan,
+    check_inputs,
+    count_images,
+    decide_budget,
+    evaluate_runs,
+    execute,
+    kept_budget,
+    length,
+)
+from synthcl.pipeline.comparison.parts import plan_overall
+from synthcl.pipeline.configs.compare import CompareConfig
+from synthcl.pipeline.errors import UsageError
+from synthcl.pipeline.overall import Overall
+
+RATES = {"real": (3.0, 0.1), "offline": (4.0, 0.2), "online": (9.0, 0.4), "replay": (2.0, 0.2), "extra": (1.0, 0.05)}
+"""Seconds that a training of an arm takes at its ends, and for each step."""
+
+
+@pytest.fixture
+def config_of(tmp_path):
+    def make(**options):
+        given = {"data": "digits", "generator": "gan", "image_size": 8, "batch_size": 64, "steps": 100, "seeds": 2}
+        given |= {"out": str(tmp_path / "out"), "regimes": "real,offline,online"}
+        (tmp_path / "out").mkdir(exist_ok=True)
+        return CompareConfig(**{**given, **options})
+
+    return make
+
+
+@pytest.fixture
+def done(monkeypatch):
+    """What was trained and generated, in order; a training takes what `RATES` says."""
+    calls = []
+
+    def train(config):
+        name = config.out.split("/")[-2]
+        calls.append((name, config.seed, config.steps))
+        around, each = RATES[name]
+        return {"seconds": around + each * config.steps}
+
+    def generate(config):
+        calls.append(("set", config.num_samples))
+        return {"seconds": 1.0, "bytes": 10, "num_samples": config.num_samples, "reused": False}
+
+    monkeypatch.setattr(execution, "train", train)
+    monkeypatch.setattr(execution, "generate", generate)
+    return calls
+
+
+@pytest.fixture(scope="module")
+def accelerator():
+    return Accelerator(cpu=True)
+
+
+@pytest.mark.parametrize("options", [{"steps": 70}, {"steps": None, "epochs": 3}])
+def test_the_length_is_that_of_real_images_alone(config_of, options):
+    steps, steps_per_epoch = length(config_of(**options))
+    assert steps_per_epoch == 1442 // 64
+    assert steps == (70 if "epochs" not in options else 3 * steps_per_epoch)
+
+
+def test_equal_steps_are_decided_without_training(config_of, done, accelerator):
+    config = config_of()
+    assert kept_budget(config) is None
+    budget = decide_budget(config, accelerator)
+    assert budget.steps == {"real": 100, "offline": 100, "online": 100} and done == []
+    assert kept_budget(config) == budget
+
+
+def test_rates_are_what_the_longer_training_took_beyond_the_shorter(config_of, done, accelerator):
+    config = config_of(equal="seconds", regimes="replay,real,offline,online")
+    budget = decide_budget(config, accelerator)
+    assert budget.seconds_per_step == pytest.approx({name: RATES[name][1] for name in budget.steps})
+    assert budget.steps == {"real": 100, "offline": 50, "online": 25, "replay": 25}  # of the recording there is
+    trained = [(name, steps) for name, *_, steps in done if name != "set"]
+    lengths = (SHORT_STEPS, LONG_STEPS)
+    assert trained == [(name, n) for name in ("real", "offline", "online", "replay") for n in lengths]
+    done.clear()
+    assert decide_budget(config, accelerator) == budget and done == []
+
+
+def test_an_arm_that_comes_later_is_measured_alone(config_of, done, accelerator):
+    before = decide_budget(config_of(equal="seconds", regimes="real,online"), accelerator)
+    done.clear()
+    config = config_of(equal="seconds", regimes="real,online", arm=["extra: real --batch-size 32"])
+    assert [arm.name for arm in arms_to_plan(config, before)] == ["extra"]
+    after = decide_budget(config, accelerator)
+    assert {name for name, *_ in done} == {"extra"}
+    assert after.steps == {**before.steps, "extra": 200}
+
+
+def execute_all(config, accelerator):
+    budget, overall = decide_budget(config, accelerator), Overall(enabled=False)
+    plan_overall(overall, config, budget, {"digits": (1442, 355)})
+    return execute(config, budget, accelerator, overall), overall
+
+
+def test_the_set_comes_first_then_seed_by_seed(config_of, done, accelerator):
+    trained, _ = execute_all(config_of(), accelerator)
+    names = ["real", "offline", "online"]
+    assert done == [("set", 3200), *((name, seed, 100) for seed in (0, 1) for name in names)]
+    assert trained.new and trained.generated["num_samples"] == 3200
+    assert [(run.arm.name, run.seed) for run in trained.runs] == [call[:2] for call in done[1:]]
+
+
+def test_what_is_finished_is_skipped_and_what_a_set_took_is_remembered(config_of, done, accelerator, monkeypatch):
+    config = config_of()
+    execute_all(config, accelerator)
+    done.clear()
+    left = {("online", 1)}
+
+    def result_of(path, *args, **kwargs):
+        return None if (path.parts[-2], int(path.name[-1])) in left else {"steps": 100}
+
+    found_again = {"seconds": 0.0, "bytes": 10, "num_samples": 3200, "reused": True}
+    monkeypatch.setattr(execution, "finished_result", result_of)
+    monkeypatch.setattr(execution, "generate", lambda config: found_again)
+    trained, overall = execute_all(config, accelerator)
+    assert done == [("online", 1, 100)] and trained.new
+    assert trained.generated["seconds"] == 1.0, "and not what it took to find it"
+    assert overall.done["run", "real", 0] == 100
+    left.clear()
+    trained, _ = execute_all(config, accelerator)
+    assert not trained.new and len(done) == 1
+
+
+def test_only_what_is_not_answered_is_asked(config_of, make_run, monkeypatch, tmp_path):
+    config = CompareConfig(out=str(tmp_path / "out"), run=["a", "b"], label_fraction=[1.0])
+    (tmp_path / "out").mkdir()
+    asked = []
+
+    def ask(self, cell, question):
+        asked.append((cell.arm, question.task, question.untrained))
+        file = self.file(cell, question)
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(json.dumps({"question": dataclasses.asdict(question), "top1": 0.5}))
+
+    monkeypatch.setattr(execution.Answers, "ask", ask)
+    runs, num_images = [make_run("real", 0), make_run("online", 0)], {"digits": (1442, 355)}
+
+    def evaluate(runs):
+        return evaluate_runs(runs, config, "digits", Overall(enabled=False), num_images)
+
+    answers, new = evaluate(runs[:1])
+    assert new and asked == [("real", task, fresh) for fresh in (False, True) for task in ("linear", "knn")]
+    assert [answer.top1 for answer in answers] == [0.5] * 4
+    asked.clear()
+    answers, new = evaluate(runs)
+    assert new and asked == [("online", "linear", False), ("online", "knn", False)] and len(answers) == 6
+    asked.clear()
+    assert evaluate(runs)[1] is False and asked == []
+
+
+def test_images_are_counted_as_they_are_probed(config_of):
+    config = config_of(transfer=["digits[:50%]"], transfer_test_data=["digits:test"])
+    assert count_images(config, "digits", 8) == {"digits": (1442, 355), "digits[:50%]": (721, 355)}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"backbone": "resnet81"}, "resnet81"),
+        ({"num_samples": 3}, "--num-samples 3 is less than a step draws; give 32"),
+        ({"transfer": ["nowhere/"]}, "nowhere"),
+    ],
+)
+def test_inputs_that_do_not_fit_are_refused_before_anything_is_done(config_of, done, options, message):
+    with pytest.raises(UsageError, match=message):
+        check_inputs(config_of(**options))
+    assert done == []

@@ -1,0 +1,64 @@
+"""The summary: means by hand, plain values, and nothing that the runs do not bear out."""
+
+import dataclasses
+import json
+
+import pytest
+
+from synthcl.pipeline.comparison.summary import one_time_costs, summarise
+from synthcl.pipeline.configs.arms import UNTRAINED
+from synthcl.pipeline.configs.compare import CompareConfig
+
+
+def test_the_table_has_means_over_seeds_and_what_a_run_cost(make_comparison):
+    comparison = make_comparison()
+    seconds = {("online", 0): 3.0, ("online", 1): 5.0, ("online", 2): 10.0}
+    runs = [
+        dataclasses.replace(run, result={**run.result, "seconds": seconds.get((run.name, run.seed), 1.0)})
+        for run in comparison.runs
+    ]
+    summary = summarise(dataclasses.replace(comparison, runs=runs))
+    assert summary == json.loads(json.dumps(summary))
+    rows = {row["arm"]: row for row in summary["table"]}
+    assert list(rows) == ["real", "offline", "online", UNTRAINED]
+    online = rows["online"]
+    assert online["linear_by_seed"] == pytest.approx({"0": 0.70, "1": 0.701, "2": 0.702})
+    assert online["linear"]["mean"] == pytest.approx(0.701) and online["linear"]["n"] == online["num_seeds"] == 3
+    assert online["seconds"] == 6.0 and online["num_synthetic"] == 32.0
+    assert rows[UNTRAINED]["seconds"] is None and rows[UNTRAINED]["knn"]["mean"] == pytest.approx(0.4)
+    (against_real,) = [d for d in summary["differences"] if (d["arm"], d["reference"]) == ("online", "real")]
+    assert against_real["values"] == pytest.approx([0.100, 0.101, 0.102])
+    assert against_real["meaning"] == "what joint generation adds to real images"
+    assert summary["transfer"]["digits"]["real"]["mean"] == pytest.approx(0.60)
+
+
+def test_mismatches_leave_no_outcome(make_comparison):
+    summary = summarise(make_comparison(mismatches=["--batch-size: 16 and 32"]))
+    assert summary["winner"] is None and summary["mismatches"] == ["--batch-size: 16 and 32"]
+    assert {d["outcome"] for d in summary["differences"]} == {"unknown"}
+
+
+def test_seeds_that_all_arms_have(make_comparison):
+    comparison = make_comparison()
+    fewer = [run for run in comparison.runs if (run.name, run.seed) != ("offline", 1)]
+    assert comparison.common_seeds == [0, 1, 2]
+    assert dataclasses.replace(comparison, runs=fewer).common_seeds == [0, 2]
+
+
+def test_a_chosen_comparison_is_judged_by_itself(make_comparison):
+    comparison = make_comparison()
+    comparison.config.judge, comparison.config.primary = ["online-offline", "online-real"], "online-offline"
+    found = {(d.arm, d.reference): d.primary for d in comparison.differences()}
+    assert found == {("online", "offline"): True, ("online", "real"): False}
+
+
+def test_what_runs_share_is_told_once(tmp_path):
+    gan = tmp_path / "gan"
+    gan.mkdir()
+    config = CompareConfig(data="digits", out="out", generator=str(gan), regimes="real,offline", steps=10)
+    assert one_time_costs(config, None) == {}
+    (gan / "result.json").write_text('{"seconds": 12.5}')
+    generated = {"seconds": 2.0, "bytes": 100, "num_samples": 7, "reused": True}
+    assert one_time_costs(config, generated) == {
+        "pretrain_seconds": 12.5, "generate_seconds": 2.0, "shard_bytes": 100, "num_samples": 7,
+    }  # fmt: skip

@@ -1,0 +1,77 @@
+"""Options of the evaluations: presets and what beats them, options of one probe, and sets to score on."""
+
+import pytest
+
+from synthcl.pipeline.configs.evaluate import (
+    AlignmentConfig,
+    FinetuneConfig,
+    KnnConfig,
+    LinearConfig,
+    QualityConfig,
+    TransferConfig,
+)
+from synthcl.pipeline.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    ("options", "k", "temperature"),
+    [
+        ({}, 200, 0.1),
+        ({"preset": "dino"}, 20, 0.07),
+        ({"preset": "dino", "k": 5}, 5, 0.07),
+        ({"temperature": 0.5}, 200, 0.5),
+        ({"k": 1, "temperature": 1.0}, 1, 1.0),
+    ],
+)
+def test_neighbours_are_a_presets_but_for_what_is_given(options, k, temperature):
+    config = KnnConfig(data="digits", **options)
+    assert (config.neighbours, config.vote_temperature) == (k, temperature)
+
+
+def test_a_preset_of_which_nothing_is_left_is_refused():
+    with pytest.raises(UsageError, match="--preset says nothing beside --k and --temperature, which say both"):
+        KnnConfig(data="digits", preset="dino", k=1, temperature=1.0).check_given(["preset", "k", "temperature"])
+    KnnConfig(data="digits", preset="dino", k=1).check_given(["preset", "k"])
+
+
+SGD = ("epochs", "learning_rate", "weight_decay", "views")
+VALUES = {"epochs": 3, "learning_rate": 0.1, "weight_decay": 0.1, "views": "digits", "l2": 0.1}
+
+
+@pytest.mark.parametrize("name", SGD)
+def test_options_of_sgd_are_refused_beside_the_exact_probe(name):
+    assert getattr(LinearConfig(data="digits", probe="sgd", **{name: VALUES[name]}), name) == VALUES[name]
+    message = f"--{name.replace('_', '-')} is for --probe sgd; it cannot be given with --probe lbfgs"
+    with pytest.raises(UsageError, match=message):
+        LinearConfig(data="digits", **{name: VALUES[name]})
+
+
+def test_the_penalty_is_the_exact_probes():
+    with pytest.raises(UsageError, match="--l2 is for --probe lbfgs; it cannot be given with --probe sgd"):
+        LinearConfig(data="digits", probe="sgd", l2=0.1)
+
+
+WRONG = {
+    "nothing to transfer to": (TransferConfig, {}, "Missing option '--data'"),
+    "a test set too few": (
+        TransferConfig,
+        {"data": ["a", "b"], "test_data": ["c"]},
+        "--test-data is given 1 times and --data 2 times; give one for each",
+    ),
+    "no labels": (LinearConfig, {"data": "d", "label_fraction": 0}, "--label-fraction must be above 0, not 0"),
+    "more than all labels": (FinetuneConfig, {"data": "d", "label_fraction": 2}, "--label-fraction must be at most 1"),
+    "no neighbours": (KnnConfig, {"data": "d", "k": 0}, "--k must be at least 1, not 0"),
+    "a table that is not written": (
+        QualityConfig,
+        {"data": "d", "overwrite": True},
+        "--overwrite means nothing without --scores NAME",
+    ),
+    "one image": (AlignmentConfig, {"data": "d", "num_images": 1}, "--num-images must be at least 2, not 1"),
+    "views that there are not": (AlignmentConfig, {"data": "d", "views": "x"}, "--views 'x' is not known"),
+}
+
+
+@pytest.mark.parametrize(("config", "options", "message"), WRONG.values(), ids=WRONG.keys())
+def test_wrong_options_are_refused(config, options, message):
+    with pytest.raises(UsageError, match=message):
+        config(**options)

@@ -1,0 +1,141 @@
+"""Options of train: what is refused beside what, how a run's record reads back, and whatever chooses the regime."""
+
+import dataclasses
+
+import pytest
+
+from synthcl.pipeline.configs.train import TrainConfig
+from synthcl.pipeline.errors import UsageError
+from synthcl.pipeline.options import default_of
+from synthcl.pipeline.regimes.table import REGIMES
+
+COMMON = {"data": "digits", "out": "run", "steps": 1}
+SOURCES = {"shards", "generator", "where", "shards_per_window"}
+"""Options that choose the regime, or go with one that does: `test_commands.py` has what is refused of them."""
+OPTIONS = [f for f in dataclasses.fields(TrainConfig) if f.metadata["option"].concerns]
+
+
+def another(f):
+    """A value of an option that is not its default."""
+    info, default = f.metadata["option"], default_of(f)
+    if isinstance(default, bool):
+        return not default
+    if info.choices is not None:
+        return next(choice for choice in info.choices if choice != default)
+    special = {"shards": ["x"], "pair_similarity": "0.9:0.5", "generator": "gan", "where": "step > 1"}
+    if f.name in special:
+        return special[f.name]
+    return type(default)(default / 2) if default else 1 if "int" in str(f.type) else 0.5
+
+
+def needs_of(f):
+    needs = f.metadata["option"].needs
+    return [needs] if isinstance(needs, str) else list(needs)
+
+
+def with_needs(f):
+    """Values of the options that an option needs, where they are not the defaults."""
+    values = {"hard_on=latents": {"hard_on": "latents"}, "eval_encoder": {"eval_encoder": "x"}}
+    return {name: value for need in needs_of(f) for name, value in values.get(need, {}).items()}
+
+
+@pytest.mark.parametrize("regime", REGIMES)
+@pytest.mark.parametrize("f", [f for f in OPTIONS if f.name not in SOURCES], ids=lambda f: f.name)
+def test_an_option_is_refused_where_it_means_nothing(choosing, regime, f):
+    options = {**COMMON, **choosing[regime], f.name: another(f)}
+    if regime in f.metadata["option"].concerns:
+        TrainConfig(**options, **with_needs(f))
+        TrainConfig(**COMMON, **choosing[regime], **with_needs(f)).check_given([f.name])
+        return
+    with pytest.raises(UsageError, match="means nothing in the regime"):
+        TrainConfig(**options)
+    with pytest.raises(UsageError, match="means nothing in the regime"):
+        TrainConfig(**COMMON, **choosing[regime]).check_given([f.name])
+
+
+NEEDING = [f for f in OPTIONS if {"hard", "pairs"} & set(needs_of(f))]
+
+
+@pytest.mark.parametrize("f", NEEDING, ids=lambda f: f.name)
+def test_an_option_is_refused_beside_the_switch_that_takes_its_meaning(choosing, f):
+    assert {f.name for f in NEEDING} >= {"hard_weight", "hardness_clip", "pair_strength", "pair_similarity"}
+    switch = needs_of(f)[0]
+    with pytest.raises(UsageError, match=f"it cannot be given with --no-{switch}"):
+        TrainConfig(**COMMON, **choosing["online"], **{switch: False, f.name: another(f)})
+
+
+def test_runs_of_before_read_as_what_they_were(choosing):
+    """Options without a meaning in their regime stood in the records of earlier runs."""
+    values = TrainConfig(**COMMON, **choosing["real"]).to_dict() | {"hard_weight": 0.3, "pair_ema_decay": 0.5}
+    assert TrainConfig.of_run(values) == TrainConfig(**COMMON)
+    values = TrainConfig(**COMMON, **choosing["online"], hard=False).to_dict() | {"hardness_clip": 1.0}
+    assert TrainConfig.of_run(values) == TrainConfig(**COMMON, **choosing["online"], hard=False)
+    values = TrainConfig(**COMMON, **choosing["online"], hard_weight=0.3).to_dict()
+    assert TrainConfig.of_run(values).hard_weight == 0.3
+
+
+WRONG = {
+    "no length": ({"steps": None}, "give the length of the training as either --epochs or --steps"),
+    "two lengths": ({"epochs": 2}, "give the length of the training as either --epochs or --steps"),
+    "two regimes": ({"shards": ["s"], "replay": "r"}, "--replay cannot be given with --shards: each says where"),
+    "online without a generator": ({"online": True}, "--online needs --generator DIR, a generator to draw from"),
+    "fresh without a generator": ({"fresh": True}, "--fresh needs --generator DIR"),
+    "a generator for nothing": ({"generator": "g"}, "--generator is for --online and --fresh"),
+    "a part of a set": ({"shards": ["set[:10%]"]}, r"--shards"),
+    "a recording of nothing": ({"record": "r"}, "--record writes what an online run draws; give it with --online"),
+    "a condition on nothing": ({"where": "step > 1"}, "--where chooses samples of --shards; give it with a set"),
+    "parts that are compiled": ({"compile": True, "accumulate": 2}, "--compile cannot be given with --accumulate"),
+    "two compiled passes": ({"compile": True, "adversarial": 0.1}, "--compile cannot be given with --adversarial"),
+    "a class that is not there": ({"learner": "nowhere:Class"}, "nowhere"),
+}
+ONLINE = {"online": True, "generator": "g"}
+CLSP = {**ONLINE, "synthetic_loss": "clsp"}
+WRONG |= {
+    "no negatives twice": ({**CLSP, "synthetic_negatives": False}, "uses no synthetic view as a negative anyway"),
+    "a gate between two losses": ({**CLSP, "hard_gate": 0.1}, "--hard-gate compares the losses"),
+}
+
+
+@pytest.mark.parametrize(("options", "message"), WRONG.values(), ids=WRONG.keys())
+def test_options_that_contradict_each_other_are_refused(options, message):
+    with pytest.raises(UsageError, match=message):
+        TrainConfig(**{**COMMON, **options})
+
+
+TYPED = {
+    "negatives that clsp has not": (CLSP, "synthetic_negatives", "--synthetic-loss clsp has no synthetic negatives"),
+    "windows of folders": ({"shards": ["s"]}, "shards_per_window", "--shards-per-window is for --shards at URLs"),
+}
+
+
+@pytest.mark.parametrize(("options", "name", "message"), TYPED.values(), ids=TYPED.keys())
+def test_a_default_that_is_typed_where_it_means_nothing_is_refused(options, name, message):
+    config = TrainConfig(**{**COMMON, **options})
+    with pytest.raises(UsageError, match=message):
+        config.check_given([name])
+
+
+def test_windows_are_for_sets_elsewhere():
+    TrainConfig(**COMMON, shards=["here", "s3://bucket/set"]).check_given(["shards_per_window"])
+
+
+def test_the_length_in_steps():
+    assert TrainConfig(**COMMON).total_steps(22) == 1
+    assert TrainConfig(**{**COMMON, "steps": None}, epochs=3).total_steps(22) == 66
+
+
+@pytest.mark.parametrize(("name", "source"), [("fresh", "gan"), ("online", "gan"), ("replay", "recording")])
+def test_the_source_of_samples(choosing, name, source):
+    assert TrainConfig(**COMMON, **choosing[name]).source == source
+
+
+@pytest.mark.parametrize("name", ["real", "offline"])
+def test_a_regime_of_no_samples_or_several_sets_has_no_single_source(choosing, name):
+    with pytest.raises(UsageError, match=f"the regime {name} has no single source"):
+        _ = TrainConfig(**COMMON, **choosing[name]).source
+
+
+def test_a_learner_of_a_run_need_not_be_at_hand():
+    values = {**TrainConfig(**COMMON).to_dict(), "learner": "gone.away:Learner", "learner_option": {"width": 3}}
+    config = TrainConfig.of_run(values)
+    assert (config.learner, config.learner_option) == ("gone.away:Learner", {"width": 3})
