@@ -9,15 +9,14 @@ import torch
 from synthcl.generators import Generator, create_trainer
 from synthcl.pipeline.errors import DataError, UsageError
 from synthcl.pipeline.generation import (
-    Renderer,
     generate,
     generator_options,
     locate_generator,
     open_generator,
     sampling_key,
     save_generator,
-    to_bytes,
 )
+from synthcl.pipeline.rendering import Renderer
 from synthcl.pipeline.shards import open_shard_set
 
 CPU = torch.device("cpu")
@@ -38,22 +37,17 @@ def run(tmp_path_factory):
 
 @pytest.mark.parametrize("strength", [None, 0.3])
 def test_a_sample_is_the_same_in_any_batch(run, strength):
-    render = Renderer(open_generator(str(run)), sampling_key(3), strength, CPU)
+    size = 1 if strength is None else 2
+    render = Renderer(open_generator(str(run)), sampling_key(3), CPU, size, strength)
     whole = render(np.arange(6))
-    assert whole.dtype == torch.uint8 and whole.shape == (6, 1 if strength is None else 2, 3, 8, 8)
+    assert whole.dtype == torch.uint8 and whole.shape == (6, size, 3, 8, 8)
     some = render(np.array([4, 1]))
     assert (some.int() - whole[[4, 1]].int()).abs().max() <= 1  # one level: a batch sums in another order
-    other = Renderer(open_generator(str(run)), sampling_key(4), strength, CPU)(np.arange(6))
+    other = Renderer(open_generator(str(run)), sampling_key(4), CPU, size, strength)(np.arange(6))
     assert (other.int() - whole.int()).abs().float().mean() > 1
     if strength is not None:
-        alone = Renderer(open_generator(str(run)), sampling_key(3), None, CPU)(np.arange(6))
+        alone = Renderer(open_generator(str(run)), sampling_key(3), CPU)(np.arange(6))
         assert torch.equal(alone[:, 0], whole[:, 0]) and not torch.equal(whole[:, 0], whole[:, 1])
-
-
-def test_levels_are_rounded_and_bounded():
-    levels = torch.tensor([0.0, 0.4, 0.6, 127.4, 254.6, 255.0])
-    assert to_bytes(levels / 127.5 - 1).tolist() == [0, 0, 1, 127, 255, 255]
-    assert to_bytes(torch.tensor([-1.5, 1.5])).tolist() == [0, 255]
 
 
 def test_jobs_fill_one_set_that_is_the_set_of_one_job(run, digest, tmp_path):
@@ -73,7 +67,7 @@ def test_jobs_fill_one_set_that_is_the_set_of_one_job(run, digest, tmp_path):
 
 
 def test_pairs_that_a_generator_cannot_make_are_wrong_usage(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(Generator, "check_pairs", lambda self, strength: create_trainer("vae", 8))
+    monkeypatch.setattr(Generator, "check_group", lambda self, strength: create_trainer("vae", 8))
     with pytest.raises(UsageError, match="'vae'"):
         generate(generator=str(run), num_samples=1, out=str(tmp_path / "x"), pairs=True)
     assert not (tmp_path / "x").exists()
@@ -85,7 +79,7 @@ def test_images_that_are_no_numbers_are_told_in_fp16(run):
         next(generator.parameters()).fill_(torch.nan)
     generator.computes_in = "fp16"
     with pytest.raises(DataError, match=r"overflows in fp16.*give --generator-precision bf16 or fp32"):
-        Renderer(generator, sampling_key(0), None, CPU)(np.arange(1))
+        Renderer(generator, sampling_key(0), CPU)(np.arange(1))
 
 
 def test_a_generator_is_opened_to_stay_as_it_is(run):

@@ -8,9 +8,10 @@ from synthcl.generators import create_trainer
 from synthcl.pipeline import preview as module
 from synthcl.pipeline.data import open_images
 from synthcl.pipeline.data.memory import MemoryStore
-from synthcl.pipeline.generation import Renderer, open_generator, sampling_key, save_generator
+from synthcl.pipeline.generation import open_generator, sampling_key, save_generator
 from synthcl.pipeline.images.grids import read_grid
 from synthcl.pipeline.preview import REAL_FILE, preview, save_real_images, some_images
+from synthcl.pipeline.rendering import Renderer
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ def test_samples_are_the_first_of_a_set(run, shown, tmp_path):
     result = preview(generator=str(run), out=str(tmp_path / "x.png"), num_samples=5, seed=3)
     assert result == {"picture": str(tmp_path / "x.png"), "num_samples": 5, "image_size": 8, "num_real": 0}
     (((heading, images),),) = shown
-    written = Renderer(open_generator(str(run)), sampling_key(3), None, torch.device("cpu"))(np.arange(5))
+    written = Renderer(open_generator(str(run)), sampling_key(3), torch.device("cpu"))(np.arange(5))
     assert heading == "" and ((images + 1) * 127.5 - written[:, 0]).abs().max() <= 1
     assert (tmp_path / "x.png").stat().st_size > 0
 

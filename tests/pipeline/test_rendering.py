@@ -47,9 +47,10 @@ class Shades(Generator):
     from_pretrained = save_pretrained
 
 
-def test_bytes_are_the_nearest_levels():
-    values = torch.tensor([-1.2, -1.0, -0.999, 0.0, 0.5, 1.0, 1.1])
-    assert to_bytes(values).tolist() == [0, 0, 0, 128, 191, 255, 255]
+def test_levels_are_rounded_and_bounded():
+    levels = torch.tensor([0.0, 0.4, 0.6, 127.4, 254.6, 255.0])
+    assert to_bytes(levels / 127.5 - 1).tolist() == [0, 0, 1, 127, 255, 255]
+    assert to_bytes(torch.tensor([-1.5, 1.5])).tolist() == [0, 255]
 
 
 def test_samples_are_those_of_their_indices_in_any_batch():

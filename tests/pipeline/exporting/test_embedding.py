@@ -21,7 +21,7 @@ def encoder(make_encoder, tmp_path):
 
 
 def test_rows_are_images_with_what_is_known_of_them(encoder, make_set, tmp_path):
-    shards = make_set(num_samples=3, pairs=True)
+    shards = make_set(num_samples=3, images_per_sample=2)
     result = embed(tmp_path / "encoder", data=[DATA, str(shards)], out=str(tmp_path / "new" / "x.parquet"))
     table, store = pq.read_table(tmp_path / "new" / "x.parquet"), open_images(DATA, image_size=SIZE)
     assert table.schema.metadata == {

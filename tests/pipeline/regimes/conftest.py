@@ -55,7 +55,7 @@ def images_of_step() -> Callable[..., np.ndarray]:
 def recording(tmp_path_factory: pytest.TempPathFactory, images_of_step: Callable[..., np.ndarray]) -> Path:
     """Three steps of four pairs."""
     folder = tmp_path_factory.mktemp("recordings") / "rec"
-    with ShardRecorder(folder, {"seed": 1}, samples_per_shard=5, pairs=True, workers=0) as recorder:
+    with ShardRecorder(folder, {"seed": 1}, samples_per_shard=5, images_per_sample=2, workers=0) as recorder:
         recorder.rewind(0)
         for step in range(STEPS):
             hardness = np.arange(4.0) + step

@@ -73,5 +73,5 @@ def test_a_set_made_ahead_is_no_recording(replay, shards):
 
 
 def test_options_that_the_recording_does_not_serve_are_refused(setup_of, recording):
-    with pytest.raises(UsageError, match="holds pairs, and --recipe adainf is for single images"):
+    with pytest.raises(UsageError, match="holds 2 images a sample, and --recipe adainf is for single ones"):
         build(setup_of(replay=str(recording), recipe="adainf"))
