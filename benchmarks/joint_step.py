@@ -90,6 +90,7 @@ def arguments() -> argparse.Namespace:
     add_common_options(parser)
     parser.add_argument("--regimes", default=",".join(REGIMES), help=f"of {', '.join(REGIMES)}")
     parser.add_argument("--learner", default="simclr")
+    parser.add_argument("--views", default="simclr-cifar", help="whatever the images")
     parser.add_argument("--generator-precision", default="auto", choices=("auto", "fp32", "bf16"))
     parser.add_argument("--gan-preset", default="tiny")
     parser.add_argument("--diffusion-preset", default="tiny")
@@ -107,7 +108,7 @@ def settings(options: argparse.Namespace, folder: Path) -> dict[str, dict[str, A
     """The options of `train` by regime, with generators of fresh weights and a set of their samples."""
     common = {
         name: getattr(options, name)
-        for name in ("data", "backbone", "image_size", "batch_size", "precision", "learner")
+        for name in ("data", "backbone", "image_size", "batch_size", "precision", "learner", "views")
     }
     common |= dict(parsed(each) for each in options.set)
     sources: dict[str, dict[str, Any]] = {

@@ -111,7 +111,7 @@ def pipeline(options: argparse.Namespace, watch: Stopwatch) -> Rows:
     images = pixels_of(options)
     for learner in options.learners.split(","):
         with tempfile.TemporaryDirectory() as folder:
-            own = {"learner": learner, "out": str(Path(folder) / "run")}
+            own = {"learner": learner, "views": VIEWS[learner], "out": str(Path(folder) / "run")}
             with paused_trainings({"ours": {**common, **own}}) as trainings:
                 yield race(learner, trainings["ours"], images, options, watch)
 
@@ -299,6 +299,8 @@ class LightlyMoCo(nn.Module):
         return self.criterion(query, key)
 
 
+VIEWS = {"simclr": "simclr-cifar", "moco": "mocov2-cifar"}
+"""Our views with the ranges of lightly's transforms, whatever the images."""
 LIGHTLY: dict[str, Callable[[nn.Module], nn.Module]] = {"simclr": LightlySimCLR, "moco": LightlyMoCo}
 
 
