@@ -44,3 +44,15 @@ def quick_probes():
         patch.setattr(linear, "L2_GRID", (0.1,))
         patch.setattr(linear, "FEW_SAMPLES", 0)
         yield
+
+
+@pytest.fixture(scope="session")
+def train(synthcl):
+    """Call `synthcl train` on digits of 8 pixels, with a small encoder: `train(out, *options, steps=4)`."""
+    tiny = ["--image-size", 8, "--batch-size", 16, "--backbone", "resnet10-w8", "--precision", "fp32"]
+
+    def call(out, *options, code=0, steps=4):
+        given = ["--data", "digits", "--out", out, "--steps", steps, *tiny, *options, "--json"]
+        return synthcl("train", *given, code=code)
+
+    return call

@@ -1,8 +1,6 @@
 """What every command has: options and arguments, also from a file, errors in a sentence, and results."""
 
 import json
-import subprocess
-import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,25 +47,6 @@ def test_a_misspelt_option_in_a_file_is_told_with_the_file(synthcl, tmp_path):
     (tmp_path / "c.yaml").write_text("data: digits\nbatchsize: 8\n")
     error = synthcl("train", "--config", tmp_path / "c.yaml", "--out", "x", "--steps", 1, code=2).stderr
     assert "c.yaml (did you mean 'batch_size'?)" in " ".join(error.split())
-
-
-def test_debug_shows_the_traceback(tmp_path):
-    command = [
-        sys.executable,
-        "-m",
-        "synthcl.cli",
-        "train",
-        "--data",
-        "nowhere/",
-        "--steps",
-        "1",
-        "--out",
-        tmp_path / "r",
-    ]
-    plain = subprocess.run(command, capture_output=True, text=True)
-    debug = subprocess.run([*command, "--debug"], capture_output=True, text=True)
-    assert plain.returncode == 2 and "Traceback" not in plain.stderr
-    assert "Traceback" in debug.stderr and "nowhere" in debug.stderr
 
 
 @dataclass(kw_only=True)

@@ -20,10 +20,6 @@ from synthcl.pipeline.runs.folder import open_run
 TINY = ["--image-size", "8", "--batch-size", "16", "--backbone", "resnet10-w8", "--precision", "fp32"]
 
 
-def train(synthcl, out, *options, code=0, steps=4):
-    return synthcl("train", "--data", "digits", "--out", out, "--steps", steps, *TINY, *options, "--json", code=code)
-
-
 def test_help_is_quick_to_load_and_needs_no_torch():
     script = "import sys; from synthcl.cli import main; main(['train', '--help'], standalone_mode=False); " + (
         "print('torch' in sys.modules, 'diffusers' in sys.modules, file=sys.stderr)"
@@ -52,16 +48,16 @@ def damaged_parquet(path):
     return path
 
 
-def test_a_part_of_the_images_from_training_to_the_model_card(synthcl, tmp_path):
+def test_a_part_of_the_images_from_training_to_the_model_card(train, synthcl, tmp_path):
     run, spec = tmp_path / "run", "digits[:10%,balanced]"
-    result = train(synthcl, run, "--data", spec, "--eval-every", 2).json
+    result = train(run, "--data", spec, "--eval-every", 2).json
     assert result["num_images"] == 144
     assert "data: digits[:10%,balanced]" in (run / "config.yaml").read_text()
     assert "knn_top1" in json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])
-    assert train(synthcl, run, "--data", spec, "--eval-every", 2).json == result
-    assert "--data: 'digits[:10%,balanced]' there, 'digits' now" in train(synthcl, run, code=2).stderr
+    assert train(run, "--data", spec, "--eval-every", 2).json == result
+    assert "--data: 'digits[:10%,balanced]' there, 'digits' now" in train(run, code=2).stderr
 
-    other_seed = train(synthcl, tmp_path / "other", "--data", spec, "--seed", 1).json
+    other_seed = train(tmp_path / "other", "--data", spec, "--seed", 1).json
     assert other_seed["num_images"] == 144 and other_seed["loss"] != result["loss"]
     part = synthcl("eval", "knn", run, "--data", spec, "--json").json
     whole = synthcl("eval", "knn", run, "--data", "digits", "--json").json
@@ -76,8 +72,8 @@ def test_a_part_of_the_images_from_training_to_the_model_card(synthcl, tmp_path)
     assert "| knn | digits:train[:10%,balanced] | digits:test |" in card
 
 
-def test_a_part_is_embedded_and_pretrained_on(synthcl, tmp_path):
-    train(synthcl, tmp_path / "run", "--data", "digits[:20]")
+def test_a_part_is_embedded_and_pretrained_on(train, synthcl, tmp_path):
+    train(tmp_path / "run", "--data", "digits[:20]")
     synthcl(
         "embed", tmp_path / "run", "--data", "digits[3:5]", "--data", "digits:test[-1:]", "--out",
         tmp_path / "e.parquet",
@@ -168,7 +164,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("options", "code", "message"), WRONG.values(), ids=WRONG.keys())
-def test_wrong_input_gets_a_sentence_and_leaves_nothing(synthcl, generator, tmp_path, options, code, message):
+def test_wrong_input_gets_a_sentence_and_leaves_nothing(train, generator, tmp_path, options, code, message):
     import torch
 
     if "fp16" in options and torch.cuda.is_available():
@@ -177,14 +173,14 @@ def test_wrong_input_gets_a_sentence_and_leaves_nothing(synthcl, generator, tmp_
         open_run(tmp_path / "real", "train", TrainConfig(data="digits", out="real", steps=1))
     places = {"GENERATOR": generator, "RUN": tmp_path / "real"}
     options = [places.get(option, option) for option in options]
-    result = train(synthcl, tmp_path / "run", *options, code=code)
+    result = train(tmp_path / "run", *options, code=code)
     assert message in " ".join(result.stderr.split())
     assert not (tmp_path / "run").exists()
 
 
-def test_wrong_parts_elsewhere_get_a_sentence_too(synthcl, tmp_path):
+def test_wrong_parts_elsewhere_get_a_sentence_too(train, synthcl, tmp_path):
     Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / "a.png")
-    result = train(synthcl, tmp_path / "run", "--data", f"{tmp_path}/*.png[:1,balanced]", code=2)
+    result = train(tmp_path / "run", "--data", f"{tmp_path}/*.png[:1,balanced]", code=2)
     assert "has no labels to balance; write shuffled for balanced" in " ".join(result.stderr.split())
     result = synthcl(
         "compare", "--data", "digits", "--regimes", "real,offline", "--shards", "c10[:10%]", "--steps", 1, "--out",

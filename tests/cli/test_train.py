@@ -4,15 +4,9 @@ import json
 
 import pytest
 
-TINY = ["--image-size", "8", "--batch-size", "16", "--backbone", "resnet10-w8", "--precision", "fp32"]
-
-
-def train(synthcl, out, *options, code=0, steps=4):
-    return synthcl("train", "--data", "digits", "--out", out, "--steps", steps, *TINY, *options, "--json", code=code)
-
 
 @pytest.mark.parametrize("learner", ["simclr", "moco"])
-def test_every_regime_trains_from_the_command_line(synthcl, generator, tmp_path, learner):
+def test_every_regime_trains_from_the_command_line(train, synthcl, generator, tmp_path, learner):
     shards = tmp_path / "shards"
     made = synthcl(
         "generate", "--generator", generator, "--num-samples", 40, "--samples-per-shard", 16, "--pairs",
@@ -26,48 +20,48 @@ def test_every_regime_trains_from_the_command_line(synthcl, generator, tmp_path,
         "online": ["--online", "--generator", generator],
     }
     for regime, sources in regimes.items():
-        result = train(synthcl, tmp_path / regime, *options, *sources).json
+        result = train(tmp_path / regime, *options, *sources).json
         assert result["regime"] == regime and result["steps"] == 4
         assert result["num_synthetic"] == (0 if regime == "real" else 4 * 8)
         assert (tmp_path / regime / "encoder" / "model.safetensors").exists()
-        again = train(synthcl, tmp_path / regime, *options, *sources).json
+        again = train(tmp_path / regime, *options, *sources).json
         assert again == result
     assert (tmp_path / "online" / "generator" / "config.json").exists()
     rows = [json.loads(line) for line in (tmp_path / "online" / "metrics.jsonl").read_text().splitlines()]
     assert rows[-1]["step"] == 4 and {"pair_similarity", "margin", "hard_ratio"} <= set(rows[-1])
 
 
-def test_a_batch_in_parts_starts_with_the_loss_of_the_whole_one(synthcl, generator, tmp_path):
+def test_a_batch_in_parts_starts_with_the_loss_of_the_whole_one(train, generator, tmp_path):
     """Up to the statistics of the parts: the first loss has the same negatives, so it is near, not half."""
     losses = {}
     for parts in (1, 2):
         options = ["--online", "--generator", generator, "--accumulate", parts, "--log-every", 1]
-        train(synthcl, tmp_path / f"{parts}", *options)
+        train(tmp_path / f"{parts}", *options)
         losses[parts] = json.loads((tmp_path / f"{parts}" / "metrics.jsonl").read_text().splitlines()[0])["loss"]
     assert losses[1] != losses[2] and losses[2] == pytest.approx(losses[1], rel=0.05)
 
 
-def test_accumulation_by_the_launcher_is_refused(synthcl, tmp_path, monkeypatch):
+def test_accumulation_by_the_launcher_is_refused(train, tmp_path, monkeypatch):
     monkeypatch.setenv("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "4")
-    assert "--accumulate" in train(synthcl, tmp_path / "run", code=2).stderr
+    assert "--accumulate" in train(tmp_path / "run", code=2).stderr
 
 
-def test_a_launcher_that_starts_one_process_for_several_is_refused(synthcl, tmp_path, monkeypatch):
+def test_a_launcher_that_starts_one_process_for_several_is_refused(train, tmp_path, monkeypatch):
     """What `accelerate launch --cpu --num_processes 2` leaves in the environment of the one process that it starts."""
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "no")
     monkeypatch.setenv("MASTER_PORT", "29500")
-    assert "torchrun --nproc_per_node N" in train(synthcl, tmp_path / "run", code=2).stderr
+    assert "torchrun --nproc_per_node N" in train(tmp_path / "run", code=2).stderr
 
 
-def test_shards_of_another_size_are_refused(synthcl, generator, tmp_path):
+def test_shards_of_another_size_are_refused(train, synthcl, generator, tmp_path):
     synthcl("generate", "--generator", generator, "--num-samples", 10, "--out", tmp_path / "s", "--workers", 0)
-    result = train(synthcl, tmp_path / "run", "--shards", tmp_path / "s", "--image-size", 16, code=2)
+    result = train(tmp_path / "run", "--shards", tmp_path / "s", "--image-size", 16, code=2)
     assert "8 pixels" in result.stderr and "16" in result.stderr
     assert not (tmp_path / "run").exists()
 
 
-def test_a_folder_that_holds_another_run_is_refused(synthcl, tmp_path):
-    train(synthcl, tmp_path / "run")
-    result = train(synthcl, tmp_path / "run", "--seed", 1, code=2)
+def test_a_folder_that_holds_another_run_is_refused(train, tmp_path):
+    train(tmp_path / "run")
+    result = train(tmp_path / "run", "--seed", 1, code=2)
     assert "--seed: 0 there, 1 now" in result.stderr

@@ -17,12 +17,13 @@ TOP1 = {"real": 0.60, "online": 0.70}
 
 @pytest.fixture
 def asked(monkeypatch):
-    """Which runs were evaluated. An encoder's accuracy is that of its regime and a little of its seed."""
+    """Which runs were evaluated. An encoder's accuracy is that of its regime; those of online vary with the seed."""
     calls = []
 
     def evaluate(run, data, *, seed, untrained, **options):
         calls.append(run.name)
-        top1 = 0.3 if untrained else TOP1[run.name.partition("-")[0]] + 0.002 * seed**2
+        regime = run.name.partition("-")[0]
+        top1 = 0.3 if untrained else TOP1[regime] + 0.002 * seed**2 * (regime == "online")
         interval = [top1 - 0.1, top1 + 0.1]
         words = {"data": data, "test_data": f"{data}:test", "warnings": ["the labels are few"]}
         return {"top1": top1, "top5": 0.9, "top1_interval": interval, "num_test": 355, "seconds": 1.0, **words}
@@ -45,7 +46,7 @@ def config(runs, out, **options):
 def test_runs_are_asked_once_and_what_they_came_to_is_written(runs, asked, tmp_path, capsys):
     out = tmp_path / "out"
     result = compare(config(runs, out))
-    assert result["winner"] == "online" and "Online helps: +10.00 points" in result["verdict"]
+    assert result["winner"] == "online" and "Online helps: +10.33 points" in result["verdict"]
     assert result["runs"] == runs and result["arms"] == ["real", "online"]
     assert result["notes"] == ["the labels are few"]
     assert json.loads((out / "result.json").read_text()) == result

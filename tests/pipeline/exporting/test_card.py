@@ -32,7 +32,7 @@ def home(make_encoder, tmp_path):
             known |= {"task": "knn", "data": "digits:train", "test_data": "digits:test"}
             kept = known | {"scored_on_training_split": False} | values
             (tmp_path / "evaluations" / f"{number}.json").write_text(json.dumps(kept))
-        return model_card(encoder, tmp_path, TARGETS[to], LOADING)
+        return model_card(encoder, tmp_path, TARGETS[to](encoder), LOADING)
 
     return card
 
