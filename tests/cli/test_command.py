@@ -107,7 +107,7 @@ def test_a_dry_run_prints_what_a_file_can_give_back(thing, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "Missing argument 'PLACE'"),
+        ([], "Missing argument"),
         (["x", "--size", 3], "--size must be at least 4, not 3"),
         (["x", "--ascending"], "--ascending means nothing without --sort"),
         (["x", "--no-ascending"], "--ascending means nothing without --sort"),  # a default, but typed
@@ -155,8 +155,9 @@ def test_a_table_for_people_cuts_nothing(capsys):
     table = new_table("Runs [a]", ["run", "steps"], numbers=["steps"])
     table.add_row(name, "7")
     table.add_row("[b]", "1000")
-    lines = table_lines(table)
-    assert lines[0] == "Runs [a]" and lines[-2] == f"{name}    7" and lines[-1].split() == ["[b]", "1000"]
+    title, *_, first, second, _ = table_lines(table)
+    assert (title, first.split(), second.split()) == ("Runs [a]", [name, "7"], ["[b]", "1000"])
+    assert len(first) == len(second), "numbers end in one column"
     print_table(table)
     assert name in capsys.readouterr().out
 

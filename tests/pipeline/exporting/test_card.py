@@ -62,7 +62,7 @@ def test_facts_are_the_results_and_the_command_is_the_runs(home, tmp_path):
     run = {"hardware": {"device": "A GPU"}, "versions": {"torch": "2", "timm": None}}
     options = {"online": True, "generator": "a gan", "learner": "moco", "hard": False}
     card = home(options=options, run=run, **facts)
-    assert card.splitlines()[8].startswith("# resnet10-w8, 8 pixels, moco, regime `online`")
+    assert "\n# resnet10-w8, 8 pixels, moco, regime `online`\n" in card
     assert rows(card) | {"epochs": None} == {
         "data": "digits (1,442 images)",
         "regime": "online",
