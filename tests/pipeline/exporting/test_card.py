@@ -5,6 +5,7 @@ import shlex
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
 from synthcl.cli import main
 from synthcl.pipeline.configs.train import TrainConfig
@@ -78,9 +79,8 @@ def test_facts_are_the_results_and_the_command_is_the_runs(home, tmp_path):
         "epochs": None,
     }
     (command,) = [line for line in card.splitlines() if line.startswith("synthcl train")]
-    context = main.commands["train"].make_context("train", shlex.split(command)[2:])
-    given = {name: value for name, value in context.params.items() if name in options}
-    assert given == options and context.params["out"] == str(tmp_path)
+    shown = yaml.safe_load(CliRunner().invoke(main, [*shlex.split(command)[1:], "--dry-run"]).stdout)
+    assert {name: shown[name] for name in options} == options and shown["out"] == str(tmp_path)
 
 
 def test_sets_are_named_by_their_recipes(home):
