@@ -70,9 +70,9 @@ def print_measures(result: dict[str, Any], as_json: bool) -> None:
 
 def _measures_by_class(rows: list[dict[str, Any]]) -> Any:
     """A row for each class; those of too few images have no numbers."""
-    table = _table("by class")
+    table = _table("by class", box=None, padding=(0, 2, 0, 0))  # so that it fits 80 columns
     names = [name for name in MEASURES if name in rows[0]]
-    for title in ("class", "real", "generated", *(f"{MEASURES[name][0]} {MEASURES[name][1]}" for name in names)):
+    for title in ("class", "real", "made", *(f"{MEASURES[name][0]} {MEASURES[name][1]}" for name in names)):
         table.add_column(title, justify="right")
     for row in rows:
         values = ["-" if row[name] is None else f"{row[name]:.4g}" for name in names]

@@ -18,10 +18,11 @@ def say_next(as_json: bool, *words: Any) -> None:
         say(f"next: synthcl {shlex.join(str(word) for word in words)}")
 
 
-def after_sampling(source: str, as_json: bool) -> None:
-    """Once a generator has been looked at."""
+def after_sampling(source: str, as_json: bool, prompts: str | None = None) -> None:
+    """Once a generator has been looked at, of the prompts in a file where it draws those."""
     out = Path("shards") / (Path(source).name or "set")
-    say_next(as_json, "generate", "--generator", source, "--num-samples", 10_000, "--pairs", "--out", out)
+    drawn = ("--prompts", prompts) if prompts is not None else ()
+    say_next(as_json, "generate", "--generator", source, *drawn, "--num-samples", 10_000, "--pairs", "--out", out)
 
 
 def after_generating(generator: str, out: str, as_json: bool) -> None:

@@ -19,4 +19,4 @@ def preview(config: PreviewConfig, as_json: bool) -> None:
     from ..pipeline.preview import preview
 
     print_result(preview(config), as_json, "preview")
-    after_sampling(config.generator, as_json)
+    after_sampling(config.generator, as_json, config.prompts)

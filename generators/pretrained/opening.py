@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -49,10 +52,27 @@ def open_pipeline(
         options |= {part: None for part in LEFT_OUT if part in index}
         options |= {"requires_safety_checker": False} if "requires_safety_checker" in index else {}
     try:
-        return DiffusionPipeline.from_pretrained(str(source), **options)
+        with _quiet_progress():
+            return DiffusionPipeline.from_pretrained(str(source), **options)
     except (OSError, HfHubHTTPError) as error:
         hint = "" if allow_pickle else "; if its weights are pickled files and you trust them, allow_pickle reads them"
         raise ValueError(f"the pipeline {str(source)!r} could not be loaded: {_reason(error)}{hint}") from error
+
+
+@contextmanager
+def _quiet_progress() -> Iterator[None]:
+    """Without the bars that diffusers and transformers draw for each part they load; a command has its own progress."""
+    modules = [importlib.import_module("diffusers.utils.logging")]
+    if importlib.util.find_spec("transformers") is not None:
+        modules.append(importlib.import_module("transformers.utils.logging"))
+    drawn = [module for module in modules if module.is_progress_bar_enabled()]
+    for module in drawn:
+        module.disable_progress_bar()
+    try:
+        yield
+    finally:
+        for module in drawn:
+            module.enable_progress_bar()
 
 
 def _read_index(source: str) -> dict[str, Any]:

@@ -19,13 +19,14 @@ def data_option():
     )
 
 
-def data_root_option():
+def data_root_option(group: str = "Images", needs: str | tuple[str, ...] = ()):
     return option(
         None,
         help="Folder of the torchvision datasets, downloaded into when missing. [default: ~/.cache/synthcl/data]",
         metavar="DIR",
         may_change=True,
-        group="Images",
+        needs=needs,
+        group=group,
     )
 
 

@@ -37,7 +37,7 @@ class GenerateConfig(SourceConfig):
         needs="anchors",
         group="Anchors",
     )
-    data_root: str | None = common.data_root_option()
+    data_root: str | None = common.data_root_option("Anchors", needs="anchors")
     pairs: bool = option(False, help="Two similar images of each latent instead of one.", group="Pairs")
     images_per_sample: int | None = option(
         None,

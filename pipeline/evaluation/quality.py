@@ -89,6 +89,8 @@ def evaluate_quality(source: str | Path, data: str, **options: Any) -> dict[str,
         images.features["real"], images.features["generated"], images.features.get("held_out")
     )  # fmt: skip
     warnings += _check_sizes(real, generated, config.k)
+    by_class = _by_class(images, config.k) if config.per_class else []
+    warnings += _check_classes(by_class, real.shape[1])
     manifold = measure_manifold(real, generated, config.k)
     memorisation = measure_memorisation(generated, real, held_out)
     if config.scores is not None:
@@ -99,7 +101,7 @@ def evaluate_quality(source: str | Path, data: str, **options: Any) -> dict[str,
         "task": "quality",
         "source": str(source),
         **_measures(manifold, memorisation, real, generated, held_out),
-        **({"by_class": _by_class(images, config.k)} if config.per_class else {}),
+        **({"by_class": by_class} if config.per_class else {}),
         **{f"num_{name}": len(features) for name, features in images.features.items()},
         **options_of(config),
         "data": images.stores["real"].name,
@@ -124,6 +126,17 @@ def _by_class(images: _Images, k: int) -> list[dict[str, Any]]:
             row["frechet_distance"] = frechet_distance(real, generated)
         rows.append(row)
     return [{**dict.fromkeys(CLASS_MEASURES), **row} for row in rows]
+
+
+def _check_classes(rows: list[dict[str, Any]], num_features: int) -> list[str]:
+    """What to be warned of in the numbers of single classes."""
+    few = [row["class"] for row in rows if min(row["num_real"], row["num_generated"]) <= num_features]
+    if not few:
+        return []
+    return [
+        f"fewer images than features ({num_features}) in {len(few)} of {len(rows)} classes: their Fréchet distances "
+        "mean little"
+    ]
 
 
 def _check_labels(images: _Images) -> None:

@@ -73,8 +73,10 @@ def test_prompts_of_a_parquet_file_are_the_same(synthcl, pipelines, prompts, tmp
 def test_a_preview_is_of_the_first_prompts(synthcl, pipelines, prompts, tmp_path):
     out = tmp_path / "grid.png"
     few = ("--num-samples", 3, "--sampling-steps", 2)
-    synthcl("preview", "--generator", pipelines / "StableDiffusionPipeline", *few, "--prompts", prompts, "--out", out)
+    drawn = ("--generator", pipelines / "StableDiffusionPipeline", "--prompts", prompts)
+    result = synthcl("preview", *drawn, *few, "--out", out)
     assert out.stat().st_size > 0
+    assert f"--prompts {prompts} --num-samples" in result.stderr  # what is said to come next
 
 
 def test_groups_train(synthcl, generator, tmp_path):

@@ -80,6 +80,7 @@ def test_each_class_is_measured_by_itself(run, of_classes):
     assert sorted(rows) == list(range(10))
     assert rows[9]["num_generated"] == 0 and rows[9]["precision"] is None
     assert sum(row["num_generated"] for row in rows.values()) == 200
+    assert any("in 10 of 10 classes" in warning for warning in result["warnings"])
     store = open_shard_store(of_classes, where="class = 3")
     digits = open_images("digits", image_size=8, split="train")
     threes = PartStore(digits, np.flatnonzero(digits.labels == 3))
