@@ -55,10 +55,13 @@ class RealImages:
         """(b,) int64, the labels of the step's images; None if they were not asked for."""
         if not self.with_labels:
             return None
-        assert self.store.labels is not None, "who asks for labels has looked"
-        labels = torch.from_numpy(np.asarray(self.store.labels, dtype=np.int64)[self._indices(step)])
+        labels = self._read_labels(step)
         # From pinned memory, so that no step waits for the copy.
         return labels.pin_memory().to(self.device, non_blocking=True) if self.device.type == "cuda" else labels
+
+    def _read_labels(self, step: int) -> Tensor:
+        assert self.store.labels is not None, "who asks for labels has looked"
+        return torch.from_numpy(np.asarray(self.store.labels, dtype=np.int64)[self._indices(step)])
 
     def _indices(self, step: int) -> np.ndarray:
         return self.order.indices(step, self.share.rank, self.share.num_processes)

@@ -40,7 +40,7 @@ def reads(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def made(synthcl, generator, tmp_path_factory):
+def made(synthcl, generator, build_pipeline, tmp_path_factory):
     """What commands start from: an encoder's run, a generator and a shard set, by the words that stand for them."""
     folder = tmp_path_factory.mktemp("made")
     (folder / "run").mkdir()
@@ -50,7 +50,13 @@ def made(synthcl, generator, tmp_path_factory):
     (folder / "run" / "run.json").write_text(json.dumps({"command": "train"}))
     (folder / "run" / "config.yaml").write_text("data: digits\n")
     synthcl("generate", "--generator", generator, "--num-samples", 40, "--workers", 0, "--out", folder / "shards")
-    return {"RUN": folder / "run", "GENERATOR": generator, "SHARDS": folder / "shards"}
+    build_pipeline("DDIMPipeline").save_pretrained(folder / "diffusion")
+    return {
+        "RUN": folder / "run",
+        "GENERATOR": generator,
+        "DIFFUSION": folder / "diffusion",
+        "SHARDS": folder / "shards",
+    }
 
 
 TRAIN = "train --data digits[:32] --image-size 8 --batch-size 16 --backbone resnet10-w8 --precision fp32 "
@@ -61,7 +67,10 @@ COMMANDS = {
         "--eval-samples 10 --out OUT/gan",
     ],
     "PreviewConfig": ["preview --generator GENERATOR --data digits --out OUT/x.png"],
-    "GenerateConfig": ["generate --generator GENERATOR --num-samples 4 --pairs --workers 0 --out OUT/set"],
+    "GenerateConfig": [
+        "generate --generator GENERATOR --num-samples 4 --pairs --workers 0 --out OUT/set",
+        "generate --generator DIFFUSION --sampling-steps 4 --num-samples 4 --anchors digits --workers 0 --out OUT/varied",
+    ],
     "TrainConfig": [
         TRAIN + "--steps 1 --learner-option hidden_dim=8 --out OUT/real",
         TRAIN + "--epochs 1 --shards SHARDS --out OUT/offline",

@@ -9,7 +9,7 @@ from synthcl.learners.base import SyntheticTerms
 
 GROUPS = torch.tensor([0, 0, 1, 1, 2, 2, 9, 9, 9, 9, 8, 8, 8, 8])  # three real images, then two latents of four views
 NUM_REAL = 6
-WITH_CLSP = {"simclr": 1.0, "moco": 0.5}
+WITH_CLSP = {"simclr": 1.0, "supcon": 1.0, "moco": 0.5}
 
 
 def make(name, **terms):

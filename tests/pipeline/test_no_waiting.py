@@ -109,6 +109,7 @@ def test_no_step_of_training_waits(made, tmp_path, monkeypatch, regime, learner)
 
     monkeypatch.setattr(training.TrainingStep, "__call__", watched)
     monkeypatch.setattr(RealImages, "images", on_the_host(RealImages.images))
+    monkeypatch.setattr(RealImages, "labels", on_the_host(RealImages.labels))
     # What was sent to the host a step ago is there by now.
     monkeypatch.setattr(Readback, "numbers", on_the_host(Readback.numbers))
     monkeypatch.setattr(OfflineRegime, "samples", on_the_host(OfflineRegime.samples))

@@ -23,6 +23,7 @@ def another(f):
     if info.choices is not None:
         return next(choice for choice in info.choices if choice != default)
     special = {"shards": ["x"], "pair_similarity": "0.9:0.5", "generator": "gan", "where": "step > 1"}
+    special["images_per_sample"] = 4
     if f.name in special:
         return special[f.name]
     return type(default)(default / 2) if default else 1 if "int" in str(f.type) else 0.5
@@ -59,9 +60,10 @@ NEEDING = [f for f in OPTIONS if {"hard", "pairs"} & set(needs_of(f))]
 @pytest.mark.parametrize("f", NEEDING, ids=lambda f: f.name)
 def test_an_option_is_refused_beside_the_switch_that_takes_its_meaning(choosing, f):
     assert {f.name for f in NEEDING} >= {"hard_weight", "hardness_clip", "pair_strength", "pair_similarity"}
-    switch = needs_of(f)[0]
+    switch, concerned = needs_of(f)[0], f.metadata["option"].concerns
+    regime = "online" if "online" in concerned else concerned[0]
     with pytest.raises(UsageError, match=f"it cannot be given with --no-{switch}"):
-        TrainConfig(**COMMON, **choosing["online"], **{switch: False, f.name: another(f)})
+        TrainConfig(**COMMON, **choosing[regime], **{switch: False, f.name: another(f)})
 
 
 def test_runs_of_before_read_as_what_they_were(choosing):

@@ -259,9 +259,9 @@ def forge_sidecar(path: Path, change: Callable[[dict[str, np.ndarray]], None], k
         ("offset", -4096, "points outside"),
         ("offset", 0, "points outside|overlap"),
         ("offset", 1024, "overlap|gaps"),
-        ("size", 2**40, "images of"),
-        ("size", -1, "images of"),
-        ("size", 0, "images of"),
+        ("size", 2**40, "members of"),
+        ("size", -1, "members of"),
+        ("size", 0, "members of"),
     ],
 )
 def test_offsets_outside_or_overlapping(

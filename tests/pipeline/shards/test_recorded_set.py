@@ -18,7 +18,7 @@ PER_STEP, PER_SHARD = 2, 6
 
 
 def open_set(directory: Path) -> RecordedSet:
-    return RecordedSet(directory, plan_recorded_set(plan_set({"seed": 1}, 1, PER_SHARD, False, "png", None)))
+    return RecordedSet(directory, plan_recorded_set(plan_set({"seed": 1}, 1, PER_SHARD, 1, "png", None)))
 
 
 def append(recorded: RecordedSet, render, steps: range) -> None:
