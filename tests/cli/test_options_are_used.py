@@ -69,7 +69,7 @@ COMMANDS = {
     "PreviewConfig": ["preview --generator GENERATOR --data digits --out OUT/x.png"],
     "GenerateConfig": [
         "generate --generator GENERATOR --num-samples 4 --pairs --workers 0 --out OUT/set",
-        "generate --generator DIFFUSION --sampling-steps 4 --num-samples 4 --anchors digits --workers 0 --out OUT/varied",
+        "generate --generator DIFFUSION --sampling-steps 4 --num-samples 4 --anchors digits --workers 0 --out OUT/v",
     ],
     "TrainConfig": [
         TRAIN + "--steps 1 --learner-option hidden_dim=8 --out OUT/real",
