@@ -25,7 +25,6 @@ GPU ends it; on a CPU nothing is found out. The table goes to stderr, a line of 
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import tempfile
 from collections.abc import Callable
@@ -60,6 +59,7 @@ from synthcl.generators.gan.losses import discriminator_loss, generator_loss, gr
 from synthcl.generators.gan.trainer import GANTrainer
 from synthcl.generators.precision import compute_in
 from synthcl.pipeline import generate
+from synthcl.pipeline.option_values import from_text
 from synthcl.pipeline.regimes import assembly, fresh, offline, online
 from synthcl.pipeline.regimes import base as regime_base
 from synthcl.pipeline.training import TrainingStep
@@ -110,7 +110,7 @@ def settings(options: argparse.Namespace, folder: Path) -> dict[str, dict[str, A
         name: getattr(options, name)
         for name in ("data", "backbone", "image_size", "batch_size", "precision", "learner", "views")
     }
-    common |= dict(parsed(each) for each in options.set)
+    common |= dict(from_text(each) for each in options.set)
     sources: dict[str, dict[str, Any]] = {
         "real": {},
         "offline": {"shards": [str(folder / "set")]},
@@ -136,15 +136,6 @@ def settings(options: argparse.Namespace, folder: Path) -> dict[str, dict[str, A
         name: common | sources[name] | (drawn if "generator" in sources[name] else {}) | {"out": str(folder / name)}
         for name in wanted
     }
-
-
-def parsed(text: str) -> tuple[str, Any]:
-    """A NAME=VALUE of --set; values are read as JSON where they are some."""
-    name, _, value = text.partition("=")
-    try:
-        return name, json.loads(value)
-    except json.JSONDecodeError:
-        return name, value
 
 
 def measure(training: PausedTraining, options: argparse.Namespace, watch: Stopwatch) -> dict[str, Any]:

@@ -67,10 +67,6 @@ def _find(module: str, name: str) -> type[Generator]:
         raise ValueError(f"{module}:{name} must be a subclass of synthcl.generators.Generator")
     if missing := sorted(found.__abstractmethods__):
         raise ValueError(f"{module}:{name} lacks {', '.join(missing)}, which every generator has")
-    if hasattr(found, "forward_pair"):
-        raise ValueError(
-            f"{module}:{name} has forward_pair, which is no longer called: call it `neighbours` (see base)"
-        )
     return found
 
 
@@ -83,6 +79,8 @@ def check_contract(generator: Generator) -> None:
     name = type(generator).__name__
     if not isinstance(getattr(generator, "differentiable", None), bool):
         raise ValueError(f"{name}.differentiable must be True or False")
+    if hasattr(generator, "forward_pair"):
+        raise ValueError(f"{name}.forward_pair is no longer called: give it the form of `Generator.neighbours`")
     draws = _ProbeDraws(torch.arange(2))
     latents = generator.sample_latents(2, draws=draws)
     if not isinstance(latents, Tensor) or latents.shape[:1] != (2,):

@@ -55,9 +55,7 @@ class RealImages:
         """(b,) int64, the labels of the step's images; None if they were not asked for."""
         if not self.with_labels:
             return None
-        labels = self._read_labels(step)
-        # From pinned memory, so that no step waits for the copy.
-        return labels.pin_memory().to(self.device, non_blocking=True) if self.device.type == "cuda" else labels
+        return sent(self._read_labels(step), self.device)
 
     def _read_labels(self, step: int) -> Tensor:
         assert self.store.labels is not None, "who asks for labels has looked"
@@ -81,6 +79,11 @@ class RealImages:
             return
         with self._ahead.open(total_steps):
             yield
+
+
+def sent(numbers: Tensor, device: torch.device) -> Tensor:
+    """Numbers of the host on a device: from pinned memory to a GPU, so that no step waits for the copy."""
+    return numbers.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else numbers
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from ..randomness import Key
 from ..shards import ShardSet, open_shard_set
 from ..views import to_float
 from .anchored import AnchoredOrder, anchors_of, are_anchored
-from .assembly import RealImages, ViewMaker, assemble
+from .assembly import RealImages, ViewMaker, assemble, sent
 from .base import MultiViewedBatch, Regime, Share
 from .setup import RegimeSetup
 
@@ -251,7 +251,7 @@ class OfflineRegime(Regime):
         classes = None
         if self.classes is not None:
             classes = self.classes[self.order.indices(step, self.share.rank, self.share.num_processes)]
-            classes = classes.to(self.real.device, non_blocking=True)
+            classes = sent(classes, self.real.device)
         return assemble(
             self.real, self.views, self.share, step, self.real.images(step), synthetic, classes, self.anchors
         )

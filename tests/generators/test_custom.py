@@ -98,6 +98,7 @@ CASES = {
         r"2 latents, not float32 of shape \(1, 3\)",
     ),
     "no tensor": ({"sample_latents": lambda self, n, **_: [1, 2]}, "2 latents, not a list"),
+    "a former name": ({"forward_pair": lambda self, z, strength, draws: (z, z)}, "forward_pair is no longer called"),
     "global randomness": ({"sample_latents": lambda self, n, **_: torch.randn(n, 3, 4, 4)}, "on its draws alone"),
     "neighbours' draws": (
         {"sample_latents": lambda self, n, draws: draws.normal("z", 3, 4, 4) - draws.normal("z", 3, 4, 4).mean()},
