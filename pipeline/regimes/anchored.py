@@ -24,13 +24,18 @@ def are_anchored(sets: Sequence[ShardSet]) -> bool:
     Raises:
         UsageError: some do, and others do not.
     """
-    anchored = ["anchor_index" in each.locator.column_names() for each in sets]
+    anchored = [holds_variations(each) for each in sets]
     if any(anchored) and not all(anchored):
         raise UsageError(
             f"--shards {sets[anchored.index(True)].path} holds variations of real images, and "
             f"{sets[anchored.index(False)].path} does not; give one kind, or --no-anchored"
         )
     return all(anchored)
+
+
+def holds_variations(shards: ShardSet) -> bool:
+    """Whether a set's samples are variations of real images."""
+    return "anchor_index" in shards.locator.column_names()
 
 
 def anchors_of(share: Share, real: Share) -> np.ndarray:

@@ -24,7 +24,7 @@ from ..errors import UsageError
 from ..randomness import Key
 from ..shards import ShardSet, open_shard_set
 from ..views import to_float
-from .anchored import AnchoredOrder, anchors_of, are_anchored
+from .anchored import AnchoredOrder, anchors_of, are_anchored, holds_variations
 from .assembly import RealImages, ViewMaker, assemble, sent
 from .base import MultiViewedBatch, Regime, Share
 from .setup import RegimeSetup
@@ -271,7 +271,14 @@ def build(setup: RegimeSetup) -> OfflineRegime:
     images = ShardImages(sets, size)
     # The order follows from what is read, and not from where it is kept meanwhile.
     anchors = None
+    if not config.anchored and not any(holds_variations(each) for each in sets):
+        raise UsageError(f"--no-anchored is for variations of real images, and {images.name} holds none; leave it out")
     if config.anchored and are_anchored(sets):
+        if config.synthetic_classes:
+            raise UsageError(
+                "--synthetic-classes: variations of real images have the labels of those; leave it out, or give "
+                "--no-anchored"
+            )
         if images.remote:
             raise UsageError(f"--shards {images.name}: variations are read one by one; copy the set here first")
         order: StepOrder = AnchoredOrder(setup.real, share, sets, setup.key)

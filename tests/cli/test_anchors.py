@@ -62,6 +62,8 @@ def test_other_learners_take_them_too(synthcl, variations, tmp_path, learner):
 
 
 def test_what_cannot_be_is_refused_in_a_sentence(synthcl, variations, pipeline, generator, tmp_path):
+    plain = tmp_path / "plain"
+    synthcl("generate", "--generator", generator, "--num-samples", 20, "--workers", 0, "--out", plain)
     generate, train = (
         ("generate", "--num-samples", 4, "--out", tmp_path / "x"),
         ("train", *SMALL, "--out", tmp_path / "x"),
@@ -83,6 +85,11 @@ def test_what_cannot_be_is_refused_in_a_sentence(synthcl, variations, pipeline, 
             (*train, "--data", "digits[:40]", "--shards", variations, "--synthetic-ratio", 1.5),
             "lower --synthetic-ratio to 1 or less",
         ),
+        (
+            (*train, "--data", "digits[:40]", "--shards", variations, "--learner", "supcon", "--synthetic-classes"),
+            "variations of real images have the labels of those",
+        ),
+        ((*train, "--data", "digits[:40]", "--shards", plain, "--no-anchored"), "holds none; leave it out"),
         ((*train, "--data", "digits[:40]", "--no-anchored"), "--anchored means nothing in the regime real"),
     ):
         refused = synthcl(*options, code=2)
