@@ -39,7 +39,7 @@ from synthcl.cli import main as synthcl
 BATCH = 64
 STEPS = 120
 IMPORTS = """
-    sklearn.datasets torchvision.models diffusers pyarrow.parquet duckdb accelerate synthcl.pipeline.training
+    sklearn.datasets torchvision.models diffusers pyarrow.parquet duckdb accelerate synthcl.pipeline.training.train
     synthcl.pipeline.pretraining synthcl.generators.gan.trainer synthcl.generators.diffusion.trainer
     synthcl.learners.simclr synthcl.learners.moco synthcl.learners.backbones synthcl.cli.train synthcl.cli.pretrain
 """

@@ -131,7 +131,7 @@ def measure(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def measure_pairs(options: argparse.Namespace, strengths: list[float]) -> list[dict[str, Any]]:
-    """Of each contestant's pairs: RMS difference in levels of 255, and how often both look like the same class.
+    """What each contestant's pairs are like: RMS difference in levels of 255, and how often both look like one class.
 
     What an image looks like is what most of its three nearest real images are, in pixels.
     """

@@ -47,7 +47,7 @@ class Group(click.Group):
         return command.get_short_help_str(limit=MAX_COLUMNS) if command is not None else ""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """In the order they are written in."""
+        """The names of the commands, in the order in which the code adds them."""
         return list(self.commands)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -20,7 +20,7 @@ def train(config: TrainConfig, as_json: bool) -> None:
     trained jointly (--online), or from a recording (--replay).
     """
     announce("loading torch")
-    from ..pipeline.training import train
+    from ..pipeline.training.train import train
 
     result = train(config)
     print_result(result, as_json, "train")

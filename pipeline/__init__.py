@@ -28,7 +28,7 @@ _EXPORTS = {
     "PretrainConfig": ".configs.pretrain",
     "generate": ".generation",
     "GenerateConfig": ".configs.generate",
-    "train": ".training",
+    "train": ".training.train",
     "TrainConfig": ".configs.train",
     "evaluate": ".evaluation.tasks",
     "compare": ".comparison.compare",

@@ -56,7 +56,7 @@ class Measured(NamedTuple):
     counting: float = 0.0
 
     def plus(self, units: float, seconds: float, counting: float) -> Measured:
-        """With another part."""
+        """This measurement and that of another part, together."""
         return Measured(self.units + units, self.seconds + seconds, self.counting + counting)
 
 
@@ -114,7 +114,7 @@ class Overall:
         return sum(self._left(part) for part in self.parts.values())
 
     def part_done(self) -> float:
-        """Of the whole, in [0, 1], by the time or, while nothing is measured, by the expected cost."""
+        """How much of the whole is done, in [0, 1]: by time, or by the expected cost while no time is measured."""
         known = self.seconds_left() < float("inf")
         weights = {part.key: self._rate(part) if known else part.cost for part in self.parts.values()}
         whole = sum(part.units * weights[part.key] for part in self.parts.values())

@@ -18,7 +18,7 @@ from .options import takes_options
 NUM_REAL = 8
 """Real images in a row. Ours."""
 REAL_FILE = "real_images.png"
-"""In the folder of a run that trains a generator: a row of the images it is trained on."""
+"""A file in the folder of a run that trains a generator: a row of the images that it is trained on."""
 REAL_HEADING = "real images"
 
 

@@ -118,7 +118,7 @@ class Progress:
 
     @property
     def part_done(self) -> float:
-        """In [0, 1]."""
+        """How much of the work is done, in [0, 1]."""
         return self.done / self.total if self.total else 0.0
 
     def counts(self) -> str:

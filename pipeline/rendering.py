@@ -108,7 +108,7 @@ class Varier:
         return found | {"anchor": self.anchors.keys(numbers), "anchor_index": positions[numbers].tolist()}
 
     def _latents(self, indices: np.ndarray, device: torch.device) -> Tensor:
-        """Of the class that the anchor has, for a generator of classes."""
+        """Latents of the samples at `indices`; for a generator of classes, of the class of their anchors."""
         draws = self.key.at(torch.from_numpy(indices).to(device))
         latents = self.generator.sample_latents(len(indices), draws=draws)
         if self.anchors.labels is None:

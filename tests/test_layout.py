@@ -23,8 +23,9 @@ MAY_IMPORT = {
     "shards": {"configs", "data", "images", "runs"},
     "regimes": {"configs", "data", "runs", "shards", "views"},
     "evaluation": {"configs", "data", "runs", "shards", "views"},
+    "training": {"configs", "data", "evaluation", "images", "regimes", "runs", "views"},
     "exporting": {"configs", "data", "evaluation", "runs", "views"},
-    "comparison": {"configs", "data", "evaluation", "images", "regimes", "runs", "shards"},
+    "comparison": {"configs", "data", "evaluation", "images", "regimes", "runs", "shards", "training"},
 }
 """The packages of pipeline/, and which of the others each may import from: those that it builds on."""
 TABLES = {("pipeline", "regimes", "table")}

@@ -37,7 +37,7 @@ from synthcl.pipeline.errors import DataError, UsageError
 from synthcl.pipeline.files import write_json
 
 SETTINGS = ("data", "image_size", "batch_size", "num_samples", "num_neighbours", "encoder_hash", "ours_parameters")
-"""Of protocol.json, what must be the same for results to compare."""
+"""The keys of protocol.json that must be the same for results to compare."""
 
 
 def main() -> int:

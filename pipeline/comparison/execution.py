@@ -24,7 +24,8 @@ from ..regimes.base import check_generator_size
 from ..regimes.offline import check_image_size
 from ..runs.folder import finished_result, say
 from ..shards import open_shard_set
-from ..training import build_learner, train
+from ..training.parts import build_learner
+from ..training.train import train
 from .evaluations import Answer, Answers
 from .parts import SET, NumImages, question_key, question_parts, run_key
 from .plan import Budget, PlannedRun, generation, make_budget, planned_runs, recorded_by, train_config

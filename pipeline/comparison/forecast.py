@@ -289,7 +289,7 @@ def _bytes(trial: ArmTrial, run: PlannedRun) -> float:
 
 
 def _free_bytes(folder: Path) -> int:
-    """Of the disk that a folder is on or will be on."""
+    """The free bytes of the disk that a folder is on or will be on."""
     there = folder.absolute()
     while not there.exists():
         there = there.parent

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..configs.arms import unmet
-from ..configs.train import TrainConfig, concerns
+from ..configs.concerns import concerns
+from ..configs.train import TrainConfig
 from ..options import flag
 from ..regimes.table import REGIMES
 from ..runs.length import describe_changes

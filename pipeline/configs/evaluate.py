@@ -37,7 +37,7 @@ class EvaluationConfig(Config):
 
 @dataclass(kw_only=True)
 class OneSetConfig(EvaluationConfig):
-    """And of one image set."""
+    """What an evaluation on one image set takes."""
 
     data: str = option(help="Images to fit on, with labels (as for train).", metavar="SPEC")
     test_data: str | None = option(

@@ -21,10 +21,10 @@ from .store import ImageStore, Indices
 CACHE_MODES = ("auto", "device", "ram", "disk", "none")
 
 DEVICE_FRACTION = 0.25
-"""Of the device's free memory, what `auto` lets the images take; the rest is for models and activations. Ours."""
+"""The part of the device's free memory that `auto` gives to images; the rest is for models and activations. Ours."""
 
 RAM_FRACTION = 0.5
-"""Of the free RAM, what `auto` lets the images take. Ours."""
+"""The part of the free RAM that `auto` gives to images. Ours."""
 
 FILE_BYTES = 256 << 20
 """From how many bytes on decoded images are kept in a file for other processes and runs, but where `--cache disk` asks

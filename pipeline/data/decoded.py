@@ -49,7 +49,7 @@ def decoded_folder() -> Path:
 
 
 def num_bytes(store: ImageStore) -> int:
-    """Of a store's images, decoded."""
+    """How many bytes the decoded images of a store take."""
     return len(store) * 3 * store.image_size**2
 
 

@@ -32,7 +32,7 @@ BANK_IMAGES, SCORED_IMAGES = 5000, 2000
 CPU, and a standard error of one point at most."""
 BATCH_SIZE = 256
 PRESET = "dino"
-"""Of `KNN_PRESETS`: few neighbours, as suits a part of the images."""
+"""The entry of `KNN_PRESETS` that is used: its few neighbours suit a part of the images."""
 
 
 @dataclass(frozen=True)

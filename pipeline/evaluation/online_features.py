@@ -28,7 +28,7 @@ from .spread import feature_spread, rankme
 log = logging.getLogger(__name__)
 
 NUM_IMAGES = 1000
-"""Of the training images, at most. Ours: seconds on a CPU, and more than the 512 features of a resnet18."""
+"""The most training images that are measured. Ours: seconds on a CPU, and more than the 512 features of a resnet18."""
 COLLAPSED_SPREAD, COLLAPSED_RANK = 0.05, 1.5
 """Below either of them features count as collapsed. Ours, not measured: features that are all alike have 0 and 1."""
 

@@ -24,7 +24,7 @@ from .gradients import quantize
 from .setup import RegimeSetup
 
 PAIR_STRENGTH = 0.3
-"""Of the pairs of a frozen generator, as in `synthcl generate --pairs`. Ours."""
+"""How far apart the latents of a pair are, as in `synthcl generate --pairs`. Ours."""
 
 
 def samples_key(key: Key) -> Key:

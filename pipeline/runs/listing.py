@@ -147,7 +147,7 @@ def _last_written(path: Path) -> float:
 
 
 def _accuracy(evaluations: list[dict[str, Any]]) -> float | None:
-    """Of the encoder itself, with all labels, on images it was not fitted to: the newest linear probe's, else kNN's."""
+    """The accuracy of the newest linear probe of the encoder, or else of kNN: with all labels, on test images."""
     for task in ("linear", "knn"):
         for result in reversed(evaluations):
             plain = not result.get("untrained") and not result.get("scored_on_training_split")

@@ -12,7 +12,7 @@ import torch
 
 import synthcl.pipeline.configs as package
 from synthcl.learners import create_backbone
-from synthcl.pipeline.configs.train import TrainingConfig
+from synthcl.pipeline.configs.training import TrainingConfig
 from synthcl.pipeline.encoder import Encoder
 from synthcl.pipeline.options import Config
 

@@ -1,6 +1,6 @@
 """One of two processes that take adversarial steps together: the difference from one process on the whole batch.
 
-Run as `python training_ranks_worker.py RANK FOLDER`. Writes `FOLDER/RANK.json`: the largest difference of each weight
+Run as `python step_ranks_worker.py RANK FOLDER`. Writes `FOLDER/RANK.json`: the largest difference of each weight
 and buffer, relative to the largest value, and of the losses. In float64.
 """
 
@@ -9,7 +9,7 @@ import os
 import sys
 from pathlib import Path
 
-import test_training as one
+import test_step as one
 import torch
 import torch.distributed as dist
 from accelerate.state import PartialState

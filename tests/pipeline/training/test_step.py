@@ -15,7 +15,8 @@ from synthcl.learners import create_backbone, create_learner, learner_names
 from synthcl.learners.base import SyntheticTerms
 from synthcl.pipeline.distributed import create_accelerator
 from synthcl.pipeline.regimes.base import MultiViewedBatch, Regime
-from synthcl.pipeline.training import Schedule, TrainingStep
+from synthcl.pipeline.training.schedule import Schedule
+from synthcl.pipeline.training.step import TrainingStep
 from synthcl.pipeline.views import denormalize, normalize
 from synthcl.pipeline.views.adversarial import AdversarialViews
 
@@ -136,7 +137,7 @@ def test_in_parts_the_gradient_is_that_of_the_whole():
 
 
 def test_two_processes_are_one(tmp_path):
-    command = [sys.executable, str(Path(__file__).with_name("training_ranks_worker.py"))]
+    command = [sys.executable, str(Path(__file__).with_name("step_ranks_worker.py"))]
     workers = [subprocess.Popen([*command, str(rank), str(tmp_path)], stderr=subprocess.PIPE) for rank in range(2)]
     try:
         errors = [worker.communicate(timeout=300)[1].decode() for worker in workers]
