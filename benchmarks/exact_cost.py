@@ -28,12 +28,12 @@ from typing import Any
 
 import torch
 
-from synthcl.pipeline import pretraining
 from synthcl.pipeline.configs.pretrain import PretrainConfig
 from synthcl.pipeline.configs.train import TrainConfig
 from synthcl.pipeline.data.order import GlobalOrder
 from synthcl.pipeline.randomness import Draws
 from synthcl.pipeline.runs import loop
+from synthcl.pipeline.training import pretrain as pretraining
 from synthcl.pipeline.training.step import TrainingStep
 from synthcl.pipeline.training.train import train
 

@@ -40,7 +40,7 @@ BATCH = 64
 STEPS = 120
 IMPORTS = """
     sklearn.datasets torchvision.models diffusers pyarrow.parquet duckdb accelerate synthcl.pipeline.training.train
-    synthcl.pipeline.pretraining synthcl.generators.gan.trainer synthcl.generators.diffusion.trainer
+    synthcl.pipeline.training.pretrain synthcl.generators.gan.trainer synthcl.generators.diffusion.trainer
     synthcl.learners.simclr synthcl.learners.moco synthcl.learners.backbones synthcl.cli.train synthcl.cli.pretrain
 """
 """What a command imports when it comes to it: done here once, so that a forked process is at its own work soon."""

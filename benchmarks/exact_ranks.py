@@ -40,14 +40,16 @@ import torch.distributed as dist
 from torch import Tensor
 
 from synthcl.learners import learner_names, learner_recipe
-from synthcl.pipeline import generation, pretraining, randomness
+from synthcl.pipeline import randomness
 from synthcl.pipeline.configs.generate import GenerateConfig
 from synthcl.pipeline.configs.pretrain import PretrainConfig
 from synthcl.pipeline.configs.train import TrainConfig
+from synthcl.pipeline.generation import generate as generation
 from synthcl.pipeline.regimes import assembly, joint_trainer, offline, online, replay
 from synthcl.pipeline.regimes.assembly import RealImages
 from synthcl.pipeline.runs.checkpoint import load_checkpoint
 from synthcl.pipeline.training import parts
+from synthcl.pipeline.training import pretrain as pretraining
 from synthcl.pipeline.training import train as training_command
 from synthcl.pipeline.training.step import TrainingStep
 from synthcl.pipeline.views import augmentation

@@ -59,7 +59,7 @@ from synthcl.generators.gan.losses import discriminator_loss, generator_loss, gr
 from synthcl.generators.gan.trainer import GANTrainer
 from synthcl.generators.precision import compute_in
 from synthcl.pipeline import generate
-from synthcl.pipeline.option_values import from_text
+from synthcl.pipeline.options.values import from_text
 from synthcl.pipeline.regimes import assembly, fresh, offline, online
 from synthcl.pipeline.regimes import base as regime_base
 from synthcl.pipeline.training.step import TrainingStep

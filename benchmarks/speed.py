@@ -26,8 +26,8 @@ from unittest import mock
 import torch
 
 from synthcl.pipeline import TrainConfig, train
-from synthcl.pipeline.environment import record_environment, version_of
-from synthcl.pipeline.progress import Progress, watched_by
+from synthcl.pipeline.progress.line import Progress, watched_by
+from synthcl.pipeline.runtime.environment import record_environment, version_of
 from synthcl.pipeline.training.step import TrainingStep
 
 FOREVER = 10_000_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from ..pipeline.configs.train import TrainConfig
-from ..pipeline.progress import announce
+from ..pipeline.progress.line import announce
 from .command import Command, config_options, json_option, print_result
 from .following import say_next
 

@@ -18,7 +18,9 @@ FOLDERS = ("cli", "pipeline", "generators", "learners")
 def rooms_and_arrows(root: Path) -> tuple[set[str], set[tuple[str, str]]]:
     """The rooms of a checkout, by name, and the arrows between them."""
     modules = {
-        path.relative_to(root).with_suffix("").parts: path for folder in FOLDERS for path in (root / folder).rglob("*.py")
+        path.relative_to(root).with_suffix("").parts: path
+        for folder in FOLDERS
+        for path in (root / folder).rglob("*.py")
     }
     packages = {parts[:-1] for parts in modules if parts[-1] == "__init__"}
     rooms = {room_of(parts, packages) for parts in modules}

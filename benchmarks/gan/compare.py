@@ -30,11 +30,11 @@ from job import CPU_SECONDS, STEPS, Job, Plan, claimed
 from measure import Judge
 from recipes import OURS, Arm, arm_names, create, parse_arm
 
-from synthcl.pipeline.allocator import keep_freed_memory
 from synthcl.pipeline.data import cached, open_images
 from synthcl.pipeline.encoder import load_encoder
 from synthcl.pipeline.errors import DataError, UsageError
 from synthcl.pipeline.files import write_json
+from synthcl.pipeline.runtime.allocator import keep_freed_memory
 
 SETTINGS = ("data", "image_size", "batch_size", "num_samples", "num_neighbours", "encoder_hash", "ours_parameters")
 """The keys of protocol.json that must be the same for results to compare."""

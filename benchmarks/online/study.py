@@ -21,8 +21,8 @@ from typing import Any
 import torch
 
 from synthcl.pipeline import evaluate, generate, pretrain, train
-from synthcl.pipeline.environment import record_environment
 from synthcl.pipeline.runs.folder import read_metrics
+from synthcl.pipeline.runtime.environment import record_environment
 
 IMAGE_SIZE = 16
 GAN_EVERY = 500

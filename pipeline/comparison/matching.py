@@ -10,7 +10,7 @@ from typing import Any
 from ..configs.arms import unmet
 from ..configs.concerns import concerns
 from ..configs.train import TrainConfig
-from ..options import flag
+from ..options.config import flag
 from ..regimes.table import REGIMES
 from ..runs.length import describe_changes
 from .plan import LENGTH, images_per_sample

@@ -10,7 +10,7 @@ from typing import TypeAlias
 from ..configs.arms import UNTRAINED
 from ..configs.compare import CompareConfig
 from ..files import read_json
-from ..overall import Overall, Part
+from ..progress.overall import Overall, Part
 from ..regimes.table import REGIMES
 from ..runs.folder import RunFolder
 from ..runs.length import steps_saved

@@ -25,8 +25,8 @@ from ..evaluation.features import choose_device, extract_features
 from ..evaluation.knn import knn_scores
 from ..evaluation.linear import FEW_SAMPLES, NUM_FOLDS, choose_l2, fit_logistic
 from ..evaluation.task import open_labeled
-from ..generation import generate
-from ..progress import Progress, watched_by
+from ..generation.generate import generate
+from ..progress.line import Progress, watched_by
 from ..randomness import Key
 from ..training.train import train
 from ..training.watching import GUARD_LOOKS

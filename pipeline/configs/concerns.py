@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 
-from ..options import flag
+from ..options.config import flag
 
 
 def concerns(f: dataclasses.Field, regimes: Iterable[str]) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..errors import UsageError
-from ..options import Config, option
+from ..options.config import Config, option
 from ..views.presets import PRESETS
 from . import common
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ..options import Config, option
+from ..options.config import Config, option
 from ..regimes.table import DRAWN
 from .common import PRECISIONS
 from .conditions import parse_classes, read_prompts

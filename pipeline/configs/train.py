@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..data.specs import refuse_part
 from ..errors import UsageError
-from ..options import default_of, flag, option
+from ..options.config import default_of, flag, option
 from ..regimes.table import BASELINE, DRAWN, REGIMES
 from .concerns import concerns, meaningless
 from .training import TrainingConfig

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ...learners import backbone_names, learner_names
 from ...learners.recipe import OPTIMIZERS
 from ..errors import UsageError
-from ..options import default_of, option
+from ..options.config import default_of, option
 from ..regimes.table import JOINT, REGIMES, SYNTHETIC
 from ..views.presets import PRESETS
 from . import common

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from ...learners.collectives import rank
-from ..capacity import available_ram, cache_bytes
 from ..errors import UsageError
-from ..progress import Progress
+from ..progress.line import Progress
+from ..runtime.capacity import available_ram, cache_bytes
 from .decoded import file_name, map_decoded
 from .memory import MemoryStore
 from .store import ImageStore, Indices

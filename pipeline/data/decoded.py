@@ -27,10 +27,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..capacity import CACHE_VARIABLE, cache_bytes, default_cache
-from ..environment import version_of
 from ..files import TEMPORARY
-from ..progress import Progress
+from ..progress.line import Progress
+from ..runtime.capacity import CACHE_VARIABLE, cache_bytes, default_cache
+from ..runtime.environment import version_of
 from .store import ImageStore
 
 log = logging.getLogger(__name__)

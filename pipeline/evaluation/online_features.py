@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 from ..data import ImageStore
-from ..distributed import broadcast_state, sum_over_processes
 from ..encoder import Encoder
 from ..errors import RunStopped
 from ..randomness import Key
 from ..runs.metrics import MetricsLog
+from ..runtime.distributed import broadcast_state, sum_over_processes
 from ..views import Augmentation, multi_view, normalize, to_float
 from .alignment import alignment, uniformity
 from .online import batches

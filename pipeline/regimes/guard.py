@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..distributed import average
+from ..runtime.distributed import average
 
 MEMORY = 0.95
 """Decay of the averages that are judged: of twenty steps or so. Ours."""

@@ -11,7 +11,7 @@ from typing import Any
 from ..configs.train import TrainConfig
 from ..errors import DataError, UsageError
 from ..files import read_json, write_file
-from ..options import check_ending
+from ..options.config import check_ending
 from .folder import RunFolder, read_config, read_record
 from .length import describe_changes
 

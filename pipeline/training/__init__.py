@@ -1,1 +1,1 @@
-"""Contrastive training, the same for every regime: its parts, one step of it, and `synthcl train`."""
+"""Training: of an encoder in any regime, one step of it, and of a generator before that."""

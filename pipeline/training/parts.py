@@ -17,13 +17,13 @@ from ...learners.registry import learner_uses_labels
 from ..configs.concerns import concerns
 from ..configs.train import TrainConfig
 from ..data import ImageStore
-from ..distributed import precision_of
 from ..errors import UsageError
-from ..precision import generator_precision
 from ..randomness import Key
 from ..regimes.assembly import ViewMaker
 from ..regimes.base import Regime
 from ..regimes.table import REGIMES
+from ..runtime.distributed import precision_of
+from ..runtime.precision import generator_precision
 from ..views import Augmentation
 from ..views.adversarial import AdversarialViews
 from ..views.presets import default_preset

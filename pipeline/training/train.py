@@ -10,10 +10,9 @@ from accelerate import Accelerator
 
 from ..configs.train import TrainConfig
 from ..data import cached, open_images
-from ..distributed import create_accelerator
 from ..encoder import Encoder
 from ..evaluation.online_features import CollapseWatch
-from ..options import takes_options
+from ..options.config import takes_options
 from ..randomness import Key
 from ..regimes.assembly import RealImages
 from ..regimes.base import Regime, Share
@@ -22,6 +21,7 @@ from ..regimes.setup import RegimeSetup, build_regime
 from ..runs.folder import RunFolder, finished_result, open_run, say_finished
 from ..runs.loop import LoopOptions, run_loop
 from ..runs.trackers import check_trackers, open_trackers
+from ..runtime.distributed import create_accelerator
 from .parts import build_learner, check_labels, make_schedule, precisions, prepare, view_maker
 from .schedule import Schedule
 from .watching import measurements, save_snapshot

@@ -13,8 +13,8 @@ from ..encoder import Encoder
 from ..evaluation.online import OnlineKnn
 from ..evaluation.online_features import OnlineFeatures
 from ..evaluation.online_quality import OnlineQuality, open_real_encoder
+from ..generation.preview import real_section, save_real_images
 from ..images.grids import Section, save_sections
-from ..preview import real_section, save_real_images
 from ..regimes.base import Regime
 from ..runs.folder import RunFolder
 from ..runs.loop import Measurement

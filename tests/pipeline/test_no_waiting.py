@@ -15,9 +15,9 @@ from synthcl.generators import create_trainer
 from synthcl.learners import learner_names
 from synthcl.pipeline import generate, pretrain, train
 from synthcl.pipeline.randomness import Key
-from synthcl.pipeline.readback import Readback
 from synthcl.pipeline.regimes.assembly import RealImages
 from synthcl.pipeline.regimes.offline import OfflineRegime
+from synthcl.pipeline.runtime.readback import Readback
 from synthcl.pipeline.training.step import TrainingStep
 from synthcl.pipeline.views import augmentation, jitter, selection
 

@@ -15,7 +15,7 @@ from synthcl.pipeline.configs.arms import (
 )
 from synthcl.pipeline.configs.compare import CompareConfig
 from synthcl.pipeline.errors import UsageError
-from synthcl.pipeline.options import command_line, read_yaml, write_yaml
+from synthcl.pipeline.options.config import command_line, read_yaml, write_yaml
 from synthcl.pipeline.regimes.table import REGIMES
 
 NOHARD = Arm("online-nohard", "online", {"hard": False})

@@ -6,7 +6,7 @@ import pytest
 
 from synthcl.pipeline.configs.train import TrainConfig
 from synthcl.pipeline.errors import UsageError
-from synthcl.pipeline.options import default_of
+from synthcl.pipeline.options.config import default_of
 from synthcl.pipeline.regimes.table import REGIMES
 
 COMMON = {"data": "digits", "out": "run", "steps": 1}

@@ -8,8 +8,8 @@ import torch
 
 from synthcl.pipeline.configs.train import TrainConfig
 from synthcl.pipeline.data import open_images
-from synthcl.pipeline.distributed import create_accelerator
 from synthcl.pipeline.errors import UsageError
+from synthcl.pipeline.runtime.distributed import create_accelerator
 from synthcl.pipeline.training.parts import (
     build_learner,
     check_labels,

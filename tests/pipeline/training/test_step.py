@@ -13,8 +13,8 @@ from torch import nn
 
 from synthcl.learners import create_backbone, create_learner, learner_names
 from synthcl.learners.base import SyntheticTerms
-from synthcl.pipeline.distributed import create_accelerator
 from synthcl.pipeline.regimes.base import MultiViewedBatch, Regime
+from synthcl.pipeline.runtime.distributed import create_accelerator
 from synthcl.pipeline.training.schedule import Schedule
 from synthcl.pipeline.training.step import TrainingStep
 from synthcl.pipeline.views import denormalize, normalize

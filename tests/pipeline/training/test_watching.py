@@ -6,10 +6,10 @@ from PIL import Image
 
 from synthcl.pipeline.configs.train import TrainConfig
 from synthcl.pipeline.data import open_images
-from synthcl.pipeline.distributed import create_accelerator
 from synthcl.pipeline.encoder import Encoder
 from synthcl.pipeline.errors import DataError
 from synthcl.pipeline.runs.folder import RunFolder
+from synthcl.pipeline.runtime.distributed import create_accelerator
 from synthcl.pipeline.training.parts import build_learner
 from synthcl.pipeline.training.watching import measurements, save_snapshot
 
