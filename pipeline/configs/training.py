@@ -166,6 +166,13 @@ class TrainingConfig(JointConfig):
         help="Weight decay on biases and normalisation layers too; the optimizer's own way if not given.",
         group="Training",
     )
+    clip_gradients: float | None = option(
+        None,
+        help="Longest gradient of the learner (its 2-norm over all weights): a longer one is shortened to it.",
+        metavar="NORM",
+        above=0,
+        group="Training",
+    )
     warmup_epochs: float = option(
         10.0,
         help="Length of the linear warm-up, at most a tenth of the training (10: solo-learn's).",

@@ -135,4 +135,4 @@ def prepare(
     optimizer = create_optimizer(module, recipe)
     prepared, optimizer = accelerator.prepare(torch.compile(module) if config.compile else module, optimizer)
     adversary = AdversarialViews(config.adversarial) if config.adversarial is not None else None
-    return TrainingStep(accelerator, prepared, optimizer, schedule, regime, adversary)
+    return TrainingStep(accelerator, prepared, optimizer, schedule, regime, adversary, config.clip_gradients)

@@ -27,8 +27,10 @@ class TrainingStep:
         schedule: Schedule,
         regime: Regime,
         adversary: AdversarialViews | None = None,
+        clip_gradients: float | None = None,
     ) -> None:
         self.accelerator, self.learner, self.optimizer = accelerator, learner, optimizer
+        self.clip_gradients = clip_gradients
         self.schedule, self.regime, self.adversary = schedule, regime, adversary
         self.inner: Learner = accelerator.unwrap_model(learner, keep_torch_compile=False)
 
@@ -54,6 +56,8 @@ class TrainingStep:
             output, losses = self._adversarial_passes(self.adversary, views, batch)
         scaler = self.accelerator.scaler
         loss_scale = scaler.get_scale() if scaler is not None else 1.0
+        if self.clip_gradients is not None:
+            self.accelerator.clip_grad_norm_(self.learner.parameters(), self.clip_gradients)
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.inner.after_step((step + 1) / self.schedule.total_steps)

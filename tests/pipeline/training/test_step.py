@@ -45,12 +45,12 @@ def make(name, **terms):
     return create_learner(name, backbone, synthetic=SyntheticTerms(**terms), **options).double()
 
 
-def training_step(learner, regime, epsilon=EPSILON):
+def training_step(learner, regime, epsilon=EPSILON, clip=None):
     accelerator = create_accelerator("fp32")
     optimizer = torch.optim.SGD([p for p in learner.parameters() if p.requires_grad], lr=LEARNING_RATE)
     prepared, optimizer = accelerator.prepare(learner, optimizer)
     adversary = AdversarialViews(epsilon) if epsilon else None
-    return TrainingStep(accelerator, prepared, optimizer, Schedule(LEARNING_RATE, 0, 10**9), regime, adversary)
+    return TrainingStep(accelerator, prepared, optimizer, Schedule(LEARNING_RATE, 0, 10**9), regime, adversary, clip)
 
 
 def naive_step(learner, regime, step):
@@ -134,6 +134,20 @@ def test_in_parts_the_gradient_is_that_of_the_whole():
         states.append(learner.state_dict())
     for key, tensor in states[0].items():
         torch.testing.assert_close(states[1][key], tensor, msg=key)
+
+
+@pytest.mark.parametrize("clip", [1e-3, 1e3])
+def test_a_gradient_that_is_too_long_is_shortened(clip):
+    learner = make("simclr")
+    clipped = copy.deepcopy(learner)
+    before = torch.cat([p.detach().flatten().clone() for p in learner.parameters()])
+    for one, longest in ((learner, None), (clipped, clip)):
+        training_step(one, Fixed(), epsilon=None, clip=longest)(0)
+    whole, short = (torch.cat([p.detach().flatten() for p in one.parameters()]) - before for one in (learner, clipped))
+    length = whole.norm().item() / LEARNING_RATE  # of SGD's first step
+    expected = whole * min(1, clip / length)
+    torch.testing.assert_close(short, expected, rtol=1e-4, atol=1e-12)
+    assert (length > clip) == (clip == 1e-3)
 
 
 def test_two_processes_are_one(tmp_path):
