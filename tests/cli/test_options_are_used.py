@@ -87,7 +87,7 @@ COMMANDS = {
     ],
     "DemoConfig": ["demo --out OUT/demo --json"],
     "LinearConfig": [f"eval linear RUN {FIT}", f"eval linear RUN {FIT} --probe sgd --epochs 1"],
-    "KnnConfig": [f"eval knn RUN {FIT} --k 5 --temperature 0.1", f"eval knn RUN {FIT}"],
+    "KnnConfig": [f"eval knn RUN {FIT} --k 5 --temperature 0.1", f"eval knn RUN {FIT} --shots 1"],
     "FinetuneConfig": [f"eval finetune RUN {FIT} --epochs 1"],
     "TransferConfig": [f"eval transfer RUN {FIT}"],
     "QualityConfig": ["eval quality SHARDS --data digits --encoder RUN --k 2 --scores quality"],

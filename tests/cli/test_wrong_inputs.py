@@ -205,7 +205,10 @@ WRONG = [
     ("eval linear run --data digits --label-fraction 0", 2, "--label-fraction must be above 0, not 0.0"),
     ("eval linear run --data digits --label-fraction 2", 2, "--label-fraction must be at most 1, not 2.0"),
     ("eval knn run --data digits --k 0", 2, "--k must be at least 1, not 0"),
-    ("eval transfer run", 2, "Missing option '--data': give one image set or more"),
+    ("eval transfer run", 2, "Missing option '--data': give one image set or more, or a --suite"),
+    ("eval transfer run --suite vtab", 2, "'vtab' is not one of 'natural', 'kornblith'"),
+    ("eval transfer run --suite small --data digits", 2, "--suite small names its sets itself; leave --data and"),
+    ("eval finetune run --data digits --preset moco", 2, "'moco' is not one of 'ours', 'simclr'"),
     (
         "eval transfer run --data digits --test-data digits:test --test-data digits:test",
         2,
