@@ -72,6 +72,33 @@ def print_measures(result: dict[str, Any], as_json: bool) -> None:
         console.print(line, markup=False, highlight=False)
 
 
+def print_robustness(result: dict[str, Any], as_json: bool) -> None:
+    """Accuracies on corrupted images on stdout: one JSON object, or a table with a column for each severity."""
+    if as_json:
+        click.echo(json.dumps(result, allow_nan=False, default=str))
+        return
+    from rich.console import Console
+
+    table = _table(f"robustness of {result['run']}, top-1 %")
+    severities = sorted({row["severity"] for row in result["corrupted"]})
+    table.add_column("corruption", no_wrap=True)
+    for title in (*map(str, severities), "mean"):
+        table.add_column(title, justify="right", no_wrap=True)
+    rows: dict[str, list[float]] = {}
+    for row in result["corrupted"]:
+        rows.setdefault(row["corruption"], []).append(row["top1"])
+    table.add_row("none", *[""] * len(severities), _percent(result["top1"]))
+    for name, values in rows.items():
+        table.add_row(name, *map(_percent, values), _percent(sum(values) / len(values)))
+    table.add_row("mean", *[""] * len(severities), f"[bold]{_percent(result['corrupted_top1'])}[/bold]")
+    console = Console()
+    console.print(table)
+    fitted = f"fitted on {result['num_train']:,} of {result['data']}, "
+    console.print(f"{fitted}scored on {result['num_test']:,} of {result['test_data']}", markup=False, highlight=False)
+    for warning in result["warnings"]:
+        console.print(f"warning: {warning}", markup=False, highlight=False)
+
+
 def _measures_by_class(rows: list[dict[str, Any]]) -> Any:
     """A row for each class; those of too few images have no numbers."""
     table = _table("by class", box=None, padding=(0, 2, 0, 0))  # so that it fits 80 columns

@@ -444,6 +444,40 @@ def evaluate(
 def evaluate(
     source: str | Path,
     data: str,
+    task: Literal["robustness"],
+    *,
+    label_fraction: float = 1.0,
+    untrained: bool = False,
+    precision: Literal["fp32", "bf16"] = "fp32",
+    batch_size: int = 256,
+    data_root: str | PathLike[str] | None = None,
+    seed: int = 0,
+    test_data: str | PathLike[str] | None = None,
+    corruptions: str | None = None,
+    severities: str = "1,2,3,4,5",
+    l2: float | None = None,
+) -> dict[str, Any]:
+    """What `synthcl eval robustness` does.
+
+    Args:
+        label_fraction: Part of each class whose labels may be used, drawn by --seed.
+        untrained: Evaluate fresh weights instead: the baseline.
+        precision: Precision of the encoder; bf16 is quicker and less exact.
+        batch_size: Images a forward pass, or a step where there is training.
+        data_root: Folder of the torchvision datasets, downloaded into when missing. [default: ~/.cache/synthcl/data]
+        seed: Seed that all randomness follows from.
+        test_data: Images to score on; the test or validation split of --data if not given.
+        corruptions: Which, of gaussian-noise, shot-noise, impulse-noise, defocus-blur, motion-blur, gaussian-blur,
+            brightness, contrast, fog, jpeg, pixelate; all if not given.
+        severities: How strong, of 1 to 5.
+        l2: Penalty on the classifier's weights, as of the linear probe; chosen on a part of the training images if
+            not given.
+    """
+
+@overload
+def evaluate(
+    source: str | Path,
+    data: str,
     task: Literal["quality"],
     *,
     held_out_data: str | PathLike[str] | None = None,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..data.catalogue import SUITES
 from ..errors import UsageError
-from ..options import Config, flag, option
+from ..options import Config, did_you_mean, flag, option
 from ..views.presets import PRESETS
 from . import common
 
@@ -226,7 +226,7 @@ class FinetuneConfig(OneSetConfig):
         preset = FINETUNE_PRESETS[self.preset]
         if self.preset == "simclr" and self.label_fraction < FEW_LABELS:
             preset = preset._replace(epochs=FEW_LABELS_EPOCHS)
-        given = {
+        given: dict[str, Any] = {
             "epochs": self.epochs,
             "learning_rate": self.learning_rate,
             "head_learning_rate": self.head_learning_rate,
@@ -265,6 +265,47 @@ class TransferConfig(EvaluationConfig):
             raise UsageError(
                 f"--test-data is given {len(self.test_data)} times and --data {len(self.data)} times; give one for each"
             )
+
+
+CORRUPTIONS = (
+    "gaussian-noise", "shot-noise", "impulse-noise", "defocus-blur", "motion-blur", "gaussian-blur", "brightness",
+    "contrast", "fog", "jpeg", "pixelate",
+)  # fmt: skip
+"""What `eval robustness` does to images, in the order of its table; see `evaluation.corruptions`."""
+SEVERITIES = 5
+
+
+@dataclass(kw_only=True)
+class RobustnessConfig(OneSetConfig):
+    corruptions: str | None = option(
+        None, help=f"Which, of {', '.join(CORRUPTIONS)}; all if not given.", metavar="A,B,...", suggestions=CORRUPTIONS
+    )
+    severities: str = option("1,2,3,4,5", help="How strong, of 1 to 5.", metavar="S,S,...")
+    l2: float | None = option(
+        None,
+        help="Penalty on the classifier's weights, as of the linear probe; chosen on a part of the training images if "
+        "not given.",
+        above=0,
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.severity_numbers()
+        for name in self.corruption_names():
+            if name not in CORRUPTIONS:
+                near = did_you_mean(name, CORRUPTIONS)
+                raise UsageError(f"there is no corruption {name!r}{near}; choose of {', '.join(CORRUPTIONS)}")
+
+    def corruption_names(self) -> list[str]:
+        """Those that are asked for, in the order of the table."""
+        if self.corruptions is None:
+            return list(CORRUPTIONS)
+        given = {name.strip() for name in self.corruptions.split(",")}
+        return [name for name in CORRUPTIONS if name in given] + sorted(given - set(CORRUPTIONS))
+
+    def severity_numbers(self) -> list[int]:
+        """Those that are asked for, ascending."""
+        return whole_numbers("severities", self.severities, maximum=SEVERITIES)
 
 
 @dataclass(kw_only=True)

@@ -7,12 +7,16 @@ NumPy.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 TOP1, MEAN_PER_CLASS = "top1", "mean_per_class"
 """The measures of a classifier, as results call them: the part of the images that is right, and the mean of that over
 classes, for sets whose classes differ in size."""
+
+
+Splits: TypeAlias = Mapping[str, tuple[dict[str, Any], ...]]
 
 
 class Drawn(NamedTuple):
@@ -43,7 +47,7 @@ class NamedSet:
     """
 
     class_name: str
-    splits: dict[str, tuple[dict[str, Any], ...]]
+    splits: Splits
     metric: str = TOP1
     fitted_on: str = "train"
     in_files: bool = False
@@ -52,7 +56,7 @@ class NamedSet:
     about: str = field(default="", compare=False)
 
 
-def _splits(option: str, **names: Any) -> dict[str, tuple[dict[str, Any], ...]]:
+def _splits(option: str, **names: Any) -> Splits:
     """Splits that one argument chooses: `test="test"`, or of several values, `trainval=("train", "val")`."""
     values = {name: value if isinstance(value, tuple) else (value,) for name, value in names.items()}
     return {name: tuple({option: one} for one in several) for name, several in values.items()}
@@ -61,7 +65,7 @@ def _splits(option: str, **names: Any) -> dict[str, tuple[dict[str, Any], ...]]:
 _BY_FLAG = _splits("train", train=True, test=False)
 _BY_NAME = _splits("split", train="train", test="test")
 _WITH_VALIDATION = _splits("split", train="train", val="val", trainval=("train", "val"), test="test")
-_WITHOUT = {"train": ({},), "test": ({},)}
+_WITHOUT: Splits = {"train": ({},), "test": ({},)}
 
 NAMED_SETS = {
     "cifar10": NamedSet("CIFAR10", _BY_FLAG),

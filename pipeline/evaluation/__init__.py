@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .probes import evaluate_finetune, evaluate_knn, evaluate_linear
     from .quality import evaluate_quality
     from .representation import evaluate_alignment
+    from .robustness import evaluate_robustness
     from .transfer import evaluate_transfer
 
 _HOMES = {
@@ -27,6 +28,7 @@ _HOMES = {
     "evaluate_knn": "probes",
     "evaluate_linear": "probes",
     "evaluate_quality": "quality",
+    "evaluate_robustness": "robustness",
     "evaluate_transfer": "transfer",
     "extract_features": "features",
     "uniformity": "alignment",
@@ -40,6 +42,7 @@ __all__ = [
     "evaluate_knn",
     "evaluate_linear",
     "evaluate_quality",
+    "evaluate_robustness",
     "evaluate_transfer",
     "extract_features",
     "uniformity",

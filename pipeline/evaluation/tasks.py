@@ -10,6 +10,7 @@ from ..errors import UsageError
 from .probes import evaluate_finetune, evaluate_knn, evaluate_linear
 from .quality import evaluate_quality
 from .representation import evaluate_alignment
+from .robustness import evaluate_robustness
 from .transfer import evaluate_transfer
 
 TASKS: dict[str, Callable[..., dict[str, Any]]] = {
@@ -17,6 +18,7 @@ TASKS: dict[str, Callable[..., dict[str, Any]]] = {
     "knn": evaluate_knn,
     "finetune": evaluate_finetune,
     "transfer": evaluate_transfer,
+    "robustness": evaluate_robustness,
     "quality": evaluate_quality,
     "alignment": evaluate_alignment,
 }

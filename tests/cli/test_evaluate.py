@@ -72,6 +72,14 @@ def test_few_labels_are_in_the_table(synthcl, encoder_run):
     assert "5 a class, top-1 %" in table and "over 3 draws" in table and max(map(len, table.splitlines())) <= 80
 
 
+def test_robustness(synthcl, encoder_run, quick_probes):
+    arguments = ["eval", "robustness", encoder_run, "--data", "digits:train[:200]", "--test-data", "digits:test[:50]"]
+    result = synthcl(*arguments, "--corruptions", "jpeg,motion-blur", "--json").json
+    assert len(result["corrupted"]) == 10 and 0 <= result["corrupted_top1"] <= 1 and result["task"] == "robustness"
+    table = synthcl(*arguments, "--corruptions", "jpeg,motion-blur").stdout
+    assert "motion-blur" in table and "scored on 50" in table and max(map(len, table.splitlines())) <= 80
+
+
 def test_quality_of_a_generator(synthcl, encoder_run, generator):
     arguments = ["eval", "quality", generator, "--data", "digits", "--encoder", encoder_run, "--num-samples", 20]
     result = synthcl(*arguments, "--json").json

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from synthcl.cli.evaluation_tables import MANY_CLASSES, MEASURES, print_evaluation, print_measures
+from synthcl.cli.evaluation_tables import MANY_CLASSES, MEASURES, print_evaluation, print_measures, print_robustness
 
 PROBE = {
     "task": "linear", "run": "runs/[a]", "top1": 0.61234, "top5": 0.95, "top1_interval": [0.55, 0.67],
@@ -20,7 +20,7 @@ def shown(capsys, *arguments, of=print_evaluation):
     return " ".join(capsys.readouterr().out.replace("│", " ").replace("┃", " ").split())
 
 
-@pytest.mark.parametrize("of", [print_evaluation, print_measures])
+@pytest.mark.parametrize("of", [print_evaluation, print_measures, print_robustness])
 def test_scripts_get_one_object(capsys, of):
     of(PROBE, True)
     assert json.loads(capsys.readouterr().out) == PROBE
@@ -79,6 +79,25 @@ def test_several_sets_have_a_row_each_by_their_own_measure_and_their_mean(capsys
     words = shown(capsys, {"task": "transfer", "run": "r", "top1": 0.4, "score": 0.5, "results": rows}, False)
     assert "a a:test top-1 % 40.00 30.00 to 50.00" in words
     assert "b b (not held out!) per class % 60.00" in words and "mean 50.00" in words
+
+
+def test_corrupted_images_have_a_row_each_with_a_column_for_each_severity(capsys):
+    rows = [
+        {"corruption": name, "severity": severity, "top1": top1}
+        for name, values in (("fog", (0.5, 0.3)), ("jpeg", (0.6, 0.2)))
+        for severity, top1 in zip((1, 5), values, strict=True)
+    ]
+    words = shown(capsys, {**PROBE, "corrupted": rows, "corrupted_top1": 0.4}, False, of=print_robustness)
+    for part in (
+        "robustness of runs/[a], top-1 %",
+        "corruption 1 5 mean",
+        "none 61.23",
+        "fog 50.00 30.00 40.00",
+        "jpeg 60.00 20.00 40.00",
+        "mean 40.00",
+        "fitted on 1,442 of digits:train, scored on 355 of digits:test warning: few labels",
+    ):
+        assert part in words
 
 
 def test_every_measure_is_named_with_which_way_is_better(capsys):

@@ -3,11 +3,13 @@
 import pytest
 
 from synthcl.pipeline.configs.evaluate import (
+    CORRUPTIONS,
     AlignmentConfig,
     FinetuneConfig,
     KnnConfig,
     LinearConfig,
     QualityConfig,
+    RobustnessConfig,
     TransferConfig,
 )
 from synthcl.pipeline.errors import UsageError
@@ -73,7 +75,24 @@ def test_shots_are_told_with_commas(text, numbers):
     assert KnnConfig(data="d").shot_numbers() == []
 
 
+def test_corruptions_are_all_or_those_named_in_the_order_of_the_table():
+    assert RobustnessConfig(data="d").corruption_names() == list(CORRUPTIONS)
+    config = RobustnessConfig(data="d", corruptions="jpeg, fog,jpeg", severities="5,2")
+    assert config.corruption_names() == ["fog", "jpeg"] and config.severity_numbers() == [2, 5]
+
+
 WRONG = {
+    "no such corruption": (
+        RobustnessConfig,
+        {"data": "d", "corruptions": "rain"},
+        "no corruption 'rain'; choose of",
+    ),
+    "no such severity": (
+        RobustnessConfig,
+        {"data": "d", "severities": "6"},
+        "takes whole numbers from 1 to 5",
+    ),
+    "no corruption": (RobustnessConfig, {"data": "d", "corruptions": ""}, "there is no corruption ''"),
     "no shots": (KnnConfig, {"data": "d", "shots": "0,5"}, "--shots takes whole numbers from 1 on .* not '0,5'"),
     "shots in words": (LinearConfig, {"data": "d", "shots": "one"}, "such as 1,5, not 'one'"),
     "shots and a fraction": (
