@@ -14,7 +14,7 @@ from .features import cached_features, choose_device
 from .knn import knn_scores
 from .linear import LinearClassifier, choose_l2, fit_logistic
 from .low_shot import Classify, check_shots, low_shot_scores
-from .results import build_result, options_of, record_result
+from .results import asked_of, build_result, options_of, record_result
 from .scores import summarise
 from .supervised import train_classifier
 from .task import Task, open_task
@@ -168,4 +168,4 @@ def result_of(
     summary = summarise(scores.cpu(), task.test_labels)
     seconds = round(time.monotonic() - started, 3)
     result = build_result(task, name, run, {**options, **values}, **summary, seconds=seconds)
-    return record_result(task.home, result, options)
+    return record_result(task.home, result, asked_of(options))

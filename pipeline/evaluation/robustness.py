@@ -42,7 +42,7 @@ def evaluate_robustness(run: str | Path, data: str, **options: Any) -> dict[str,
     device = choose_device()
     labels = task.test_labels.to(test.device)
     key = Key.from_seed(config.seed).child("evaluation", "robustness")
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name in config.corruption_names():
         for severity in config.severity_numbers():
             store = CorruptedStore(task.test, name, severity, key.child(name), device)
