@@ -127,6 +127,7 @@ def compare(
     label_fraction: Sequence[float] = ...,
     transfer: Sequence[str | PathLike[str]] = ...,
     transfer_test_data: Sequence[str | PathLike[str]] = ...,
+    robustness: bool = False,
     run: Sequence[str] = ...,
 ) -> dict[str, Any]:
     """Train each arm with each seed, evaluate, and say what came of it; or compare runs that exist; or both.
@@ -244,6 +245,8 @@ def compare(
         label_fraction: Part of each class's labels for the probe, beside all; may be repeated.
         transfer: Other images to probe the encoders on; may be repeated.
         transfer_test_data: Images to score them on, one for each --transfer; their test splits if not given.
+        robustness: Score the probe on corrupted test images too, as `eval robustness` does, which encodes them 55
+            times.
         run: Compare runs that exist instead of training any, or, beside --steps or --epochs, with those trained here;
             may be repeated. A label makes a run one of an arm of that name.
     """
