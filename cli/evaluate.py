@@ -10,13 +10,14 @@ from ..pipeline.configs.evaluate import (
     KnnConfig,
     LinearConfig,
     QualityConfig,
+    RobustnessConfig,
     TransferConfig,
 )
 from ..pipeline.progress.line import announce
 from ..pipeline.runs.folder import command_of
 from .command import Command, Group, argument, config_options, json_option
 from .completion import complete_run
-from .evaluation_tables import print_evaluation, print_measures
+from .evaluation_tables import print_evaluation, print_measures, print_robustness
 from .following import after_evaluating, after_sampling, say_next
 
 run_argument = argument("run", metavar="RUN", shell_complete=complete_run)
@@ -79,6 +80,19 @@ def transfer(config: TransferConfig, run: str, as_json: bool) -> None:
     from ..pipeline.evaluation import evaluate_transfer
 
     print_evaluation(evaluate_transfer(run, **config.to_dict()), as_json)
+    after_evaluating(run, as_json)
+
+
+@evaluate.command(cls=Command)
+@run_argument
+@config_options(RobustnessConfig)
+@json_option
+def robustness(config: RobustnessConfig, run: str, as_json: bool) -> None:
+    """Linear probe of clean images on corrupted ones: noise, blur, fog, JPEG and others, in five severities."""
+    announce("loading torch")
+    from ..pipeline.evaluation import evaluate_robustness
+
+    print_robustness(evaluate_robustness(run, **config.to_dict()), as_json)
     after_evaluating(run, as_json)
 
 

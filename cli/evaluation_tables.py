@@ -7,6 +7,10 @@ from typing import Any
 
 import click
 
+from ..pipeline.data.catalogue import MEAN_PER_CLASS, TOP1
+
+METRICS = {TOP1: "top-1 %", MEAN_PER_CLASS: "per class %"}
+"""What the measures of a classifier are called in a table."""
 MEASURES = {
     "precision": ("precision", "↑", "part of the generated images that lie among the real ones; 0 to 1"),
     "recall": ("recall", "↑", "part of the real images that lie among the generated ones; 0 to 1"),
@@ -68,6 +72,33 @@ def print_measures(result: dict[str, Any], as_json: bool) -> None:
         console.print(line, markup=False, highlight=False)
 
 
+def print_robustness(result: dict[str, Any], as_json: bool) -> None:
+    """Accuracies on corrupted images on stdout: one JSON object, or a table with a column for each severity."""
+    if as_json:
+        click.echo(json.dumps(result, allow_nan=False, default=str))
+        return
+    from rich.console import Console
+
+    table = _table(f"robustness of {result['run']}, top-1 %")
+    severities = sorted({row["severity"] for row in result["corrupted"]})
+    table.add_column("corruption", no_wrap=True)
+    for title in (*map(str, severities), "mean"):
+        table.add_column(title, justify="right", no_wrap=True)
+    rows: dict[str, list[float]] = {}
+    for row in result["corrupted"]:
+        rows.setdefault(row["corruption"], []).append(row["top1"])
+    table.add_row("none", *[""] * len(severities), _percent(result["top1"]))
+    for name, values in rows.items():
+        table.add_row(name, *map(_percent, values), _percent(sum(values) / len(values)))
+    table.add_row("mean", *[""] * len(severities), f"[bold]{_percent(result['corrupted_top1'])}[/bold]")
+    console = Console()
+    console.print(table)
+    fitted = f"fitted on {result['num_train']:,} of {result['data']}, "
+    console.print(f"{fitted}scored on {result['num_test']:,} of {result['test_data']}", markup=False, highlight=False)
+    for warning in result["warnings"]:
+        console.print(f"warning: {warning}", markup=False, highlight=False)
+
+
 def _measures_by_class(rows: list[dict[str, Any]]) -> Any:
     """A row for each class; those of too few images have no numbers."""
     table = _table("by class", box=None, padding=(0, 2, 0, 0))  # so that it fits 80 columns
@@ -96,6 +127,9 @@ def _single(result: dict[str, Any]) -> Any:
     low, high = result["top1_interval"]
     table.add_row("top-1 %", f"[bold]{_percent(result['top1'])}[/bold]  ({_percent(low)} to {_percent(high)})")
     table.add_row("top-5 %", _percent(result["top5"]))
+    table.add_row("mean per class %", _percent(result["mean_per_class"]))
+    for row in result.get("low_shot", ()):
+        table.add_row(f"{row['shots']} a class, top-1 %", _of_draws(row))
     table.add_row("by class", _classes(result))
     table.add_row("fitted on", f"{result['num_train']:,} of {result['data']}")
     table.add_row("scored on", f"{result['num_test']:,} of {result['test_data']}")
@@ -111,14 +145,22 @@ def _several(result: dict[str, Any]) -> Any:
     table = _table(f"{result['task']} of {result['run']}")
     table.add_column("fitted on", overflow="fold")
     table.add_column("scored on", overflow="fold")
-    table.add_column("top-1 %", justify="right")
+    table.add_column("measure", no_wrap=True)
+    table.add_column("score", justify="right", no_wrap=True)
     table.add_column("95% interval", justify="right")
     for row in result["results"]:
         low, high = row["top1_interval"]
         scored = row["test_data"] + (" (not held out!)" if row["scored_on_training_split"] else "")
-        table.add_row(row["data"], scored, _percent(row["top1"]), f"{_percent(low)} to {_percent(high)}")
-    table.add_row("mean", "", _percent(result["top1"]), "")
+        interval = f"{_percent(low)} to {_percent(high)}" if row["metric"] == TOP1 else ""
+        table.add_row(row["data"], scored, METRICS[row["metric"]], _percent(row["score"]), interval)
+    table.add_row("mean", "", "", _percent(result["score"]), "")
     return table
+
+
+def _of_draws(row: dict[str, Any]) -> str:
+    """The mean over draws of few labels, and its interval."""
+    low, high = row["top1_interval"]
+    return f"{_percent(row['top1'])}  ({_percent(low)} to {_percent(high)} over {row['draws']} draws)"
 
 
 def _settings_that_matter(result: dict[str, Any], settings: list[str]) -> list[str]:

@@ -114,6 +114,12 @@ def _print_run(found: dict[str, Any]) -> None:
         _print_evaluations(found["evaluations"])
 
 
+def _top1(result: dict[str, Any]) -> str:
+    """An evaluation's accuracy in percent, and that on corrupted images; nothing where there is none."""
+    values = [result[name] for name in ("top1", "corrupted_top1") if result.get(name) is not None]
+    return ", corrupted ".join(f"{100 * value:.2f}" for value in values)
+
+
 def _print_evaluations(evaluations: Sequence[dict[str, Any]]) -> None:
     table = new_table("evaluations", ("task", "fitted on", "scored on", "labels", "top-1 %", "time"), ("top-1 %",))
     for result in evaluations:
@@ -122,7 +128,7 @@ def _print_evaluations(evaluations: Sequence[dict[str, Any]]) -> None:
             str(result.get("data", "")),
             str(result.get("test_data", "")),
             f"{100 * result['label_fraction']:g}%" if "label_fraction" in result else "",
-            f"{100 * result['top1']:.2f}" if result.get("top1") is not None else "",
+            _top1(result),
             str(result.get("time", "")),
         )
     print_table(table)

@@ -128,6 +128,7 @@ def compare(
     label_fraction: Sequence[float] = ...,
     transfer: Sequence[str | PathLike[str]] = ...,
     transfer_test_data: Sequence[str | PathLike[str]] = ...,
+    robustness: bool = False,
     run: Sequence[str] = ...,
 ) -> dict[str, Any]:
     """Train each arm with each seed, evaluate, and say what came of it; or compare runs that exist; or both.
@@ -247,6 +248,8 @@ def compare(
         label_fraction: Part of each class's labels for the probe, beside all; may be repeated.
         transfer: Other images to probe the encoders on; may be repeated.
         transfer_test_data: Images to score them on, one for each --transfer; their test splits if not given.
+        robustness: Score the probe on corrupted test images too, as `eval robustness` does, which encodes them 55
+            times.
         run: Compare runs that exist instead of training any, or, beside --steps or --epochs, with those trained here;
             may be repeated. A label makes a run one of an arm of that name.
     """
@@ -297,6 +300,8 @@ def evaluate(
     data_root: str | PathLike[str] | None = None,
     seed: int = 0,
     test_data: str | PathLike[str] | None = None,
+    shots: str | None = None,
+    draws: int = 5,
     probe: Literal["lbfgs", "sgd"] = "lbfgs",
     l2: float | None = None,
     epochs: int = 100,
@@ -314,6 +319,9 @@ def evaluate(
         data_root: Folder of the torchvision datasets, downloaded into when missing. [default: ~/.cache/synthcl/data]
         seed: Seed that all randomness follows from.
         test_data: Images to score on; the test or validation split of --data if not given.
+        shots: Score classifiers of few labels too: of so many images of each class, such as 1,5,10, drawn by --seed
+            --draws times.
+        draws: Draws for each number of --shots, whose mean and interval are told.
         probe: How the classifier is fitted: lbfgs, exactly, on fixed features; sgd, as is usual in the field, with
             augmentation, through the frozen encoder.
         l2: lbfgs: penalty on the classifier's weights, 1/(C N) of scikit-learn's C; chosen on a part of the training
@@ -338,6 +346,8 @@ def evaluate(
     data_root: str | PathLike[str] | None = None,
     seed: int = 0,
     test_data: str | PathLike[str] | None = None,
+    shots: str | None = None,
+    draws: int = 5,
     preset: Literal["moco", "dino"] = "moco",
     k: int | None = None,
     temperature: float | None = None,
@@ -352,6 +362,9 @@ def evaluate(
         data_root: Folder of the torchvision datasets, downloaded into when missing. [default: ~/.cache/synthcl/data]
         seed: Seed that all randomness follows from.
         test_data: Images to score on; the test or validation split of --data if not given.
+        shots: Score classifiers of few labels too: of so many images of each class, such as 1,5,10, drawn by --seed
+            --draws times.
+        draws: Draws for each number of --shots, whose mean and interval are told.
         preset: Neighbours and temperature: moco is 200 and 0.1, dino is 20 and 0.07.
         k: Neighbours, instead of the preset's.
         temperature: Temperature of the votes' weights, instead of the preset's.
@@ -370,10 +383,11 @@ def evaluate(
     data_root: str | PathLike[str] | None = None,
     seed: int = 0,
     test_data: str | PathLike[str] | None = None,
-    epochs: int = 30,
-    learning_rate: float = 0.02,
-    head_learning_rate: float = 0.2,
-    weight_decay: float = 0.0001,
+    preset: Literal["ours", "simclr"] = "ours",
+    epochs: int | None = None,
+    learning_rate: float | None = None,
+    head_learning_rate: float | None = None,
+    weight_decay: float | None = None,
     views: Literal["simclr", "simclr-cifar", "mocov2", "mocov2-cifar", "byol", "adainf", "digits", "none"] | None = None,
 ) -> dict[str, Any]:
     """What `synthcl eval finetune` does.
@@ -386,10 +400,14 @@ def evaluate(
         data_root: Folder of the torchvision datasets, downloaded into when missing. [default: ~/.cache/synthcl/data]
         seed: Seed that all randomness follows from.
         test_data: Images to score on; the test or validation split of --data if not given.
-        epochs: Passes over the labeled images. Ours.
-        learning_rate: Learning rate of the encoder, for a batch of 256, scaled with --batch-size. Ours.
-        head_learning_rate: Learning rate of the classifier, likewise. Ours.
-        weight_decay: Weight decay of all weights. Ours.
+        preset: How it is trained: ours, or simclr, for a part of the labels as in the SimCLR paper: Nesterov
+            momentum, 0.05 for a batch of 256 along a cosine, no weight decay, 60 epochs for less than a tenth of the
+            labels and 30 from there on.
+        epochs: Passes over the labeled images, instead of the preset's.
+        learning_rate: Learning rate of the encoder for a batch of 256, scaled with --batch-size; the preset's if not
+            given: 0.02 of ours.
+        head_learning_rate: Learning rate of the classifier, likewise: 0.2 of ours if not given.
+        weight_decay: Weight decay of all weights, instead of the preset's: 0.0001 of ours.
         views: Augmentation preset; random crops and flips if not given (digits: crops).
     """
 
@@ -406,6 +424,7 @@ def evaluate(
     data_root: str | PathLike[str] | None = None,
     seed: int = 0,
     test_data: Sequence[str | PathLike[str]] = ...,
+    suite: Literal["natural", "kornblith", "fine-grained", "small", "vtab-like"] | None = None,
 ) -> dict[str, Any]:
     """What `synthcl eval transfer` does.
 
@@ -417,6 +436,48 @@ def evaluate(
         data_root: Folder of the torchvision datasets, downloaded into when missing. [default: ~/.cache/synthcl/data]
         seed: Seed that all randomness follows from.
         test_data: Images to score on, one for each --data in the same order; their test splits if not given.
+        suite: Sets by a common name, instead of --data, each with the splits and the measure that are customary:
+            natural (photographs: food101, cifar10, cifar100, stl10, stanford-cars, fgvc-aircraft, dtd, oxford-pets,
+            caltech101, flowers102 and, from a satellite, eurosat); kornblith (the sets of Kornblith et al. (arXiv
+            1805.08974) but for Birdsnap and VOC 2007, which torchvision has not as images with one label); fine-
+            grained (kinds of one thing: food, cars, aircraft, pets, flowers); small (images of 96 pixels a side at
+            most: cifar10, cifar100, stl10, svhn, eurosat); vtab-like (those sets of VTAB (arXiv 1910.04867) that
+            torchvision has, fitted on 1,000 images each and scored by top-1, as VTAB-1k is; the 1,000 are balanced,
+            and ours).
+    """
+
+@overload
+def evaluate(
+    source: str | Path,
+    data: str,
+    task: Literal["robustness"],
+    *,
+    label_fraction: float = 1.0,
+    untrained: bool = False,
+    precision: Literal["fp32", "bf16"] = "fp32",
+    batch_size: int = 256,
+    data_root: str | PathLike[str] | None = None,
+    seed: int = 0,
+    test_data: str | PathLike[str] | None = None,
+    corruptions: str | None = None,
+    severities: str = "1,2,3,4,5",
+    l2: float | None = None,
+) -> dict[str, Any]:
+    """What `synthcl eval robustness` does.
+
+    Args:
+        label_fraction: Part of each class whose labels may be used, drawn by --seed.
+        untrained: Evaluate fresh weights instead: the baseline.
+        precision: Precision of the encoder; bf16 is quicker and less exact.
+        batch_size: Images a forward pass, or a step where there is training.
+        data_root: Folder of the torchvision datasets, downloaded into when missing. [default: ~/.cache/synthcl/data]
+        seed: Seed that all randomness follows from.
+        test_data: Images to score on; the test or validation split of --data if not given.
+        corruptions: Which, of gaussian-noise, shot-noise, impulse-noise, defocus-blur, motion-blur, gaussian-blur,
+            brightness, contrast, fog, jpeg, pixelate; all if not given.
+        severities: How strong, of 1 to 5.
+        l2: Penalty on the classifier's weights, as of the linear probe; chosen on a part of the training images if
+            not given.
     """
 
 @overload

@@ -25,6 +25,7 @@ TASKS = {
     "knn": evaluations.KnnConfig,
     "finetune": evaluations.FinetuneConfig,
     "transfer": evaluations.TransferConfig,
+    "robustness": evaluations.RobustnessConfig,
     "quality": evaluations.QualityConfig,
     "alignment": evaluations.AlignmentConfig,
 }

@@ -51,7 +51,7 @@ def caveats(comparison: Comparison) -> list[str]:
     found.append(_spent(comparison))
     found.append(
         "Several comparisons are judged together: an arm is called better or worse only if that also holds with "
-        "Holm's correction. kNN, parts of the labels and transfer decide nothing."
+        "Holm's correction. kNN, parts of the labels, transfer and corrupted images decide nothing."
     )
     return found
 

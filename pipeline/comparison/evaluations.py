@@ -9,17 +9,21 @@ from typing import Any, NamedTuple
 
 from ..configs.arms import UNTRAINED
 from ..configs.compare import CompareConfig
+from ..configs.evaluate import CORRUPTIONS, SEVERITIES
 from ..encoder import CONFIG_FILE, find_encoder
-from ..evaluation import evaluate_knn, evaluate_linear
+from ..evaluation import evaluate_knn, evaluate_linear, evaluate_robustness
 from ..evaluation.results import hash_of
 from ..evaluation.task import open_labeled
 from ..files import read_json, write_json
 from ..runs.folder import RESTORE
 from .runs import ComparedRun
 
+ROBUSTNESS = "robustness"
+CORRUPTED_SETS = len(CORRUPTIONS) * SEVERITIES
+"""Times that robustness reads the test images."""
 KEPT = (
     "top1", "top5", "top1_interval", "num_train", "num_test", "data", "test_data", "seconds", "l2", "warnings",
-    "scored_on_training_split", "image_size",
+    "scored_on_training_split", "image_size", "corrupted_top1", "corrupted",
 )  # fmt: skip
 """The keys of a result that an answer keeps."""
 
@@ -29,7 +33,7 @@ class Question:
     """One evaluation of an encoder.
 
     Attributes:
-        task: `linear` or `knn`.
+        task: `linear`, `knn` or `robustness`.
         data, test_data: SPECs; None for the test split that `data` has.
         label_fraction: part of the labels.
         seed: which part, and of fresh weights.
@@ -64,7 +68,8 @@ class Answer:
 
     @property
     def top1(self) -> float:
-        return self.values["top1"]
+        """What was asked for: of `robustness` the accuracy on corrupted images."""
+        return self.values["corrupted_top1" if self.question.task == ROBUSTNESS else "top1"]
 
 
 def questions(config: CompareConfig, data: str, seed: int, *, untrained: bool) -> list[Question]:
@@ -76,6 +81,8 @@ def questions(config: CompareConfig, data: str, seed: int, *, untrained: bool) -
         if fraction == 1 or not untrained
     ]
     asked.append(Question("knn", *own, 1.0, seed, untrained=untrained))
+    if config.robustness:
+        asked.append(Question(ROBUSTNESS, *own, 1.0, seed, untrained=untrained))
     asked += [Question("linear", *other, 1.0, seed, transfer=True, untrained=untrained) for other in config.transfers()]
     return asked
 
@@ -126,7 +133,7 @@ class Answers:
 
 
 def _ask(run: ComparedRun, question: Question, config: CompareConfig) -> dict[str, Any]:
-    evaluate = {"linear": evaluate_linear, "knn": evaluate_knn}[question.task]
+    evaluate = {"linear": evaluate_linear, "knn": evaluate_knn, ROBUSTNESS: evaluate_robustness}[question.task]
     return evaluate(
         run.path,
         question.data,

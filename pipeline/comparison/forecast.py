@@ -24,7 +24,7 @@ from ..errors import RunStopped
 from ..runs.folder import check_out, say
 from ..runs.loop import Interrupted
 from ..runtime.distributed import create_accelerator
-from .evaluations import Cell, all_questions
+from .evaluations import CORRUPTED_SETS, ROBUSTNESS, Cell, all_questions
 from .execution import LONG_STEPS, SHORT_STEPS, arms_to_plan, check_inputs, count_images, kept_budget, length
 from .parts import answered, compared, finished, question_key, samples_done, steps_done
 from .plan import Budget, PlannedRun, generation, make_budget, planned_runs, recorded_by
@@ -229,7 +229,10 @@ class _Forecast:
                 encoded.add(features)
                 seconds += (num_train + num_test) * trial.seconds_per_image
                 size += (num_train + num_test) * trial.bytes_per_image
-            if question.task == "linear":
+            if question.task == ROBUSTNESS:
+                seconds += trial.linear_seconds(num_train)
+                seconds += CORRUPTED_SETS * num_test * trial.seconds_per_image
+            elif question.task == "linear":
                 seconds += trial.linear_seconds(round(question.label_fraction * num_train))
             else:
                 seconds += trial.vote_seconds * num_train * num_test

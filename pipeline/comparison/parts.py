@@ -16,7 +16,7 @@ from ..runs.folder import RunFolder
 from ..runs.length import steps_saved
 from ..shards.layout import manifest_path
 from ..shards.status import summarize
-from .evaluations import Answers, Cell, Question, all_questions
+from .evaluations import CORRUPTED_SETS, ROBUSTNESS, Answers, Cell, Question, all_questions
 from .plan import Budget, PlannedRun, generation, images_per_latent, images_per_step, planned_runs
 from .runs import ComparedRun, read_run
 
@@ -149,10 +149,16 @@ def question_parts(config: CompareConfig, data: str, cells: Sequence[Cell], num_
             f"{UNTRAINED if question.untrained else cell.arm} seed {cell.seed}",
             question_kind(question),
             1.0,
-            EVALUATION_COST * sum(num_images[question.data]),
+            EVALUATION_COST * num_encoded(question, num_images),
         )
         for number, (cell, question) in enumerate(asked, start=1)
     ]
+
+
+def num_encoded(question: Question, num_images: NumImages) -> int:
+    """Images that an evaluation takes through the encoder."""
+    train, test = num_images[question.data]
+    return train + test * (1 + CORRUPTED_SETS * (question.task == ROBUSTNESS))
 
 
 def question_kind(question: Question) -> tuple[str, str, str, float]:

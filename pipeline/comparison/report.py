@@ -15,6 +15,7 @@ import numpy as np
 from markupsafe import Markup
 
 from ..configs.arms import UNTRAINED
+from ..configs.evaluate import CORRUPTIONS, SEVERITIES
 from ..configs.pretrain import PretrainConfig
 from ..errors import DataError, UsageError
 from ..evaluation.scores import CONFIDENCE
@@ -126,6 +127,8 @@ def render(comparison: Comparison, summary: dict[str, Any]) -> str:
         environment=_environment(comparison),
         date=time.strftime("%Y-%m-%d", time.gmtime()),
         untrained=UNTRAINED,
+        num_corruptions=len(CORRUPTIONS),
+        num_severities=SEVERITIES,
     )
 
 
@@ -138,6 +141,9 @@ def _plots(comparison: Comparison) -> dict[str, Any]:
             for number, (data, scores) in enumerate(comparison.transferred().items())
         ],
     }
+    corrupted = comparison.corrupted()
+    if corrupted:
+        plots["corrupted"] = Markup(accuracy_plot("corrupted", corrupted, own, "Accuracy on corrupted images"))
     differences = comparison.differences()
     if differences:
         plots["differences"] = Markup(difference_plot("differences", differences, own))

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from ..errors import DataError
 from ..files import write_file
 from ..shards import open_shard_set
-from .evaluations import Answer
+from .evaluations import ROBUSTNESS, Answer
 from .runs import ComparedRun
 
 SCHEMA = pa.schema(
@@ -60,6 +60,8 @@ def build_rows(runs: Sequence[ComparedRun], answers: Sequence[Answer]) -> list[d
         }
         low, high = values["top1_interval"]
         numbers = {"top1": values["top1"], "top5": values["top5"], "top1_low": low, "top1_high": high}
+        if asked.task == ROBUSTNESS:
+            numbers["corrupted_top1"] = values["corrupted_top1"]
         rows += [{**common, "metric": name, "value": value} for name, value in numbers.items()]
     for run in runs:
         common = {"arm": run.name, "regime": run.regime, "seed": run.seed, "run": str(run.path), "task": "training"}

@@ -13,7 +13,7 @@ import numpy as np
 from ..configs.arms import UNTRAINED, Arm
 from ..configs.compare import CompareConfig
 from ..files import read_json
-from .evaluations import Answer
+from .evaluations import ROBUSTNESS, Answer
 from .results import costs
 from .runs import ComparedRun, by_arm
 from .signs import signs
@@ -109,6 +109,10 @@ class Comparison:
 
         return {data: of(data) for data, _ in self.config.transfers()}
 
+    def corrupted(self) -> dict[str, dict[int, float]]:
+        """The linear probe on corrupted images; nothing where that is not asked for."""
+        return self.scores(lambda a: a.question.task == ROBUSTNESS)
+
     def differences(self) -> list[Difference]:
         """The differences of the primary scores between arms: those of --judge, or the default ones, and --primary."""
         pairs = self.config.pairs_judged(self.names) or default_pairs(self.arms, self.reference)
@@ -183,6 +187,7 @@ def summarise(comparison: Comparison) -> dict[str, Any]:
             data: {name: asdict(spread(list(own.values()))) for name, own in scores.items()}
             for data, scores in comparison.transferred().items()
         },
+        "robustness": {name: asdict(spread(list(own.values()))) for name, own in comparison.corrupted().items()},
         "one_time": comparison.one_time,
         "mismatches": comparison.mismatches,
         "warnings": signs(comparison.runs),

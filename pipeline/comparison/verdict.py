@@ -23,7 +23,8 @@ from .statistics import (
 )
 
 METRIC = "linear-probe top-1 accuracy (L-BFGS, all labels)"
-"""The primary metric, named beforehand; kNN, label fractions and transfer are shown and decide nothing."""
+"""The primary metric, named beforehand; kNN, label fractions, transfer and corrupted images are shown and decide
+nothing."""
 
 
 def compare_arms(

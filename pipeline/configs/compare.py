@@ -30,6 +30,7 @@ WITH_RUNS = {
     "primary",
     "transfer",
     "transfer_test_data",
+    "robustness",
     "data_root",
 }
 """The options that make sense with --run, where nothing is trained."""
@@ -149,6 +150,12 @@ class CompareConfig(TrainingConfig):
         [],
         help="Images to score them on, one for each --transfer; their test splits if not given.",
         metavar="SPEC",
+        may_change=True,
+        group="Evaluation",
+    )
+    robustness: bool = option(
+        False,
+        help="Score the probe on corrupted test images too, as `eval robustness` does, which encodes them 55 times.",
         may_change=True,
         group="Evaluation",
     )

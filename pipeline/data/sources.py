@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import DataError, UsageError
+from .catalogue import NAMED_SETS, is_in_files
 from .folder_openers import find_folder_opener
 from .paths import IMAGE_EXTENSIONS, find_images
 from .specs import (
@@ -64,9 +65,9 @@ def open_images(
         return source.open(chosen, name, image_size)
     from .parts import open_part
 
-    # Sets called by name lie whole in memory: they are opened at their own size, and only the part is resized.
-    named = parsed.location in DATASETS
-    return open_part(source.open(chosen, name, None if named else image_size), parsed.part, image_size)
+    # Some sets called by name lie whole in memory: they are opened at their own size, and only the part is resized.
+    whole = parsed.location in DATASETS and not is_in_files(parsed.location)
+    return open_part(source.open(chosen, name, None if whole else image_size), parsed.part, image_size)
 
 
 def splits_of(spec: str) -> list[str]:
@@ -108,10 +109,10 @@ def _named_source(dataset: str, data_root: str | Path | None) -> Source:
         from .digits import SPLITS, open_digits
 
         return Source(list(SPLITS), lambda split, name, size: open_digits(split or SPLITS[0], name, size))
-    from .downloads import DOWNLOADS, open_download
+    from .downloads import open_download
 
     root = Path(data_root).expanduser() if data_root else None
-    splits = list(DOWNLOADS[dataset].splits)
+    splits = list(NAMED_SETS[dataset].splits)
     return Source(splits, lambda split, name, size: open_download(dataset, split or splits[0], name, size, root))
 
 

@@ -11,12 +11,10 @@ from pathlib import Path, PurePath
 from typing import NamedTuple
 
 from ..errors import UsageError
+from .catalogue import NAMED_SETS
 from .slices import Slice, parse_slice
 
-DATASETS = ("digits", "cifar10", "cifar100", "stl10", "fashion-mnist", "mnist", "svhn")
-"""What a SPEC can call by name."""
-
-DATASETS = ("digits", "cifar10", "cifar100", "stl10", "fashion-mnist", "mnist", "svhn")
+DATASETS = ("digits", *NAMED_SETS)
 """What a SPEC can call by name."""
 
 TRAIN, TEST = "train", "test"

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .alignment import alignment, uniformity
     from .features import cached_features, extract_features
-    from .probes import evaluate_finetune, evaluate_knn, evaluate_linear, evaluate_transfer
+    from .probes import evaluate_finetune, evaluate_knn, evaluate_linear
     from .quality import evaluate_quality
     from .representation import evaluate_alignment
+    from .robustness import evaluate_robustness
+    from .transfer import evaluate_transfer
 
 _HOMES = {
     "alignment": "alignment",
@@ -26,7 +28,8 @@ _HOMES = {
     "evaluate_knn": "probes",
     "evaluate_linear": "probes",
     "evaluate_quality": "quality",
-    "evaluate_transfer": "probes",
+    "evaluate_robustness": "robustness",
+    "evaluate_transfer": "transfer",
     "extract_features": "features",
     "uniformity": "alignment",
 }
@@ -39,6 +42,7 @@ __all__ = [
     "evaluate_knn",
     "evaluate_linear",
     "evaluate_quality",
+    "evaluate_robustness",
     "evaluate_transfer",
     "extract_features",
     "uniformity",

@@ -78,6 +78,15 @@ def options_of(config: Config) -> dict[str, Any]:
     return {name: value for name, value in config.to_dict().items() if name not in ("data_root", "overwrite")}
 
 
+LATER = {"shots": None, "draws": 5, "preset": "ours"}
+"""Options that came after results were recorded, with the values that ask what was asked before."""
+
+
+def asked_of(options: dict[str, Any]) -> list[str]:
+    """Which options make the question, so that results of before are replaced by their answer of now."""
+    return [name for name, value in options.items() if name not in LATER or value != LATER[name]]
+
+
 def hash_of(values: dict[str, Any]) -> str:
     """A short hash of plain values."""
     text = json.dumps(values, sort_keys=True, default=str)

@@ -5,10 +5,11 @@ Shapes: M test samples, C classes, scores (M, C), labels (M,) int64.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
-from scipy.stats import binom
+from scipy.stats import binom, t
 from torch import Tensor
 
 CONFIDENCE = 0.95
@@ -27,15 +28,18 @@ def top_k_accuracy(scores: Tensor, labels: Tensor, k: int) -> float:
 
 
 def summarise(scores: Tensor, labels: Tensor) -> dict[str, Any]:
-    """`top1`, `top5`, `per_class` (None for a class without test samples), all in [0, 1], and `top1_interval`."""
+    """`top1`, `top5`, `per_class` (None for a class without test samples), `mean_per_class` (over those with some), all
+    in [0, 1], and `top1_interval`."""
     correct = scores.argmax(dim=1) == labels
     counts = labels.bincount(minlength=scores.shape[1])
     hits = labels[correct].bincount(minlength=scores.shape[1])
     per_class = [h / n if n else None for h, n in zip(hits.tolist(), counts.tolist(), strict=True)]
+    known = [accuracy for accuracy in per_class if accuracy is not None]
     return {
         "top1": correct.double().mean().item(),
         "top5": top_k_accuracy(scores, labels, 5),
         "top1_interval": bootstrap_interval(int(correct.sum()), len(labels)),
+        "mean_per_class": sum(known) / len(known),
         "per_class": per_class,
     }
 
@@ -53,3 +57,15 @@ def bootstrap_interval(num_correct: int, num_samples: int, confidence: float = C
     tail = (1 - confidence) / 2
     ends = binom.ppf([tail, 1 - tail], num_samples, num_correct / num_samples)
     return [float(end) / num_samples for end in ends]
+
+
+def mean_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> list[float]:
+    """Student's interval of the mean of independent values, two or more; it may reach beyond [0, 1].
+
+    Returns:
+        Lower and upper end.
+    """
+    found = torch.tensor(values, dtype=torch.float64)
+    half = t.ppf((1 + confidence) / 2, len(values) - 1) * found.std().item() / len(values) ** 0.5
+    mean = found.mean().item()
+    return [mean - float(half), mean + float(half)]

@@ -35,6 +35,21 @@ def labeled_subset(labels: Tensor, fraction: float, key: Key) -> Tensor:
     return order[rank < wanted].sort().values
 
 
+def shot_subset(labels: Tensor, shots: int, key: Key) -> Tensor:
+    """So many samples of each class at random; with the same key a smaller number lies within each larger one.
+
+    Args:
+        labels: (N,) int64; every class has `shots` samples or more.
+        shots: samples of a class.
+        key: which ones.
+
+    Returns:
+        (C * shots,) int64 indices, ascending.
+    """
+    order, rank, _ = rank_within_class(labels, key)
+    return order[rank < shots].sort().values
+
+
 def folds(labels: Tensor, num_folds: int, key: Key) -> Tensor:
     """Each sample's fold, (N,) int64 in [0, num_folds), every class shared out evenly."""
     order, rank, _ = rank_within_class(labels, key)

@@ -8,6 +8,7 @@ Shapes: B images a step, S pixels a side, F features, C classes, M images to sco
 from __future__ import annotations
 
 import copy
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ...learners.validation import num_features
-from ..configs.evaluate import FinetuneConfig, LinearConfig
+from ..configs.evaluate import FinetuneConfig, LinearConfig, SgdSettings
 from ..data import GlobalOrder, ImageStore, cached
 from ..data.specs import parse_spec
 from ..encoder import prepare
@@ -82,6 +83,7 @@ class SupervisedStep:
     order: GlobalOrder
     augmentation: Augmentation
     total_steps: int
+    cosine: bool
     key: Key
     device: torch.device
     autocast: bool
@@ -90,9 +92,8 @@ class SupervisedStep:
         self.peaks = [group["lr"] for group in self.optimizer.param_groups]
 
     def __call__(self, step: int) -> dict[str, Tensor]:
-        factor = 0.1 ** sum(step >= part * self.total_steps for part in MILESTONES)
         for group, peak in zip(self.optimizer.param_groups, self.peaks, strict=True):
-            group["lr"] = factor * peak
+            group["lr"] = self.factor(step) * peak
         chosen = self.task.subset[torch.from_numpy(self.order.indices(step))]
         views = self._views(chosen.numpy(), step)
         labels = self.task.train_labels[chosen].to(self.device)
@@ -105,6 +106,12 @@ class SupervisedStep:
         self.optimizer.step()
         accuracy = (scores.detach().argmax(dim=1) == labels).float().mean()
         return {"loss": loss.detach(), "train_accuracy": accuracy}
+
+    def factor(self, step: int) -> float:
+        """What is left of the learning rate at a step."""
+        if self.cosine:
+            return 0.5 * (1 + math.cos(math.pi * step / self.total_steps))
+        return 0.1 ** sum(step >= part * self.total_steps for part in MILESTONES)
 
     def _views(self, images: np.ndarray, step: int) -> Tensor:
         pixels = to_float(self.task.train.read(images).to(self.device))
@@ -129,13 +136,14 @@ def train_classifier(task: Task, config: LinearConfig | FinetuneConfig, name: st
     model = model.to(device).to(memory_format=torch.channels_last)
     batch_size = min(config.batch_size, len(task.subset))
     order = GlobalOrder(len(task.subset), batch_size, key.child("order"))
-    steps = config.epochs * order.steps_per_epoch
+    settings = config.settings()
+    steps = settings.epochs * order.steps_per_epoch
     run = open_run(_state_folder(task, config, name), f"eval {name}", config)
     task.train = cached(task.train, "auto", device)
-    optimizer = _optimizer(model, config, batch_size)
+    optimizer = _optimizer(model, settings, batch_size)
     augmentation = _augmentation(config, task.encoder.image_size)
     autocast = config.precision == "bf16"
-    step = SupervisedStep(model, optimizer, task, order, augmentation, steps, key, device, autocast)
+    step = SupervisedStep(model, optimizer, task, order, augmentation, steps, settings.cosine, key, device, autocast)
     options = LoopOptions(
         label=name,
         total_steps=steps,
@@ -151,17 +159,13 @@ def train_classifier(task: Task, config: LinearConfig | FinetuneConfig, name: st
     return _score(model, task.test, config.batch_size, device, autocast)
 
 
-def _optimizer(model: Classifier, config: LinearConfig | FinetuneConfig, batch_size: int) -> torch.optim.Optimizer:
+def _optimizer(model: Classifier, settings: SgdSettings, batch_size: int) -> torch.optim.Optimizer:
     """SGD with momentum; learning rates scale with the batch (Goyal et al. 2017, arXiv 1706.02677)."""
     scale = batch_size / 256
-    if isinstance(config, FinetuneConfig):
-        groups = [
-            {"params": model.backbone.parameters(), "lr": config.learning_rate * scale},
-            {"params": model.head.parameters(), "lr": config.head_learning_rate * scale},
-        ]
-    else:
-        groups = [{"params": model.head.parameters(), "lr": config.learning_rate * scale}]
-    return torch.optim.SGD(groups, momentum=MOMENTUM, weight_decay=config.weight_decay)
+    groups = [{"params": model.head.parameters(), "lr": settings.head_learning_rate * scale}]
+    if not model.frozen:
+        groups.insert(0, {"params": model.backbone.parameters(), "lr": settings.learning_rate * scale})
+    return torch.optim.SGD(groups, momentum=MOMENTUM, weight_decay=settings.weight_decay, nesterov=settings.nesterov)
 
 
 def _augmentation(config: LinearConfig | FinetuneConfig, image_size: int) -> Augmentation:

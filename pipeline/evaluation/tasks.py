@@ -7,15 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
-from .probes import evaluate_finetune, evaluate_knn, evaluate_linear, evaluate_transfer
+from .probes import evaluate_finetune, evaluate_knn, evaluate_linear
 from .quality import evaluate_quality
 from .representation import evaluate_alignment
+from .robustness import evaluate_robustness
+from .transfer import evaluate_transfer
 
 TASKS: dict[str, Callable[..., dict[str, Any]]] = {
     "linear": evaluate_linear,
     "knn": evaluate_knn,
     "finetune": evaluate_finetune,
     "transfer": evaluate_transfer,
+    "robustness": evaluate_robustness,
     "quality": evaluate_quality,
     "alignment": evaluate_alignment,
 }
@@ -28,7 +31,7 @@ def evaluate(source: str | Path, data: str | list[str], task: str = "linear", **
 
     Args:
         source: a run of `synthcl train` or an encoder's folder; for `quality` a shard set or a generator.
-        data: SPEC of the images to fit on; of `transfer` a list.
+        data: SPEC of the images to fit on; of `transfer` a list, empty beside `suite`.
         task: one of `TASKS`.
         options: those of the command, with underscores.
 

@@ -155,13 +155,18 @@ def _metrics(home: Path, encoder: Encoder) -> str:
                 result["data"],
                 result["test_data"] + (" (**not held out**)" if result["scored_on_training_split"] else ""),
                 f"{100 * result.get('label_fraction', 1):g}%",
-                f"{100 * result['top1']:.2f} ({100 * low:.2f} to {100 * high:.2f})",
+                f"{100 * result['top1']:.2f} ({100 * low:.2f} to {100 * high:.2f}){_corrupted(result)}",
             ]
         )
     if not rows:
         return "None yet: `synthcl eval` leaves its results in the run's folder, and an export after it states them."
     headings = ["evaluation", "fitted on", "scored on", "labels", "top-1 % (95% bootstrap over test images)"]
     return _table(headings, rows)
+
+
+def _corrupted(result: dict[str, Any]) -> str:
+    """What a result says of corrupted images, beside its accuracy on images as they are."""
+    return f"; {100 * result['corrupted_top1']:.2f} corrupted" if "corrupted_top1" in result else ""
 
 
 def _table(headings: list[str], rows: list[list[str]]) -> str:

@@ -151,6 +151,15 @@ def test_runs_that_exist_are_compared(synthcl, finished, tmp_path):
     assert result["verdict"] in table and "report.html" in "".join(table.split())
 
 
+def test_corrupted_images_join_a_comparison_that_is_finished(synthcl, finished, tmp_path):
+    _out, result, _ = finished
+    runs = [word for path in result["runs"] for word in ("--run", path)]
+    found = synthcl("compare", *runs, "--label-fraction", 1, "--out", tmp_path / "again", "--robustness", "--json").json
+    assert list(found["robustness"]) == ["real", "online", "untrained"] and found["table"] == result["table"]
+    assert all(0 < row["mean"] < 1 and row["n"] == 3 for row in found["robustness"].values())
+    assert "On corrupted images" in (tmp_path / "again" / "report.html").read_text()
+
+
 def test_arms_join_a_comparison_that_is_finished(synthcl, generator, finished, monkeypatch):
     """A folder from before there were arms is taken up; only what is new is trained."""
     out, before, _ = finished

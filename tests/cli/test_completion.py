@@ -36,6 +36,8 @@ def complete(tmp_path, monkeypatch):
         ("train --learner m", [("plain", "moco"), ("plain", "mocov3")]),
         ("train --backbone resnet1", [("plain", "resnet10"), ("plain", "resnet18")]),
         ("train --data cifar1", [("plain", "cifar10"), ("plain", "cifar100")]),
+        ("train --data f", [("plain", n) for n in ("fashion-mnist", "food101", "fgvc-aircraft", "flowers102")]),
+        ("eval transfer runs/real --suite vt", [("plain", "vtab-like")]),
         ("train --data pho", [("file", "pho")]),
         ("train --config cifar10-", [("plain", "cifar10-16px")]),
         ("train --config ph", [("file", "ph")]),

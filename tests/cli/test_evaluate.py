@@ -7,6 +7,7 @@ import torch
 
 from synthcl.cli.evaluation_tables import MEASURES
 from synthcl.learners import create_backbone
+from synthcl.pipeline.data.catalogue import SUITES
 from synthcl.pipeline.encoder import Encoder
 
 SIZE = 8
@@ -31,7 +32,10 @@ def encoder_run(tmp_path_factory):
         ("linear", ["--label-fraction", 0.05]),
         ("linear", ["--probe", "sgd", "--epochs", 2]),
         ("knn", ["--preset", "dino", "--untrained"]),
+        ("linear", ["--shots", "1,3", "--draws", 2, "--l2", 0.1]),
+        ("knn", ["--shots", 2]),
         ("finetune", ["--epochs", 1]),
+        ("finetune", ["--preset", "simclr", "--label-fraction", 0.1, "--epochs", 1]),
         ("transfer", ["--data", "digits:train", "--label-fraction", 0.05]),
     ],
 )
@@ -45,6 +49,35 @@ def test_json_is_one_object_with_what_scripts_need(synthcl, encoder_run, command
 def test_people_get_a_table(synthcl, encoder_run, command):
     out = synthcl("eval", command, encoder_run, "--data", "digits", "--label-fraction", 0.05).stdout
     assert "digits:test" in out and "top-1 %" in out and max(map(len, out.splitlines())) <= 80
+
+
+def test_a_suite_is_one_table_or_one_object(synthcl, encoder_run, stand_in, no_internet, quick_probes, tmp_path):
+    sets = SUITES["fine-grained"].sets
+    for dataset in sets:
+        stand_in(tmp_path, dataset)
+    arguments = ["eval", "transfer", encoder_run, "--suite", "fine-grained", "--data-root", tmp_path]
+    result = synthcl(*arguments, "--json").json
+    assert [row["metric"] for row in result["results"]] == SUITES["fine-grained"].metrics()
+    assert 0 <= result["score"] <= 1
+    table = synthcl(*arguments).stdout
+    assert all(name in table for name in sets) and "per class" in table and max(map(len, table.splitlines())) <= 80
+    (tmp_path / "stanford_cars").rename(tmp_path / "lost")
+    said = " ".join(synthcl(*arguments, code=1).stderr.split())
+    assert "1 of its 5 sets cannot be used (stanford-cars): stanford-cars is not in" in said
+
+
+def test_few_labels_are_in_the_table(synthcl, encoder_run):
+    data = ["--data", "digits:train[:200,balanced]", "--test-data", "digits:test[:50]"]
+    table = synthcl("eval", "knn", encoder_run, *data, "--shots", "1,5", "--draws", 3).stdout
+    assert "5 a class, top-1 %" in table and "over 3 draws" in table and max(map(len, table.splitlines())) <= 80
+
+
+def test_robustness(synthcl, encoder_run, quick_probes):
+    arguments = ["eval", "robustness", encoder_run, "--data", "digits:train[:200]", "--test-data", "digits:test[:50]"]
+    result = synthcl(*arguments, "--corruptions", "jpeg,motion-blur", "--json").json
+    assert len(result["corrupted"]) == 10 and 0 <= result["corrupted_top1"] <= 1 and result["task"] == "robustness"
+    table = synthcl(*arguments, "--corruptions", "jpeg,motion-blur").stdout
+    assert "motion-blur" in table and "scored on 50" in table and max(map(len, table.splitlines())) <= 80
 
 
 def test_quality_of_a_generator(synthcl, encoder_run, generator):
@@ -77,6 +110,9 @@ WRONG = {
     "no such data": (["RUN", "--data", "nowhere/"], 2, "nowhere"),
     "fraction": (["RUN", "--data", "digits", "--label-fraction", 2], 2, "--label-fraction must be at most 1"),
     "no such split": (["RUN", "--data", "digits", "--test-data", "digits:half"], 2, "half"),
+    "shots": (["RUN", "--data", "digits", "--shots", "a,b"], 2, "--shots takes whole numbers from 1 on"),
+    "too many shots": (["RUN", "--data", "digits[:50,balanced]", "--shots", "9"], 2, "give --shots 5 or less"),
+    "no draws": (["RUN", "--data", "digits", "--draws", "3"], 2, "--draws means nothing without --shots K,K,..."),
 }
 
 

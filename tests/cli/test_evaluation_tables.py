@@ -4,11 +4,12 @@ import json
 
 import pytest
 
-from synthcl.cli.evaluation_tables import MANY_CLASSES, MEASURES, print_evaluation, print_measures
+from synthcl.cli.evaluation_tables import MANY_CLASSES, MEASURES, print_evaluation, print_measures, print_robustness
 
 PROBE = {
     "task": "linear", "run": "runs/[a]", "top1": 0.61234, "top5": 0.95, "top1_interval": [0.55, 0.67],
-    "per_class": [0.5, None, 0.25], "classes": ["cat", "dog", "emu"], "num_train": 1442, "num_test": 355,
+    "mean_per_class": 0.375, "per_class": [0.5, None, 0.25], "classes": ["cat", "dog", "emu"], "num_train": 1442,
+    "num_test": 355,
     "data": "digits:train", "test_data": "digits:test", "probe": "lbfgs", "l2": 0.1, "epochs": 100, "untrained": False,
     "warnings": ["few labels"],
 }  # fmt: skip
@@ -19,7 +20,7 @@ def shown(capsys, *arguments, of=print_evaluation):
     return " ".join(capsys.readouterr().out.replace("│", " ").replace("┃", " ").split())
 
 
-@pytest.mark.parametrize("of", [print_evaluation, print_measures])
+@pytest.mark.parametrize("of", [print_evaluation, print_measures, print_robustness])
 def test_scripts_get_one_object(capsys, of):
     of(PROBE, True)
     assert json.loads(capsys.readouterr().out) == PROBE
@@ -31,6 +32,7 @@ def test_a_probe_for_people(capsys):
         "linear of runs/[a]",
         "top-1 % 61.23 (55.00 to 67.00)",
         "top-5 % 95.00",
+        "mean per class % 37.50",
         "by class emu 25.0, cat 50.0",  # worst first; of dogs there were none
         "fitted on 1,442 of digits:train",
         "scored on 355 of digits:test",
@@ -61,20 +63,41 @@ def test_of_many_classes_the_worst_and_the_best_are_shown(capsys):
     assert left == [*range(half), *range(many - half, many)] and ", ..., " in words
 
 
-def test_several_sets_have_a_row_each_and_their_mean(capsys):
+def test_few_labels_have_a_row_for_each_number(capsys):
+    rows = [{"shots": k, "draws": 5, "top1": k / 10, "top1_interval": [k / 20, k / 5]} for k in (1, 5)]
+    words = shown(capsys, {**PROBE, "low_shot": rows}, False)
+    assert "1 a class, top-1 % 10.00 (5.00 to 20.00 over 5 draws) 5 a class, top-1 % 50.00 (25.00 to 100.00" in words
+
+
+def test_several_sets_have_a_row_each_by_their_own_measure_and_their_mean(capsys):
+    shared = {"top1": 0.4, "top1_interval": [0.3, 0.5], "mean_per_class": 0.6, "scored_on_training_split": False}
     rows = [
-        {
-            "data": "a",
-            "test_data": "a:test",
-            "top1": 0.4,
-            "top1_interval": [0.3, 0.5],
-            "scored_on_training_split": False,
-        },
-        {"data": "b", "test_data": "b", "top1": 0.6, "top1_interval": [0.5, 0.7], "scored_on_training_split": True},
+        {**shared, "data": "a", "test_data": "a:test", "metric": "top1", "score": 0.4},
+        {**shared, "data": "b", "test_data": "b", "metric": "mean_per_class", "score": 0.6},
     ]
-    words = shown(capsys, {"task": "transfer", "run": "r", "top1": 0.5, "results": rows}, False)
-    assert "a a:test 40.00 30.00 to 50.00" in words
-    assert "b b (not held out!) 60.00 50.00 to 70.00" in words and "mean 50.00" in words
+    rows[1]["scored_on_training_split"] = True
+    words = shown(capsys, {"task": "transfer", "run": "r", "top1": 0.4, "score": 0.5, "results": rows}, False)
+    assert "a a:test top-1 % 40.00 30.00 to 50.00" in words
+    assert "b b (not held out!) per class % 60.00" in words and "mean 50.00" in words
+
+
+def test_corrupted_images_have_a_row_each_with_a_column_for_each_severity(capsys):
+    rows = [
+        {"corruption": name, "severity": severity, "top1": top1}
+        for name, values in (("fog", (0.5, 0.3)), ("jpeg", (0.6, 0.2)))
+        for severity, top1 in zip((1, 5), values, strict=True)
+    ]
+    words = shown(capsys, {**PROBE, "corrupted": rows, "corrupted_top1": 0.4}, False, of=print_robustness)
+    for part in (
+        "robustness of runs/[a], top-1 %",
+        "corruption 1 5 mean",
+        "none 61.23",
+        "fog 50.00 30.00 40.00",
+        "jpeg 60.00 20.00 40.00",
+        "mean 40.00",
+        "fitted on 1,442 of digits:train, scored on 355 of digits:test warning: few labels",
+    ):
+        assert part in words
 
 
 def test_every_measure_is_named_with_which_way_is_better(capsys):

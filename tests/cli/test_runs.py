@@ -21,6 +21,8 @@ def folder(synthcl, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     synthcl(*TRAIN, "--steps", 3, "--log-every", 1, "--out", folder / LONG / "done")
     synthcl("eval", "knn", folder / LONG / "done", "--data", "digits")
+    options = ["--l2", 0.1, "--corruptions", "fog", "--severities", 5]
+    synthcl("eval", "robustness", folder / LONG / "done", "--data", "digits", *options)
     open_run(folder / LONG / "begun", "train", TrainConfig(data="digits", out="x", steps=9, shards=["s"]))
     return folder
 
@@ -38,11 +40,12 @@ def test_list(synthcl, folder):
 def test_show(synthcl, folder, tmp_path):
     run = folder / LONG / "done"
     found = synthcl("runs", "show", run, "--json", "--out", tmp_path / "curves.png").json
-    assert found["options"]["steps"] == 3 and found["evaluations"][0]["task"] == "knn" and found["result"]["steps"] == 3
+    assert found["options"]["steps"] == 3 and found["result"]["steps"] == 3
+    assert [one["task"] for one in found["evaluations"]] == ["knn", "robustness"]
     with Image.open(tmp_path / "curves.png") as picture:
         assert picture.width > picture.height / 2 > 100
     table = synthcl("runs", "show", run).stdout
-    assert "hardness real" in table and "knn" in table and "digits:test" in table
+    assert "hardness real" in table and "knn" in table and "digits:test" in table and ", corrupted " in table
     assert (
         "curves.jpg must end in .png" in synthcl("runs", "show", run, "--out", tmp_path / "curves.jpg", code=2).stderr
     )

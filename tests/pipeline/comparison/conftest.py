@@ -56,11 +56,11 @@ TOP1 = {"real": 0.60, "offline": 0.61, "online": 0.70, UNTRAINED: 0.4}
 
 @pytest.fixture
 def make_comparison(make_run, tmp_path):
-    def make(num_seeds=3, mismatches=(), transfer=("digits",), out=None):
+    def make(num_seeds=3, mismatches=(), transfer=("digits",), out=None, robustness=False):
         regimes = ("real", "offline", "online")
         runs = [make_run(regime, seed) for regime in regimes for seed in range(num_seeds)]
         config = CompareConfig(out=str(out or tmp_path / "out"), run=[str(run.path) for run in runs],
-                               transfer=list(transfer))  # fmt: skip
+                               transfer=list(transfer), robustness=robustness)  # fmt: skip
         answers = []
         for regime in (*regimes, UNTRAINED):
             for seed in range(num_seeds):
@@ -68,6 +68,8 @@ def make_comparison(make_run, tmp_path):
                     top1 = TOP1[regime] + 0.001 * seed * (regime == "online") + 0.05 * (asked.label_fraction - 1)
                     values = {"top1": top1, "top5": 0.9, "top1_interval": [top1 - 0.1, top1 + 0.1], "data": asked.data,
                               "test_data": "digits:test", "num_test": 355, "warnings": []}  # fmt: skip
+                    if asked.task == "robustness":
+                        values["corrupted_top1"] = top1 - 0.2
                     answers.append(Answer(regime, seed, asked, values))
         return Comparison(config, "digits", runs, answers, list(mismatches))
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from synthcl.pipeline.comparison import evaluations
-from synthcl.pipeline.comparison.evaluations import Answers, Cell, Question, all_questions, questions
+from synthcl.pipeline.comparison.evaluations import Answer, Answers, Cell, Question, all_questions, questions
 from synthcl.pipeline.configs.arms import UNTRAINED
 from synthcl.pipeline.configs.compare import CompareConfig
 
@@ -27,6 +27,18 @@ def test_questions_are_the_fractions_the_neighbours_and_the_transfers():
     ]
     of_fresh = questions(given, "digits", 3, untrained=True)
     assert [q.label_fraction for q in of_fresh] == [1.0] * 4 and all(q.untrained and q.seed == 3 for q in of_fresh)
+
+
+def test_corrupted_images_are_asked_for_of_trained_and_fresh_weights():
+    for untrained in (False, True):
+        asked = questions(config(label_fraction=[1.0], robustness=True), "digits", 3, untrained=untrained)
+        assert [q.task for q in asked] == ["linear", "knn", "robustness"] and asked[-1].untrained == untrained
+
+
+def test_the_score_of_robustness_is_that_on_corrupted_images():
+    values = {"top1": 0.9, "corrupted_top1": 0.4}
+    scores = [Answer("real", 0, Question(task, "d", None, 1.0, 0), values).top1 for task in ("linear", "robustness")]
+    assert scores == [0.9, 0.4]
 
 
 def test_fresh_weights_are_asked_once_a_seed_of_the_first_run_that_has_it():

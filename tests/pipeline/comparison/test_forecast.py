@@ -68,6 +68,9 @@ def test_seconds_and_bytes_are_those_of_the_trials_times_what_is_left(config_of,
     asked = result["evaluations"]
     assert (asked["evaluations"], asked["evaluations_left"]) == (22, 22)
     assert asked["seconds"] == pytest.approx(expected, abs=0.1) and asked["bytes"] == 8 * 6500 * 4
+    more = forecast(config_of(robustness=True))["evaluations"]
+    assert more["evaluations"] == 30 and more["bytes"] == asked["bytes"]
+    assert more["seconds"] == pytest.approx(expected + 8 * (whole + 55 * 500 * 0.01), abs=0.1)
     parts = [*result["arms"], result["set"], asked]
     assert result["seconds"] == pytest.approx(sum(part["seconds"] for part in parts), abs=0.1)
     assert result["bytes"] == sum(part["bytes"] for part in parts)

@@ -64,6 +64,13 @@ def test_set_runs_and_evaluations_in_their_order_with_their_costs(config):
     assert len({part.key for part in found}) == len(found)
 
 
+def test_robustness_reads_the_test_images_many_times(config):
+    config.robustness, config.transfer, config.label_fraction = True, [], [1.0]
+    found = comparison_parts(config, budget_of(config), NUM_IMAGES)
+    (part,) = [one for one in found if one.title.endswith("robustness on digits, real seed 0")]
+    assert part.cost == pytest.approx((1000 + 200 * 56) * EVALUATION_COST)
+
+
 def test_single_images_cost_half_as_much_to_generate(config):
     config.pairs = False
     assert comparison_parts(config, budget_of(config), NUM_IMAGES)[0].cost == GENERATION_COST

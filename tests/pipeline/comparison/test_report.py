@@ -86,6 +86,13 @@ def test_the_page_says_what_the_summary_says(make_comparison, report, tmp_path):
     assert "synthcl compare --out" in words and "synthcl train --data digits" in words
 
 
+def test_corrupted_images_have_a_plot_where_they_were_asked_for(make_comparison, report, tmp_path):
+    for robustness in (False, True):
+        _, page = report(make_comparison(robustness=robustness, transfer=()), tmp_path)
+        words = " ".join(page.text.split())
+        assert ("On corrupted images" in words) == ("over 11 corruptions in 5 severities" in words) == robustness
+
+
 def test_names_are_escaped(make_comparison, report, tmp_path):
     comparison = make_comparison(transfer=(HOSTILE,), mismatches=[f"--data: {HOSTILE}"])
     text, page = report(comparison, tmp_path)

@@ -21,9 +21,17 @@ def test_results_on_disk_are_the_answers(make_comparison, tmp_path):
     }
     expected = {(r, seed): value for r, own in comparison.primary().items() for seed, value in own.items()}
     assert found == expected
+    assert "corrupted_top1" not in {row["metric"] for row in rows}
     with open(tmp_path / "results.csv") as file:
         lines = list(csv.DictReader(file))
     assert len(lines) == len(rows) and list(lines[0]) == SCHEMA.names
     assert [float(line["value"]) for line in lines] == pytest.approx([row["value"] for row in rows])
     costs = {row["metric"] for row in rows if row["task"] == "training"}
     assert {"seconds", "images_per_second", "num_synthetic"} <= costs
+
+
+def test_accuracies_on_corrupted_images_have_rows_of_their_own(make_comparison):
+    comparison = make_comparison(robustness=True)
+    rows = [row for row in build_rows(comparison.runs, comparison.answers) if row["metric"] == "corrupted_top1"]
+    assert {row["task"] for row in rows} == {"robustness"} and len(rows) == 4 * 3
+    assert rows[0]["value"] == pytest.approx(0.40)

@@ -30,6 +30,16 @@ def test_the_table_has_means_over_seeds_and_what_a_run_cost(make_comparison):
     assert against_real["values"] == pytest.approx([0.100, 0.101, 0.102])
     assert against_real["meaning"] == "what joint generation adds to real images"
     assert summary["transfer"]["digits"]["real"]["mean"] == pytest.approx(0.60)
+    assert summary["robustness"] == {}
+
+
+def test_corrupted_images_are_told_and_decide_nothing(make_comparison):
+    comparison, plain = make_comparison(robustness=True), make_comparison()
+    assert list(comparison.corrupted()) == ["real", "offline", "online", UNTRAINED]
+    summary = summarise(comparison)
+    assert summary["robustness"]["online"]["mean"] == pytest.approx(0.501)
+    for name in ("verdict", "winner", "table", "differences"):
+        assert summary[name] == summarise(plain)[name]
 
 
 def test_mismatches_leave_no_outcome(make_comparison):

@@ -3,11 +3,13 @@
 import pytest
 
 from synthcl.pipeline.configs.evaluate import (
+    CORRUPTIONS,
     AlignmentConfig,
     FinetuneConfig,
     KnnConfig,
     LinearConfig,
     QualityConfig,
+    RobustnessConfig,
     TransferConfig,
 )
 from synthcl.pipeline.errors import UsageError
@@ -51,7 +53,58 @@ def test_the_penalty_is_the_exact_probes():
         LinearConfig(data="digits", probe="sgd", l2=0.1)
 
 
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, (0.02, 0.2, 1e-4, False, False, 30)),
+        ({"weight_decay": 0, "epochs": 5}, (0.02, 0.2, 0.0, False, False, 5)),
+        ({"preset": "simclr"}, (0.05, 0.05, 0.0, True, True, 30)),
+        ({"preset": "simclr", "label_fraction": 0.1}, (0.05, 0.05, 0.0, True, True, 30)),
+        ({"preset": "simclr", "label_fraction": 0.01}, (0.05, 0.05, 0.0, True, True, 60)),
+        ({"preset": "simclr", "label_fraction": 0.01, "epochs": 7}, (0.05, 0.05, 0.0, True, True, 7)),
+        ({"preset": "simclr", "learning_rate": 0.1}, (0.1, 0.05, 0.0, True, True, 30)),
+    ],
+)
+def test_fine_tuning_is_a_presets_but_for_what_is_given(options, expected):
+    assert FinetuneConfig(data="d", **options).settings() == expected
+
+
+@pytest.mark.parametrize(("text", "numbers"), [("5", [5]), ("10, 1,5,1", [1, 5, 10])])
+def test_shots_are_told_with_commas(text, numbers):
+    assert KnnConfig(data="d", shots=text).shot_numbers() == numbers
+    assert KnnConfig(data="d").shot_numbers() == []
+
+
+def test_corruptions_are_all_or_those_named_in_the_order_of_the_table():
+    assert RobustnessConfig(data="d").corruption_names() == list(CORRUPTIONS)
+    config = RobustnessConfig(data="d", corruptions="jpeg, fog,jpeg", severities="5,2")
+    assert config.corruption_names() == ["fog", "jpeg"] and config.severity_numbers() == [2, 5]
+
+
 WRONG = {
+    "no such corruption": (
+        RobustnessConfig,
+        {"data": "d", "corruptions": "rain"},
+        "no corruption 'rain'; choose of",
+    ),
+    "no such severity": (
+        RobustnessConfig,
+        {"data": "d", "severities": "6"},
+        "takes whole numbers from 1 to 5",
+    ),
+    "no corruption": (RobustnessConfig, {"data": "d", "corruptions": ""}, "there is no corruption ''"),
+    "no shots": (KnnConfig, {"data": "d", "shots": "0,5"}, "--shots takes whole numbers from 1 on .* not '0,5'"),
+    "shots in words": (LinearConfig, {"data": "d", "shots": "one"}, "such as 1,5, not 'one'"),
+    "shots and a fraction": (
+        LinearConfig,
+        {"data": "d", "shots": "1", "label_fraction": 0.5},
+        "--shots and --label-fraction both say",
+    ),
+    "shots of sgd": (LinearConfig, {"data": "d", "shots": "1", "probe": "sgd"}, "--shots is for --probe lbfgs"),
+    "one draw": (KnnConfig, {"data": "d", "shots": "1", "draws": 1}, "--draws must be at least 2, not 1"),
+    "draws of nothing": (KnnConfig, {"data": "d", "draws": 3}, "--draws means nothing without --shots K,K,..."),
+    "a suite and sets": (TransferConfig, {"data": ["d"], "suite": "small"}, "--suite small names its sets itself"),
+    "no such suite": (TransferConfig, {"suite": "smal"}, r"--suite 'smal' is not known \(did you mean 'small'\?\)"),
     "nothing to transfer to": (TransferConfig, {}, "Missing option '--data'"),
     "a test set too few": (
         TransferConfig,

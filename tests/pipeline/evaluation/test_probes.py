@@ -5,11 +5,12 @@ import json
 import pytest
 
 from synthcl.pipeline.errors import DataError, UsageError
-from synthcl.pipeline.evaluation import evaluate_finetune, evaluate_knn, evaluate_linear, evaluate_transfer
+from synthcl.pipeline.evaluation import evaluate_finetune, evaluate_knn, evaluate_linear
 from synthcl.pipeline.evaluation.linear import L2_GRID
 
 STATED = {
-    "task", "top1", "top5", "top1_interval", "per_class", "num_train", "num_test", "run", "seconds", "data",
+    "task", "top1", "top5", "top1_interval", "mean_per_class", "per_class", "num_train", "num_test", "run", "seconds",
+    "data",
     "test_data", "label_fraction", "seed", "versions", "scored_on_training_split", "encoder_hash", "backbone",
 }  # fmt: skip
 
@@ -34,17 +35,6 @@ def test_knn_presets_and_flags(run):
     assert [(r["k"], r["temperature"]) for r in results[:3]] == [(200, 0.1), (20, 0.07), (5, 0.1)]
     assert results[3]["k"] == results[3]["num_train"] and "instead of 5000" in results[3]["warnings"][0]
     assert all(0.5 < r["top1"] <= 1 for r in results[:3])
-
-
-def test_transfer_is_a_probe_on_each_set(run):
-    result = evaluate_transfer(
-        run, ["digits", "digits"], test_data=["digits:test", "digits:train"], label_fraction=0.05
-    )
-    one, other = result["results"]
-    assert one["top1"] == evaluate_linear(run, "digits", label_fraction=0.05)["top1"]
-    assert result["top1"] == pytest.approx((one["top1"] + other["top1"]) / 2)
-    assert other["scored_on_training_split"] and not one["scored_on_training_split"]
-    assert result["num_test"] == one["num_test"] + other["num_test"]
 
 
 @pytest.mark.parametrize("evaluate", [evaluate_finetune, evaluate_linear])
@@ -75,3 +65,12 @@ def test_no_run_no_result(tmp_path):
     with pytest.raises(DataError, match="there is no run"):
         evaluate_linear(tmp_path / "nothing", "digits")
     assert not (tmp_path / "nothing").exists()
+
+
+def test_a_result_of_fine_tuning_states_what_its_preset_came_to(run):
+    result = evaluate_finetune(
+        run, "digits:train[:200,balanced]", test_data="digits:test[:50]", preset="simclr", label_fraction=0.5, epochs=1
+    )
+    assert {n: result[n] for n in ("learning_rate", "head_learning_rate", "weight_decay", "epochs", "preset")} == {
+        "learning_rate": 0.05, "head_learning_rate": 0.05, "weight_decay": 0.0, "epochs": 1, "preset": "simclr",
+    }  # fmt: skip

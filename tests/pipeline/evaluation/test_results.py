@@ -6,7 +6,7 @@ import logging
 import pytest
 
 from synthcl.pipeline.configs.evaluate import LinearConfig
-from synthcl.pipeline.evaluation.results import hash_of, options_of, record_result
+from synthcl.pipeline.evaluation.results import asked_of, hash_of, options_of, record_result
 
 RESULT = {"task": "linear", "encoder_hash": "e1", "seed": 3, "label_fraction": 0.1, "top1": 0.5}
 OPTIONS = ("seed", "label_fraction")
@@ -54,6 +54,20 @@ def test_the_options_stated_are_those_that_change_the_answer():
     stated = options_of(config)
     assert stated["seed"] == 7 and stated["data"] == "digits"
     assert {"data_root", "overwrite"}.isdisjoint(stated)
+
+
+@pytest.mark.parametrize(
+    ("options", "asked"),
+    [
+        ({"seed": 0, "shots": None, "draws": 5}, ["seed"]),
+        ({"seed": 0, "shots": "1,5", "draws": 5}, ["seed", "shots"]),
+        ({"preset": "ours", "epochs": 30}, ["epochs"]),
+        ({"preset": "simclr"}, ["preset"]),
+        ({"preset": "moco"}, ["preset"]),
+    ],
+)
+def test_options_of_later_leave_the_question_as_it_was(options, asked):
+    assert asked_of(options) == asked
 
 
 def test_a_hash_does_not_depend_on_the_order_of_names():

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 import torch
-from sklearn.metrics import top_k_accuracy_score
+from scipy.stats import ttest_1samp
+from sklearn.metrics import balanced_accuracy_score, top_k_accuracy_score
 
-from synthcl.pipeline.evaluation.scores import bootstrap_interval, summarise, top_k_accuracy
+from synthcl.pipeline.evaluation.scores import bootstrap_interval, mean_interval, summarise, top_k_accuracy
 
 
 @pytest.fixture
@@ -51,3 +52,26 @@ def test_interval_is_that_of_drawn_resamples(correct, total):
 @pytest.mark.parametrize("correct", [0, 10])
 def test_interval_at_the_ends(correct):
     assert bootstrap_interval(correct, 10) == [correct / 10] * 2
+
+
+@pytest.mark.parametrize("sizes", [[5, 60, 9], [1, 1, 30], [20, 0, 4]])
+def test_the_mean_per_class_is_that_of_loops(sizes):
+    labels = torch.tensor([c for c, size in enumerate(sizes) for _ in range(size)])
+    scores = torch.randn(len(labels), 3, generator=torch.Generator().manual_seed(1))
+    guesses, parts = scores.argmax(1).tolist(), []
+    for c, size in enumerate(sizes):
+        if size:
+            parts.append(sum(g == c for g, own in zip(guesses, labels.tolist(), strict=True) if own == c) / size)
+    assert summarise(scores, labels)["mean_per_class"] == pytest.approx(sum(parts) / len(parts))
+
+
+def test_the_mean_per_class_is_scikit_learns_balanced_accuracy(scores, labels):
+    expected = balanced_accuracy_score(labels[labels < 5], scores[labels < 5, :5].argmax(1))
+    assert summarise(scores[labels < 5, :5], labels[labels < 5])["mean_per_class"] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("values", [[0.5, 0.7], [0.1, 0.2, 0.4, 0.25, 0.3]])
+def test_the_interval_of_a_mean_is_students(values):
+    low, high = ttest_1samp(values, 0).confidence_interval(0.95)
+    assert mean_interval(values) == pytest.approx([low, high])
+    assert mean_interval([0.5, 0.5, 0.5]) == [0.5, 0.5]

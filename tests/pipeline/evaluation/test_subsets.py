@@ -3,7 +3,7 @@ import itertools
 import pytest
 import torch
 
-from synthcl.pipeline.evaluation.subsets import folds, labeled_subset
+from synthcl.pipeline.evaluation.subsets import folds, labeled_subset, shot_subset
 from synthcl.pipeline.randomness import Key
 
 KEY = Key.from_seed(3)
@@ -31,3 +31,15 @@ def test_folds_share_out_each_class_evenly():
     assert torch.stack([fold[LABELS == 0].bincount(), 2 * fold[LABELS == 1].bincount()]).unique().tolist() == [20]
     assert fold[LABELS == 2].unique().numel() == 3
     assert not torch.equal(fold, folds(LABELS, 5, Key.from_seed(4)))
+
+
+@pytest.mark.parametrize("shots", [1, 2, 3])
+def test_shots_are_as_many_of_each_class(shots):
+    subset = shot_subset(LABELS, shots, KEY)
+    assert LABELS[subset].bincount().tolist() == [shots] * 3 and torch.equal(subset, subset.unique())
+
+
+def test_fewer_shots_lie_within_more_and_depend_on_the_key():
+    draws = [set(shot_subset(LABELS, shots, KEY).tolist()) for shots in (1, 2, 3)]
+    assert draws[0] < draws[1] < draws[2]
+    assert set(shot_subset(LABELS, 1, Key.from_seed(4)).tolist()) != draws[0]

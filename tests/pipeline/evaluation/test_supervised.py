@@ -1,4 +1,5 @@
 import copy
+import math
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from synthcl.pipeline.runs import loop
 CONFIGS = {
     "linear-sgd": LinearConfig(data="made", probe="sgd", epochs=8, batch_size=16, learning_rate=50.0),
     "finetune": FinetuneConfig(data="made", epochs=8, batch_size=16, learning_rate=0.5, head_learning_rate=5.0),
+    "simclr": FinetuneConfig(data="made", preset="simclr", epochs=8, batch_size=16, head_learning_rate=5.0),
 }
 
 
@@ -77,3 +79,17 @@ def test_the_learning_rate_falls_at_the_milestones(task, tmp_path, monkeypatch):
     config = LinearConfig(data="made", probe="sgd", epochs=10, batch_size=58, learning_rate=256 / 58)
     train_classifier(task(tmp_path), config, "linear-sgd")
     assert rates == pytest.approx([1.0] * 6 + [0.1] * 2 + [0.01] * 2)
+    rates.clear()
+    config = FinetuneConfig(data="made", preset="simclr", epochs=10, batch_size=58, learning_rate=256 / 58)
+    train_classifier(task(tmp_path), config, "finetune")
+    assert rates == pytest.approx([0.5 * (1 + math.cos(math.pi * step / 10)) for step in range(10)])
+
+
+def test_the_optimizer_is_the_presets(encoder):
+    model = Classifier(encoder.backbone, 3, frozen=False, key=Key.from_seed(0))
+    for preset, rates, decay in (("ours", [0.005, 0.05], 1e-4), ("simclr", [0.0125, 0.0125], 0.0)):
+        optimizer = supervised._optimizer(model, FinetuneConfig(data="d", preset=preset).settings(), 64)
+        assert [group["lr"] for group in optimizer.param_groups] == pytest.approx(rates)
+        assert {group["weight_decay"] for group in optimizer.param_groups} == {decay}
+        assert {group["nesterov"] for group in optimizer.param_groups} == {preset == "simclr"}
+        assert sum(len(group["params"]) for group in optimizer.param_groups) == len(list(model.parameters()))

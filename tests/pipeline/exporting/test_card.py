@@ -106,12 +106,14 @@ def test_metrics_are_those_of_these_weights(home):
             {"encoder_hash": "of others", "task": "linear"},
             {"untrained": True, "task": "linear"},
             {"top1": None, "task": "quality"} | {"encoder_hash": "none"},
+            {"task": "robustness", "corrupted_top1": 0.4},
         ],
     )
-    found = [line for line in card.splitlines() if line.startswith(("| knn", "| linear", "| quality"))]
+    found = [line for line in card.splitlines() if line.startswith(("| knn", "| linear", "| quality", "| robust"))]
     assert found == [
         "| knn | digits:train | digits:test | 10% | 60.00 (50.00 to 70.00) |",
         "| knn | digits:train | digits:test (**not held out**) | 100% | 60.00 (50.00 to 70.00) |",
+        "| robustness | digits:train | digits:test | 100% | 60.00 (50.00 to 70.00); 40.00 corrupted |",
     ]
 
 
