@@ -24,6 +24,7 @@ MAY_IMPORT = {
     "regimes": {"configs", "data", "runs", "shards", "views"},
     "evaluation": {"configs", "data", "runs", "shards", "views"},
     "exporting": {"configs", "data", "evaluation", "runs", "views"},
+    "executors": {"configs", "shards"},
     "comparison": {"configs", "data", "evaluation", "images", "regimes", "runs", "shards"},
 }
 """The packages of pipeline/, and which of the others each may import from: those that it builds on."""

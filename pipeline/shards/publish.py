@@ -144,8 +144,8 @@ def _close_quietly(file: BinaryIO) -> None:
 
 
 _PAUSES = (0, 0.02, 0.1, 0.4)
-"""Seconds before each attempt to take a lock. Ours: a writer that begins at the same time may hold the lock for a moment,
-to see whether a dead one has left it."""
+"""Seconds before each attempt to take a lock. Ours: a writer that begins at the same time may hold the lock for a
+moment, to see whether a dead one has left it."""
 
 _TEMPORARY = ".tmp-"
 _OWNED = re.compile(r"(lock-|\.tmp-)(?P<part>\d+-of-\d+)(-.*)?")

@@ -1,8 +1,9 @@
 """Writes a shard set, or those of its shards that are missing, while other processes may write the others.
 
 Encoding, writing and checking run beside generation. Shard s belongs to process s modulo the number of processes, so
-that processes need not talk to each other; on a Ray cluster (executors/ray_sets.py) shards go to whoever is free. A shard is rendered in batches from its first sample on, so that its bytes
-depend on the recipe alone, and not on which process wrote it or in how many runs.
+that processes need not talk to each other; on a Ray cluster (executors/ray_sets.py) shards go to whoever is free. A
+shard is rendered in batches from its first sample on, so that its bytes depend on the recipe alone, and not on which
+process wrote it or in how many runs.
 
 Shapes: N samples of V images, (N, V, 3, S, S) uint8.
 """
