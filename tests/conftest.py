@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import functools
+import os
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -159,3 +162,15 @@ def build_pipeline() -> Callable[..., Any]:
         return pipeline
 
     return build
+
+
+@pytest.fixture
+def slurm_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Puts a stand-in for sbatch on the PATH (tests/sbatch.py); where it leaves the options that it read."""
+    script, read = tmp_path / "bin" / "sbatch", tmp_path / "read.json"
+    script.parent.mkdir()
+    script.write_text(f"#!{sys.executable}\n" + (Path(__file__).parent / "sbatch.py").read_text())
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{script.parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("READ_BY_SBATCH", str(read))
+    return read
