@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import io
 import os
-import re
 import signal
 import sys
 import threading
@@ -31,6 +31,14 @@ WAIT_SECONDS = 60.0
 """Without any worker before a sentence says what is waited for. Ours: more than a generator takes to load."""
 CLOSE_SECONDS = 30.0
 """For workers to finish when all is done, before they are ended. Ours."""
+
+SIGNS = {
+    "low on memory": "its node runs low on memory",
+    "node has died": "its node is lost",
+    "process has died": "its process has ended; want of memory is a usual reason",
+    "is unavailable": "its node or its process cannot be reached any more",
+}
+"""How Ray says why a worker is lost, and words for it."""
 
 
 class Worker(Protocol):
@@ -65,12 +73,12 @@ class _Actor:
         self.worker = make()
 
     def open(self) -> tuple[Any, str]:
-        import ray
-
-        return self.worker.open(), ray.util.get_node_ip_address()
+        with _named_node() as node:
+            return self.worker.open(), node
 
     def start(self, index: int, size: int) -> None:
-        self.worker.start(index, size)
+        with _named_node():
+            self.worker.start(index, size)
 
     def work(self, item: int) -> Any:
         return self.worker.work(item)
@@ -82,12 +90,24 @@ class _Actor:
         self.worker.close()
 
 
+@contextmanager
+def _named_node() -> Iterator[str]:
+    """The address of this node; within it, errors for users name it."""
+    import ray
+
+    node = ray.util.get_node_ip_address()
+    try:
+        yield node
+    except (UsageError, DataError) as error:
+        raise type(error)(f"{error} (a worker on node {node})") from None
+
+
 @dataclass(eq=False)
 class _Member:
     """An actor as the pool sees it."""
 
     actor: Any
-    node: str = "?"
+    node: str = ""
     answer: Any = None
     opened: bool = False
     started: bool = False
@@ -275,26 +295,25 @@ class RayPool:
     def _failed(self, method: str, member: _Member, item: int | None, error: Exception) -> None:
         """A call failed, or its worker is lost: another worker takes over, or an error says that it is no use."""
         cause = getattr(error, "cause", None)
-        where = member.node if member.node != "?" else getattr(error, "ip", "?")
         words = cause_in_words(error)
         self._drop(member)
         if method in ("open", "start"):
             if isinstance(cause, (UsageError, DataError)):
-                raise type(cause)(f"{cause} (a worker on node {where})") from None
+                raise cause from None
             self._failures += 1
             if self._failures >= ATTEMPTS * self.size:
-                raise DataError(f"the workers cannot start: {words} (on node {where})") from None
+                raise DataError(f"the workers cannot start: {words}") from None
         # Of an item that failed the worker says so; if it is lost, any of its items may be why.
         blamed = member.items if cause is None else [item]
         for one in reversed(member.items):
             self._attempts[one] += one in blamed
             if self._attempts[one] >= ATTEMPTS:
                 raise DataError(
-                    f"{self.name(one)} failed {ATTEMPTS} times, at last on node {where}: {words}; what was published "
-                    "is safe, and the same command continues"
+                    f"{self.name(one)} failed {ATTEMPTS} times, at last on node {member.node}: {words}; what was "
+                    "published is safe, and the same command continues"
                 ) from None
             self._waiting.appendleft(one)
-        say(f"a worker on node {where} failed, another takes over: {words}")
+        say(f"a worker{f' on node {member.node}' if member.node else ''} failed, another takes over: {words}")
         self._add()
 
     def _drop(self, member: _Member) -> None:
@@ -348,7 +367,8 @@ def connected(address: str | None) -> Iterator[Any]:
     try:
         yield ray
     finally:
-        ray.shutdown()
+        with contextlib.redirect_stdout(io.StringIO()):  # Ray prints what it has held back of lost nodes
+            ray.shutdown()
 
 
 def room(nodes: list[dict[str, float]], cpus: float, gpus: float) -> int:
@@ -369,8 +389,7 @@ def cause_in_words(error: Exception) -> str:
         plain = isinstance(cause, (ValueError, OSError)) and str(cause)
         return str(cause) if plain else f"{type(cause).__name__}: {cause}"
     text = " ".join(str(error).split())
-    found = re.search(r"exit detail: (.*?\.) ", text + " ") or re.search(r"([^.]*(?:because|OOM|memory)[^.]*\.)", text)
-    return found[1].strip() if found else first_line(error)
+    return next((words for sign, words in SIGNS.items() if sign in text), first_line(error))
 
 
 def first_line(error: Exception) -> str:

@@ -92,7 +92,7 @@ class ShardWorker:
 
     def start(self, index: int, size: int) -> None:
         """Begin to write, as part `index`; part 0 is the command's own."""
-        if not _comes_true(manifest_path(self.directory).exists):
+        if not _comes_true(manifest_path(self.directory).exists, SHOWN_SECONDS):
             raise DataError(f"this node does not see {manifest_path(self.directory)}: {SHARED}")
         check_same_set(self.directory, read_manifest(self.directory), self.plan)
         self.exit = contextlib.ExitStack()
@@ -195,7 +195,7 @@ def _fill(directory: Path, plan: Manifest, lock: PartLock, pool: RayPool) -> Sha
         )
     _comes_true(lambda: lock.clean_up() == 0, LOST_SECONDS)
     with disk_errors(directory):
-        if not _comes_true(lambda: complete_set(directory, plan, lock).complete):
+        if not _comes_true(lambda: complete_set(directory, plan, lock).complete, SHOWN_SECONDS):
             raise DataError(f"{directory} does not show all the shards that the workers have written: {SHARED}")
         info = complete_set(directory, plan, lock)
     written = sum(job.num_samples - job.replaces for job in jobs.values())
@@ -216,7 +216,7 @@ def _check_alike(plan: Manifest, other: Manifest, node: str) -> None:
         )
 
 
-def _comes_true(condition: Callable[[], bool], seconds: float = SHOWN_SECONDS) -> bool:
+def _comes_true(condition: Callable[[], bool], seconds: float) -> bool:
     """Whether a condition is true, or comes true within so many seconds."""
     end = time.monotonic() + seconds
     while not condition():
