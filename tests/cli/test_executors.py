@@ -1,6 +1,9 @@
 """`generate --executor`, as users call it."""
 
+import importlib.util
 from pathlib import Path
+
+import pytest
 
 
 def contents(folder):
@@ -16,6 +19,24 @@ def test_a_set_is_that_of_one_process(synthcl, generator, tmp_path, slurm_here):
     assert f"next: synthcl shards list '{out}'" in result.stderr
     assert f"once no task is left: synthcl shards verify '{out}'" in result.stderr
     assert "squeue --job 17" in result.stderr
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="ray is not installed: pip install 'synthcl[ray]'")
+def test_a_set_is_made_by_ray_on_this_machine(synthcl, generator, tmp_path, capfd):
+    """On a cluster of its own, by a worker that loads the generator."""
+    common = ["generate", "--generator", generator, "--num-samples", 10, "--samples-per-shard", 3, "--pairs"]
+    synthcl(*common, "--out", tmp_path / "whole", "--workers", 0)
+    result = synthcl(*common, "--out", tmp_path / "set", "--executor", "ray", "--ray-workers", 1, "--json")
+    assert result.json["written"] == 10 and result.json["complete"] and result.json["out"] == str(tmp_path / "set")
+    assert contents(tmp_path / "set") == contents(tmp_path / "whole")
+    assert not capfd.readouterr().out
+
+
+def test_ray_that_is_not_installed_is_named(synthcl, generator, tmp_path, monkeypatch):
+    real = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: None if name == "ray" else real(name, *more))
+    call = ["generate", "--generator", generator, "--num-samples", 10, "--out", tmp_path / "s", "--executor", "ray"]
+    assert "pip install 'synthcl[ray]'" in synthcl(*call, code=2).stderr
 
 
 def test_the_script_alone_is_written_where_there_is_no_sbatch(synthcl, generator, tmp_path, monkeypatch):
