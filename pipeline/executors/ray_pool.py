@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import io
+import logging
 import os
 import signal
 import sys
@@ -359,7 +360,7 @@ def connected(address: str | None) -> Iterator[Any]:
     own: dict[str, Any] = {"include_dashboard": False} if address == "local" else {}
     handler = signal.getsignal(signal.SIGTERM)
     try:
-        ray.init(address=address, log_to_driver=False, logging_level="ERROR", **own)
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **own)
     except (OSError, RuntimeError, ValueError) as error:
         raise DataError(f"cannot connect to the Ray cluster at --ray-address {address}: {first_line(error)}") from None
     if threading.current_thread() is threading.main_thread():
@@ -437,6 +438,6 @@ class _WithoutRay:
 def _quiet() -> Iterator[None]:
     import warnings
 
-    with contextlib.redirect_stdout(_WithoutRay(sys.stdout)), warnings.catch_warnings():  # type: ignore[type-var]
+    with contextlib.redirect_stdout(_WithoutRay(sys.stdout)), warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"ray\b")
         yield
