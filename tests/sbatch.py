@@ -1,4 +1,4 @@
-"""A stand-in for Slurm's sbatch: it reads a script as sbatch does, and runs the tasks of its array here, one by one.
+"""A stand-in for Slurm's sbatch: it reads a script as sbatch does, and runs the tasks of its array here, all at once.
 
 What it reads goes to the file READ_BY_SBATCH, as JSON.
 """
@@ -43,8 +43,11 @@ for line in script.read_text().splitlines()[1:]:
 pathlib.Path(os.environ["READ_BY_SBATCH"]).write_text(json.dumps(options))
 first, last = map(int, options["array"].split("-"))
 log = options["output"].replace("%A", "17")
+tasks = []
 for index in range(first, last + 1):
     with open(log.replace("%a", str(index)).replace("%%", "%"), "a") as file:
         environment = {**os.environ, "SLURM_ARRAY_JOB_ID": "17", "SLURM_ARRAY_TASK_ID": str(index)}
-        subprocess.run(["bash", script], stdout=file, stderr=file, env=environment, cwd="/")
+        tasks.append(subprocess.Popen(["bash", script], stdout=file, stderr=file, env=environment, cwd="/"))
+for task in tasks:
+    task.wait()
 print("17;here")

@@ -32,7 +32,8 @@ def test_the_tasks_get_the_options_of_the_command_as_they_were_given(tmp_path, s
     folder.mkdir()
     monkeypatch.chdir(folder)
     called = folder / "called"
-    called.write_text(f'#!/bin/sh\nprintf "%s\\n" "$PWD" "$@" >> {shlex.quote(str(folder / "words"))}\necho "-" "$@"\n')
+    words = shlex.quote(str(folder / "words"))
+    called.write_text(f'#!/bin/sh\nprintf "%s\\n" "$PWD" "$@" > {words}-$SLURM_ARRAY_TASK_ID\necho "-" "$@"\n')
     called.chmod(0o755)
     monkeypatch.setattr(slurm.sys, "executable", str(called))
     generator = 'run\'s of "mine"'
@@ -48,9 +49,8 @@ def test_the_tasks_get_the_options_of_the_command_as_they_were_given(tmp_path, s
     }  # fmt: skip
     wanted = ["-m", "synthcl.cli", "generate", "--generator", generator, "--num-samples", "10", "--out", "a set"]
     wanted += ["--pairs", "--pair-strength", "0.5", "--seed", "4", "--classes", "1-3", "--classes", "7"]
-    lines = (folder / "words").read_text().splitlines()
-    tasks = [lines[: len(lines) // 2], lines[len(lines) // 2 :]]
-    for index, (where, *words) in enumerate(tasks):
+    for index in range(2):
+        where, *words = (folder / f"words-{index}").read_text().splitlines()
         assert where == str(folder)
         assert words[-4:] == ["--num-jobs", "2", "--job-index", str(index)]
         assert sorted(words[:-4]) == sorted(wanted) and words[:3] == wanted[:3]
