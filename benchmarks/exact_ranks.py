@@ -44,7 +44,7 @@ from synthcl.pipeline import randomness
 from synthcl.pipeline.configs.generate import GenerateConfig
 from synthcl.pipeline.configs.pretrain import PretrainConfig
 from synthcl.pipeline.configs.train import TrainConfig
-from synthcl.pipeline.generation import generate as generation
+from synthcl.pipeline.generation.generate import generate as generation
 from synthcl.pipeline.regimes import assembly, joint_trainer, offline, online, replay
 from synthcl.pipeline.regimes.assembly import RealImages
 from synthcl.pipeline.runs.checkpoint import load_checkpoint

@@ -30,6 +30,18 @@ def after_generating(generator: str, out: str, as_json: bool) -> None:
     say_next(as_json, "train", "--data", data_of(generator) or "SPEC", "--shards", out, "--epochs", 100, "--out", "RUN")
 
 
+def after_submitting(script: str, job_id: str | None, out: str, as_json: bool) -> None:
+    """Once Slurm has the jobs of a set, or their script is written: how to see how far they are."""
+    if as_json:
+        return
+    if job_id is None:
+        say(f"next: sbatch {shlex.quote(script)}")
+    else:
+        say(f"job {job_id} is submitted; `squeue --job {job_id}` shows its tasks")
+        say_next(as_json, "shards", "list", out)
+        say(f"and once no task is left: synthcl shards verify {shlex.quote(str(out))}")
+
+
 def after_evaluating(run: str, as_json: bool) -> None:
     """Once an encoder is evaluated: to compare it with those beside it of another regime, or to hand it on."""
     others = _other_regimes(Path(run))

@@ -7,7 +7,7 @@ import click
 from ..pipeline.configs.generate import GenerateConfig
 from ..pipeline.progress.line import announce
 from .command import Command, config_options, json_option, print_result, say
-from .following import after_generating
+from .following import after_generating, after_submitting
 
 
 @click.command(cls=Command)
@@ -17,11 +17,16 @@ def generate(config: GenerateConfig, as_json: bool) -> None:
     """Write samples of a generator to a shard set.
 
     A set that is there already, of the same generator and options, is reused; one that is not complete is continued.
+    With --executor ray or slurm many machines write it together, which must share the file system of --out.
     """
     announce("loading torch and the generator")
     from ..pipeline.generation.generate import generate
 
     result = generate(config)
+    if config.executor == "slurm":
+        print_result(result, as_json, "generate")
+        after_submitting(result["script"], result["job_id"], config.out, as_json)
+        return
     if result["reused"]:
         say(
             f"{result['out']} is already finished: all {result['num_samples']:,} samples are there; nothing was written"

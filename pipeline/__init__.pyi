@@ -584,12 +584,21 @@ def generate(
     format: Literal["png", "jpg", "webp"] = "png",
     quality: int | None = None,
     batch_size: int = 256,
+    executor: Literal["local", "ray", "slurm"] = "local",
     num_jobs: int = 1,
     job_index: int = 0,
+    ray_address: str | None = None,
+    ray_workers: int | None = None,
+    worker_cpus: float = 1.0,
+    worker_gpus: float | None = None,
+    partition: str | None = None,
+    time: str | None = None,
+    slurm_option: Sequence[str] = ...,
+    submit: bool = True,
     workers: int | None = None,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Write this process's part of a shard set, or find it done; see `synthcl generate`.
+    """Write a shard set or this process's part of one, find it done, or have Slurm write it; see `synthcl generate`.
 
     Args:
         generator: A generator: a run of `pretrain`, a diffusers pipeline (folder or hub id), or package.module:Class.
@@ -627,8 +636,22 @@ def generate(
         format: Image format; png is lossless.
         quality: Quality of jpg and webp, 1 to 100.
         batch_size: Latents a forward pass.
-        num_jobs: Separate jobs that fill the set together, on a shared disk.
+        executor: Where the set is written: by this process (local), by workers on a Ray cluster, to whichever of
+            which is free each shard goes (ray), or by an array of Slurm jobs (slurm).
+        num_jobs: Separate jobs that fill the set together, on a shared disk: job i of N writes the shards i, i + N,
+            ...
         job_index: Which of them this is, from 0.
+        ray_address: The Ray cluster: host:port, or auto for the one that was started on this machine. [default: that
+            of RAY_ADDRESS, else a new one of this machine alone]
+        ray_workers: Workers, each with the generator loaded; as many as the cluster has room for if not given.
+        worker_cpus: CPUs of each worker.
+        worker_gpus: GPUs of each worker; with a part of one, several share it. One, if the cluster has any, if not
+            given.
+        partition: Slurm's partition.
+        time: Time limit of each Slurm job, as sbatch takes it: 4:00:00. A job that reaches it is begun anew while
+            there is progress.
+        slurm_option: Another option of sbatch, such as gres=gpu:1; may be repeated.
+        submit: Submit the batch script; --no-submit writes it alone.
         workers: Processes that encode images; one a core if not given.
         seed: Seed that all randomness follows from.
     """

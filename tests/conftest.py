@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import json
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -298,3 +300,15 @@ def no_internet(monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError("no route to host")
 
     monkeypatch.setattr(urllib.request, "urlopen", refuse)
+
+
+@pytest.fixture
+def slurm_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Puts a stand-in for sbatch on the PATH (tests/sbatch.py); where it leaves the options that it read."""
+    script, read = tmp_path / "bin" / "sbatch", tmp_path / "read.json"
+    script.parent.mkdir()
+    script.write_text(f"#!{sys.executable}\n" + (Path(__file__).parent / "sbatch.py").read_text())
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{script.parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("READ_BY_SBATCH", str(read))
+    return read

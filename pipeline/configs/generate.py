@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from dataclasses import dataclass
 
 from ..errors import UsageError
@@ -9,6 +11,15 @@ from ..options.config import option
 from . import common
 from .sampling import SourceConfig
 
+SLURM_OWN = {
+    "array": "--num-jobs says how many jobs there are",
+    "partition": "give --partition",
+    "time": "give --time",
+    "parsable": "the job's id is printed in any case",
+    "wrap": "the jobs run `synthcl generate`",
+}
+"""Options of sbatch that are not for `--slurm-option`, and what to do instead."""
+_SLURM_NAME = re.compile(r"[a-z][a-z0-9-]*")
 PAIR_STRENGTH = 0.3
 """How far the images of a sample are from the first. Ours."""
 
@@ -83,10 +94,68 @@ class GenerateConfig(SourceConfig):
         group="Shard set",
     )
     batch_size: int = option(256, help="Latents a forward pass.", minimum=1, group="Computing")
-    num_jobs: int = option(
-        1, help="Separate jobs that fill the set together, on a shared disk.", minimum=1, group="Shard set"
+    executor: str = option(
+        "local",
+        help="Where the set is written: by this process (local), by workers on a Ray cluster, to whichever of which is "
+        "free each shard goes (ray), or by an array of Slurm jobs (slurm).",
+        choices=("local", "ray", "slurm"),
+        group="Executor",
     )
-    job_index: int = option(0, help="Which of them this is, from 0.", minimum=0, group="Shard set")
+    num_jobs: int = option(
+        1,
+        help="Separate jobs that fill the set together, on a shared disk: job i of N writes the shards i, i + N, ...",
+        minimum=1,
+        needs="executor=local|slurm",
+        group="Executor",
+    )
+    job_index: int = option(
+        0, help="Which of them this is, from 0.", minimum=0, needs="executor=local", group="Executor"
+    )
+    ray_address: str | None = option(
+        None,
+        help="The Ray cluster: host:port, or auto for the one that was started on this machine. [default: that of "
+        "RAY_ADDRESS, else a new one of this machine alone]",
+        metavar="ADDRESS",
+        needs="executor=ray",
+        group="Executor",
+    )
+    ray_workers: int | None = option(
+        None,
+        help="Workers, each with the generator loaded; as many as the cluster has room for if not given.",
+        minimum=1,
+        needs="executor=ray",
+        group="Executor",
+    )
+    worker_cpus: float = option(1.0, help="CPUs of each worker.", above=0, needs="executor=ray", group="Executor")
+    worker_gpus: float | None = option(
+        None,
+        help="GPUs of each worker; with a part of one, several share it. One, if the cluster has any, if not given.",
+        minimum=0,
+        needs="executor=ray",
+        group="Executor",
+    )
+    partition: str | None = option(None, help="Slurm's partition.", needs="executor=slurm", group="Executor")
+    time: str | None = option(
+        None,
+        help="Time limit of each Slurm job, as sbatch takes it: 4:00:00. A job that reaches it is begun anew while "
+        "there is progress.",
+        metavar="TIME",
+        needs="executor=slurm",
+        group="Executor",
+    )
+    slurm_option: list[str] = option(
+        [],
+        help="Another option of sbatch, such as gres=gpu:1; may be repeated.",
+        metavar="KEY[=VALUE]",
+        needs="executor=slurm",
+        group="Executor",
+    )
+    submit: bool = option(
+        True,
+        help="Submit the batch script; --no-submit writes it alone.",
+        needs="executor=slurm",
+        group="Executor",
+    )
     workers: int | None = option(
         None, help="Processes that encode images; one a core if not given.", minimum=0, group="Computing"
     )
@@ -107,6 +176,24 @@ class GenerateConfig(SourceConfig):
         if self.job_index >= self.num_jobs:
             raise UsageError(
                 f"--job-index {self.job_index} is none of --num-jobs {self.num_jobs}; they are numbered from 0"
+            )
+
+        self._check_executor()
+
+    def _check_executor(self) -> None:
+        """Raises UsageError for what sbatch could not read, or has an option of its own here; and for a launcher."""
+        for name, value in (("partition", self.partition), ("time", self.time)):
+            if value is not None and (not value or not value.isprintable()):
+                raise UsageError(f"--{name} {value!r} is nothing that sbatch takes")
+        for one in self.slurm_option:
+            name, equals, value = one.partition("=")
+            if not _SLURM_NAME.fullmatch(name) or (equals and not value) or not value.isprintable():
+                raise UsageError(f"--slurm-option {one!r} is not of the form KEY=VALUE or KEY, such as gres=gpu:1")
+            if name in SLURM_OWN:
+                raise UsageError(f"--slurm-option {one} cannot be given; {SLURM_OWN[name]}")
+        if self.executor != "local" and os.environ.get("WORLD_SIZE", "1") != "1":
+            raise UsageError(
+                f"--executor {self.executor} starts its workers itself; call it without torchrun or accelerate launch"
             )
 
     @property

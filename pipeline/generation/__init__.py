@@ -1,1 +1,1 @@
-"""Samples of a generator: `synthcl generate` and `preview`, and how a generator is opened and draws."""
+"""Samples of a generator, and how one is opened and draws: `synthcl generate`, also on Ray and Slurm, and `preview`."""

@@ -24,64 +24,30 @@ from ..randomness import Key
 from ..runs.folder import check_finished, command_of
 from ..runtime.distributed import create_accelerator
 from ..runtime.precision import generator_precision
-from ..shards import write_shard_set
+from ..shards import ShardSetInfo, write_shard_set
 from ..shards.layout import LABEL_COLUMNS
-from .rendering import Renderer, Varier
+from .ray_sets import write_on_ray
+from .rendering import Renderer, Samples, Varier
+from .slurm import submit_generation
 
 
 @takes_options(GenerateConfig)
 def generate(config: GenerateConfig) -> dict[str, Any]:
-    """Write this process's part of a shard set, or find it done; see `synthcl generate`.
+    """Write a shard set or this process's part of one, find it done, or have Slurm write it; see `synthcl generate`.
 
-    Sample i is drawn from (seed, i) alone, so any number of processes and jobs, and any number of interruptions, come
-    to the same set.
+    Sample i is drawn from (seed, i) alone, so any number of processes, jobs and workers, and any number of
+    interruptions, come to the same set.
 
     Returns:
         `out`, `num_samples`, `num_published`, `num_shards`, `bytes`, `complete`, `reused`, `written` and
-        `existing` (samples of this process's part that are new, and that were there before), `recipe_hash`, `seconds`.
+        `existing` (samples of this process's part that are new, and that were there before), `recipe_hash`, `seconds`;
+        with --executor slurm what `submit_generation` returns.
     """
-    accelerator = create_accelerator("fp32")
+    if config.executor == "slurm":
+        locate_generator(config.generator)  # wrong ones are told now, and not by every job
+        return submit_generation(config)
     started = time.monotonic()
-    generator = open_generator(
-        config.generator, accelerator.device, config.generator_precision, **config.sampling_options()
-    )
-    recipe = {
-        "generator": {"class": type(generator).__name__, "weights": fingerprint(generator), **generator.recipe},
-        "seed": config.seed,
-        "image_size": generator.image_size,
-        "pair_strength": None,
-    }
-    if generator.computes_in != "fp32":  # which is what sets without this entry were made in
-        recipe["generator_precision"] = generator.computes_in
-    renderer: Renderer | Varier
-    if config.anchors is None:
-        renderer, own = _renderer(config, generator, accelerator.device)
-    else:
-        renderer, own = _varier(config, config.anchors, generator, accelerator.device)
-    recipe |= own
-    described = renderer.describe(np.arange(1))
-    if config.write_labels and not described:
-        raise UsageError(
-            f"--write-labels: the samples of {config.generator} are of no class and no prompt; leave it out"
-        )
-    with Progress("generate", config.num_samples, "samples", enabled=accelerator.is_main_process) as progress:
-        info = write_shard_set(
-            config.out,
-            recipe,
-            config.num_samples,
-            config.samples_per_shard,
-            renderer,
-            images_per_sample=config.group_size,
-            describe=renderer.describe if described else None,
-            labels=[name for name, column in LABEL_COLUMNS.items() if column in described and config.write_labels],
-            image_format=config.format,
-            quality=config.quality,
-            batch_size=config.batch_size,
-            process_index=config.job_index * accelerator.num_processes + accelerator.process_index,
-            num_processes=config.num_jobs * accelerator.num_processes,
-            workers=config.workers,
-            progress=lambda done, total: progress.update(done, total),
-        )
+    info = write_on_ray(config, _open_in_worker) if config.executor == "ray" else _write_here(config)
     return {
         "out": str(info.path),
         "num_samples": info.num_samples,
@@ -95,6 +61,65 @@ def generate(config: GenerateConfig) -> dict[str, Any]:
         "recipe_hash": info.recipe_hash,
         "seconds": round(time.monotonic() - started, 2),
     }
+
+
+def _write_here(config: GenerateConfig) -> ShardSetInfo:
+    """Write this process's part of the set."""
+    accelerator = create_accelerator("fp32")
+    samples = open_samples(config, accelerator.device)
+    with Progress("generate", config.num_samples, "samples", enabled=accelerator.is_main_process) as progress:
+        return write_shard_set(
+            config.out,
+            samples.recipe,
+            config.num_samples,
+            config.samples_per_shard,
+            samples.render,
+            images_per_sample=config.group_size,
+            describe=samples.describe,
+            labels=samples.labels,
+            image_format=config.format,
+            quality=config.quality,
+            batch_size=config.batch_size,
+            process_index=config.job_index * accelerator.num_processes + accelerator.process_index,
+            num_processes=config.num_jobs * accelerator.num_processes,
+            workers=config.workers,
+            progress=lambda done, total: progress.update(done, total),
+        )
+
+
+def _open_in_worker(config: GenerateConfig) -> Samples:
+    """What a worker of a cluster draws from, on its own device."""
+    return open_samples(config, create_accelerator("fp32").device)
+
+
+def open_samples(config: GenerateConfig, device: torch.device) -> Samples:
+    """Load the generator, and say what the set is to be made of.
+
+    Raises:
+        UsageError: options that the generator does not take.
+        DataError: there is no generator, or images to vary cannot be read.
+    """
+    generator = open_generator(config.generator, device, config.generator_precision, **config.sampling_options())
+    recipe = {
+        "generator": {"class": type(generator).__name__, "weights": fingerprint(generator), **generator.recipe},
+        "seed": config.seed,
+        "image_size": generator.image_size,
+        "pair_strength": None,
+    }
+    if generator.computes_in != "fp32":  # which is what sets without this entry were made in
+        recipe["generator_precision"] = generator.computes_in
+    renderer: Renderer | Varier
+    if config.anchors is None:
+        renderer, own = _renderer(config, generator, device)
+    else:
+        renderer, own = _varier(config, config.anchors, generator, device)
+    described = renderer.describe(np.arange(1))
+    if config.write_labels and not described:
+        raise UsageError(
+            f"--write-labels: the samples of {config.generator} are of no class and no prompt; leave it out"
+        )
+    labels = [name for name, column in LABEL_COLUMNS.items() if column in described and config.write_labels]
+    return Samples(recipe | own, renderer, renderer.describe if described else None, tuple(described), tuple(labels))
 
 
 def _renderer(config: GenerateConfig, generator: Generator, device: torch.device) -> tuple[Renderer, dict[str, Any]]:

@@ -5,6 +5,7 @@ Shapes: N samples of V images, S pixels a side.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,25 @@ from ..data import ImageStore
 from ..errors import DataError
 from ..randomness import Key
 from ..shards.sidecar import CONDITIONS
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What a shard set is made of.
+
+    Attributes:
+        recipe: what the samples are a function of.
+        render: images by index; see `Renderer`.
+        describe: what samples are drawn for; None where the generator has nothing to say.
+        columns: of the sidecars, that `describe` gives.
+        labels: what is in the tars too, as `write_shard_set` takes it.
+    """
+
+    recipe: dict[str, Any]
+    render: Callable[[np.ndarray], Any]
+    describe: Callable[[np.ndarray], Mapping[str, Sequence[Any]]] | None = None
+    columns: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ HEADINGS = (
     "Shard set",
     "Evaluation",
     "Computing",
+    "Executor",
     "Records",
 )
 """The headings of `--help`, in their order. Options that must be given stand before them."""

@@ -17,6 +17,7 @@ import fcntl
 import hashlib
 import os
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -142,6 +143,10 @@ def _close_quietly(file: BinaryIO) -> None:
         file.close()
 
 
+_PAUSES = (0, 0.02, 0.1, 0.4)
+"""Seconds before each attempt to take a lock. Ours: a writer that begins at the same time may hold the lock for a
+moment, to see whether a dead one has left it."""
+
 _TEMPORARY = ".tmp-"
 _OWNED = re.compile(r"(lock-|\.tmp-)(?P<part>\d+-of-\d+)(-.*)?")
 
@@ -161,13 +166,17 @@ class PartLock:
         self._descriptor: int | None = None
 
     def __enter__(self) -> PartLock:
-        self._descriptor = _acquire(self._path(self.part))
-        if self._descriptor is None:
+        for pause in _PAUSES:
+            time.sleep(pause)
+            self._descriptor = _acquire(self._path(self.part))
+            if self._descriptor is not None:
+                break
+        else:
             raise DataError(
                 f"{self.directory} is being written by another process (part {self.part}); wait for it to end"
             )
         try:
-            self._clean_up()
+            self.clean_up()
         except BaseException:
             self.__exit__(None, None, None)
             raise
@@ -185,8 +194,16 @@ class PartLock:
     def _path(self, part: str) -> Path:
         return self.hidden / f"lock-{part}"
 
-    def _clean_up(self) -> None:
-        """Remove the files of dead writers. The names of their locks and temporary files tell their part."""
+    def clean_up(self) -> int:
+        """Remove the files of dead writers. The names of their locks and temporary files tell their part.
+
+        Returns:
+            How many other parts have writers that live.
+
+        Raises:
+            DataError: one of them writes the set in another number of parts.
+        """
+        living = 0
         found = [_OWNED.fullmatch(entry.name) for entry in self.hidden.iterdir()]
         for part in sorted({match["part"] for match in found if match}):
             if part == self.part:
@@ -203,6 +220,9 @@ class PartLock:
                     f"{self.directory} is being written by another process, which has part {part}; give all jobs the "
                     f"same --num-jobs, or wait for it to end"
                 )
+            else:
+                living += 1
+        return living
 
     def _remove_temporary(self, part: str) -> None:
         for entry in self.hidden.glob(f"{_TEMPORARY}{part}-*"):

@@ -1,8 +1,9 @@
 """Writes a shard set, or those of its shards that are missing, while other processes may write the others.
 
 Encoding, writing and checking run beside generation. Shard s belongs to process s modulo the number of processes, so
-that processes need not talk to each other. A shard is rendered in batches from its first sample on, so that its bytes
-depend on the recipe alone, and not on which process wrote it or in how many runs.
+that processes need not talk to each other; on a Ray cluster (executors/ray_sets.py) shards go to whoever is free. A
+shard is rendered in batches from its first sample on, so that its bytes depend on the recipe alone, and not on which
+process wrote it or in how many runs.
 
 Shapes: N samples of V images, (N, V, 3, S, S) uint8.
 """
@@ -11,7 +12,8 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -98,29 +100,56 @@ def write_shard_set(
     if not 0 <= process_index < num_processes:
         raise UsageError(f"process {process_index} of {num_processes} is impossible: processes are numbered from 0")
     directory = Path(directory)
-    if found := _finished(directory, plan):
+    if found := finished_set(directory, plan):
         remove_leftovers(directory)
         part = _num_samples(plan, process_index, num_processes)
         return replace(set_info(directory, found), reused=True, existing=part)
-    with disk_errors(directory):
-        (directory / HIDDEN).mkdir(parents=True, exist_ok=True)
+    make_folder(directory)
     with PartLock(directory, process_index, num_processes) as lock:
-        with disk_errors(directory):
-            _begin(directory, plan, lock)
-        jobs = _missing(directory, plan, process_index, num_processes)
+        begin_set(directory, plan, lock)
+        jobs = missing_shards(directory, plan, _numbers(plan, process_index, num_processes))
         if jobs:
-            encoding = Encoding(image_format, plan.recipe.values["quality"])
-            with (
-                EncoderPool(default_workers() if workers is None else workers, encoding) as pool,
-                ShardWriter(directory, plan, lock, pool, jobs, progress) as writer,
-            ):
-                for indices, images in _render_ahead(jobs, render, batch_size):
-                    array = _as_array(images, len(indices), plan.views_per_sample)
-                    writer.add(int(indices[0]), array, _columns(describe, indices))
+            with EncoderPool(default_workers() if workers is None else workers, encoding_of(plan)) as pool:
+                write_shards(directory, plan, lock, pool, jobs, render, describe, batch_size, progress)
         with disk_errors(directory):
             info = complete_set(directory, plan, lock)
     written = sum(job.num_samples - job.replaces for job in jobs)
     return replace(info, written=written, existing=_num_samples(plan, process_index, num_processes) - written)
+
+
+def write_shards(
+    directory: Path,
+    plan: Manifest,
+    lock: PartLock,
+    pool: EncoderPool,
+    jobs: Sequence[ShardJob],
+    render: Render,
+    describe: Describe | None = None,
+    batch_size: int = BATCH_SIZE,
+    progress: Report | None = None,
+    rendering: AbstractContextManager[Any] | None = None,
+) -> None:
+    """Write and publish shards of a set that is begun.
+
+    Args:
+        directory: the set's folder.
+        plan: the set.
+        lock: of the part that writes; it names temporary files.
+        pool: encodes the images.
+        jobs: the shards.
+        render: see `Render`.
+        describe: see `Describe`.
+        batch_size: how many samples are rendered at once.
+        progress: see `Report`.
+        rendering: held while samples are rendered, and let go while the last of them are encoded and published.
+
+    Raises:
+        DataError: the disk is full, or another file has a shard's name.
+    """
+    with ShardWriter(directory, plan, lock, pool, jobs, progress) as writer, rendering or nullcontext():
+        for indices, images in _render_ahead(jobs, render, batch_size):
+            array = _as_array(images, len(indices), plan.views_per_sample)
+            writer.add(int(indices[0]), array, _columns(describe, indices))
 
 
 def plan_set(
@@ -182,7 +211,19 @@ def made_with() -> dict[str, str]:
     return {name: importlib.metadata.version(name) for name in ("synthcl", "pyarrow", "pillow", "numpy")}
 
 
-def _finished(directory: Path, plan: Manifest) -> Manifest | None:
+def encoding_of(plan: Manifest) -> Encoding:
+    """How the images of a set that is written are encoded."""
+    assert plan.image_format is not None, "sets that are written have one format"
+    return Encoding(plan.image_format, plan.recipe.values["quality"])
+
+
+def make_folder(directory: Path) -> None:
+    """Make the folders of a set that is to be written, where they are missing."""
+    with disk_errors(directory):
+        (directory / HIDDEN).mkdir(parents=True, exist_ok=True)
+
+
+def finished_set(directory: Path, plan: Manifest) -> Manifest | None:
     """The manifest of the set in the folder, if that set is the one asked for and complete. Changes nothing.
 
     Raises:
@@ -199,14 +240,15 @@ def _finished(directory: Path, plan: Manifest) -> Manifest | None:
             )
         return None
     found = read_manifest(directory)
-    _check_same(directory, found, plan)
+    check_same_set(directory, found, plan)
     if not found.complete or found.num_samples != plan.num_samples:
         return None
     check_files(directory, found)
     return found
 
 
-def _check_same(directory: Path, found: Manifest, plan: Manifest) -> None:
+def check_same_set(directory: Path, found: Manifest, plan: Manifest) -> None:
+    """Raises UsageError if the set in the folder is of another recipe than the planned one, or has more samples."""
     if lines := found.recipe.differences(plan.recipe):
         raise UsageError(
             f"--out {directory} holds a shard set of another recipe; give another folder, or the options it was made "
@@ -220,17 +262,23 @@ def _check_same(directory: Path, found: Manifest, plan: Manifest) -> None:
         )
 
 
-def _begin(directory: Path, plan: Manifest, lock: PartLock) -> None:
-    """Write the manifest of the set that is begun or continued, so that nobody writes another set into the folder."""
+def begin_set(directory: Path, plan: Manifest, lock: PartLock) -> None:
+    """Write the manifest of the set that is begun or continued, so that nobody writes another set into the folder.
+
+    Raises:
+        UsageError: the folder holds a set of another recipe, or of more samples.
+        DataError: the disk is full.
+    """
     temporary = lock.temporary("shardset.json")
-    if not manifest_path(directory).exists() and plan.publish(directory, temporary, replace=False):
-        return
-    found = read_manifest(directory)
-    _check_same(directory, found, plan)  # another process may have begun the set a moment ago
-    if found.num_samples < plan.num_samples:
-        replace(found, num_samples=plan.num_samples, complete=False, shards=()).publish(
-            directory, temporary, replace=True
-        )
+    with disk_errors(directory):
+        if not manifest_path(directory).exists() and plan.publish(directory, temporary, replace=False):
+            return
+        found = read_manifest(directory)
+        check_same_set(directory, found, plan)  # another process may have begun the set a moment ago
+        if found.num_samples < plan.num_samples:
+            replace(found, num_samples=plan.num_samples, complete=False, shards=()).publish(
+                directory, temporary, replace=True
+            )
 
 
 def _numbers(plan: Manifest, process_index: int, num_processes: int) -> range:
@@ -246,11 +294,15 @@ def _num_samples(plan: Manifest, process_index: int, num_processes: int) -> int:
     return sum(len(shard_samples(number, plan.num_samples, plan.samples_per_shard)) for number in numbers)
 
 
-def _missing(directory: Path, plan: Manifest, process_index: int, num_processes: int) -> list[ShardJob]:
-    """This process's shards that are not published."""
+def missing_shards(directory: Path, plan: Manifest, numbers: Iterable[int]) -> list[ShardJob]:
+    """Those of the shards of these numbers that are not published.
+
+    Raises:
+        DataError: a shard is damaged, or belongs to another set.
+    """
     assert plan.samples_per_shard is not None, "sets that are written have shards of one size"
     jobs = []
-    for number in _numbers(plan, process_index, num_processes):
+    for number in numbers:
         samples = shard_samples(number, plan.num_samples, plan.samples_per_shard)
         name = shard_name(number)
         if not is_published(directory, name, plan.recipe.hash, len(samples)):
@@ -261,7 +313,7 @@ def _missing(directory: Path, plan: Manifest, process_index: int, num_processes:
     return jobs
 
 
-def _render_ahead(jobs: list[ShardJob], render: Render, batch_size: int) -> Iterator[tuple[np.ndarray, Any]]:
+def _render_ahead(jobs: Sequence[ShardJob], render: Render, batch_size: int) -> Iterator[tuple[np.ndarray, Any]]:
     """Rendered batches. Each is given after the next one was asked for, so that a GPU always has work."""
     before: tuple[np.ndarray, Any] | None = None
     for job in jobs:

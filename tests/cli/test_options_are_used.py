@@ -69,6 +69,8 @@ COMMANDS = {
     "PreviewConfig": ["preview --generator GENERATOR --data digits --out OUT/x.png"],
     "GenerateConfig": [
         "generate --generator GENERATOR --num-samples 4 --pairs --workers 0 --out OUT/set",
+        "generate --generator GENERATOR --num-samples 4 --executor slurm --partition p --time 1:00 "
+        "--slurm-option gres=gpu:1 --no-submit --out OUT/slurm",
         "generate --generator DIFFUSION --sampling-steps 4 --num-samples 4 --anchors digits --workers 0 --out OUT/v",
     ],
     "TrainConfig": [
@@ -103,11 +105,12 @@ COMMANDS = {
 }
 PASSED_ON = {
     "CompareConfig": {f.name for f in dataclasses.fields(TrainingConfig)},
+    "GenerateConfig": {"ray_address", "ray_workers", "worker_cpus", "worker_gpus"},
     "TransferConfig": {"untrained", "precision", "batch_size", "data_root", "seed", "label_fraction"},
     "TrainConfig": {"sync_batchnorm"},
 }
-"""Options that a command hands on as they are, to trainings and to the linear probe, which use them; and one that
-counts in several processes only, where test_processes.py has it."""
+"""Options that a command hands on as they are, to trainings and to the linear probe, which use them; and those that
+count in several processes only, where test_processes.py has them, or on a Ray cluster (test_ray_sets.py)."""
 
 
 @pytest.mark.parametrize("name", COMMANDS)

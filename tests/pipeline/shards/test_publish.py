@@ -2,6 +2,7 @@
 
 import errno
 import os
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -117,6 +118,30 @@ def test_a_disk_that_lies_is_noticed(monkeypatch: pytest.MonkeyPatch, make_set, 
     with pytest.raises(DataError, match="does not hold what was written"):
         make_set("set")
     assert [p.name for p in (tmp_path / "set").glob("*.tar")] == ["000000.tar"]
+
+
+def test_a_lock_that_is_held_for_a_moment_is_waited_for(tmp_path: Path) -> None:
+    """As by a writer that begins at the same time, and looks whether a dead one has left it."""
+    (tmp_path / ".synthcl").mkdir()
+    path = tmp_path / ".synthcl" / "lock-0-of-1"
+    held = publish._acquire(path)
+    assert held is not None
+    release = threading.Timer(0.05, publish._release, (path, held))
+    release.start()
+    with PartLock(tmp_path):
+        release.join()
+        assert path.exists()
+
+
+def test_a_writer_counts_the_others_that_live_and_removes_what_dead_ones_left(tmp_path: Path) -> None:
+    (tmp_path / ".synthcl").mkdir()
+    (tmp_path / ".synthcl" / ".tmp-2-of-3-000000.tar").touch()
+    with PartLock(tmp_path, 0, 3) as lock:
+        assert [path.name for path in (tmp_path / ".synthcl").iterdir()] == ["lock-0-of-3"]
+        with PartLock(tmp_path, 1, 3) as other:
+            other.temporary("000001.tar").touch()
+            assert lock.clean_up() == 1 and other.temporary("000001.tar").exists()
+        assert lock.clean_up() == 0 and not other.temporary("000001.tar").exists()
 
 
 def test_a_lock_whose_file_its_holder_removed_meanwhile_is_taken_anew(
