@@ -46,7 +46,10 @@ def print_evaluation(result: dict[str, Any], as_json: bool) -> None:
         return
     from rich.console import Console
 
-    Console().print(_several(result) if "results" in result else _single(result))
+    console = Console()
+    console.print(_several(result) if "results" in result else _single(result))
+    for note in result.get("notes", ()):
+        console.print(note, markup=False, highlight=False)
 
 
 def print_measures(result: dict[str, Any], as_json: bool) -> None:

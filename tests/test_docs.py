@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from synthcl.cli import main
 from synthcl.pipeline.comparison.verdict import meaning
 from synthcl.pipeline.configs.arms import Arm
+from synthcl.pipeline.data.catalogue import MEAN_PER_CLASS, NAMED_SETS, SUITES, TOP1
 from synthcl.pipeline.regimes.table import REGIMES
 
 ROOT = Path(__file__).parent.parent
@@ -68,6 +69,19 @@ def test_the_guide_has_the_regimes_and_differences_of_the_table():
     ]
     more, real = Arm("real-equal-views", "real", {"views_per_image": 4}), Arm("real", "real")
     assert differences[-1] == ["`real-equal-views` - `real`", meaning(more, real)]
+
+
+def test_the_guide_has_the_data_sets_and_suites_of_the_table():
+    rows = re.findall(
+        r"^\| `([\w-]+)` \| ([\w, ]+) \| ([\w -]+) \|", (DOCS / "guide" / "data.md").read_text(), re.MULTILINE
+    )
+    titles = {TOP1: "top-1", MEAN_PER_CLASS: "mean per class"}
+    sets = {n: (", ".join(s.splits), titles[s.metric]) for n, s in NAMED_SETS.items() if s.in_files}
+    assert {name: tuple(rest) for name, *rest in rows} == sets
+    suites = re.findall(r"^\| `([\w-]+)` \| (.*`) \|$", (DOCS / "guide" / "evaluation.md").read_text(), re.MULTILINE)
+    assert {name: tuple(re.findall(r"`(.*?)`", text)) for name, text in suites} == {
+        n: s.sets for n, s in SUITES.items()
+    }
 
 
 def commands_of(command: click.Command) -> dict[str, click.Command]:
