@@ -169,6 +169,8 @@ def _of_draws(row: dict[str, Any]) -> str:
 def _settings_that_matter(result: dict[str, Any], settings: list[str]) -> list[str]:
     if result["task"] == "linear" and result["probe"] == "lbfgs":
         settings = [setting for setting in settings if not setting.startswith("epochs")]
+    if result["task"] == "finetune":
+        settings.insert(0, f"preset {result['preset']}")
     if result["untrained"]:
         settings.append("fresh weights")
     return settings
