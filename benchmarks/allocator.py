@@ -17,7 +17,8 @@ import click
 
 CHILD = """
 import json, resource, sys
-from synthcl.pipeline import TrainConfig, distributed, train
+from synthcl.pipeline import TrainConfig, train
+from synthcl.pipeline.runtime import distributed
 
 if sys.argv[1] == "plain":
     distributed.keep_freed_memory = lambda: False

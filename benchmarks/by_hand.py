@@ -30,8 +30,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from synthcl.pipeline.environment import record_environment
 from synthcl.pipeline.randomness import Key
+from synthcl.pipeline.runtime.environment import record_environment
 
 Contest = dict[str, Any]
 """`ours`, `theirs` (what is timed) and `facts` (what else is to be told), as plain values."""

@@ -28,12 +28,14 @@ from typing import Any
 
 import torch
 
-from synthcl.pipeline import pretraining, training
 from synthcl.pipeline.configs.pretrain import PretrainConfig
 from synthcl.pipeline.configs.train import TrainConfig
 from synthcl.pipeline.data.order import GlobalOrder
 from synthcl.pipeline.randomness import Draws
 from synthcl.pipeline.runs import loop
+from synthcl.pipeline.training import pretrain as pretraining
+from synthcl.pipeline.training.step import TrainingStep
+from synthcl.pipeline.training.train import train
 
 IMAGES = {"data": "digits", "image_size": 32}
 CHECKPOINT_EVERY = 1000
@@ -89,10 +91,10 @@ def measure(regime: str, learner: str, steps: int, clock: Clock, folder: Path) -
         **IMAGES, **source, learner=learner, backbone="resnet10-w16", batch_size=64, precision="fp32",
         steps=WARM_UP, checkpoint_every=WARM_UP, out=str(folder / name),
     )  # fmt: skip
-    training.train(config)
+    train(config)
     clock.seconds.clear()
     config.steps = WARM_UP + steps
-    training.train(config)
+    train(config)
     total = {name: sum(values) for name, values in clock.seconds.items()}
     step = (total["step"] - total["torch's draws"]) / steps
     saves = clock.seconds["save"]
@@ -119,7 +121,7 @@ def main() -> None:
     clock = Clock()
     for kind in STATEFUL:
         clock.wrap_draws(kind)
-    clock.wrap(training.TrainingStep, "__call__", "step")
+    clock.wrap(TrainingStep, "__call__", "step")
     clock.wrap(GlobalOrder, "indices", "order")
     clock.wrap(loop, "save_checkpoint", "save", time.perf_counter)
     clock.wrap(loop._Watch, "check_state", "check", time.perf_counter)

@@ -39,27 +39,29 @@ from synthcl.cli import main as synthcl
 BATCH = 64
 STEPS = 120
 IMPORTS = """
-    sklearn.datasets torchvision.models diffusers pyarrow.parquet duckdb accelerate synthcl.pipeline.training
-    synthcl.pipeline.pretraining synthcl.generators.gan.trainer synthcl.generators.diffusion.trainer
+    sklearn.datasets torchvision.models diffusers pyarrow.parquet duckdb accelerate synthcl.pipeline.training.train
+    synthcl.pipeline.training.pretrain synthcl.generators.gan.trainer synthcl.generators.diffusion.trainer
     synthcl.learners.simclr synthcl.learners.moco synthcl.learners.backbones synthcl.cli.train synthcl.cli.pretrain
 """
 """What a command imports when it comes to it: done here once, so that a forked process is at its own work soon."""
 DURATIONS = {"seconds", "images_per_second", "run", "generator"}
 """What a result says of time and place."""
 
-COMMON = ["--data", "digits", "--image-size", "8", "--log-every", "1", "--checkpoint-every", "2", "--sample-every", "7"]
+COMMON = ["--data", "digits", "--image-size", "8", "--log-every", "1", "--checkpoint-every", "2"]
+PICTURES = ["--sample-every", "7"]
 TRAIN = ["train", *COMMON, "--batch-size", str(BATCH), "--backbone", "resnet10-w8", "--precision", "fp32"]
 LEARNERS = {"simclr": ["--learner", "simclr"], "moco": ["--learner", "moco", "--queue-size", "200"]}
 SOURCES = {
     "real": [],
     "offline": ["--shards", "{sets}/shards"],
-    "online": ["--online", "--generator", "{sets}/gan", "--record", "{out}/recording"],
+    "fresh": ["--fresh", "--generator", "{sets}/gan"],
+    "online": ["--online", "--generator", "{sets}/gan", "--record", "{out}/recording", *PICTURES],
     "replay": ["--replay", "{sets}/recording"],
 }
-PRETRAIN = ["pretrain", *COMMON, "--batch-size", "32", "--preset", "tiny"]
+PRETRAIN = ["pretrain", *COMMON, *PICTURES, "--batch-size", "32", "--preset", "tiny"]
 SETTINGS = {
     f"{regime}-{learner}": [*TRAIN, *LEARNERS[learner], *SOURCES[regime]]
-    for regime in ("real", "offline", "online")
+    for regime in ("real", "offline", "fresh", "online")
     for learner in LEARNERS
 } | {
     "replay-simclr": [*TRAIN, *LEARNERS["simclr"], *SOURCES["replay"]],
@@ -168,7 +170,7 @@ def make_sources(folder: Path, names: list[str], steps: int) -> Path:
     needed = {name.split("-")[0] for name in names}
     generate = ["generate", "--generator", f"{folder}/gan", "--num-samples", "100", "--pairs", "--workers", "0"]
     online = [*TRAIN, "--online", "--generator", f"{folder}/gan", "--record", f"{folder}/recording"]
-    if needed & {"offline", "online", "replay"}:
+    if needed & {"offline", "fresh", "online", "replay"}:
         killed([*PRETRAIN, "--steps", "20", "--out", f"{folder}/gan"], log)
     if "offline" in needed:
         killed([*generate, "--out", f"{folder}/shards"], log)

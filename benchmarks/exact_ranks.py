@@ -40,13 +40,18 @@ import torch.distributed as dist
 from torch import Tensor
 
 from synthcl.learners import learner_names, learner_recipe
-from synthcl.pipeline import generation, pretraining, randomness, training
+from synthcl.pipeline import randomness
 from synthcl.pipeline.configs.generate import GenerateConfig
 from synthcl.pipeline.configs.pretrain import PretrainConfig
 from synthcl.pipeline.configs.train import TrainConfig
+from synthcl.pipeline.generation import generate as generation
 from synthcl.pipeline.regimes import assembly, joint_trainer, offline, online, replay
 from synthcl.pipeline.regimes.assembly import RealImages
 from synthcl.pipeline.runs.checkpoint import load_checkpoint
+from synthcl.pipeline.training import parts
+from synthcl.pipeline.training import pretrain as pretraining
+from synthcl.pipeline.training import train as training_command
+from synthcl.pipeline.training.step import TrainingStep
 from synthcl.pipeline.views import augmentation
 
 IMPORTS = "sklearn.datasets diffusers synthcl.generators.gan.trainer synthcl.learners.backbones synthcl.learners.moco"
@@ -78,19 +83,19 @@ class Watcher:
         self.undo: list[tuple[Any, str, Any]] = []
 
     def __enter__(self) -> Watcher:
-        self._wrap(training.TrainingStep, "__call__", self._step)
+        self._wrap(TrainingStep, "__call__", self._step)
         self._wrap(RealImages, "images", self._real)
         self._wrap(offline.OfflineRegime, "samples", self._offline)
         self._wrap(online.OnlineRegime, "batch", self._online)
         self._wrap(augmentation, "sample_views", self._views)
-        self._wrap(training, "create_learner", lambda original, *arguments, **o: original(*arguments, **HEADS, **o))
+        self._wrap(parts, "create_learner", lambda original, *arguments, **o: original(*arguments, **HEADS, **o))
         if self.mode == "nudged":
-            self._wrap(training, "build_learner", lambda original, *arguments: nudged(original(*arguments)))
+            self._wrap(training_command, "build_learner", lambda original, *arguments: nudged(original(*arguments)))
         if self.mode == "float64":
             for owner, name in ((assembly, "to_float"), (offline, "to_float"), (replay, "to_float")):
                 self._wrap(owner, name, lambda original, images: original(images).double())
             self._wrap(randomness.Draws, "normal", lambda original, *arguments: original(*arguments).double())
-            self._wrap(training, "build_learner", lambda original, *arguments: original(*arguments).double())
+            self._wrap(training_command, "build_learner", lambda original, *arguments: original(*arguments).double())
             self._wrap(joint_trainer, "load_trainer", self._double_trainer)
         return self
 
@@ -110,7 +115,7 @@ class Watcher:
         self.undo.append((owner, name, original))
         setattr(owner, name, lambda *arguments, **options: wrapper(original, *arguments, **options))
 
-    def _step(self, original: Any, step: training.TrainingStep, index: int) -> Any:
+    def _step(self, original: Any, step: TrainingStep, index: int) -> Any:
         self.steps.append({})
         if self.mode == "tethered" and index > 0:
             state = load_checkpoint(self.tether / f"step-{index:08d}").parts
@@ -146,7 +151,7 @@ class Watcher:
 
 
 def nudged(module: torch.nn.Module) -> torch.nn.Module:
-    """With every weight one unit in the last place larger."""
+    """A learner with every weight one unit in the last place larger."""
     with torch.no_grad():
         for parameter in module.parameters():
             parameter.copy_(torch.nextafter(parameter, torch.full_like(parameter, torch.inf)))
@@ -202,7 +207,7 @@ def in_process(
         for mode in modes if world > 1 else sorted({*map(MODES.get, modes)} | {"float32", "nudged"}):
             with Watcher(mode, folder / name / "1-float32" / "checkpoints") as watcher:
                 slower = slow_down if mode == "slow" else 1
-                training.train(config(name, folder, folder / name / f"{world}-{mode}", steps, slower))
+                training_command.train(config(name, folder, folder / name / f"{world}-{mode}", steps, slower))
             torch.save((watcher.steps, watcher.differences), folder / name / f"{world}-{mode}-{rank}.pt")
         if rank == 0:
             print(f"{name} in {world}", file=sys.stderr, flush=True)
@@ -293,7 +298,7 @@ def make_sources(folder: Path, names: list[str], steps: int) -> None:
     if "replay" in needed:
         recorded = config("simclr-online", folder, folder / "recorded", steps)
         recorded.record = str(folder / "recording")
-        training.train(recorded)
+        training_command.train(recorded)
     os._exit(0)
 
 

@@ -37,8 +37,8 @@ from synthcl.generators import Generator, create_trainer
 from synthcl.pipeline.configs.generate import GenerateConfig
 from synthcl.pipeline.data import open_images
 from synthcl.pipeline.evaluation import evaluate_quality
-from synthcl.pipeline.generation import generate, open_generator, sampling_key
-from synthcl.pipeline.rendering import Renderer
+from synthcl.pipeline.generation.generate import generate, open_generator, sampling_key
+from synthcl.pipeline.generation.rendering import Renderer
 
 FRESH = re.compile(r"(?P<kind>[a-z]+):(?P<preset>[a-z]+):(?P<size>\d+)")
 NUM_PAIRS = 200
@@ -131,7 +131,7 @@ def measure(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def measure_pairs(options: argparse.Namespace, strengths: list[float]) -> list[dict[str, Any]]:
-    """Of each contestant's pairs: RMS difference in levels of 255, and how often both look like the same class.
+    """What each contestant's pairs are like: RMS difference in levels of 255, and how often both look like one class.
 
     What an image looks like is what most of its three nearest real images are, in pixels.
     """

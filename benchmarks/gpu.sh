@@ -222,7 +222,7 @@ stage_study() { # LEARNER ARM
     "$python" - "$name" "$learner" "$arm" "$seed" "$run" >>"$out/study.jsonl" <<'END'
 import json, pathlib, sys
 
-from synthcl.pipeline.environment import record_environment
+from synthcl.pipeline.runtime.environment import record_environment
 
 name, learner, arm, seed, run = sys.argv[1:]
 parts = {part: json.loads(pathlib.Path(f"{run}.{part}.json").read_text()) for part in ("train", "linear", "knn")}

@@ -59,10 +59,10 @@ from synthcl.generators.gan.losses import discriminator_loss, generator_loss, gr
 from synthcl.generators.gan.trainer import GANTrainer
 from synthcl.generators.precision import compute_in
 from synthcl.pipeline import generate
-from synthcl.pipeline.option_values import from_text
+from synthcl.pipeline.options.values import from_text
 from synthcl.pipeline.regimes import assembly, fresh, offline, online
 from synthcl.pipeline.regimes import base as regime_base
-from synthcl.pipeline.training import TrainingStep
+from synthcl.pipeline.training.step import TrainingStep
 
 PASSES = ("learner", "generator", "realism")
 """The parts of a step that are passes through networks."""
@@ -206,7 +206,7 @@ def discard(result: object) -> None:
 
 
 def generator_passes(regime: online.OnlineRegime, batch: online.OnlineBatch) -> Passes:
-    """Those of G, of its average and of what holds G to the real images."""
+    """The passes of G, of its average, and of what holds G to the real images."""
     trainer = regime.trainer
     latents = trainer.generator.sample_latents(len(batch.images), draws=batch.draws)
     fake = batch.images.detach().clone()

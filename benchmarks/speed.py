@@ -25,15 +25,16 @@ from unittest import mock
 
 import torch
 
-from synthcl.pipeline import TrainConfig, train, training
-from synthcl.pipeline.environment import record_environment, version_of
-from synthcl.pipeline.progress import Progress, watched_by
+from synthcl.pipeline import TrainConfig, train
+from synthcl.pipeline.progress.line import Progress, watched_by
+from synthcl.pipeline.runtime.environment import record_environment, version_of
+from synthcl.pipeline.training.step import TrainingStep
 
 FOREVER = 10_000_000
 """Steps of a training that is ended from outside: its schedules stay where they begin."""
 _ARENA_MAX = -8  # M_ARENA_MAX of glibc's malloc.h
 
-_one_step = training.TrainingStep.__call__
+_one_step = TrainingStep.__call__
 _trainings: dict[int, PausedTraining] = {}
 
 
@@ -67,7 +68,7 @@ class PausedTraining:
     """
 
     def __init__(self, **options: Any) -> None:
-        self.step: training.TrainingStep
+        self.step: TrainingStep
         self.index = 0
         self.around: Callable[[Callable[[], Any]], Any] = lambda do: do()
         self._config = TrainConfig(**options, steps=FOREVER)
@@ -107,7 +108,7 @@ class PausedTraining:
             del _trainings[threading.get_ident()]
         self._paused.release()
 
-    def before(self, step: training.TrainingStep, index: int) -> None:
+    def before(self, step: TrainingStep, index: int) -> None:
         """Pause, if this block of steps is over."""
         self.step, self.index = step, index
         if self._left == 0:
@@ -118,7 +119,7 @@ class PausedTraining:
         self._left -= 1
 
 
-def _pausing_step(step: training.TrainingStep, index: int) -> Any:
+def _pausing_step(step: TrainingStep, index: int) -> Any:
     own = _trainings.get(threading.get_ident())
     if own is None:
         return _one_step(step, index)
@@ -135,7 +136,7 @@ def paused_trainings(settings: dict[str, dict[str, Any]]) -> Iterator[dict[str, 
     if platform.libc_ver()[0] == "glibc":
         ctypes.CDLL(None).mallopt(_ARENA_MAX, 1)
     with (
-        mock.patch.object(training.TrainingStep, "__call__", _pausing_step),
+        mock.patch.object(TrainingStep, "__call__", _pausing_step),
         watched_by(_Silent()),
         ExitStack() as stack,
     ):
@@ -290,7 +291,7 @@ def say(text: str) -> None:
 
 
 def add_common_options(parser: argparse.ArgumentParser) -> None:
-    """Those that all benchmarks of speed have."""
+    """The options that all benchmarks of speed have."""
     parser.add_argument("--data", default="digits", help="SPEC of the images; digits needs no download")
     parser.add_argument("--backbone", default="resnet10-w16")
     parser.add_argument("--image-size", type=int, default=32)

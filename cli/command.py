@@ -13,7 +13,8 @@ from click.core import ParameterSource
 
 from ..pipeline.configs.presets import find_options, preset_names
 from ..pipeline.errors import RunStopped, UsageError
-from ..pipeline.option_types import (
+from ..pipeline.options.config import Config, override, read_yaml, refuse_unknown, write_yaml
+from ..pipeline.options.types import (
     HEADINGS,
     OptionInfo,
     OptionType,
@@ -23,9 +24,8 @@ from ..pipeline.option_types import (
     is_required,
     option_types,
 )
-from ..pipeline.option_values import from_text
-from ..pipeline.options import Config, override, read_yaml, refuse_unknown, write_yaml
-from ..pipeline.progress import is_main_process
+from ..pipeline.options.values import from_text
+from ..pipeline.progress.line import is_main_process
 from .completion import complete_file, complete_options, completion_for
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Group(click.Group):
         return command.get_short_help_str(limit=MAX_COLUMNS) if command is not None else ""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """In the order they are written in."""
+        """The names of the commands, in the order in which the code adds them."""
         return list(self.commands)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from ..pipeline.configs.compare import CompareConfig
-from ..pipeline.options import write_yaml
-from ..pipeline.progress import announce, duration, is_main_process
+from ..pipeline.options.config import write_yaml
+from ..pipeline.progress.line import announce, duration, is_main_process
 from .command import Command, config_options, json_option, new_table, print_result, say, table_lines
 
 DRY_RUN_HELP = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from ..pipeline.configs.demo import DemoConfig
-from ..pipeline.progress import announce
+from ..pipeline.progress.line import announce
 from .command import Command, config_options, json_option
 from .compare import print_comparison
 
@@ -19,6 +19,6 @@ def demo(config: DemoConfig, as_json: bool) -> None:
     It is `synthcl pretrain` and `synthcl compare`; their folders are OUT/generator and OUT/comparison.
     """
     announce("loading torch")
-    from ..pipeline.demo import demo
+    from ..pipeline.comparison.demo import demo
 
     print_comparison(demo(config), as_json)

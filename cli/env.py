@@ -14,7 +14,7 @@ from .command import Command, json_option, new_table, print_table
 @json_option
 def env(as_json: bool) -> None:
     """Print versions, devices and what the CPU can do, for a report of a fault."""
-    from ..pipeline.environment import describe_environment
+    from ..pipeline.runtime.environment import describe_environment
 
     found = describe_environment()
     if as_json:

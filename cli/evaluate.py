@@ -13,7 +13,7 @@ from ..pipeline.configs.evaluate import (
     RobustnessConfig,
     TransferConfig,
 )
-from ..pipeline.progress import announce
+from ..pipeline.progress.line import announce
 from ..pipeline.runs.folder import command_of
 from .command import Command, Group, argument, config_options, json_option
 from .completion import complete_run

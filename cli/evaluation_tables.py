@@ -36,7 +36,7 @@ MEASURES = {
 }  # fmt: skip
 """What each measure is called, which way is better, and what it is; in the order of the table."""
 MANY_CLASSES = 12
-"""Of more classes than this only the worst and the best are shown."""
+"""If there are more classes than this, only the worst and the best are shown."""
 
 
 def print_evaluation(result: dict[str, Any], as_json: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from ..pipeline.configs.export import ExportConfig
-from ..pipeline.progress import announce
+from ..pipeline.progress.line import announce
 from .command import Command, argument, config_options, json_option, print_result
 from .completion import complete_run
 from .following import data_of, say_next

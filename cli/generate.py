@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from ..pipeline.configs.generate import GenerateConfig
-from ..pipeline.progress import announce
+from ..pipeline.progress.line import announce
 from .command import Command, config_options, json_option, print_result, say
 from .following import after_generating
 
@@ -19,7 +19,7 @@ def generate(config: GenerateConfig, as_json: bool) -> None:
     A set that is there already, of the same generator and options, is reused; one that is not complete is continued.
     """
     announce("loading torch and the generator")
-    from ..pipeline.generation import generate
+    from ..pipeline.generation.generate import generate
 
     result = generate(config)
     if result["reused"]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from ..pipeline.configs.pretrain import PretrainConfig
-from ..pipeline.progress import announce
+from ..pipeline.progress.line import announce
 from .command import Command, config_options, json_option, print_result
 from .following import say_next
 
@@ -19,7 +19,7 @@ def pretrain(config: PretrainConfig, as_json: bool) -> None:
     The same command again continues it.
     """
     announce("loading torch")
-    from ..pipeline.pretraining import pretrain
+    from ..pipeline.training.pretrain import pretrain
 
     result = pretrain(config)
     print_result(result, as_json, "pretrain")

@@ -9,7 +9,7 @@ import click
 
 from ..pipeline.configs.runs import ShowConfig
 from ..pipeline.errors import UsageError
-from ..pipeline.options import Config
+from ..pipeline.options.config import Config
 from .command import Command, Group, argument, config_options, json_option, new_table, print_result, print_table
 from .completion import complete_folder, complete_run
 from .following import say_next

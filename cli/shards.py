@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from ..pipeline.configs.shards import CardConfig, ScoreConfig, ShardPreviewConfig, VerifyConfig
-from ..pipeline.options import Config
+from ..pipeline.options.config import Config
 from .command import Command, Group, argument, config_options, json_option, new_table, print_result, print_table
 from .completion import complete_folder
 from .following import say_next
@@ -61,7 +61,7 @@ def verify(context: click.Context, config: VerifyConfig, shard_set: str, as_json
 
     The exit code is 1 if anything is wrong.
     """
-    from ..pipeline.progress import Progress
+    from ..pipeline.progress.line import Progress
     from ..pipeline.shards.verify import verify_shard_set
 
     with Progress("verify", 0, "shards") as progress:
@@ -107,7 +107,7 @@ def card(config: CardConfig, shard_set: str, as_json: bool) -> None:
 @json_option
 def index(config: Config, folder: str, as_json: bool) -> None:
     """Adopt a folder of someone else's tars, or make lost sidecars of a generated set again."""
-    from ..pipeline.progress import Progress
+    from ..pipeline.progress.line import Progress
     from ..pipeline.shards.adopt import index_shards
     from ..pipeline.shards.status import describe_set
 

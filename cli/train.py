@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from ..pipeline.configs.train import TrainConfig
-from ..pipeline.progress import announce
+from ..pipeline.progress.line import announce
 from .command import Command, config_options, json_option, print_result
 from .following import say_next
 
@@ -20,7 +20,7 @@ def train(config: TrainConfig, as_json: bool) -> None:
     trained jointly (--online), or from a recording (--replay).
     """
     announce("loading torch")
-    from ..pipeline.training import train
+    from ..pipeline.training.train import train
 
     result = train(config)
     print_result(result, as_json, "train")

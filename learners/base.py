@@ -88,7 +88,7 @@ class Learner(nn.Module, ABC):
     """Lambda of CLSP's loss where none is given; None for a learner that does not have that loss."""
 
     temperature: float = 0.2
-    """Of the softmax over similarities: the loss's, or, where it has none, that of measures of hardness (ours)."""
+    """Temperature of the softmax over similarities: the loss's, or else that of the measure of hardness (ours)."""
 
     backbone: nn.Module
     """Images (N, 3, H, W), normalised, to features (N, F); `backbone.num_features` is F. It is what is exported and

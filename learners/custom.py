@@ -20,7 +20,7 @@ from .recipe import OptimizerRecipe
 
 _SPECIFICATION = re.compile(r"(?P<module>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):(?P<name>[A-Za-z_]\w*)")
 NUM_FEATURES = 12
-"""Of the backbone that a class is tried with."""
+"""Features of the backbone that a class is tried with."""
 
 
 class TrialBackbone(nn.Linear):
@@ -63,7 +63,7 @@ def load_learner_class(specification: str) -> type[Learner]:
         raise ValueError(f"{specification} lacks {', '.join(missing)}, which every learner has")
     if not isinstance(getattr(found, "recipe", None), OptimizerRecipe):
         raise ValueError(
-            f"{specification} lacks a recipe: the learning rate and the like to start from, a OptimizerRecipe"
+            f"{specification} lacks a recipe: the learning rate and the like to start from, an OptimizerRecipe"
         )
     return found
 

@@ -99,8 +99,10 @@ class NNCLR(Learner):
 
 @torch.no_grad()
 def nearest(embeddings: Tensor, queue: Tensor) -> Tensor:
-    """Of each embedding (N, D) the row of the queue (K, D) with the largest cosine, (N, D); all of unit length (eq. 2).
-    No gradient flows through the choice."""
+    """The row of the queue (K, D) with the largest cosine to each embedding (N, D); (N, D), all of unit length (eq. 2).
+
+    No gradient flows through the choice.
+    """
     with full_precision(embeddings):
         queue = at_least_float32(queue)
         return queue[(at_least_float32(embeddings) @ queue.T).argmax(dim=1)]

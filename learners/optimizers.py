@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 from .recipe import OptimizerRecipe
 
 TRUST = 1e-3
-"""Of LARS: eta of You et al. 2017, arXiv 1708.03888, section 5, and of SimCLR's code."""
+"""The trust coefficient of LARS: eta of You et al. 2017, arXiv 1708.03888, section 5, and of SimCLR's code."""
 
 
 class LARS(Optimizer):

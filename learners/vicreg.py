@@ -25,7 +25,7 @@ EPSILON = 1e-4
 
 
 class Weights(NamedTuple):
-    """Of the three terms (eq. 6)."""
+    """Weights of the three terms (eq. 6)."""
 
     invariance: float
     variance: float

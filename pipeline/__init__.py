@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 _EXPORTS = {
     "open_images": ".data",
-    "pretrain": ".pretraining",
+    "pretrain": ".training.pretrain",
     "PretrainConfig": ".configs.pretrain",
-    "generate": ".generation",
+    "generate": ".generation.generate",
     "GenerateConfig": ".configs.generate",
-    "train": ".training",
+    "train": ".training.train",
     "TrainConfig": ".configs.train",
     "evaluate": ".evaluation.tasks",
     "compare": ".comparison.compare",
@@ -38,7 +38,7 @@ _EXPORTS = {
     "export": ".exporting.export",
     "ExportConfig": ".configs.export",
     "load_encoder": ".encoder",
-    "open_generator": ".generation",
+    "open_generator": ".generation.generate",
     "read_config": ".runs.folder",
     "read_metrics": ".runs.folder",
     "open_shard_set": ".shards",

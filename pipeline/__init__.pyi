@@ -13,7 +13,7 @@ from .configs.pretrain import PretrainConfig as PretrainConfig
 from .configs.train import TrainConfig as TrainConfig
 from .data import open_images as open_images
 from .encoder import load_encoder as load_encoder
-from .generation import open_generator as open_generator
+from .generation.generate import open_generator as open_generator
 from .runs.folder import read_config as read_config
 from .runs.folder import read_metrics as read_metrics
 from .shards import open_shard_set as open_shard_set
@@ -98,6 +98,7 @@ def compare(
     learning_rate: float | None = None,
     weight_decay: float | None = None,
     decay_norms: bool | None = None,
+    clip_gradients: float | None = None,
     warmup_epochs: float = 10.0,
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto",
     compile: bool = False,
@@ -206,6 +207,8 @@ def compare(
         learning_rate: Learning rate for a batch of 256, scaled with --batch-size; the optimizer's own if not given.
         weight_decay: Weight decay; the optimizer's own if not given.
         decay_norms: Weight decay on biases and normalisation layers too; the optimizer's own way if not given.
+        clip_gradients: Longest gradient of the learner (its 2-norm over all weights): a longer one is shortened to
+            it.
         warmup_epochs: Length of the linear warm-up, at most a tenth of the training (10: solo-learn's).
         precision: Precision that the learner computes in; auto is bf16 where the device has it, else fp32.
         compile: Compile the learner with torch.compile.
@@ -780,6 +783,7 @@ def train(
     learning_rate: float | None = None,
     weight_decay: float | None = None,
     decay_norms: bool | None = None,
+    clip_gradients: float | None = None,
     warmup_epochs: float = 10.0,
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto",
     compile: bool = False,
@@ -883,6 +887,8 @@ def train(
         learning_rate: Learning rate for a batch of 256, scaled with --batch-size; the optimizer's own if not given.
         weight_decay: Weight decay; the optimizer's own if not given.
         decay_norms: Weight decay on biases and normalisation layers too; the optimizer's own way if not given.
+        clip_gradients: Longest gradient of the learner (its 2-norm over all weights): a longer one is shortened to
+            it.
         warmup_epochs: Length of the linear warm-up, at most a tenth of the training (10: solo-learn's).
         precision: Precision that the learner computes in; auto is bf16 where the device has it, else fp32.
         compile: Compile the learner with torch.compile.

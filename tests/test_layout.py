@@ -15,17 +15,27 @@ ALLOWED = {
     "learners": {"learners"},
 }
 MAY_IMPORT = {
-    "images": set(),
-    "data": {"images"},
+    "options": set(),
+    "progress": set(),
+    "runtime": set(),
+    "images": {"runtime"},
+    "data": {"images", "progress", "runtime"},
     "views": {"data"},
-    "configs": {"data", "views"},
-    "runs": {"configs"},
-    "shards": {"configs", "data", "images", "runs"},
-    "regimes": {"configs", "data", "runs", "shards", "views"},
-    "evaluation": {"configs", "data", "runs", "shards", "views"},
-    "exporting": {"configs", "data", "evaluation", "runs", "views"},
-    "comparison": {"configs", "data", "evaluation", "images", "regimes", "runs", "shards"},
-}
+    "configs": {"data", "options", "views"},
+    "runs": {"configs", "options", "progress", "runtime"},
+    "shards": {"configs", "data", "images", "options", "runs", "runtime"},
+    "generation": {"configs", "data", "images", "options", "progress", "runs", "runtime", "shards"},
+    "regimes": {"configs", "data", "generation", "runs", "runtime", "shards", "views"},
+    "evaluation": {"configs", "data", "generation", "options", "progress", "runs", "runtime", "shards", "views"},
+    "training": {
+        "configs", "data", "evaluation", "generation", "images", "options", "regimes", "runs", "runtime", "views",
+    },
+    "exporting": {"configs", "data", "evaluation", "options", "runs", "views"},
+    "comparison": {
+        "configs", "data", "evaluation", "generation", "images", "options", "progress", "regimes", "runs", "runtime",
+        "shards", "training",
+    },
+}  # fmt: skip
 """The packages of pipeline/, and which of the others each may import from: those that it builds on."""
 TABLES = {("pipeline", "regimes", "table")}
 """Modules that only hold names and import nothing of the package. Anyone may import them."""

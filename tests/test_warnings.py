@@ -9,7 +9,7 @@ import pytest
 @pytest.mark.parametrize(
     ("module", "error"),
     [
-        ("synthcl.pipeline.training", True),
+        ("synthcl.pipeline.training.train", True),
         ("synthcl.cli", True),
         ("tests.pipeline.runs.test_folder", True),
         ("torch.nn", False),

@@ -16,8 +16,8 @@ from typing import Any
 
 from synthcl import pipeline
 from synthcl.pipeline.configs import evaluate as evaluations
-from synthcl.pipeline.option_types import OptionInfo, OptionType, default_of, is_required, option_types
-from synthcl.pipeline.options import Config
+from synthcl.pipeline.options.config import Config
+from synthcl.pipeline.options.types import OptionInfo, OptionType, default_of, is_required, option_types
 
 STUB = Path(__file__).parent.parent / "pipeline" / "__init__.pyi"
 TASKS = {

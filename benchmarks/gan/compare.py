@@ -30,14 +30,14 @@ from job import CPU_SECONDS, STEPS, Job, Plan, claimed
 from measure import Judge
 from recipes import OURS, Arm, arm_names, create, parse_arm
 
-from synthcl.pipeline.allocator import keep_freed_memory
 from synthcl.pipeline.data import cached, open_images
 from synthcl.pipeline.encoder import load_encoder
 from synthcl.pipeline.errors import DataError, UsageError
 from synthcl.pipeline.files import write_json
+from synthcl.pipeline.runtime.allocator import keep_freed_memory
 
 SETTINGS = ("data", "image_size", "batch_size", "num_samples", "num_neighbours", "encoder_hash", "ours_parameters")
-"""Of protocol.json, what must be the same for results to compare."""
+"""The keys of protocol.json that must be the same for results to compare."""
 
 
 def main() -> int:

@@ -27,7 +27,7 @@ TOLERANCE = 0.9
 """The ratio to ours that "at least as good" must be shown to be above. Ours, chosen before any run."""
 
 Rows = dict[int, dict[str, Any]]
-"""Of an arm at a time, by seed."""
+"""The results of an arm at a time, by seed."""
 
 
 def main() -> int:
@@ -119,7 +119,7 @@ def verdicts(points: dict[tuple[float, str], Rows], at: float, arms: Sequence[st
 
 
 def verdict(ratio: Difference | None, baseline: str) -> str:
-    """In words; `ratio` is of logarithms."""
+    """A difference in words; `ratio`: it is one of logarithms."""
     if ratio is None or ratio.spread.interval is None:
         return "too few seeds to tell"
     low, high = map(math.exp, ratio.spread.interval)
@@ -133,7 +133,7 @@ def verdict(ratio: Difference | None, baseline: str) -> str:
 
 
 def difference(arm: str, own: Rows, other: Rows, log: bool) -> Difference | None:
-    """Of distances, or of their logarithms, paired by seed; None without a common seed."""
+    """The difference of distances, or of their logarithms, paired by seed; None without a common seed."""
     scale = math.log if log else float
     sides = [{s: scale(v) for s, v in values(rows, "frechet_distance").items()} for rows in (own, other)]
     return paired_difference(arm, OURS, *sides)

@@ -23,7 +23,7 @@ from synthcl.pipeline import evaluate
 from synthcl.pipeline.comparison.statistics import matching_fraction, paired_difference, spread
 
 FRACTIONS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
-"""Of the labels of each class. Ours."""
+"""The parts of the labels of each class. Ours."""
 BASELINE = "real"
 
 

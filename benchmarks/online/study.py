@@ -5,7 +5,7 @@
 
 Each (setting, arm, seed) is a run of `synthcl train` and two probes; what stands in OUT/results.jsonl is not done
 again, and an interrupted run goes on from its checkpoint. The generator of a setting and seed is pretrained once, on
-the setting's own images. See README.md beside this file for the protocol.
+the setting's own images unless it names another setting's. See README.md beside this file for the protocol.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from typing import Any
 import torch
 
 from synthcl.pipeline import evaluate, generate, pretrain, train
-from synthcl.pipeline.environment import record_environment
 from synthcl.pipeline.runs.folder import read_metrics
+from synthcl.pipeline.runtime.environment import record_environment
 
 IMAGE_SIZE = 16
 GAN_EVERY = 500
@@ -35,6 +35,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "full-long": {"part": "", "epochs": 9, "gan_steps": 6000},
     # A tenth of them, for as many steps.
     "tenth": {"part": "[:10%,balanced]", "epochs": 30, "gan_steps": 6000},
+    # The same tenth for the learner, and a generator that has seen all images, as one trained elsewhere has.
+    "tenth-wide-generator": {"part": "[:10%,balanced]", "epochs": 30, "generator": "full"},
     # To try the script.
     "toy": {"part": "[:50%,balanced]", "epochs": 1, "gan_steps": 20},
 }
@@ -120,7 +122,7 @@ def run_cell(options: argparse.Namespace, out: Path, arm: str, name: str, seed: 
     chosen = {**ARMS[arm], **dict(parsed(one) for one in options.set)}
     generator_seed = seed if options.generator_seed is None else options.generator_seed
     if chosen.get("online") or chosen.get("fresh") or chosen.get("shards"):
-        generator = gan(out, options.setting, data, setting["gan_steps"], generator_seed, options.eval_encoder)
+        generator = gan(options, out, setting.get("generator", options.setting), generator_seed)
         chosen |= (
             {"shards": [shards(out, options.setting, generator)]}
             if "shards" in chosen
@@ -146,9 +148,10 @@ def run_cell(options: argparse.Namespace, out: Path, arm: str, name: str, seed: 
     }
 
 
-def gan(out: Path, setting: str, data: str, steps: int, seed: int, encoder: str | None) -> Path:
+def gan(options: argparse.Namespace, out: Path, setting: str, seed: int) -> Path:
     """The generator of a setting and a seed, pretrained by the defaults; other processes wait while it is made."""
-    measured = {"eval_encoder": encoder, "eval_every": GAN_EVERY} if encoder else {}
+    data, steps = options.data + SETTINGS[setting]["part"], SETTINGS[setting]["gan_steps"]
+    measured = {"eval_encoder": options.eval_encoder, "eval_every": GAN_EVERY} if options.eval_encoder else {}
     folder = out / "generators" / f"{setting}-seed-{seed}"
     folder.parent.mkdir(parents=True, exist_ok=True)
     with open(folder.with_suffix(".lock"), "w") as lock:

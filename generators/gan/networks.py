@@ -29,7 +29,7 @@ from .presets import resolutions
 _Model = TypeVar("_Model", bound="StrictModel")
 
 SLOPE = 0.2
-"""Of the leaky ReLU, as in R3GAN's public configuration."""
+"""The negative slope of the leaky ReLU, as in R3GAN's public configuration."""
 
 
 def _msr(layer: nn.Conv2d | nn.Linear, gain: float) -> nn.Conv2d | nn.Linear:

@@ -31,7 +31,7 @@ TRAINING_FOLDER = "training"
 FORMAT = "synthcl-gan-training-1"
 _OPTIONS_FILE, _OPTIMIZERS_FILE = "trainer.json", "optimizers.safetensors"
 _ENTRIES = ("step", "exp_avg", "exp_avg_sq")
-"""Of Adam's state of a parameter: its step count, and two moments of the parameter's shape."""
+"""What Adam keeps of a parameter: its step count, and two moments of the parameter's shape."""
 
 
 @dataclass(frozen=True)

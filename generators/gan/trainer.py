@@ -361,7 +361,7 @@ def default_learning_rate(widths: Sequence[int]) -> float:
 
 
 def _gradients(parameters: Sequence[nn.Parameter]) -> list[Tensor]:
-    """Those of the last backward pass, 0 where it did not come by."""
+    """The gradients of the last backward pass; 0 for parameters that it did not reach."""
     return [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
 
 

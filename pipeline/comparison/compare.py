@@ -7,13 +7,13 @@ from typing import Any
 
 from ..configs.arms import parse_arms
 from ..configs.compare import CompareConfig
-from ..distributed import create_accelerator, precision_of
 from ..errors import UsageError
-from ..options import takes_options
-from ..overall import overall_progress
-from ..precision import generator_precision
+from ..options.config import takes_options
+from ..progress.overall import overall_progress
 from ..regimes.table import REGIMES
 from ..runs.folder import RunFolder, open_run, say
+from ..runtime.distributed import create_accelerator, precision_of
+from ..runtime.precision import generator_precision
 from .evaluations import Answer
 from .execution import check_inputs, count_images, decide_budget, evaluate_runs, execute
 from .matching import mismatches, other_conditions, unmatched_seeds

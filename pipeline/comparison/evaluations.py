@@ -25,7 +25,7 @@ KEPT = (
     "top1", "top5", "top1_interval", "num_train", "num_test", "data", "test_data", "seconds", "l2", "warnings",
     "scored_on_training_split", "image_size", "corrupted_top1", "corrupted",
 )  # fmt: skip
-"""Of an answer."""
+"""The keys of a result that an answer keeps."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ def _ask(run: ComparedRun, question: Question, config: CompareConfig) -> dict[st
 
 
 class _Identities:
-    """Of encoders and images: another encoder, or other images under the same name, make another question."""
+    """What encoders and images are, whatever their names: if one of them has changed, the question is another."""
 
     def __init__(self, data_root: str | None) -> None:
         self.data_root = data_root

@@ -17,14 +17,15 @@ from ..data import GlobalOrder, open_images
 from ..data.caching import shared_cache
 from ..evaluation.task import open_labeled
 from ..files import read_json, write_json
-from ..generation import generate, open_generator
-from ..overall import Overall
+from ..generation.generate import generate, open_generator
+from ..progress.overall import Overall
 from ..randomness import Key
 from ..regimes.base import check_generator_size
 from ..regimes.offline import check_image_size
 from ..runs.folder import finished_result, say
 from ..shards import open_shard_set
-from ..training import build_learner, train
+from ..training.parts import build_learner
+from ..training.train import train
 from .evaluations import Answer, Answers
 from .parts import SET, NumImages, question_key, question_parts, run_key
 from .plan import Budget, PlannedRun, generation, make_budget, planned_runs, recorded_by, train_config

@@ -19,11 +19,11 @@ from accelerate.utils import broadcast_object_list
 from ..configs.arms import Arm, parse_arms
 from ..configs.compare import CompareConfig, needs_set
 from ..data.caching import shared_cache
-from ..distributed import create_accelerator
 from ..encoder import load_encoder
 from ..errors import RunStopped
 from ..runs.folder import check_out, say
 from ..runs.loop import Interrupted
+from ..runtime.distributed import create_accelerator
 from .evaluations import CORRUPTED_SETS, ROBUSTNESS, Cell, all_questions
 from .execution import LONG_STEPS, SHORT_STEPS, arms_to_plan, check_inputs, count_images, kept_budget, length
 from .parts import answered, compared, finished, question_key, samples_done, steps_done
@@ -292,7 +292,7 @@ def _bytes(trial: ArmTrial, run: PlannedRun) -> float:
 
 
 def _free_bytes(folder: Path) -> int:
-    """Of the disk that a folder is on or will be on."""
+    """The free bytes of the disk that a folder is on or will be on."""
     there = folder.absolute()
     while not there.exists():
         there = there.parent

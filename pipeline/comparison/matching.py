@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..configs.arms import unmet
-from ..configs.train import TrainConfig, concerns
-from ..options import flag
+from ..configs.concerns import concerns
+from ..configs.train import TrainConfig
+from ..options.config import flag
 from ..regimes.table import REGIMES
 from ..runs.length import describe_changes
 from .plan import LENGTH, images_per_sample

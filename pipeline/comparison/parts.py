@@ -10,7 +10,7 @@ from typing import TypeAlias
 from ..configs.arms import UNTRAINED
 from ..configs.compare import CompareConfig
 from ..files import read_json
-from ..overall import Overall, Part
+from ..progress.overall import Overall, Part
 from ..regimes.table import REGIMES
 from ..runs.folder import RunFolder
 from ..runs.length import steps_saved
@@ -35,12 +35,12 @@ SET = "set"
 
 
 def run_key(planned: PlannedRun) -> tuple[str, str, int]:
-    """Of a training."""
+    """The key of a training."""
     return ("run", planned.arm.name, planned.seed)
 
 
 def question_key(cell: Cell, question: Question) -> tuple[str, str, int, Question]:
-    """Of an evaluation of a run, or of fresh weights in its place."""
+    """The key of an evaluation of a run, or of fresh weights in its place."""
     return ("evaluation", "" if question.untrained else cell.arm, cell.seed, question)
 
 
@@ -134,7 +134,7 @@ def run_parts(config: CompareConfig, runs: Sequence[PlannedRun]) -> list[Part]:
 
 
 def step_cost(config: CompareConfig, run: PlannedRun) -> float:
-    """Of a training step, in images through the learner."""
+    """The cost of a training step, in images through the learner."""
     images = images_per_step(run.config, images_per_latent(config, run.arm, run.config))
     return images * (JOINT_COST if REGIMES[run.arm.regime].learns else 1)
 
@@ -179,5 +179,5 @@ def answered(config: CompareConfig, data: str, runs: Iterable[ComparedRun]) -> s
 
 
 def compared(runs: Iterable[PlannedRun]) -> list[ComparedRun]:
-    """Those of the planned runs that are finished, as a comparison reads them."""
+    """The planned runs that are finished, as a comparison reads them."""
     return [replace(read_run(run.path), arm=run.arm) for run in runs if finished(run)]

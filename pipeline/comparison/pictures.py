@@ -19,12 +19,12 @@ from torchvision.utils import make_grid
 from ..data import ImageStore, open_images
 from ..encoder import Encoder
 from ..errors import DataError, UsageError
-from ..generation import open_generator
+from ..generation.generate import open_generator
+from ..generation.rendering import to_bytes
 from ..images.grids import read_grid
 from ..randomness import Key
 from ..regimes.fresh import samples_key
 from ..regimes.table import REGIMES
-from ..rendering import to_bytes
 from ..shards import open_shard_set
 from .runs import ComparedRun, by_arm
 

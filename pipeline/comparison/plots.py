@@ -31,7 +31,7 @@ WIDTH = 3.6
 CHARACTER = 0.021
 """Width of a bold letter, as a part of `WIDTH`."""
 MAX_POINTS = 120
-"""Of a curve; longer ones are thinned."""
+"""The most points that a curve is drawn with; a longer one is thinned."""
 
 
 def accuracy_plot(name: str, scores: Scores, looks: Looks, title: str) -> str:

@@ -20,7 +20,7 @@ from ..configs.pretrain import PretrainConfig
 from ..errors import DataError, UsageError
 from ..evaluation.scores import CONFIDENCE
 from ..files import write_file
-from ..options import command_line, write_yaml
+from ..options.config import command_line, write_yaml
 from ..regimes.table import REGIMES
 from ..runs.folder import RunFolder, read_config
 from .caveats import caveats, what_next

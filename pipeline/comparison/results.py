@@ -37,7 +37,7 @@ SCHEMA = pa.schema(
     ]
 )
 COSTS = ("seconds", "images_per_second", "steps", "epochs", "num_synthetic", "loss")
-"""Of a run's result."""
+"""The keys of a run's result that say what it cost."""
 
 
 def build_rows(runs: Sequence[ComparedRun], answers: Sequence[Answer]) -> list[dict[str, Any]]:

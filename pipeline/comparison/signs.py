@@ -17,12 +17,12 @@ from .plan import images_per_sample
 from .runs import ComparedRun, by_arm
 
 LAST_PART = 0.1
-"""Of a training, over whose logged steps a sign is read. Ours."""
+"""The last part of a training, over whose logged steps a sign is read. Ours."""
 CHANCE = 0.97
-"""Of the loss of an embedding in which all views are as near to each other as any two: from there on hardness is said
-to be at chance. Ours."""
+"""Hardness is said to be at chance from this part of chance on: the loss of an embedding in which all views are equally
+near to each other. Ours."""
 HELD_BACK = 0.5
-"""Of the weight of hardness; if the guard has left less, that is said. Ours."""
+"""If the guard has left less than this part of the weight of hardness, that is said. Ours."""
 
 Rows = Sequence[dict[str, Any]]
 

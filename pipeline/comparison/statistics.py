@@ -126,7 +126,8 @@ def with_holm(differences: Sequence[Difference], primary: tuple[str, str] | None
 
 
 POWER = 0.8
-"""With which a difference is to be found: the customary one (Cohen 1988, Statistical Power Analysis, section 2.4)."""
+"""The power with which a difference is to be found: the customary value (Cohen 1988, Statistical Power Analysis,
+section 2.4)."""
 MOST_SEEDS = 1000
 """Above which the number of seeds is not worked out. Ours."""
 

@@ -58,7 +58,7 @@ class Comparison:
 
     @property
     def names(self) -> list[str]:
-        """Of the arms."""
+        """The names of the arms."""
         return [arm.name for arm in self.arms]
 
     @property
@@ -114,7 +114,7 @@ class Comparison:
         return self.scores(lambda a: a.question.task == ROBUSTNESS)
 
     def differences(self) -> list[Difference]:
-        """Of the primary scores, between arms: those that --judge names, or the default ones, and --primary."""
+        """The differences of the primary scores between arms: those of --judge, or the default ones, and --primary."""
         pairs = self.config.pairs_judged(self.names) or default_pairs(self.arms, self.reference)
         return compare_arms(self.primary(), pairs, self.config.primary_comparison(self.names))
 

@@ -25,16 +25,17 @@ from ..evaluation.features import choose_device, extract_features
 from ..evaluation.knn import knn_scores
 from ..evaluation.linear import FEW_SAMPLES, NUM_FOLDS, choose_l2, fit_logistic
 from ..evaluation.task import open_labeled
-from ..generation import generate
-from ..progress import Progress, watched_by
+from ..generation.generate import generate
+from ..progress.line import Progress, watched_by
 from ..randomness import Key
-from ..training import GUARD_LOOKS, train
+from ..training.train import train
+from ..training.watching import GUARD_LOOKS
 from .plan import generation, latents_per_step, make_budget, train_config
 
 FIRST_STEPS = 3
-"""Of the first try of an arm, which says how many steps there is time for. Ours."""
+"""Steps of the first try of an arm, which says how many there is time for. Ours."""
 MOST_STEPS = 50
-"""Ours: their median is steady."""
+"""The most steps of a try. Ours: the median of so many is steady."""
 WARM_UP = 8
 """Images that an encoder is given, or a generator makes, before it is timed. Ours."""
 MOST_IMAGES, LEAST_IMAGES = 1000, 64

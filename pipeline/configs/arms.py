@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 from ..errors import UsageError
-from ..options import default_of, did_you_mean, flag, option_types
+from ..options.config import default_of, did_you_mean, flag, option_types
 from ..regimes.table import BASELINE, REGIMES
+from .concerns import concerns, meaningless
 from .recipes import RECIPES
-from .train import TrainConfig, concerns, meaningless
+from .train import TrainConfig
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,39}")
-"""Of an arm: a folder is called so."""
+"""What an arm may be called: a folder has its name."""
 UNTRAINED = "untrained"
 """The name of fresh weights, beside the arms."""
 EQUAL_VIEWS = re.compile(rf"{BASELINE}-(equal|[1-9][0-9]?)-views")
@@ -147,7 +148,7 @@ def parse_arm(text: str) -> Arm:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Of the options of `train`, with errors that name the arm."""
+    """Parses the options of `train`, with errors that name the arm."""
 
     def error(self, message: str) -> NoReturn:
         unknown = re.fullmatch(r"unrecognized arguments: (--(?:no-)?(\S+).*)", message)

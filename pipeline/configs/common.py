@@ -1,6 +1,6 @@
 """Help and choices that several commands share."""
 
-from ..options import option
+from ..options.config import option
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 TRACKERS = ("tensorboard", "wandb")

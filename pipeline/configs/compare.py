@@ -9,10 +9,11 @@ from typing import Any
 
 from ..data.specs import refuse_part
 from ..errors import UsageError
-from ..options import default_of, flag, option
+from ..options.config import default_of, flag, option
 from ..regimes.table import BASELINE, REGIMES
 from .arms import Arm, arm_texts, arm_values, check_names, find_pair, parse_arms, read_label, ready_arm
-from .train import TrainingConfig, concerns, meaningless
+from .concerns import concerns, meaningless
+from .training import TrainingConfig
 
 LABEL_FRACTIONS = [0.01, 0.1, 0.5]
 """Beside 1, the whole. Ours."""

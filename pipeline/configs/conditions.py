@@ -14,7 +14,7 @@ MAX_CLASSES = 1_000_000
 MAX_PROMPT = 2_000
 """Characters of a prompt. Ours: CLIP's encoder reads 77 tokens, and a longer line is hardly a prompt."""
 MAX_PROMPTS_BYTES = 1 << 31
-"""Of a file of prompts. Ours: some twenty million prompts."""
+"""The largest file of prompts that is read, in bytes. Ours: some twenty million prompts."""
 PROMPT_COLUMNS = ("prompt", "text", "caption")
 """The columns of a Parquet file that prompts are read from, the first that is there."""
 _RANGE = re.compile(r"(\d+)-(\d+)")

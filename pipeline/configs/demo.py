@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..options import Config, option
+from ..options.config import Config, option
 from . import common
 
 

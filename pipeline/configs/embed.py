@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..errors import UsageError
-from ..options import Config, option
+from ..options.config import Config, option
 from . import common
 from .evaluate import PRECISIONS
 

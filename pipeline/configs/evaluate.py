@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from ..data.catalogue import SUITES
 from ..errors import UsageError
-from ..options import Config, did_you_mean, flag, option
+from ..options.config import Config, did_you_mean, flag, option
 from ..views.presets import PRESETS
 from . import common
 
@@ -73,7 +73,7 @@ class EvaluationConfig(Config):
 
 @dataclass(kw_only=True)
 class OneSetConfig(EvaluationConfig):
-    """And of one image set."""
+    """What an evaluation on one image set takes."""
 
     data: str = option(help="Images to fit on, with labels (as for train).", metavar="SPEC")
     test_data: str | None = option(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..errors import UsageError
-from ..options import option
+from ..options.config import option
 from . import common
 from .sampling import SourceConfig
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..errors import UsageError
-from ..options import option
+from ..options.config import option
 from ..regimes.table import DRAWN, JOINT
 from . import common
 from .sampling import SamplingConfig

@@ -6,8 +6,8 @@ from typing import Any
 
 from ...learners import check_learner, learner_option_types
 from ..errors import UsageError
-from ..option_types import flag
-from ..option_values import checked_value
+from ..options.types import flag
+from ..options.values import checked_value
 
 OF_FLAGS = ("temperature", "queue_size", "synthetic_negatives")
 """The options of learners that `train` has flags for."""

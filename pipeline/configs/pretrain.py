@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ...generators import generator_kinds
 from ..errors import UsageError
-from ..options import option
+from ..options.config import option
 from . import common
 from .sampling import SamplingConfig
 

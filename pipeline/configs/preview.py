@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..options import option
+from ..options.config import option
 from . import common
 from .sampling import SourceConfig
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ..options import Config, option
+from ..options.config import Config, option
 from ..regimes.table import DRAWN
 from .common import PRECISIONS
 from .conditions import parse_classes, read_prompts
@@ -40,13 +40,13 @@ class SamplingConfig(Config):
     )
 
     def sampling_options(self) -> dict[str, Any]:
-        """Those of the options that were given; a kind that does not take one says so."""
+        """The options that were given, by name; a kind of generator that does not take one of them says so."""
         return {n: v for n, v in (("sampler", self.sampler), ("sampling_steps", self.sampling_steps)) if v is not None}
 
 
 @dataclass(kw_only=True)
 class SourceConfig(SamplingConfig):
-    """And of pretrained pipelines, where they come from and what they draw."""
+    """How any generator draws: these options are for pretrained pipelines too."""
 
     image_size: int | None = option(
         None,

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from ...learners.collectives import rank
-from ..capacity import available_ram, cache_bytes
 from ..errors import UsageError
-from ..progress import Progress
+from ..progress.line import Progress
+from ..runtime.capacity import available_ram, cache_bytes
 from .decoded import file_name, map_decoded
 from .memory import MemoryStore
 from .store import ImageStore, Indices
@@ -21,10 +21,10 @@ from .store import ImageStore, Indices
 CACHE_MODES = ("auto", "device", "ram", "disk", "none")
 
 DEVICE_FRACTION = 0.25
-"""Of the device's free memory, what `auto` lets the images take; the rest is for models and activations. Ours."""
+"""The part of the device's free memory that `auto` gives to images; the rest is for models and activations. Ours."""
 
 RAM_FRACTION = 0.5
-"""Of the free RAM, what `auto` lets the images take. Ours."""
+"""The part of the free RAM that `auto` gives to images. Ours."""
 
 FILE_BYTES = 256 << 20
 """From how many bytes on decoded images are kept in a file for other processes and runs, but where `--cache disk` asks

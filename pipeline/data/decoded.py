@@ -27,10 +27,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..capacity import CACHE_VARIABLE, cache_bytes, default_cache
-from ..environment import version_of
 from ..files import TEMPORARY
-from ..progress import Progress
+from ..progress.line import Progress
+from ..runtime.capacity import CACHE_VARIABLE, cache_bytes, default_cache
+from ..runtime.environment import version_of
 from .store import ImageStore
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ def decoded_folder() -> Path:
 
 
 def num_bytes(store: ImageStore) -> int:
-    """Of a store's images, decoded."""
+    """How many bytes the decoded images of a store take."""
     return len(store) * 3 * store.image_size**2
 
 

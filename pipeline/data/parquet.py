@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ..capacity import available_ram
 from ..errors import DataError
+from ..runtime.capacity import available_ram
 from .encoded import EncodedStore
 from .labels import encode_labels
 from .paths import relative_names

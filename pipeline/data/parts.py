@@ -51,7 +51,7 @@ class PartStore(ImageStore):
         self._store.release()
 
     def fingerprint(self) -> str:
-        """Of which images these are as well, so that two parts differ even if the images looked at are alike."""
+        """A fingerprint of the store and of the part, so that two parts differ even if the images looked at agree."""
         if np.array_equal(self._part, np.arange(len(self._store))):
             return self._store.fingerprint()
         return super().fingerprint()

@@ -63,7 +63,7 @@ class Slice:
     seed: int = 0
 
     def __str__(self) -> str:
-        """In brackets, as `parse_slice` reads it."""
+        """The slice as text in brackets, which `parse_slice` reads."""
         start = "" if self.start is None or self.start.number == 0 else self.start
         text = f"{start}:{'' if self.stop is None else self.stop}"
         if self.order is not None:

@@ -133,7 +133,7 @@ def _source_of_folder(folder: Path) -> Source:
 
 
 def _find_containers(folder: Path, kind: str) -> list[Path]:
-    """In a folder and its subfolders, not deeper: `train-000.tar`, `train/000.tar`, `data/train-000.parquet`."""
+    """The files of a kind in a folder and in its subfolders, no deeper: `train-000.tar`, `train/000.tar`."""
     files = [*folder.glob(f"*{kind}"), *folder.glob(f"*/*{kind}")]
     return [f for f in files if f.is_file() and not any(p.startswith(".") for p in f.relative_to(folder).parts)]
 

@@ -39,6 +39,6 @@ def neighbour_distances(points: Tensor, k: int) -> Tensor:
 
 
 def nearest(points: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
-    """Of each point (N, F) the distance to the nearest of `others` (M, F), and which that is: (N,) and (N,) int64."""
+    """The distance from each point (N, F) to the nearest of `others` (M, F), (N,), and its index, (N,) int64."""
     found = [distances.min(dim=1) for _, distances in distance_blocks(points, others)]
     return torch.cat([f.values for f in found]), torch.cat([f.indices for f in found])

@@ -18,7 +18,7 @@ from ..data import ImageStore
 from ..encoder import Encoder
 from ..errors import DataError
 from ..files import write_file
-from ..progress import Progress
+from ..progress.line import Progress
 
 log = logging.getLogger(__name__)
 

@@ -27,6 +27,6 @@ def _moments(features: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _square_root(matrix: Tensor) -> Tensor:
-    """Of a symmetric matrix without negative eigenvalues but for rounding."""
+    """The square root of a symmetric matrix (F, F) whose eigenvalues are negative by rounding at most."""
     values, vectors = torch.linalg.eigh(matrix)
     return (vectors * values.clamp(min=0).sqrt()) @ vectors.T

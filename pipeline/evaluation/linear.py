@@ -40,10 +40,11 @@ FEW_SAMPLES = 5000
 """The penalty is chosen on a fifth of the training set; up to this many samples on each fifth in turn. Ours."""
 
 TOLERANCE = 1e-5
-"""Of the gradient, largest entry, in the scaled coordinates; an entry's square is twice the loss that it may still
-gain. Ours: accuracies then agree with those of scikit-learn's optimum to a sample or two in ten thousand."""
+"""The fit ends when no entry of the gradient, in scaled coordinates, is larger. An entry's square is twice what the
+loss may still fall by. Ours: accuracies then agree with those of scikit-learn's optimum to a sample or two in ten
+thousand."""
 CHOICE_TOLERANCE = 1e-4
-"""While choosing the penalty."""
+"""The tolerance while the penalty is chosen. Ours."""
 RESOLUTION = 1e-6
 """A round that lowers the loss by a smaller part than this is the last: nearer, float32 sees noise. Ours."""
 ROUND_ITERATIONS, MAX_ROUNDS = 40, 50

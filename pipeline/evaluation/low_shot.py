@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from torch import Tensor
 
 from ..errors import UsageError
-from ..progress import Progress
+from ..progress.line import Progress
 from ..randomness import Key
 from .scores import mean_interval, summarise
 from .subsets import shot_subset

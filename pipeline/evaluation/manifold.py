@@ -40,7 +40,7 @@ class Manifold:
 
     @property
     def precision(self) -> float:
-        """In [0, 1]."""
+        """The part of the samples that lie on the manifold of real images, in [0, 1]."""
         return self.inside.double().mean().item()
 
     @property

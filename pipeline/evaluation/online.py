@@ -19,10 +19,10 @@ from ...learners.collectives import rank, world_size
 from ..configs.evaluate import KNN_PRESETS
 from ..data import ImageStore, cached, open_images, test_spec
 from ..data.parts import PartStore
-from ..distributed import broadcast_state, sum_over_processes
 from ..encoder import Encoder
 from ..errors import DataError, RunStopped, UsageError
 from ..randomness import Key
+from ..runtime.distributed import broadcast_state, sum_over_processes
 from .knn import knn_scores
 from .subsets import labeled_subset
 from .task import match_labels
@@ -32,7 +32,7 @@ BANK_IMAGES, SCORED_IMAGES = 5000, 2000
 CPU, and a standard error of one point at most."""
 BATCH_SIZE = 256
 PRESET = "dino"
-"""Of `KNN_PRESETS`: few neighbours, as suits a part of the images."""
+"""The entry of `KNN_PRESETS` that is used: its few neighbours suit a part of the images."""
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 from ..data import ImageStore
-from ..distributed import broadcast_state, sum_over_processes
 from ..encoder import Encoder
 from ..errors import RunStopped
 from ..randomness import Key
 from ..runs.metrics import MetricsLog
+from ..runtime.distributed import broadcast_state, sum_over_processes
 from ..views import Augmentation, multi_view, normalize, to_float
 from .alignment import alignment, uniformity
 from .online import batches
@@ -28,7 +28,7 @@ from .spread import feature_spread, rankme
 log = logging.getLogger(__name__)
 
 NUM_IMAGES = 1000
-"""Of the training images, at most. Ours: seconds on a CPU, and more than the 512 features of a resnet18."""
+"""The most training images that are measured. Ours: seconds on a CPU, and more than the 512 features of a resnet18."""
 COLLAPSED_SPREAD, COLLAPSED_RANK = 0.05, 1.5
 """Below either of them features count as collapsed. Ours, not measured: features that are all alike have 0 and 1."""
 

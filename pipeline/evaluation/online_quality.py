@@ -33,7 +33,7 @@ from .task import find_home
 log = logging.getLogger(__name__)
 
 RECALL_SAMPLES = 2000
-"""Of the N, for precision and recall, whose cost grows with the square. Ours."""
+"""The most samples that precision and recall are measured on: their cost grows with the square. Ours."""
 MEASURES = ("frechet_distance", "precision", "recall", "frechet_distance_real")
 
 

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from ..configs.evaluate import AlignmentConfig
 from ..data import ImageStore, open_images, test_spec
 from ..encoder import Encoder, load_encoder
-from ..progress import Progress
+from ..progress.line import Progress
 from ..randomness import Key
 from ..views import Augmentation, multi_view, normalize, to_float
 from .alignment import alignment, uniformity

@@ -10,9 +10,9 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from ..environment import record_environment
 from ..files import write_json
-from ..options import Config
+from ..options.config import Config
+from ..runtime.environment import record_environment
 from .task import Task
 
 log = logging.getLogger(__name__)

@@ -24,8 +24,8 @@ from ..configs.shards import ScoreConfig
 from ..data import open_images
 from ..encoder import Encoder, load_encoder
 from ..errors import UsageError
-from ..options import takes_options
-from ..progress import Progress
+from ..options.config import takes_options
+from ..progress.line import Progress
 from ..randomness import Key
 from ..shards.reader import ShardSet, open_shard_set
 from ..shards.side_tables import check_free, write_side_table

@@ -14,9 +14,9 @@ from ..data import ImageStore, Permutation, open_images
 from ..data.parts import PartStore
 from ..data.store import Indices, as_indices
 from ..errors import DataError, UsageError
-from ..generation import open_generator, sampling_key
+from ..generation.generate import open_generator, sampling_key
+from ..generation.rendering import Renderer
 from ..randomness import Key
-from ..rendering import Renderer
 from ..runs.folder import command_of
 from ..shards import open_shard_store
 from ..shards.layout import manifest_path

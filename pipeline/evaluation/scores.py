@@ -13,7 +13,7 @@ from scipy.stats import binom, t
 from torch import Tensor
 
 CONFIDENCE = 0.95
-"""Of intervals. Ours: the customary value."""
+"""The confidence of all intervals. Ours: the customary value."""
 
 
 def top_k_accuracy(scores: Tensor, labels: Tensor, k: int) -> float:

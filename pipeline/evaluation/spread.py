@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 EPSILON = 1e-7
-"""Of RankMe's eq. 1, for its own precision."""
+"""The small number in RankMe's eq. 1; the value is its authors'."""
 
 
 def rankme(features: Tensor) -> float:

@@ -22,7 +22,7 @@ from ..configs.evaluate import FinetuneConfig, LinearConfig, SgdSettings
 from ..data import GlobalOrder, ImageStore, cached
 from ..data.specs import parse_spec
 from ..encoder import prepare
-from ..options import Config
+from ..options.config import Config
 from ..randomness import Key
 from ..runs.folder import open_run
 from ..runs.loop import LoopOptions, run_loop

@@ -10,7 +10,7 @@ import yaml
 from ..configs.train import TrainConfig
 from ..encoder import Encoder
 from ..files import read_json
-from ..options import command_line
+from ..options.config import command_line
 from ..runs.folder import read_config
 from ..runs.length import describe_changes, describe_schedule
 from ..views import IMAGENET_MEAN, IMAGENET_STD

@@ -23,7 +23,7 @@ from ..evaluation.features import cached_features, choose_device
 from ..evaluation.samples import random_part
 from ..evaluation.task import find_home
 from ..files import write_file
-from ..options import takes_options
+from ..options.config import takes_options
 from ..randomness import Key
 
 

@@ -44,7 +44,7 @@ def draw_embedding(table: pa.Table, method: str, color_by: str, seed: int) -> by
 
 _NAMES = {"tsne": "t-SNE", "pca": "principal components", "umap": "UMAP"}
 NEIGHBOURS = 15
-"""Of UMAP, where there are so many: its default."""
+"""Neighbours that UMAP looks at, if there are so many images: its own default."""
 
 
 def describe_settings(shape: tuple[int, ...], method: str, seed: int) -> str:

@@ -17,7 +17,7 @@ from ..encoder import CONFIG_FILE, WEIGHTS_FILE, Encoder, load_encoder
 from ..errors import DataError, UsageError
 from ..evaluation.task import find_home
 from ..files import write_file, write_folder
-from ..options import takes_options
+from ..options.config import takes_options
 from ..views import IMAGENET_MEAN, IMAGENET_STD
 from .card import model_card
 from .targets import TARGETS, Target

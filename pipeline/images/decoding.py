@@ -25,8 +25,8 @@ from PIL import Image
 from torch import Tensor
 from torchvision.io import ImageReadMode  # also registers torch.ops.image
 
-from ..capacity import available_cores
 from ..errors import DataError
+from ..runtime.capacity import available_cores
 from .headers import check_png, read_header
 
 SAFE_FORMATS = ("JPEG", "PNG", "WEBP")

@@ -28,7 +28,7 @@ PADDING = 2
 PAIR_PADDING = 8
 """Pixels between samples of two images, which touch each other. Ours."""
 FONT_SIZE = 13
-"""Of the words in a picture, in pixels; captions have two less."""
+"""Size of the words in a picture, in pixels; captions are two pixels smaller."""
 SMALLEST_WIDTH = 320
 """Pixels that a picture with words is wide at least. Ours."""
 LAYOUT = "synthcl-grid"

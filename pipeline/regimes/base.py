@@ -17,9 +17,9 @@ from torch import Tensor
 
 from ...generators import Generator
 from ...learners.base import Learner, LearnerOutput
-from ..distributed import slice_of
 from ..errors import UsageError
 from ..runs.loop import Journal
+from ..runtime.distributed import slice_of
 
 
 @dataclass(frozen=True)

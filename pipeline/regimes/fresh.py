@@ -16,7 +16,7 @@ from ...generators.base import Draws, Generator
 from ...generators.fingerprint import fingerprint
 from ...learners.base import Learner
 from ..errors import UsageError
-from ..generation import generator_options, open_generator
+from ..generation.generate import generator_options, open_generator
 from ..randomness import Key
 from .assembly import RealImages, ViewMaker, assemble
 from .base import MultiViewedBatch, Regime, Share, check_generator_size, unit_interval
@@ -24,7 +24,7 @@ from .gradients import quantize
 from .setup import RegimeSetup
 
 PAIR_STRENGTH = 0.3
-"""Of the pairs of a frozen generator, as in `synthcl generate --pairs`. Ours."""
+"""How far apart the latents of a pair are, as in `synthcl generate --pairs`. Ours."""
 
 
 def samples_key(key: Key) -> Key:

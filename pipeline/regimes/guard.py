@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..distributed import average
+from ..runtime.distributed import average
 
 MEMORY = 0.95
 """Decay of the averages that are judged: of twenty steps or so. Ours."""
@@ -21,11 +21,11 @@ MIN_MARGIN = 0.005
 """The least mean of D(x) - D(G(z)). A discriminator that has died stays within .001 to .003 of 0 at the end; one that
 goes on teaching had .03 and more (three recipes on CIFAR-10 at 16 pixels, one seed each). Ours."""
 COLOUR_BAND = (0.5, 2.0)
-"""Of the spread of samples' mean colours over that of real images. Where G recoloured all samples it fell below a
-third; a pretrained G has .8 to 1.2. Ours."""
+"""The band of the spread of samples' mean colours, over that of real images. It fell below a third where G
+recoloured all samples; a pretrained G has .8 to 1.2. Ours."""
 DISTANCE_BAND = 1.5
-"""Of the Fréchet distance over the least that was measured in the run. Two measurements of one generator at rest are
-within a tenth of each other. Ours."""
+"""The band of the Fréchet distance, over the least that was measured in the run. Two measurements of one generator at
+rest are within a tenth of each other. Ours."""
 FALL, RISE = 0.95, 1.02
 """Factors a step outside and inside the band: half in 14 steps, and back in 35. Ours."""
 FLOOR = 1e-3

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ...learners.base import Learner, LearnerOutput
 from ...learners.collectives import gather
-from ..distributed import average
+from ..runtime.distributed import average
 from .base import MultiViewedBatch
 
 OBJECTIVES = ("loss", "real-negatives", "alignment")

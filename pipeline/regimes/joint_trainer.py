@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 
 from ...generators import Generator, GeneratorTrainer, load_trainer
-from ..distributed import average_gradients
 from ..errors import UsageError
-from ..generation import generator_options, locate_generator
-from ..precision import generator_precision
+from ..generation.generate import generator_options, locate_generator
 from ..randomness import Key
+from ..runtime.distributed import average_gradients
+from ..runtime.precision import generator_precision
 from .base import check_generator_size
 from .setup import RegimeSetup
 

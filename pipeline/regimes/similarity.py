@@ -11,8 +11,8 @@ from typing import Any
 
 from torch import Tensor
 
-from ..distributed import average
-from ..readback import Readback
+from ..runtime.distributed import average
+from ..runtime.readback import Readback
 
 GAIN = 0.5
 """Change of log(1 - decay) a step per unit of similarity off the target. Ours: a pair that is 0.1 off halves or

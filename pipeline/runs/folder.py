@@ -18,11 +18,11 @@ from typing import Any
 
 import yaml
 
-from ..environment import record_environment
 from ..errors import DataError, UsageError
 from ..files import read_json, remove_temporary, write_file, write_json
-from ..options import Config, differences, write_yaml
-from ..progress import is_main_process
+from ..options.config import Config, differences, write_yaml
+from ..progress.line import is_main_process
+from ..runtime.environment import record_environment
 from .length import Rate, change_length, describe_changes, describe_schedule, length_facts
 from .metrics import MetricsLog
 
@@ -96,7 +96,7 @@ def open_run(
     done = False
     if check_out(path, command, config, came_to or {}) and steps is not None:
         changes, done = _take_up(path, config, steps, rate, main_process=main_process)
-    from ..distributed import wait_for_all  # torch, which those who only look at runs do without
+    from ..runtime.distributed import wait_for_all  # torch, which those who only look at runs do without
 
     # Every process has looked before one of them writes: a folder that is half made is neither empty nor a run.
     wait_for_all()

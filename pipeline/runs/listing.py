@@ -11,7 +11,7 @@ from typing import Any
 from ..configs.train import TrainConfig
 from ..errors import DataError, UsageError
 from ..files import read_json, write_file
-from ..options import check_ending
+from ..options.config import check_ending
 from .folder import RunFolder, read_config, read_record
 from .length import describe_changes
 
@@ -147,7 +147,7 @@ def _last_written(path: Path) -> float:
 
 
 def _accuracy(evaluations: list[dict[str, Any]]) -> float | None:
-    """Of the encoder itself, with all labels, on images it was not fitted to: the newest linear probe's, else kNN's."""
+    """The accuracy of the newest linear probe of the encoder, or else of kNN: with all labels, on test images."""
     for task in ("linear", "knn"):
         for result in reversed(evaluations):
             plain = not result.get("untrained") and not result.get("scored_on_training_split")

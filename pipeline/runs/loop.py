@@ -19,10 +19,10 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from ..distributed import average, is_distributed, loss_of_a_process
 from ..errors import DataError, RunStopped
-from ..progress import Progress
-from ..readback import Readback
+from ..progress.line import Progress
+from ..runtime.distributed import average, is_distributed, loss_of_a_process
+from ..runtime.readback import Readback
 from .checkpoint import Stateful, list_checkpoints, load_newest, save_checkpoint
 from .folder import RunFolder
 from .together import FolderLock, check_agreement

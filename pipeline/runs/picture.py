@@ -27,7 +27,7 @@ PANEL_INCHES = (3.6, 2.3)
 """Width and height of a panel."""
 DPI = 110
 MAX_POINTS = 300
-"""Of a curve; a longer one is drawn as the means of neighbours. Ours: more than a panel has room for."""
+"""The most points of a curve; a longer one is drawn as means of neighbours. Ours: a panel has room for no more."""
 
 
 def draw_run(rows: Sequence[dict[str, Any]], title: str) -> bytes:

@@ -10,8 +10,8 @@ from types import TracebackType
 
 import torch.distributed as dist
 
-from ..distributed import is_distributed
 from ..errors import DataError
+from ..runtime.distributed import is_distributed
 
 log = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from PIL import Image
 
 from ..errors import RunStopped, UsageError
 from ..files import write_file
-from ..options import Config
+from ..options.config import Config
 from .folder import RunFolder
 
 WANDB_PROJECT = "synthcl"

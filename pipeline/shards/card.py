@@ -14,7 +14,7 @@ import yaml
 from ..configs.shards import CardConfig
 from ..errors import DataError
 from ..files import write_file
-from ..options import takes_options
+from ..options.config import takes_options
 from .layout import HIDDEN, member_extensions
 from .manifest import Manifest, canonical_json
 from .preview import preview_shards

@@ -21,8 +21,8 @@ from typing import BinaryIO
 
 import numpy as np
 
-from ..capacity import available_cores
 from ..images.encoding import Encoding
+from ..runtime.capacity import available_cores
 from .tar_chunk import TarChunk, encode_chunk
 
 

@@ -27,7 +27,7 @@ from .publish import TemporaryFile
 
 VERSION = 1
 VERSION_WITH_LABELS = 2
-"""Of sets with members beside the images, which readers of version 1 do not know."""
+"""The version of sets with members beside the images, which readers of version 1 do not know."""
 KINDS = ("generated", "recorded", "adopted")
 MAX_MANIFEST_BYTES = 1 << 28
 """The largest manifest that is read. Ours; a million shards take about as much."""

@@ -11,7 +11,7 @@ from ..configs.shards import ShardPreviewConfig
 from ..data import open_images
 from ..errors import UsageError
 from ..images.grids import Section, save_sections
-from ..options import takes_options
+from ..options.config import takes_options
 from .reader import ShardSet, open_shard_set
 
 

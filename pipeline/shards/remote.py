@@ -20,9 +20,9 @@ from typing import BinaryIO, TypeVar
 
 import fsspec
 
-from ..capacity import CACHE_VARIABLE, default_cache
-from ..capacity import cache_bytes as default_bytes
 from ..errors import DataError, UsageError
+from ..runtime.capacity import CACHE_VARIABLE, default_cache
+from ..runtime.capacity import cache_bytes as default_bytes
 from .layout import HIDDEN, SIDECAR_SUFFIX
 from .manifest import MAX_MANIFEST_BYTES, ShardEntry, parse_manifest
 from .publish import disk_errors

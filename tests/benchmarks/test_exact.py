@@ -1,11 +1,15 @@
 """The measurements of exactness, made small: killed runs are the undisturbed one, several processes are one."""
 
+import importlib.util
 import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+
+from synthcl.cli import main
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
@@ -22,6 +26,19 @@ def test_killed_at_random_moments_a_run_is_the_undisturbed_one():
     settings = measure("exact_kills.py", "--kills", 2, "--steps", 12, "--only", "online-moco,pretrain-gan")
     assert {name: found["kills"] for name, found in settings.items()} == {"online-moco": 2, "pretrain-gan": 2}
     assert all(found["files_identical"] > 15 for found in settings.values())
+
+
+def test_all_its_settings_are_commands_that_there_are(tmp_path, monkeypatch):
+    """An option that a regime has come to refuse would stop the whole measurement."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # which the script sets too
+    spec = importlib.util.spec_from_file_location("exact_kills", BENCHMARKS / "exact_kills.py")
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    for name, arguments in script.SETTINGS.items():
+        command = [argument.format(sets=tmp_path, out=tmp_path) for argument in arguments]
+        options = ["--steps", "12", "--out", str(tmp_path / "run"), "--dry-run"]
+        result = CliRunner().invoke(main, [*command, *options])
+        assert result.exit_code == 0, f"{name}: {result.output}"
 
 
 @pytest.fixture(scope="module")

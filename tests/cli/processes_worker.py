@@ -23,8 +23,8 @@ import torch.distributed as dist
 from synthcl.cli import main
 from synthcl.learners.base import LearnerOutput
 from synthcl.learners.simclr import SimCLR
-from synthcl.pipeline import training
 from synthcl.pipeline.regimes.assembly import RealImages
+from synthcl.pipeline.training.step import TrainingStep
 from synthcl.pipeline.views import augmentation
 
 sklearn.datasets.load_digits()  # its reader too is imported late
@@ -34,14 +34,14 @@ SECONDS = 60
 
 def at_step(index, action):
     """Have `action` called in this process when step `index` begins."""
-    original = training.TrainingStep.__call__
+    original = TrainingStep.__call__
 
     def step(self, number):
         if number == index:
             action()
         return original(self, number)
 
-    training.TrainingStep.__call__ = step
+    TrainingStep.__call__ = step
 
 
 def failing_read(rank):

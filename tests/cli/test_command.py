@@ -19,7 +19,7 @@ from synthcl.cli.command import (
     table_lines,
 )
 from synthcl.pipeline.errors import UsageError
-from synthcl.pipeline.options import Config, option
+from synthcl.pipeline.options.config import Config, option
 
 
 def test_options_from_a_file_yield_to_those_given(synthcl, tmp_path):

@@ -6,8 +6,8 @@ import tempfile
 import pytest
 import yaml
 
-from synthcl.pipeline import training
 from synthcl.pipeline.comparison import evaluations, execution, forecast
+from synthcl.pipeline.training.step import TrainingStep
 
 pytestmark = pytest.mark.usefixtures("quick_probes")
 OPTIONS = [
@@ -24,7 +24,7 @@ def compare(synthcl, generator, out, *options, code=0):
 def finished(quick_probes, synthcl, generator, tmp_path_factory):
     """A comparison that was interrupted in its third run, and continued; with how many steps were done after that."""
     out = tmp_path_factory.mktemp("compare") / "out"
-    original, steps = training.TrainingStep.__call__, []
+    original, steps = TrainingStep.__call__, []
 
     def counting(self, step):
         steps.append(step)
@@ -33,7 +33,7 @@ def finished(quick_probes, synthcl, generator, tmp_path_factory):
         return original(self, step)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training.TrainingStep, "__call__", counting)
+        patch.setattr(TrainingStep, "__call__", counting)
         compare(synthcl, generator, out, "--regimes", "real,online", code=1)
         result = compare(synthcl, generator, out, "--regimes", "real,online").json
     return out, result, steps[5:]
@@ -59,7 +59,7 @@ def test_the_same_command_again_trains_and_evaluates_nothing(synthcl, generator,
     def never(*args, **kwargs):
         raise AssertionError("done again")
 
-    monkeypatch.setattr(training.TrainingStep, "__call__", never)
+    monkeypatch.setattr(TrainingStep, "__call__", never)
     monkeypatch.setattr(evaluations, "evaluate_linear", never)
     monkeypatch.setattr(evaluations, "evaluate_knn", never)
     again = compare(synthcl, generator, out, "--regimes", "real,online")
@@ -164,8 +164,8 @@ def test_corrupted_images_join_a_comparison_that_is_finished(synthcl, finished, 
 def test_arms_join_a_comparison_that_is_finished(synthcl, generator, finished, monkeypatch):
     """A folder from before there were arms is taken up; only what is new is trained."""
     out, before, _ = finished
-    steps, original = [], training.TrainingStep.__call__
-    monkeypatch.setattr(training.TrainingStep, "__call__", lambda self, i: steps.append(i) or original(self, i))
+    steps, original = [], TrainingStep.__call__
+    monkeypatch.setattr(TrainingStep, "__call__", lambda self, i: steps.append(i) or original(self, i))
     options = ["--regimes", "real,online", "--seeds", 1, "--arm", "nohard: --online --no-hard"]
     saved = (out / "config.yaml").read_text()
     earlier = [line for line in saved.splitlines() if not line.startswith(("arm:", "reference:", "judge:"))]

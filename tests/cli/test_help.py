@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from synthcl.cli import COMMANDS, main
 from synthcl.cli.command import OTHERS, REQUIRED
-from synthcl.pipeline.option_types import HEADINGS
+from synthcl.pipeline.options.types import HEADINGS
 
 
 def commands(group=main, path=()):

@@ -12,9 +12,9 @@ import torch
 
 import synthcl.pipeline.configs as package
 from synthcl.learners import create_backbone
-from synthcl.pipeline.configs.train import TrainingConfig
+from synthcl.pipeline.configs.training import TrainingConfig
 from synthcl.pipeline.encoder import Encoder
-from synthcl.pipeline.options import Config
+from synthcl.pipeline.options.config import Config
 
 SIZE, BACKBONE = 8, "resnet10-w8"
 CHECKS = ("__post_init__", "check", "_check", "_take_recipe")
@@ -31,7 +31,7 @@ def reads(monkeypatch):
             reader = sys._getframe(1)
             module = reader.f_globals["__name__"]
             checks = ".configs." in module and reader.f_code.co_name.startswith(CHECKS)
-            if not checks and module not in ("synthcl.pipeline.options", "dataclasses"):
+            if not checks and module not in ("synthcl.pipeline.options.config", "dataclasses"):
                 found[type(self).__name__].add(name)
         return object.__getattribute__(self, name)
 
@@ -113,8 +113,8 @@ counts in several processes only, where test_processes.py has it."""
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_option_of_a_command_is_read(synthcl, made, reads, tmp_path, monkeypatch, name):
     # The demo makes options of its own for these two, and has nothing else to do.
-    monkeypatch.setattr("synthcl.pipeline.demo.pretrain", lambda config: {})
-    monkeypatch.setattr("synthcl.pipeline.demo.compare", lambda config: {})
+    monkeypatch.setattr("synthcl.pipeline.comparison.demo.pretrain", lambda config: {})
+    monkeypatch.setattr("synthcl.pipeline.comparison.demo.compare", lambda config: {})
     for command in COMMANDS[name]:
         words = [word.replace("OUT", str(tmp_path)) for word in command.split()]
         synthcl(*[made.get(word, word) for word in words])

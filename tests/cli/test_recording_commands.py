@@ -3,7 +3,7 @@
 import pyarrow.parquet as pq
 import pytest
 
-from synthcl.pipeline import training
+from synthcl.pipeline.training.step import TrainingStep
 
 OPTIONS = [
     "--data", "digits", "--image-size", "8", "--batch-size", "16", "--backbone", "resnet10-w8", "--precision", "fp32",
@@ -35,7 +35,7 @@ def test_a_replay_ends_with_the_weights_of_the_recorded_run(synthcl, generator, 
 
 def test_an_interrupted_recording_is_the_uninterrupted_one(synthcl, generator, tmp_path, monkeypatch):
     online(synthcl, generator, tmp_path / "whole", tmp_path / "whole-rec")
-    original = training.TrainingStep.__call__
+    original = TrainingStep.__call__
     for crash in (2, 4, 5):
         out, rec = tmp_path / f"run{crash}", tmp_path / f"rec{crash}"
 
@@ -44,9 +44,9 @@ def test_an_interrupted_recording_is_the_uninterrupted_one(synthcl, generator, t
                 raise OSError("power cut")
             return original(self, step)
 
-        monkeypatch.setattr(training.TrainingStep, "__call__", crashing)
+        monkeypatch.setattr(TrainingStep, "__call__", crashing)
         online(synthcl, generator, out, rec, code=1)
-        monkeypatch.setattr(training.TrainingStep, "__call__", original)
+        monkeypatch.setattr(TrainingStep, "__call__", original)
         online(synthcl, generator, out, rec)
         assert tars(rec) == tars(tmp_path / "whole-rec")
         for name in ("encoder/model.safetensors", "generator/diffusion_pytorch_model.safetensors", "metrics.jsonl"):

@@ -13,11 +13,12 @@ from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_mod
 
 from synthcl.generators import create_trainer
 from synthcl.learners import learner_names
-from synthcl.pipeline import generate, pretrain, train, training
+from synthcl.pipeline import generate, pretrain, train
 from synthcl.pipeline.randomness import Key
-from synthcl.pipeline.readback import Readback
 from synthcl.pipeline.regimes.assembly import RealImages
 from synthcl.pipeline.regimes.offline import OfflineRegime
+from synthcl.pipeline.runtime.readback import Readback
+from synthcl.pipeline.training.step import TrainingStep
 from synthcl.pipeline.views import augmentation, jitter, selection
 
 aten = torch.ops.aten
@@ -99,7 +100,7 @@ def on_the_host(method):
 
 @pytest.mark.parametrize(("regime", "learner"), CASES)
 def test_no_step_of_training_waits(made, tmp_path, monkeypatch, regime, learner):
-    found, whole = collections.Counter(), training.TrainingStep.__call__
+    found, whole = collections.Counter(), TrainingStep.__call__
 
     def watched(self, step):
         with NoWaiting() as mode:
@@ -107,7 +108,7 @@ def test_no_step_of_training_waits(made, tmp_path, monkeypatch, regime, learner)
         found.update(mode.found)
         return metrics
 
-    monkeypatch.setattr(training.TrainingStep, "__call__", watched)
+    monkeypatch.setattr(TrainingStep, "__call__", watched)
     monkeypatch.setattr(RealImages, "images", on_the_host(RealImages.images))
     monkeypatch.setattr(RealImages, "labels", on_the_host(RealImages.labels))
     # What was sent to the host a step ago is there by now.

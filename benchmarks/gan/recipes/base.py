@@ -22,10 +22,11 @@ from synthcl.generators.gan.losses import gradient_penalties
 from synthcl.pipeline.randomness import Key
 
 LATENT_SIZE = 64
-"""Of all recipes, so that parameters go to the same places; published are 100 (DCGAN), 128 (SNGAN), 512 (StyleGAN2)."""
+"""Latent size of all recipes, so that parameters go to the same places. Published: 100 (DCGAN), 128 (SNGAN), 512
+(StyleGAN2)."""
 
 WIDTH_STEP = 4
-"""Of the widths that `matching_width` chooses from. Ours: convolutions are quick at multiples of 4."""
+"""Step between the widths that `matching_width` tries. Ours: convolutions are quick at multiples of 4."""
 
 STANDING_BATCHES, STANDING_SIZE = 32, 64
 """Batches, and samples in each, that the batch statistics of an average are computed from. Ours."""

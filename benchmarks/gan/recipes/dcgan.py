@@ -16,7 +16,7 @@ from synthcl.generators.gan.presets import resolutions
 from .base import LATENT_SIZE, AlternatingGAN, Settings
 
 SLOPE, DEVIATION = 0.2, 0.02
-"""Of the leaky ReLU, and of the initial weights."""
+"""The slope of the leaky ReLU, and the deviation of the initial weights."""
 
 
 def _initialise(layer: nn.Module) -> None:

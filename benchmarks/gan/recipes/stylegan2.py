@@ -22,7 +22,7 @@ from synthcl.generators.gan.presets import resolutions
 from .base import LATENT_SIZE, AlternatingGAN, Settings
 
 SLOPE, GAIN = 0.2, math.sqrt(2)
-"""Of the leaky ReLU, and what it is multiplied by after."""
+"""The slope of the leaky ReLU, and the gain after it."""
 
 MAPPING_LAYERS, MAPPING_RATE = 2, 0.01
 """Layers, and the factor of their learning rate."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path, PurePath
 
 from ...errors import UsageError
-from ...option_types import did_you_mean
+from ...options.types import did_you_mean
 
 HOME = Path(__file__).parent
 

@@ -15,7 +15,7 @@ from synthcl.pipeline.configs.arms import UNTRAINED, label_arm
 from synthcl.pipeline.configs.compare import CompareConfig
 from synthcl.pipeline.configs.train import TrainConfig
 from synthcl.pipeline.encoder import Encoder
-from synthcl.pipeline.options import write_yaml
+from synthcl.pipeline.options.config import write_yaml
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from synthcl.pipeline.comparison.execution import (
 from synthcl.pipeline.comparison.parts import plan_overall
 from synthcl.pipeline.configs.compare import CompareConfig
 from synthcl.pipeline.errors import UsageError
-from synthcl.pipeline.overall import Overall
+from synthcl.pipeline.progress.overall import Overall
 
 RATES = {"real": (3.0, 0.1), "offline": (4.0, 0.2), "online": (9.0, 0.4), "replay": (2.0, 0.2), "extra": (1.0, 0.05)}
 """Seconds that a training of an arm takes at its ends, and for each step."""

@@ -19,7 +19,7 @@ from synthcl.pipeline.comparison.parts import (
 )
 from synthcl.pipeline.comparison.plan import make_budget, planned_runs
 from synthcl.pipeline.configs.compare import CompareConfig
-from synthcl.pipeline.overall import Overall
+from synthcl.pipeline.progress.overall import Overall
 
 NUM_IMAGES = {"digits": (1000, 200), "mnist": (3000, 300)}
 

@@ -7,7 +7,7 @@ from synthcl.pipeline.comparison import pictures
 from synthcl.pipeline.comparison.pictures import PER_ROW
 from synthcl.pipeline.data import open_images
 from synthcl.pipeline.runs.folder import RunFolder
-from synthcl.pipeline.training import save_snapshot
+from synthcl.pipeline.training.watching import save_snapshot
 
 SIZE = 8
 

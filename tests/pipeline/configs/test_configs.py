@@ -7,7 +7,7 @@ import pkgutil
 import pytest
 
 import synthcl.pipeline.configs as package
-from synthcl.pipeline.options import Config, default_of, option_types
+from synthcl.pipeline.options.config import Config, default_of, option_types
 
 REQUIRED = {"data": "digits", "encoder": "e", "out": "x", "generator": "g", "num_samples": 1}
 """A value for each option that has no default."""

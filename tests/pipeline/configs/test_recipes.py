@@ -6,10 +6,11 @@ import pytest
 import yaml
 
 from synthcl.pipeline.configs.compare import CompareConfig
+from synthcl.pipeline.configs.concerns import concerns
 from synthcl.pipeline.configs.recipes import RECIPES
-from synthcl.pipeline.configs.train import TrainConfig, concerns
+from synthcl.pipeline.configs.train import TrainConfig
 from synthcl.pipeline.errors import UsageError
-from synthcl.pipeline.options import write_yaml
+from synthcl.pipeline.options.config import write_yaml
 from synthcl.pipeline.regimes.table import SYNTHETIC
 
 COMMON = {"data": "digits", "out": "run", "steps": 1}

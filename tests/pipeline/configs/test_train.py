@@ -6,7 +6,7 @@ import pytest
 
 from synthcl.pipeline.configs.train import TrainConfig
 from synthcl.pipeline.errors import UsageError
-from synthcl.pipeline.options import default_of
+from synthcl.pipeline.options.config import default_of
 from synthcl.pipeline.regimes.table import REGIMES
 
 COMMON = {"data": "digits", "out": "run", "steps": 1}
@@ -86,15 +86,6 @@ WRONG = {
     "a part of a set": ({"shards": ["set[:10%]"]}, r"--shards"),
     "a recording of nothing": ({"record": "r"}, "--record writes what an online run draws; give it with --online"),
     "a condition on nothing": ({"where": "step > 1"}, "--where chooses samples of --shards; give it with a set"),
-    "parts that are compiled": ({"compile": True, "accumulate": 2}, "--compile cannot be given with --accumulate"),
-    "two compiled passes": ({"compile": True, "adversarial": 0.1}, "--compile cannot be given with --adversarial"),
-    "a class that is not there": ({"learner": "nowhere:Class"}, "nowhere"),
-}
-ONLINE = {"online": True, "generator": "g"}
-CLSP = {**ONLINE, "synthetic_loss": "clsp"}
-WRONG |= {
-    "no negatives twice": ({**CLSP, "synthetic_negatives": False}, "uses no synthetic view as a negative anyway"),
-    "a gate between two losses": ({**CLSP, "hard_gate": 0.1}, "--hard-gate compares the losses"),
 }
 
 
@@ -105,7 +96,6 @@ def test_options_that_contradict_each_other_are_refused(options, message):
 
 
 TYPED = {
-    "negatives that clsp has not": (CLSP, "synthetic_negatives", "--synthetic-loss clsp has no synthetic negatives"),
     "windows of folders": ({"shards": ["s"]}, "shards_per_window", "--shards-per-window is for --shards at URLs"),
 }
 
@@ -119,11 +109,6 @@ def test_a_default_that_is_typed_where_it_means_nothing_is_refused(options, name
 
 def test_windows_are_for_sets_elsewhere():
     TrainConfig(**COMMON, shards=["here", "s3://bucket/set"]).check_given(["shards_per_window"])
-
-
-def test_the_length_in_steps():
-    assert TrainConfig(**COMMON).total_steps(22) == 1
-    assert TrainConfig(**{**COMMON, "steps": None}, epochs=3).total_steps(22) == 66
 
 
 @pytest.mark.parametrize(("name", "source"), [("fresh", "gan"), ("online", "gan"), ("replay", "recording")])

@@ -55,7 +55,7 @@ def test_decoding_tells_how_far_it_is_and_for_how_long(monkeypatch, capsys):
             seconds[0] += 20.0
             return super().read(indices)
 
-    monkeypatch.setattr("synthcl.pipeline.progress.time.monotonic", lambda: seconds[0])
+    monkeypatch.setattr("synthcl.pipeline.progress.line.time.monotonic", lambda: seconds[0])
     cached(SlowStore(), "ram", "cpu").read([0])
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "decode counting: 10/50 images  0/s  1:20 left"

@@ -12,7 +12,7 @@ from synthcl.pipeline.configs.generate import GenerateConfig
 from synthcl.pipeline.data.memory import MemoryStore
 from synthcl.pipeline.encoder import Encoder
 from synthcl.pipeline.evaluation import distances
-from synthcl.pipeline.generation import generate
+from synthcl.pipeline.generation.generate import generate
 
 SIZE = 8
 

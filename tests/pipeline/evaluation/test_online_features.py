@@ -15,7 +15,7 @@ from synthcl.pipeline.evaluation.alignment import alignment, uniformity
 from synthcl.pipeline.evaluation.online_features import CollapseWatch, OnlineFeatures, has_collapsed
 from synthcl.pipeline.evaluation.spread import feature_spread, rankme
 from synthcl.pipeline.runs.metrics import MetricsLog
-from synthcl.pipeline.training import TrainingStep
+from synthcl.pipeline.training.step import TrainingStep
 
 CPU = torch.device("cpu")
 MEASURES = {"rankme", "alignment", "uniformity", "feature_spread"}

@@ -11,7 +11,7 @@ from synthcl.cli import main
 from synthcl.pipeline.configs.train import TrainConfig
 from synthcl.pipeline.exporting.card import model_card
 from synthcl.pipeline.exporting.targets import TARGETS
-from synthcl.pipeline.options import write_yaml
+from synthcl.pipeline.options.config import write_yaml
 
 LOADING = "model = load()"
 

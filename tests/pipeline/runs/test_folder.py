@@ -11,7 +11,7 @@ from synthcl.pipeline.configs.pretrain import PretrainConfig
 from synthcl.pipeline.configs.train import TrainConfig
 from synthcl.pipeline.errors import DataError, UsageError
 from synthcl.pipeline.files import write_file
-from synthcl.pipeline.options import differences, flag
+from synthcl.pipeline.options.config import differences, flag
 from synthcl.pipeline.runs import folder as folder_module
 from synthcl.pipeline.runs.folder import finished_result, open_run, read_config
 

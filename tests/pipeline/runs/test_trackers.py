@@ -9,10 +9,10 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from synthcl.pipeline.configs.common import TRACKERS
 from synthcl.pipeline.configs.train import TrainConfig
-from synthcl.pipeline.distributed import create_accelerator
 from synthcl.pipeline.errors import RunStopped, UsageError
 from synthcl.pipeline.runs.folder import RunFolder
 from synthcl.pipeline.runs.trackers import check_trackers, open_trackers
+from synthcl.pipeline.runtime.distributed import create_accelerator
 
 CONFIG = TrainConfig(data="digits", out="x", steps=3, tracker=["tensorboard", "tensorboard"], learning_rate=0.25)
 

@@ -1,0 +1,141 @@
+"""The images of samples by their index, as `write_shard_set` asks for them: drawn, or made of real images.
+
+Shapes: N samples of V images, S pixels a side.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...generators import Generator
+from ..data import ImageStore
+from ..errors import DataError
+from ..randomness import Key
+from ..shards.sidecar import CONDITIONS
+
+
+@dataclass(frozen=True)
+class Renderer:
+    """Draws samples of a generator.
+
+    Attributes:
+        generator: frozen.
+        key: what the latents are drawn from.
+        device: where the generator is.
+        group_size: images of a sample, V.
+        strength: how far the others of a sample are from the first, as for `Generator.forward_group`.
+    """
+
+    generator: Generator
+    key: Key
+    device: torch.device
+    group_size: int = 1
+    strength: float | None = None
+
+    @torch.inference_mode()
+    def __call__(self, indices: np.ndarray) -> Tensor:
+        """(N, V, 3, S, S) uint8 of samples (N,).
+
+        Raises:
+            DataError: images that are no numbers, in fp16.
+        """
+        draws = self.key.at(torch.from_numpy(indices).to(self.device))
+        latents = self.generator.sample_latents(len(indices), draws=draws)
+        if self.group_size == 1:
+            group = [self.generator(latents)]
+        else:
+            group = self.generator.forward_group(latents, self.group_size, self.strength, draws)
+        return _finished(self.generator, group)
+
+    @torch.inference_mode()
+    def describe(self, indices: np.ndarray) -> dict[str, list[Any]]:
+        """What samples (N,) are drawn for; see `Generator.describe`.
+
+        Raises:
+            DataError: the generator describes them by other names than a shard set has columns for.
+        """
+        draws = self.key.at(torch.from_numpy(indices))
+        return _described(self.generator, self.generator.sample_latents(len(indices), draws=draws))
+
+
+@dataclass(frozen=True)
+class Varier:
+    """Makes variations of real images: sample i is of image i modulo their number.
+
+    Attributes:
+        generator: frozen; one with `vary`.
+        key: what the variations are drawn from.
+        device: where the generator is.
+        anchors: the real images, of S pixels a side.
+        strength: how far a variation is from its image, as for `Generator.vary`.
+        group_size: variations of an image in a sample, V.
+    """
+
+    generator: Generator
+    key: Key
+    device: torch.device
+    anchors: ImageStore
+    strength: float
+    group_size: int = 1
+
+    @torch.inference_mode()
+    def __call__(self, indices: np.ndarray) -> Tensor:
+        """(N, V, 3, S, S) uint8 of samples (N,).
+
+        Raises:
+            DataError: images that are no numbers, in fp16.
+        """
+        draws = self.key.at(torch.from_numpy(indices).to(self.device))
+        images = self.anchors.read(indices % len(self.anchors)).to(self.device).float() / 127.5 - 1
+        latents = self._latents(indices, self.device)
+        return _finished(self.generator, self.generator.vary(images, latents, self.group_size, self.strength, draws))
+
+    @torch.inference_mode()
+    def describe(self, indices: np.ndarray) -> dict[str, list[Any]]:
+        """The `anchor` of samples (N,), its position in its set (`anchor_index`) and, where it has a label, that as
+        `class`, beside what the generator says."""
+        positions = self.anchors.origin()[1]
+        numbers = indices % len(self.anchors)
+        found: dict[str, list[Any]] = {}
+        if self.anchors.labels is not None:
+            found["class"] = self.anchors.labels[numbers].tolist()
+        found |= _described(self.generator, self._latents(indices, torch.device("cpu")))
+        return found | {"anchor": self.anchors.keys(numbers), "anchor_index": positions[numbers].tolist()}
+
+    def _latents(self, indices: np.ndarray, device: torch.device) -> Tensor:
+        """Latents of the samples at `indices`; for a generator of classes, of the class of their anchors."""
+        draws = self.key.at(torch.from_numpy(indices).to(device))
+        latents = self.generator.sample_latents(len(indices), draws=draws)
+        if self.anchors.labels is None:
+            return latents
+        labels = torch.as_tensor(self.anchors.labels)[torch.from_numpy(indices % len(self.anchors))]
+        return self.generator.with_classes(latents, labels.to(device))
+
+
+def to_bytes(images: Tensor) -> Tensor:
+    """Images in [-1, 1] as uint8, rounded as the online regime rounds what the learner sees."""
+    return (images * 0.5 + 0.5).mul(255).round_().clamp_(0, 255).to(torch.uint8)
+
+
+def _finished(generator: Generator, group: list[Tensor]) -> Tensor:
+    images = torch.stack(group, dim=1)
+    if generator.computes_in == "fp16" and not torch.isfinite(images).all():
+        raise DataError(
+            "the generator overflows in fp16: its images are no numbers; give --generator-precision bf16 or fp32"
+        )
+    return to_bytes(images)
+
+
+def _described(generator: Generator, latents: Tensor) -> dict[str, list[Any]]:
+    found = generator.describe(latents)
+    if unknown := sorted(set(found) - set(CONDITIONS)):
+        raise DataError(
+            f"a {type(generator).__name__} describes its samples by {unknown[0]!r}; a shard set has columns for "
+            f"{', '.join(CONDITIONS)}"
+        )
+    return found

@@ -1,0 +1,1 @@
+"""An option, defined once: its types, its values and the configs that it stands in."""

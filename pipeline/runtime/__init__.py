@@ -1,0 +1,1 @@
+"""What the program runs on: memory, devices, precision, and the processes that work together."""

@@ -1,0 +1,216 @@
+"""Pretraining of a generator on real images, to start joint training from or to generate shards with."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...generators import GeneratorTrainer, create_trainer
+from ...generators.fingerprint import fingerprint
+from ...generators.schedules import final_decay, part_done
+from ..configs.pretrain import PretrainConfig
+from ..data import GlobalOrder, ImageStore, cached, open_images
+from ..data.ahead import Ahead, costs_to_read
+from ..errors import UsageError
+from ..evaluation.online_quality import MEASURES, OnlineQuality, open_real_encoder
+from ..generation.generate import save_generator
+from ..generation.preview import real_section, save_real_images
+from ..images.grids import Section, save_sections
+from ..options.config import takes_options
+from ..randomness import Key
+from ..runs.folder import RunFolder, finished_result, open_run, say_finished
+from ..runs.loop import LoopOptions, Measurement, run_loop
+from ..runs.trackers import check_trackers, open_trackers
+from ..runtime.distributed import average_gradients, create_accelerator, slice_of
+from ..runtime.precision import generator_precision
+from ..views import to_float
+from .discriminator_watch import DiscriminatorWatch
+
+log = logging.getLogger(__name__)
+
+GRID_SAMPLES = 64
+"""Samples in a grid: 8 x 8. Ours."""
+WATCH = ("loss_discriminator", "loss_generator", "margin", "loss", "frechet_distance", "recall")
+ADVICE = "Try lower learning rates (--learning-rate), a smaller --gamma, or a larger --discriminator-preset"
+
+
+@takes_options(PretrainConfig)
+def pretrain(config: PretrainConfig) -> dict[str, Any]:
+    """Train a generator, or take up its training; see `synthcl pretrain`.
+
+    Returns:
+        The run's result: `run`, `generator`, `steps`, `seconds`, `image_size`, `num_images`, `training`, what the
+        generator was trained with, `generator_precision`, what it computed in, `generator_hash`, its weights', and
+        where the length was changed what `runs.length.length_facts` gives. With an encoder to measure by also
+        `frechet_distance`, `precision`, `recall`, `frechet_distance_real` (see `OnlineQuality`), `eval_encoder` and
+        `eval_encoder_hash`.
+
+    Raises:
+        UsageError: options that cannot be used, or fewer steps than the run has done.
+    """
+    check_trackers(config.tracker)
+    if (finished := finished_result(config.out, "pretrain", config)) is not None:
+        return finished
+    if config.bf16:
+        log.warning("--bf16 is now --generator-precision bf16, and will be gone in a later version")
+    accelerator = create_accelerator("fp32")
+    precision = generator_precision(config.generator_precision, accelerator.device, trained=True)
+    store = open_images(config.data, image_size=config.image_size, split="train", data_root=config.data_root)
+    order = GlobalOrder(len(store), config.batch_size, Key.from_seed(config.seed).child("order"))
+    share = slice_of(config.batch_size, accelerator.process_index, accelerator.num_processes, "--batch-size")
+    torch.manual_seed(config.seed)
+    trainer = _create_trainer(config, store.image_size, accelerator.device, precision)
+    quality = _open_quality(config, len(store), accelerator.device)
+    run = open_run(
+        config.out,
+        "pretrain",
+        config,
+        main_process=accelerator.is_main_process,
+        steps=config.steps,
+        came_to={"generator_precision": precision},
+        rate=lambda total_steps, index: _learning_rate(trainer.options, total_steps, index),
+    )
+    accelerator.wait_for_everyone()
+    if run.result is not None:
+        say_finished(run.path)
+        return run.result
+    store = cached(store, config.cache, accelerator.device)
+    key = Key.from_seed(config.seed).child("pretrain")
+    numbers = torch.arange(share.start, share.stop, device=accelerator.device)
+
+    def read(index: int) -> Tensor:
+        return store.read(order.indices(index, accelerator.process_index, accelerator.num_processes))
+
+    ahead = Ahead(read, accelerator.device)
+    reading = ahead.open(config.steps) if costs_to_read(store, accelerator.device) else nullcontext()
+
+    def step(index: int) -> dict[str, Tensor]:
+        real = to_float(ahead(index).to(accelerator.device, non_blocking=True)) * 2 - 1
+        return trainer.step(real, key.child(index).at(numbers))
+
+    measurements = []
+    if quality is not None:
+        measurements = [Measurement(config.eval_every or config.steps, lambda: quality(trainer.ema, store))]
+    samples = run.path / "samples"
+    if accelerator.is_main_process:
+        samples.mkdir(exist_ok=True)
+        real_images = save_real_images(store, run.path)
+
+    def picture(done: int) -> None:
+        path = samples / f"{done:08d}.png"
+        title = f"step {done:,}: samples of the moving average"
+        save_sections(
+            [*real_section(real_images), Section(_samples(trainer, key), "generated images")], path, title=title
+        )
+        for tracker in trackers:
+            tracker.append_picture(done, path)
+
+    with (
+        reading,
+        open_trackers(config.tracker, run, config, main_process=accelerator.is_main_process) as trackers,
+    ):
+        seconds = run_loop(
+            run,
+            {"trainer": trainer},
+            step,
+            LoopOptions(
+                label="pretrain",
+                total_steps=config.steps,
+                images_per_step=config.batch_size,
+                log_every=config.log_every,
+                checkpoint_every=config.checkpoint_every,
+                keep=config.keep,
+                device=accelerator.device,
+                watch=WATCH,
+                main_process=accelerator.is_main_process,
+            ),
+            row_logs=[*trackers, DiscriminatorWatch(run.metrics, ADVICE)],
+            every={config.sample_every: picture},
+            measurements=measurements,
+        )
+    result = _result(config, run, trainer, store, quality, seconds)
+    if accelerator.is_main_process:
+        save_generator(trainer, run.path)
+        run.finish(result)
+    accelerator.wait_for_everyone()
+    return result
+
+
+def _open_quality(config: PretrainConfig, num_images: int, device: torch.device) -> OnlineQuality | None:
+    """What --eval-encoder measures; None without it."""
+    if config.eval_encoder is None:
+        return None
+    return OnlineQuality(open_real_encoder(config.eval_encoder), num_images, config.eval_samples, config.seed, device)
+
+
+def _learning_rate(options: dict[str, Any], total_steps: int, index: int) -> float:
+    """The generator's learning rate at step `index`, counted from 0, by a trainer's options."""
+    rate = options.get("generator_learning_rate") or options["learning_rate"]
+    warmup = min(1.0, (index + 1) / max(options.get("warmup_steps") or 0, 1))
+    return rate * warmup * final_decay(part_done(index, total_steps), options["decay"])
+
+
+def _create_trainer(config: PretrainConfig, image_size: int, device: torch.device, precision: str) -> GeneratorTrainer:
+    given = {
+        "learning_rate": config.learning_rate,
+        "generator_learning_rate": config.generator_learning_rate,
+        "discriminator_learning_rate": config.discriminator_learning_rate,
+        "decay": config.decay,
+        "ema_decay": config.ema_decay,
+        "discriminator_preset": config.discriminator_preset,
+        "gamma": config.gamma,
+        "final_gamma": config.final_gamma,
+        "penalty_every": config.penalty_every,
+        "beta1": config.beta1,
+        "beta2": config.beta2,
+        "final_beta2": config.final_beta2,
+        "augment": config.augment,
+        "flip": config.flip or None,
+        "precision": precision,
+    }
+    # Given only where asked for: what is not is the preset's, and kinds that do not take one say so.
+    options = {name: value for name, value in given.items() if value is not None} | config.sampling_options()
+    options |= {"total_steps": config.steps, "device": device, "synchronise": average_gradients}
+    try:
+        return create_trainer(config.generator, image_size, preset=config.preset, **options)
+    except ValueError as error:  # all that it is made from are options
+        raise UsageError(str(error)) from None
+
+
+def _result(
+    config: PretrainConfig,
+    run: RunFolder,
+    trainer: GeneratorTrainer,
+    store: ImageStore,
+    quality: OnlineQuality | None,
+    seconds: float,
+) -> dict[str, Any]:
+    result = {
+        "run": str(run.path),
+        "generator": config.generator,
+        "steps": config.steps,
+        "seconds": round(seconds, 2),
+        "image_size": store.image_size,
+        "num_images": len(store),
+        "training": trainer.options,
+        "generator_precision": trainer.generator.computes_in,
+        "generator_hash": fingerprint(trainer.ema),
+        **run.length_facts,
+    }
+    if quality is not None:
+        last = run.metrics.read()[-1]
+        result |= {name: last[name] for name in MEASURES if name in last}
+        result |= {"eval_encoder": config.eval_encoder, "eval_encoder_hash": quality.encoder.weights_hash()}
+    return result
+
+
+def _samples(trainer: GeneratorTrainer, key: Key) -> Tensor:
+    """(64, 3, S, S) in [-1, 1], of the same latents each time, so that pictures show how samples change."""
+    device = next(trainer.ema.parameters()).device
+    draws = key.child("grid").at(torch.arange(GRID_SAMPLES, device=device))
+    with torch.no_grad():
+        return trainer.ema(trainer.ema.sample_latents(GRID_SAMPLES, draws=draws))

@@ -1,0 +1,150 @@
+"""`synthcl train`: a training put together from its options, run to its end, and its result."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+
+from ..configs.train import TrainConfig
+from ..data import cached, open_images
+from ..encoder import Encoder
+from ..evaluation.online_features import CollapseWatch
+from ..options.config import takes_options
+from ..randomness import Key
+from ..regimes.assembly import RealImages
+from ..regimes.base import Regime, Share
+from ..regimes.guard import GuardNotice
+from ..regimes.setup import RegimeSetup, build_regime
+from ..runs.folder import RunFolder, finished_result, open_run, say_finished
+from ..runs.loop import LoopOptions, run_loop
+from ..runs.trackers import check_trackers, open_trackers
+from ..runtime.distributed import create_accelerator
+from .parts import build_learner, check_labels, make_schedule, precisions, prepare, view_maker
+from .schedule import Schedule
+from .watching import measurements, save_snapshot
+
+log = logging.getLogger(__name__)
+
+WATCH = ("loss", "hardness_synthetic", "pair_similarity", "margin", "knn_top1")
+
+
+@takes_options(TrainConfig)
+def train(config: TrainConfig) -> dict[str, Any]:
+    """Train an encoder in the regime that the options name, or take up its training; see `synthcl train`.
+
+    Returns:
+        The run's result: `run`, `regime`, `learner`, `backbone`, `steps`, `epochs`, `loss`, `seconds`,
+        `images_per_second`, `num_images`, for synthetic regimes `num_synthetic`, how many samples were drawn, what the
+        regime adds (see `Regime.facts`), and where the length was changed what `runs.length.length_facts` gives.
+
+    Raises:
+        UsageError: options that cannot be used, or fewer steps than the run has done.
+    """
+    check_trackers(config.tracker)
+    if (finished := finished_result(config.out, "train", config)) is not None:
+        return finished
+    accelerator = create_accelerator(config.precision)
+    key = Key.from_seed(config.seed)
+    # Images are decoded when the first is read: after everything has been checked.
+    opened = open_images(config.data, image_size=config.image_size, split="train", data_root=config.data_root)
+    store = cached(opened, config.cache, accelerator.device)
+    share = Share(config.batch_size, accelerator.process_index, accelerator.num_processes)
+    share.check_parts(config.accumulate)
+    real = RealImages.create(store, share, key, accelerator.device, with_labels=check_labels(config, store))
+    steps = config.total_steps(real.steps_per_epoch)
+    torch.manual_seed(config.seed)
+    learner = build_learner(config, store.image_size)
+    setup = RegimeSetup(
+        config=config,
+        real=real,
+        views=view_maker(config, store, key),
+        key=key,
+        accelerator=accelerator,
+        total_steps=steps,
+    )
+    regime = build_regime(setup)
+
+    def encoder() -> Encoder:
+        return Encoder(step.inner.backbone, config.backbone, store.image_size)
+
+    measured = measurements(config, store, accelerator, regime, steps, encoder)
+
+    def schedule(total_steps: int) -> Schedule:
+        return make_schedule(config, learner, real.steps_per_epoch, total_steps)
+
+    run = open_run(
+        config.out,
+        "train",
+        config,
+        main_process=accelerator.is_main_process,
+        steps=steps,
+        rate=lambda total_steps, step: schedule(total_steps).at(step),
+        came_to=precisions(config, accelerator),
+    )
+    accelerator.wait_for_everyone()
+    if run.result is not None:
+        say_finished(run.path)
+        return run.result
+    step = prepare(config, accelerator, learner, regime, schedule(steps))
+
+    with (
+        real.reading_ahead(steps),
+        regime.open(),
+        open_trackers(config.tracker, run, config, main_process=accelerator.is_main_process) as trackers,
+    ):
+        seconds = run_loop(
+            run,
+            step.parts,
+            step,
+            _loop_options(config, accelerator, steps),
+            journals=regime.journals,
+            every={config.sample_every: lambda done: save_snapshot(regime, run, done, store, trackers)},
+            row_logs=[*trackers, GuardNotice(log.warning), CollapseWatch(run.metrics)],
+            measurements=measured,
+        )
+        result = _result(config, run, regime, real, steps, seconds)
+        if accelerator.is_main_process:
+            encoder().save(run.path / "encoder")
+            regime.save(run.path)
+            run.finish(result)
+    accelerator.wait_for_everyone()
+    return result
+
+
+def _loop_options(config: TrainConfig, accelerator: Accelerator, steps: int) -> LoopOptions:
+    return LoopOptions(
+        label=f"train {config.regime}",
+        total_steps=steps,
+        images_per_step=config.batch_size,
+        log_every=config.log_every,
+        checkpoint_every=config.checkpoint_every,
+        keep=config.keep,
+        device=accelerator.device,
+        watch=WATCH,
+        main_process=accelerator.is_main_process,
+    )
+
+
+def _result(
+    config: TrainConfig, run: RunFolder, regime: Regime, real: RealImages, steps: int, seconds: float
+) -> dict[str, Any]:
+    result = {
+        "run": str(run.path),
+        "regime": config.regime,
+        "learner": config.learner,
+        "backbone": config.backbone,
+        "steps": steps,
+        "epochs": round(steps / real.steps_per_epoch, 3),
+        "loss": run.metrics.read()[-1]["loss"],
+        "seconds": round(seconds, 2),
+        "images_per_second": round(steps * config.batch_size / seconds, 1),
+        "num_images": len(real.store),
+        "num_synthetic": steps * regime.samples_per_step,
+        **({"uses_labels": True} if real.with_labels else {}),
+        **regime.facts,
+        **run.length_facts,
+    }
+    return result

@@ -1,0 +1,42 @@
+"""The comparison with lightly's own training, made small: both sides train, are probed alike and are not done twice."""
+
+import importlib
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+SMALL = ["--data", "digits:train[:64]", "--test-data", "digits:test[:40]", "--image-size", "8", "--batch-size", "16"]
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """The script with options: what it prints."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    script = importlib.import_module("baseline")
+
+    def call(out, *options):
+        words = ["baseline.py", *SMALL, "--backbone", "resnet10-w8", "--epochs", "1", "--out", str(out), *options]
+        words += ["--threads", str(torch.get_num_threads())]
+        monkeypatch.setattr(sys, "argv", words)
+        script.main()
+        return capsys.readouterr().out
+
+    return call
+
+
+def test_both_sides_train_once_and_stand_in_the_table(run, tmp_path):
+    printed = [json.loads(line) for line in run(tmp_path, "--seeds", "2").splitlines()]
+    assert [(row["learner"], row["side"], row["seed"]) for row in printed] == [
+        (learner, side, seed) for seed in (0, 1) for learner in ("simclr", "moco") for side in ("synthcl", "lightly")
+    ]
+    assert all(0 < row[task] <= 100 for row in printed for task in ("linear", "knn"))
+    weights = {(tmp_path / f"simclr-lightly-seed-{seed}/encoder/model.safetensors").read_bytes() for seed in (0, 1)}
+    assert len(weights) == 2
+    assert run(tmp_path, "--seeds", "2") == ""
+    shown = run(tmp_path, "--table").splitlines()
+    assert [line.split(" | ")[0] for line in shown[2:]] == ["| simclr", "| simclr", "| moco", "| moco"]
+    assert all(" to " in line for line in shown[2:])

@@ -1,0 +1,75 @@
+"""Pretraining: what is saved is what was trained, and the learning rate that a change of the length is told by."""
+
+import json
+import math
+
+import pytest
+import torch
+
+from synthcl.generators import load_generator
+from synthcl.generators.fingerprint import fingerprint
+from synthcl.pipeline.errors import UsageError
+from synthcl.pipeline.randomness import Key
+from synthcl.pipeline.training import pretrain as pretraining
+from synthcl.pipeline.training.pretrain import pretrain
+
+TINY = {"data": "digits[:32]", "image_size": 8, "preset": "tiny", "batch_size": 4, "steps": 2, "log_every": 1}
+
+
+def test_the_result_is_of_the_generator_that_is_saved(tmp_path):
+    result = pretrain(**TINY, out=str(tmp_path / "run"), gamma=0.25, sample_every=1)
+    generator = load_generator(tmp_path / "run" / "generator")
+    assert result["generator_hash"] == fingerprint(generator)
+    assert (result["steps"], result["image_size"], result["num_images"]) == (2, 8, 32)
+    assert result["training"]["gamma"] == 0.25 and "frechet_distance" not in result
+    assert json.loads((tmp_path / "run" / "result.json").read_text()) == result
+    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [1, 2] and all(math.isfinite(row["loss_generator"]) for row in rows)
+    assert sorted(path.name for path in (tmp_path / "run" / "samples").iterdir()) == ["00000001.png", "00000002.png"]
+    assert pretrain(**TINY, out=str(tmp_path / "run"), gamma=0.25, sample_every=1) == result
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"preset": "huge"}, "'huge'"),
+        ({"flip": True}, "flip"),
+        ({"augment": "blur"}, "blur"),
+        ({"generator_precision": "fp16"}, "fp16"),
+        ({"batch_size": 33}, "33"),
+    ],
+)
+def test_options_that_the_generator_does_not_take_leave_nothing(tmp_path, options, message):
+    with pytest.raises(UsageError, match=message):
+        pretrain(**{**TINY, **options}, out=str(tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
+
+
+def naive_rate(rate, warmup, decay, total, index):
+    """Up in a line over the first steps, constant, then along a half cosine over the last part."""
+    factor = min(1.0, (index + 1) / warmup) if warmup else 1.0
+    begin = (1 - decay) * total
+    if decay and index > begin:
+        factor *= (1 + math.cos(math.pi * (index - begin) / (total - begin))) / 2
+    return rate * factor
+
+
+@pytest.mark.parametrize("warmup", [0, 5])
+@pytest.mark.parametrize("decay", [0.0, 0.2, 1.0])
+@pytest.mark.parametrize("own", [None, 0.5])
+def test_the_learning_rate_of_a_step(warmup, decay, own):
+    options = {"learning_rate": 0.1, "generator_learning_rate": own, "warmup_steps": warmup, "decay": decay}
+    for index in range(40):
+        expected = naive_rate(own or 0.1, warmup, decay, 40, index)
+        assert pretraining._learning_rate(options, 40, index) == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_picture_shows_the_same_latents_at_every_step(tmp_path):
+    from synthcl.generators import create_trainer
+
+    torch.manual_seed(0)
+    trainer, key = create_trainer("gan", 8, preset="tiny"), Key.from_seed(0)
+    before = pretraining._samples(trainer, key)
+    assert before.shape == (pretraining.GRID_SAMPLES, 3, 8, 8)
+    torch.manual_seed(5)
+    assert torch.equal(pretraining._samples(trainer, key), before)

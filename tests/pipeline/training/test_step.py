@@ -1,0 +1,165 @@
+"""One training step with adversarial views, against the same written out; in two processes as in one."""
+
+import copy
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from synthcl.learners import create_backbone, create_learner, learner_names
+from synthcl.learners.base import SyntheticTerms
+from synthcl.pipeline.regimes.base import MultiViewedBatch, Regime
+from synthcl.pipeline.runtime.distributed import create_accelerator
+from synthcl.pipeline.training.schedule import Schedule
+from synthcl.pipeline.training.step import TrainingStep
+from synthcl.pipeline.views import denormalize, normalize
+from synthcl.pipeline.views.adversarial import AdversarialViews
+
+EPSILON, LEARNING_RATE = 0.05, 0.1
+GROUPS = torch.tensor([0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5])
+NUM_REAL = 8
+
+
+class Fixed(Regime):
+    """Random views: four real images and two samples; with `learning`, samples that ask for their gradient."""
+
+    def __init__(self, learning: bool = False) -> None:
+        self.leaf = torch.zeros(4, 3, 8, 8, dtype=torch.float64).requires_grad_(learning)
+
+    def batch(self, step, learner):
+        generator = torch.Generator().manual_seed(step)
+        views = normalize(torch.rand(len(GROUPS), 3, 8, 8, generator=generator, dtype=torch.float64))
+        views = torch.cat((views[:NUM_REAL], views[NUM_REAL:] + self.leaf))
+        return MultiViewedBatch(views, GROUPS, NUM_REAL)
+
+
+def make(name, **terms):
+    torch.manual_seed(0)
+    options = {"hidden_dim": 16, "embedding_dim": 8} | ({"queue_size": 24} if name == "moco" else {})
+    backbone = create_backbone("resnet10-w8", image_size=8)
+    return create_learner(name, backbone, synthetic=SyntheticTerms(**terms), **options).double()
+
+
+def training_step(learner, regime, epsilon=EPSILON, clip=None):
+    accelerator = create_accelerator("fp32")
+    optimizer = torch.optim.SGD([p for p in learner.parameters() if p.requires_grad], lr=LEARNING_RATE)
+    prepared, optimizer = accelerator.prepare(learner, optimizer)
+    adversary = AdversarialViews(epsilon) if epsilon else None
+    return TrainingStep(accelerator, prepared, optimizer, Schedule(LEARNING_RATE, 0, 10**9), regime, adversary, clip)
+
+
+def naive_step(learner, regime, step):
+    """The clean loss; its gradient at the real views; the loss of those moved, by a copy whose statistics are lost."""
+    batch = regime.batch(step, learner)
+    copied, views = copy.deepcopy(learner), batch.views.detach()
+    real = views[:NUM_REAL].clone().requires_grad_()
+    clean = learner(torch.cat((real, views[NUM_REAL:])), batch.groups, NUM_REAL).loss
+    (at_views,) = torch.autograd.grad(clean, real, retain_graph=True)
+    moved = normalize((denormalize(views[:NUM_REAL]) + EPSILON * at_views.sign()).clamp(0, 1))
+    adversarial = copied(moved, batch.groups[:NUM_REAL]).loss
+    clean.backward()
+    adversarial.backward()
+    with torch.no_grad():
+        for mine, other in zip(learner.parameters(), copied.parameters(), strict=True):
+            if mine.grad is not None:
+                mine -= LEARNING_RATE * (mine.grad + other.grad)
+    learner.zero_grad()
+    learner.after_step(1e-9)
+    return clean.item(), adversarial.item()
+
+
+@pytest.mark.parametrize("name", learner_names())
+def test_an_adversarial_step_is_the_sum_of_both_losses_written_out(name):
+    learner, expected, regime = make(name), make(name), Fixed()
+    one = training_step(learner, regime)
+    for step in range(2):
+        metrics = one(step)
+        losses = naive_step(expected, regime, step)
+        found = (metrics["loss"].item(), metrics["loss_adversarial"].item())
+        assert found == pytest.approx(losses, rel=1e-9)
+    # Weights, running statistics and the queue: of clean views alone.
+    for key, tensor in expected.state_dict().items():
+        torch.testing.assert_close(learner.state_dict()[key], tensor, rtol=1e-7, atol=1e-9, msg=key)
+
+
+def test_moving_the_views_raises_the_loss():
+    """On the same weights, against views moved at random by as much."""
+    learner, regime = make("simclr").eval(), Fixed()
+    batch = regime.batch(0, learner)
+    adversary = AdversarialViews(0.01)
+    views = adversary.watch(batch.views[:NUM_REAL])
+    clean = learner(views, GROUPS[:NUM_REAL]).loss
+    clean.backward()
+    worst = learner(adversary(views, views.grad), GROUPS[:NUM_REAL]).loss
+    torch.manual_seed(0)
+    chance = learner(adversary(views, torch.randn_like(views)), GROUPS[:NUM_REAL]).loss
+    assert worst > clean
+    assert worst > chance
+
+
+def test_a_generator_gets_the_gradient_of_the_clean_pass_alone():
+    gradients = []
+    for epsilon in (0, EPSILON):
+        regime = Fixed(learning=True)
+        training_step(make("simclr"), regime, epsilon)(0)
+        gradients.append(regime.leaf.grad)
+    torch.testing.assert_close(*gradients)
+    assert gradients[0].abs().max() > 0
+
+
+def test_with_clsp_and_statistics_of_its_own():
+    learner = make("simclr", loss="clsp", own_statistics=True)
+    before = {n: b.clone() for n, b in learner.named_buffers()}
+    metrics = training_step(learner, Fixed())(0)
+    assert all(math.isfinite(value) for value in metrics.values())
+    counts = [b - before[n] for n, b in learner.named_buffers() if n.endswith("num_batches_tracked")]
+    assert counts and all(count == 1 for count in counts)
+
+
+def test_in_parts_the_gradient_is_that_of_the_whole():
+    """With statistics that do not depend on the part."""
+    states = []
+    for parts in (1, 2):
+        learner = make("simclr")
+        learner.num_parts = parts
+        for module in learner.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.eval()
+        training_step(learner, Fixed())(0)
+        states.append(learner.state_dict())
+    for key, tensor in states[0].items():
+        torch.testing.assert_close(states[1][key], tensor, msg=key)
+
+
+@pytest.mark.parametrize("clip", [1e-3, 1e3])
+def test_a_gradient_that_is_too_long_is_shortened(clip):
+    learner = make("simclr")
+    clipped = copy.deepcopy(learner)
+    before = torch.cat([p.detach().flatten().clone() for p in learner.parameters()])
+    for one, longest in ((learner, None), (clipped, clip)):
+        training_step(one, Fixed(), epsilon=None, clip=longest)(0)
+    whole, short = (torch.cat([p.detach().flatten() for p in one.parameters()]) - before for one in (learner, clipped))
+    length = whole.norm().item() / LEARNING_RATE  # of SGD's first step
+    expected = whole * min(1, clip / length)
+    torch.testing.assert_close(short, expected, rtol=1e-4, atol=1e-12)
+    assert (length > clip) == (clip == 1e-3)
+
+
+def test_two_processes_are_one(tmp_path):
+    command = [sys.executable, str(Path(__file__).with_name("step_ranks_worker.py"))]
+    workers = [subprocess.Popen([*command, str(rank), str(tmp_path)], stderr=subprocess.PIPE) for rank in range(2)]
+    try:
+        errors = [worker.communicate(timeout=300)[1].decode() for worker in workers]
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.wait()
+    assert [worker.returncode for worker in workers] == [0, 0], "\n".join(errors)
+    for rank in range(2):
+        differences = json.loads((tmp_path / f"{rank}.json").read_text())
+        assert differences and max(differences.values()) < 1e-9
