@@ -127,7 +127,9 @@ def test_options_named_in_the_text_exist(page):
         "--signal",
     }  # of torchrun, accelerate, Slurm
     code = [
-        part for part in re.findall(r"`([^`]+)`", text) if not part.startswith(("accelerate", "torchrun", "pytest"))
+        part
+        for part in re.findall(r"`([^`]+)`", text)
+        if not part.startswith(("accelerate", "torchrun", "pytest", "python tools"))
     ]
     named = {name for part in code for name in re.findall(r"(?<![\w-])--[a-z][\w-]+", part)}
     assert named - others <= options_of(main)
