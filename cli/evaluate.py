@@ -75,7 +75,7 @@ def finetune(config: FinetuneConfig, run: str, as_json: bool) -> None:
 @config_options(TransferConfig)
 @json_option
 def transfer(config: TransferConfig, run: str, as_json: bool) -> None:
-    """Linear probe on several image sets (--data may be repeated)."""
+    """Linear probe on several image sets (--data may be repeated), or on a --suite of them."""
     announce("loading torch")
     from ..pipeline.evaluation import evaluate_transfer
 

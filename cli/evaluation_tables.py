@@ -46,7 +46,10 @@ def print_evaluation(result: dict[str, Any], as_json: bool) -> None:
         return
     from rich.console import Console
 
-    Console().print(_several(result) if "results" in result else _single(result))
+    console = Console()
+    console.print(_several(result) if "results" in result else _single(result))
+    for note in result.get("notes", ()):
+        console.print(note, markup=False, highlight=False)
 
 
 def print_measures(result: dict[str, Any], as_json: bool) -> None:
@@ -166,6 +169,8 @@ def _of_draws(row: dict[str, Any]) -> str:
 def _settings_that_matter(result: dict[str, Any], settings: list[str]) -> list[str]:
     if result["task"] == "linear" and result["probe"] == "lbfgs":
         settings = [setting for setting in settings if not setting.startswith("epochs")]
+    if result["task"] == "finetune":
+        settings.insert(0, f"preset {result['preset']}")
     if result["untrained"]:
         settings.append("fresh weights")
     return settings

@@ -436,14 +436,9 @@ def evaluate(
         data_root: Folder of the torchvision datasets, downloaded into when missing. [default: ~/.cache/synthcl/data]
         seed: Seed that all randomness follows from.
         test_data: Images to score on, one for each --data in the same order; their test splits if not given.
-        suite: Sets by a common name, instead of --data, each with the splits and the measure that are customary:
-            natural (photographs: food101, cifar10, cifar100, stl10, stanford-cars, fgvc-aircraft, dtd, oxford-pets,
-            caltech101, flowers102 and, from a satellite, eurosat); kornblith (the sets of Kornblith et al. (arXiv
-            1805.08974) but for Birdsnap and VOC 2007, which torchvision has not as images with one label); fine-
-            grained (kinds of one thing: food, cars, aircraft, pets, flowers); small (images of 96 pixels a side at
-            most: cifar10, cifar100, stl10, svhn, eurosat); vtab-like (those sets of VTAB (arXiv 1910.04867) that
-            torchvision has, fitted on 1,000 images each and scored by top-1, as VTAB-1k is; the 1,000 are balanced,
-            and ours).
+        suite: Sets by a common name, instead of --data, with the splits and the measure that are customary for each:
+            natural (photographs); kornblith (those of arXiv 1805.08974); fine-grained (kinds of one thing); small (96
+            pixels a side at most); vtab-like (1,000 images of each and top-1 alone, as in VTAB, arXiv 1910.04867).
     """
 
 @overload

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from synthcl.cli import main
 from synthcl.pipeline.comparison.verdict import meaning
 from synthcl.pipeline.configs.arms import Arm
+from synthcl.pipeline.data.catalogue import MEAN_PER_CLASS, NAMED_SETS, SUITES, TOP1
 from synthcl.pipeline.regimes.table import REGIMES
 
 ROOT = Path(__file__).parent.parent
@@ -70,6 +71,19 @@ def test_the_guide_has_the_regimes_and_differences_of_the_table():
     assert differences[-1] == ["`real-equal-views` - `real`", meaning(more, real)]
 
 
+def test_the_guide_has_the_data_sets_and_suites_of_the_table():
+    rows = re.findall(
+        r"^\| `([\w-]+)` \| ([\w, ]+) \| ([\w -]+) \|", (DOCS / "guide" / "data.md").read_text(), re.MULTILINE
+    )
+    titles = {TOP1: "top-1", MEAN_PER_CLASS: "mean per class"}
+    sets = {n: (", ".join(s.splits), titles[s.metric]) for n, s in NAMED_SETS.items() if s.in_files}
+    assert {name: tuple(rest) for name, *rest in rows} == sets
+    suites = re.findall(r"^\| `([\w-]+)` \| (.*`) \|$", (DOCS / "guide" / "evaluation.md").read_text(), re.MULTILINE)
+    assert {name: tuple(re.findall(r"`(.*?)`", text)) for name, text in suites} == {
+        n: s.sets for n, s in SUITES.items()
+    }
+
+
 def commands_of(command: click.Command) -> dict[str, click.Command]:
     """The commands of a group, by name; they load when they are asked for."""
     if not isinstance(command, click.Group):
@@ -113,7 +127,9 @@ def test_options_named_in_the_text_exist(page):
         "--signal",
     }  # of torchrun, accelerate, Slurm
     code = [
-        part for part in re.findall(r"`([^`]+)`", text) if not part.startswith(("accelerate", "torchrun", "pytest"))
+        part
+        for part in re.findall(r"`([^`]+)`", text)
+        if not part.startswith(("accelerate", "torchrun", "pytest", "python tools"))
     ]
     named = {name for part in code for name in re.findall(r"(?<![\w-])--[a-z][\w-]+", part)}
     assert named - others <= options_of(main)

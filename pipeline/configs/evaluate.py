@@ -247,7 +247,7 @@ class TransferConfig(EvaluationConfig):
     )
     suite: str | None = option(
         None,
-        help="Sets by a common name, instead of --data, each with the splits and the measure that are customary: "
+        help="Sets by a common name, instead of --data, with the splits and the measure that are customary for each: "
         + "; ".join(f"{name} ({suite.about})" for name, suite in SUITES.items())
         + ".",
         choices=tuple(SUITES),

@@ -116,7 +116,7 @@ class Suite(NamedTuple):
     """Sets to transfer to together.
 
     Attributes:
-        about: what they are, the end of a sentence.
+        about: what they are, in words.
         sets: their names.
         part: of the images to fit on, as a SPEC has it.
         metric: of all of them; each one's own if not given.
@@ -140,25 +140,19 @@ _FINE_GRAINED = ("food101", "stanford-cars", "fgvc-aircraft", "oxford-pets", "fl
 
 SUITES = {
     "natural": Suite(
-        "photographs: food101, cifar10, cifar100, stl10, stanford-cars, fgvc-aircraft, dtd, oxford-pets, caltech101, "
-        "flowers102 and, from a satellite, eurosat",
+        "photographs",
         ("food101", "cifar10", "cifar100", "stl10", "stanford-cars", "fgvc-aircraft", "dtd", "oxford-pets",
          "caltech101", "flowers102", "eurosat"),
     ),
-    "kornblith": Suite(
-        "the sets of Kornblith et al. (arXiv 1805.08974) but for Birdsnap and VOC 2007, which torchvision has not as "
-        "images with one label",
+    "kornblith": Suite(  # Birdsnap is not in torchvision, and images of VOC 2007 have several labels
+        "those of arXiv 1805.08974",
         ("food101", "cifar10", "cifar100", "sun397", "stanford-cars", "fgvc-aircraft", "dtd", "oxford-pets",
          "caltech101", "flowers102"),
     ),
-    "fine-grained": Suite("kinds of one thing: food, cars, aircraft, pets, flowers", _FINE_GRAINED),
-    "small": Suite(
-        "images of 96 pixels a side at most: cifar10, cifar100, stl10, svhn, eurosat",
-        ("cifar10", "cifar100", "stl10", "svhn", "eurosat"),
-    ),
-    "vtab-like": Suite(
-        "those sets of VTAB (arXiv 1910.04867) that torchvision has, fitted on 1,000 images each and scored by top-1, "
-        "as VTAB-1k is; the 1,000 are balanced, and ours",
+    "fine-grained": Suite("kinds of one thing", _FINE_GRAINED),
+    "small": Suite("96 pixels a side at most", ("cifar10", "cifar100", "stl10", "svhn", "eurosat")),
+    "vtab-like": Suite(  # VTAB-1k draws its 1,000 in another way
+        "1,000 images of each and top-1 alone, as in VTAB, arXiv 1910.04867",
         ("caltech101", "cifar100", "dtd", "flowers102", "oxford-pets", "sun397", "svhn", "eurosat"),
         part="[:1000,balanced]",
         metric=TOP1,

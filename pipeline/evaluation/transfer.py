@@ -46,9 +46,10 @@ def evaluate_transfer(run: str | Path, data: Sequence[str] = (), **options: Any)
     """The linear probe of one encoder on several image sets.
 
     The measure of a set is the customary one (see `data.catalogue`): of most the top-1 accuracy, of some the mean over
-    classes. The protocol is that of Kornblith et al. (arXiv 1805.08974, appendix A), logistic regression on the frozen
-    features of images without augmentation, but for this, which is ours: images have the size that the encoder was
-    trained at, features are standardised, and the penalty is chosen on folds of the images to fit on.
+    classes. The protocol is that of Kornblith et al. (arXiv 1805.08974) and SimCLR (arXiv 2002.05709, appendix B.8),
+    logistic regression on the frozen features of images without augmentation, but for this, which is ours: images have
+    the size that the encoder was trained at, features are standardised, and the penalty is chosen on folds of the
+    images to fit on.
 
     Args:
         run: a run of `synthcl train`, or an encoder's folder.
@@ -57,7 +58,7 @@ def evaluate_transfer(run: str | Path, data: Sequence[str] = (), **options: Any)
 
     Returns:
         `results`, one of `evaluate_linear` for each set, with its `metric` and its `score` by that; `score` and `top1`,
-        the means over sets; `num_train` and `num_test`, the sums.
+        the means over sets; `num_train` and `num_test`, the sums; `notes`, what to know of sets, as of a split of ours.
 
     Raises:
         UsageError: options that cannot be used.
@@ -81,8 +82,15 @@ def evaluate_transfer(run: str | Path, data: Sequence[str] = (), **options: Any)
         "num_test": sum(result["num_test"] for result in results),
         "run": str(run),
         "seconds": round(time.monotonic() - started, 3),
+        "notes": notes(sets),
         "results": results,
     }
+
+
+def notes(sets: Sequence[TransferSet]) -> list[str]:
+    """What a reader of the numbers must know of the sets, a line for each of which there is something."""
+    known = {one.location: NAMED_SETS[one.location].about for one in sets if one.location in NAMED_SETS}
+    return [f"{name}: {about}" for name, about in known.items() if about]
 
 
 def check_sets(sets: Sequence[TransferSet], config: TransferConfig, image_size: int) -> None:

@@ -151,7 +151,8 @@ def test_runs_that_exist_are_compared(synthcl, finished, tmp_path):
     assert result["verdict"] in table and "report.html" in "".join(table.split())
 
 
-def test_corrupted_images_join_a_comparison_that_is_finished(synthcl, finished, tmp_path):
+def test_corrupted_images_join_a_comparison_that_is_finished(synthcl, finished, tmp_path, monkeypatch):
+    monkeypatch.setattr("synthcl.pipeline.configs.evaluate.CORRUPTIONS", ("brightness",))  # all take longer
     _out, result, _ = finished
     runs = [word for path in result["runs"] for word in ("--run", path)]
     found = synthcl("compare", *runs, "--label-fraction", 1, "--out", tmp_path / "again", "--robustness", "--json").json

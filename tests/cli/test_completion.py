@@ -38,6 +38,7 @@ def complete(tmp_path, monkeypatch):
         ("train --data cifar1", [("plain", "cifar10"), ("plain", "cifar100")]),
         ("train --data f", [("plain", n) for n in ("fashion-mnist", "food101", "fgvc-aircraft", "flowers102")]),
         ("eval transfer runs/real --suite vt", [("plain", "vtab-like")]),
+        ("eval robustness runs/real --corruptions jp", [("plain", "jpeg")]),
         ("train --data pho", [("file", "pho")]),
         ("train --config cifar10-", [("plain", "cifar10-16px")]),
         ("train --config ph", [("file", "ph")]),

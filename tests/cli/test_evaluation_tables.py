@@ -47,6 +47,7 @@ def test_a_probe_for_people(capsys):
     [
         ({"probe": "sgd", "l2": None}, "settings epochs 100"),
         ({"untrained": True}, "settings l2 0.1, fresh weights"),
+        ({"task": "finetune", "l2": None, "preset": "simclr"}, "settings preset simclr, epochs 100"),
         ({"task": "knn", "l2": None, "epochs": None, "k": 20, "temperature": 0.07}, "settings k 20, temperature 0.07"),
     ],
 )
@@ -76,7 +77,9 @@ def test_several_sets_have_a_row_each_by_their_own_measure_and_their_mean(capsys
         {**shared, "data": "b", "test_data": "b", "metric": "mean_per_class", "score": 0.6},
     ]
     rows[1]["scored_on_training_split"] = True
-    words = shown(capsys, {"task": "transfer", "run": "r", "top1": 0.4, "score": 0.5, "results": rows}, False)
+    result = {"task": "transfer", "run": "r", "top1": 0.4, "score": 0.5, "notes": ["b: drawn [by us]"], "results": rows}
+    words = shown(capsys, result, False)
+    assert words.endswith("b: drawn [by us]")
     assert "a a:test top-1 % 40.00 30.00 to 50.00" in words
     assert "b b (not held out!) per class % 60.00" in words and "mean 50.00" in words
 

@@ -6,7 +6,7 @@ from synthcl.pipeline.configs.evaluate import TransferConfig
 from synthcl.pipeline.data.catalogue import MEAN_PER_CLASS, SUITES, TOP1
 from synthcl.pipeline.errors import DataError
 from synthcl.pipeline.evaluation import evaluate_linear, evaluate_transfer, linear, transfer
-from synthcl.pipeline.evaluation.transfer import TransferSet, transfer_sets
+from synthcl.pipeline.evaluation.transfer import TransferSet, notes, transfer_sets
 
 FINE = SUITES["fine-grained"]
 
@@ -48,6 +48,11 @@ def test_a_set_has_its_own_measure():
     )
 
 
+def test_splits_of_ours_are_said():
+    (note,) = notes(transfer_sets(TransferConfig(data=["digits", "caltech101"])))
+    assert note.startswith("caltech101: 30 images of a class, drawn by us")
+
+
 def test_a_suite_is_a_probe_on_each_of_its_sets_by_its_own_measure(run, root, quick):
     result = evaluate_transfer(run, suite="fine-grained", data_root=str(root))
     assert [row["data"] for row in result["results"]] == [data for data, _ in FINE.specs()]
@@ -55,6 +60,7 @@ def test_a_suite_is_a_probe_on_each_of_its_sets_by_its_own_measure(run, root, qu
     assert [row["score"] for row in result["results"]] == [row[row["metric"]] for row in result["results"]]
     assert result["score"] == pytest.approx(sum(row["score"] for row in result["results"]) / 5)
     assert [row["num_train"] for row in result["results"]] == [12, 12, 24, 12, 24] and result["suite"] == "fine-grained"
+    assert result["notes"] == ["fgvc-aircraft: the 100 variants"]
     assert min(row["score"] for row in result["results"]) > 0.5  # chance is a third
 
 
