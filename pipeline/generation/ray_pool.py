@@ -12,7 +12,9 @@ import importlib.util
 import io
 import logging
 import os
+import re
 import signal
+import socket
 import sys
 import threading
 import time
@@ -30,6 +32,8 @@ POLL_SECONDS = 1.0
 """Between two looks at how far the workers are. Ours."""
 WAIT_SECONDS = 60.0
 """Without any worker before a sentence says what is waited for. Ours: more than a generator takes to load."""
+CONNECT_SECONDS = 20.0
+"""For a cluster to answer. Ours."""
 CLOSE_SECONDS = 30.0
 """For workers to finish when all is done, before they are ended. Ours."""
 
@@ -360,6 +364,8 @@ def connected(address: str | None) -> Iterator[Any]:
     own: dict[str, Any] = {"include_dashboard": False} if address == "local" else {}
     handler = signal.getsignal(signal.SIGTERM)
     try:
+        if place := re.fullmatch(r"([\w.-]+):(\d+)", address):  # Ray itself would try for minutes
+            socket.create_connection((place[1], int(place[2])), timeout=CONNECT_SECONDS).close()
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **own)
     except (OSError, RuntimeError, ValueError) as error:
         raise DataError(f"cannot connect to the Ray cluster at --ray-address {address}: {first_line(error)}") from None

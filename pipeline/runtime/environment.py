@@ -11,7 +11,7 @@ from typing import Any
 
 VARIABLES = (
     "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "SYNTHCL_CACHE",
-    "SYNTHCL_CACHE_BYTES", "XDG_CACHE_HOME", "WANDB_MODE",
+    "SYNTHCL_CACHE_BYTES", "XDG_CACHE_HOME", "WANDB_MODE", "RAY_ADDRESS",
 )  # fmt: skip
 """Variables of the environment that change what synthcl does; shown where they are set."""
 

@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import signal
+import socket
 import sys
 import threading
 from types import SimpleNamespace
@@ -110,12 +111,16 @@ def test_a_cluster_that_is_not_there_is_named(monkeypatch):
         raise ConnectionError(f"Could not find {options['address']}\nmore")
 
     ray.init = refuse
-    with pytest.raises(DataError, match=r"cannot connect to the Ray cluster at --ray-address x:1: Could not find x:1$"):
-        connected("x:1").__enter__()
+    with pytest.raises(DataError, match=r"cannot connect to the Ray cluster at --ray-address auto: Could not find a"):
+        connected("auto").__enter__()
+    with socket.socket() as bound:  # and does not listen
+        bound.bind(("127.0.0.1", 0))
+        with pytest.raises(DataError, match=r"at --ray-address 127.0.0.1:\d+: .*Connection refused"):
+            connected(f"127.0.0.1:{bound.getsockname()[1]}").__enter__()
 
 
 @pytest.mark.parametrize(
-    ("given", "variable", "expected"), [("a:1", "b:1", "a:1"), (None, "b:1", "b:1"), (None, "", "local")]
+    ("given", "variable", "expected"), [("auto", "ray://b", "auto"), (None, "ray://b", "ray://b"), (None, "", "local")]
 )
 def test_which_cluster_it_is(monkeypatch, given, variable, expected):
     called = []
