@@ -11,8 +11,8 @@ from types import SimpleNamespace
 import pytest
 
 from synthcl.pipeline.errors import DataError, UsageError
-from synthcl.pipeline.generation.generate import ray_pool
-from synthcl.pipeline.generation.generate.ray_pool import (
+from synthcl.pipeline.generation import ray_pool
+from synthcl.pipeline.generation.ray_pool import (
     RayPool,
     Stopped,
     cause_in_words,

@@ -15,9 +15,9 @@ import pytest
 
 from synthcl.pipeline.configs.generate import GenerateConfig
 from synthcl.pipeline.errors import DataError, UsageError
-from synthcl.pipeline.generation.generate import ray_sets
-from synthcl.pipeline.generation.generate.ray_pool import Stopped
-from synthcl.pipeline.generation.generate.ray_sets import ShardWorker, write_on_ray
+from synthcl.pipeline.generation import ray_sets
+from synthcl.pipeline.generation.ray_pool import Stopped
+from synthcl.pipeline.generation.ray_sets import ShardWorker, write_on_ray
 from synthcl.pipeline.shards import write_shard_set
 from synthcl.pipeline.shards.layout import HIDDEN
 from synthcl.pipeline.shards.publish import PartLock

@@ -12,8 +12,8 @@ import pytest
 
 from synthcl.pipeline.configs.generate import GenerateConfig
 from synthcl.pipeline.errors import DataError, UsageError
-from synthcl.pipeline.generation.generate import slurm
-from synthcl.pipeline.generation.generate.slurm import batch_script, directive_value, submit, submit_generation
+from synthcl.pipeline.generation import slurm
+from synthcl.pipeline.generation.slurm import batch_script, directive_value, submit, submit_generation
 
 
 def failing(tmp_path, monkeypatch, text):
