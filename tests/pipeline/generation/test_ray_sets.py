@@ -159,7 +159,16 @@ def test_a_shard_that_always_ends_its_worker_is_named_and_no_other(tmp_path, ask
         ask("set", fault, ray_workers=1)
 
 
+@pytest.fixture
+def heard():
+    """Ctrl-C interrupts, also in tests that a shell started in the background, where it is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @needs_ray
+@pytest.mark.usefixtures("heard")
 @pytest.mark.parametrize(("number", "error"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Stopped)])
 def test_a_signal_ends_all_workers_and_the_same_command_continues(tmp_path, ask, digest, whole, number, error):
     out = tmp_path / "set"
