@@ -16,7 +16,7 @@ from ..runtime.distributed import create_accelerator, precision_of
 from ..runtime.precision import generator_precision
 from .evaluations import Answer
 from .execution import check_inputs, count_images, decide_budget, evaluate_runs, execute
-from .matching import mismatches, other_conditions, unmatched_seeds
+from .matching import generators_of_seeds, mismatches, other_conditions, unmatched_seeds
 from .parts import compared, plan_overall
 from .report import write_report
 from .results import build_rows, write_results
@@ -102,6 +102,7 @@ def _conclude(
         new: whether anything was trained or evaluated that was not there before.
     """
     notes += unmatched_seeds(runs)
+    notes += generators_of_seeds(runs)
     notes += [f"the runs did not all have the same {line}" for line in other_conditions(runs)]
     notes += list(dict.fromkeys(warning for answer in answers for warning in answer.values["warnings"]))
     comparison = Comparison(config, data, runs, answers, lines, notes, one_time)

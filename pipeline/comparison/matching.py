@@ -44,12 +44,16 @@ def mismatches(runs: Sequence[ComparedRun], equal: str, *, planned: bool = False
             continue
         concerned = [run for run in runs if concerns(f, [run.regime]) and not unmet(f, vars(run.config))]
         for alike in _must_agree(concerned, {f.name}):
-            lines += _differing(flag(f.name), alike, [getattr(run.config, f.name) for run in alike])
+            values = [getattr(run.config, f.name) for run in alike]
+            if f.name != "generator" or not of_each_seed(alike, values):
+                lines += _differing(flag(f.name), alike, values)
     for alike in _must_agree(runs, {"data"}):
         lines += _differing("training images", alike, [run.result["num_images"] for run in alike])
     drawn = [run for run in runs if "generator_hash" in run.result]  # records of earlier versions lack it
     for alike in _must_agree(drawn, {"generator"}):
-        lines += _differing("weights of the generator", alike, [run.result["generator_hash"][:12] for run in alike])
+        values = [run.result["generator_hash"][:12] for run in alike]
+        if not of_each_seed(alike, values):
+            lines += _differing("weights of the generator", alike, values)
     for alike in _must_agree(runs, LENGTH):
         changes = [describe_changes(run.result.get("length_changes", [])) or "in one go" for run in alike]
         lines += _differing("how they were trained", alike, changes)
@@ -64,6 +68,32 @@ def _must_agree(runs: Sequence[ComparedRun], names: set[str]) -> list[list[Compa
     own = [group for group in by_arm(runs).values() if group[0].arm.declares & names]
     others = [run for run in runs if not run.arm.declares & names]
     return [group for group in (others, *own) if group]
+
+
+def of_each_seed(runs: Sequence[ComparedRun], values: Sequence[Any]) -> bool:
+    """Whether each seed has a value of its own, the same in all arms, and all arms have all seeds.
+
+    A generator for each seed is then no difference between arms: differences are paired by seed, and their intervals
+    cover the choice of the generator.
+    """
+    arms = {run.name for run in runs}
+    by_seed: dict[int, dict[str, Any]] = {}
+    for run, value in zip(runs, values, strict=True):
+        by_seed.setdefault(run.seed, {})[run.name] = value
+    own = [set(found.values()) for found in by_seed.values() if found.keys() == arms]
+    one_each = len(own) == len(by_seed) and all(len(found) == 1 for found in own)
+    return one_each and len(set.union(*own)) == len(own) > 1
+
+
+def generators_of_seeds(runs: Sequence[ComparedRun]) -> list[str]:
+    """A sentence if each seed has a generator of its own."""
+    drawn = [run for run in runs if run.result.get("generator_hash")]
+    if not drawn or not all(
+        of_each_seed(alike, [run.result["generator_hash"] for run in alike])
+        for alike in _must_agree(drawn, {"generator"})
+    ):
+        return []
+    return ["each seed has a generator of its own: the intervals cover the choice of the generator too"]
 
 
 def unmatched_seeds(runs: Sequence[ComparedRun]) -> list[str]:

@@ -3,6 +3,7 @@
 import pytest
 
 from synthcl.pipeline.comparison.matching import (
+    generators_of_seeds,
     images_through_learner,
     mismatches,
     other_conditions,
@@ -43,6 +44,39 @@ def test_an_option_that_differs_is_named_with_values_and_runs(fair, make_run, re
     ((name, value),) = options.items()
     assert line.startswith("--" + name.replace("_", "-"))
     assert repr(value) in line and f"{regime} seed 3" in line
+
+
+def with_generators(make_run, generators, labels=("fresh", "online")):
+    """Runs of `labels`, of the seeds and with the generators that are given for each."""
+    return [
+        make_run(regime, seed, generator=name, result={"generator_hash": f"{name:*<20}"})
+        for regime in labels
+        for seed, name in enumerate(generators[regime])
+    ]
+
+
+def test_a_generator_for_each_seed_is_no_difference_and_is_said(make_run):
+    runs = with_generators(make_run, {"fresh": "abc", "online": "abc"})
+    real = [make_run("real", seed) for seed in range(3)]
+    assert mismatches([*real, *runs], "steps") == []
+    assert generators_of_seeds([*real, *runs]) == [
+        "each seed has a generator of its own: the intervals cover the choice of the generator too"
+    ]
+
+
+OF_ARMS = {
+    "another in one arm": {"fresh": "abc", "online": "abx"},
+    "one for two seeds": {"fresh": "aab", "online": "aab"},
+    "a seed that one arm lacks": {"fresh": "ab", "online": "abc"},
+}
+
+
+@pytest.mark.parametrize("generators", OF_ARMS.values(), ids=OF_ARMS.keys())
+def test_generators_that_do_not_go_with_the_seeds_are_a_difference(make_run, generators):
+    runs = with_generators(make_run, generators)
+    lines = mismatches(runs, "steps")
+    assert [line.partition(":")[0] for line in lines] == ["--generator", "weights of the generator"]
+    assert generators_of_seeds(runs) == []
 
 
 HARMLESS = {
