@@ -25,6 +25,7 @@ from .verdict import (
     data_efficiency,
     default_pairs,
     headline,
+    leading,
     meaning,
     sentence,
     winner,
@@ -144,6 +145,8 @@ def _whole(answer: Answer) -> bool:
 def summarise(comparison: Comparison) -> dict[str, Any]:
     """The summary: plain values alone."""
     differences = comparison.differences()
+    controls = [arm.name for arm in comparison.arms if arm.more_views]
+    told = leading(differences, controls)
     primary, knn = comparison.primary(), comparison.knn()
     table = []
     for name, own in primary.items():
@@ -160,7 +163,7 @@ def summarise(comparison: Comparison) -> dict[str, Any]:
         costs_of_run = ("seconds", "images_per_second", "steps", "num_synthetic", "shard_bytes")
         table.append(row | {cost: _mean([costs(run)[cost] for run in runs]) for cost in costs_of_run})
     summary = {
-        "verdict": headline(differences, comparison.mismatches),
+        "verdict": headline(differences, comparison.mismatches, controls),
         "winner": winner(comparison.names, differences, comparison.mismatches),
         "metric": METRIC,
         "equal": comparison.config.equal,
@@ -176,6 +179,7 @@ def summarise(comparison: Comparison) -> dict[str, Any]:
                 **asdict(d.spread),
                 "meaning": comparison.meaning(d),
                 "outcome": "unknown" if comparison.mismatches else d.outcome,
+                "in_verdict": d in told,
                 "sentence": sentence(d, num_corrected(differences), comparison.mismatches),
                 "detectable": detectable_difference(d.spread),
                 "seeds_needed": seeds_needed(d.spread),

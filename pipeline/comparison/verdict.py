@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..configs.arms import Arm
@@ -83,15 +83,24 @@ def winner(arms: Sequence[str], differences: Sequence[Difference], mismatches: S
     return next((one for one in arms if all((one, other) in beaten for other in arms if other != one)), None)
 
 
-def headline(differences: Sequence[Difference], mismatches: Sequence[str]) -> str:
-    """The verdict: against the reference, in a sentence for each arm."""
+def leading(differences: Sequence[Difference], controls: Collection[str] = ()) -> list[Difference]:
+    """The differences that the verdict tells: those from the reference, and from the controls.
+
+    Args:
+        differences: that are judged, those from the reference first.
+        controls: arms of real images in more views. A gain over real images alone may be one of the number of views, so
+            what they say of an arm belongs beside it.
+    """
+    return [d for d in differences if d.reference == differences[0].reference or d.reference in controls]
+
+
+def headline(differences: Sequence[Difference], mismatches: Sequence[str], controls: Collection[str] = ()) -> str:
+    """The verdict: against the reference and the controls, in a sentence for each arm."""
     if mismatches:
         return "No winner is called: the runs differ in more than the regime."
     if not differences:
         return "No winner is called: no two arms have a seed in common."
-    reference = differences[0].reference
-    against = [d for d in differences if d.reference == reference]
-    return " ".join(sentence(d, num_corrected(differences)) for d in against)
+    return " ".join(sentence(d, num_corrected(differences)) for d in leading(differences, controls))
 
 
 def sentence(difference: Difference, num_comparisons: int, mismatches: Sequence[str] = ()) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from synthcl.pipeline.comparison.verdict import compare_arms, default_pairs, headline, winner
+from synthcl.pipeline.comparison.verdict import compare_arms, default_pairs, headline, leading, winner
 from synthcl.pipeline.configs.arms import Arm
 
 
@@ -58,6 +58,21 @@ def test_an_interval_without_zero_is_unsettled_where_holm_disagrees():
     assert difference.outcome == "unsettled"
     assert "unsettled" in headline(list(found.values()), [])
     assert winner(["real", "offline", "online"], list(found.values()), []) is None
+
+
+def test_the_verdict_tells_what_as_many_views_of_real_images_say_of_a_gain():
+    scores = {
+        "real": {0: 0.60, 1: 0.61, 2: 0.60},
+        "real-4-views": {0: 0.72, 1: 0.73, 2: 0.721},
+        "online": {0: 0.70, 1: 0.71, 2: 0.702},
+    }
+    found = compare_arms(scores, [("online", "real"), ("real-4-views", "real"), ("online", "real-4-views")])
+    assert "real-4-views" not in headline(found[:1], [])
+    words = headline(found, [], controls=["real-4-views"])
+    assert "Online helps: +10.07 points over real images alone" in words
+    assert "Online is worse than real-4-views: −1.97 points against real-4-views" in words
+    assert [d.reference for d in leading(found, ["real-4-views"])] == ["real", "real", "real-4-views"]
+    assert len(leading(found)) == 2
 
 
 def test_regimes_are_compared_without_real_too():
