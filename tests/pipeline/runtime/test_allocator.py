@@ -2,6 +2,8 @@
 
 import platform
 import resource
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -23,11 +25,18 @@ def faults_of_a_step() -> int:
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="a setting of glibc's malloc")
 def test_freed_tensors_are_used_again_without_asking_the_kernel():
-    assert keep_freed_memory()
+    # In a process of its own: what other tests have left on the heap may stand in the way of its growth.
+    done = subprocess.run([sys.executable, __file__], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
     # Given back and asked for anew, it would be all the pages; the heap takes a few steps to reach its size.
-    assert min(faults_of_a_step() for _ in range(6)) < PAGES / 100
+    assert int(done.stdout) < PAGES / 100
 
 
 def test_elsewhere_nothing_is_touched(monkeypatch):
     monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
     assert not keep_freed_memory()
+
+
+if __name__ == "__main__":
+    assert keep_freed_memory()
+    print(min(faults_of_a_step() for _ in range(6)))
