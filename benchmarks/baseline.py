@@ -30,10 +30,9 @@ from synthcl.pipeline import evaluate, train
 from synthcl.pipeline.data import open_images
 from synthcl.pipeline.encoder import Encoder
 from synthcl.pipeline.runtime.environment import record_environment, version_of
+from synthcl.pipeline.training.parts import WARMUP_PART
 
 SIDES = ("synthcl", "lightly")
-WARMUP_PART = 0.1
-"""Of the training, as `synthcl train` has it in one as short as these."""
 
 
 def main() -> None:
