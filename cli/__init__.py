@@ -14,7 +14,7 @@ COMMANDS = {
     "preview": ("preview:preview", "Draw a grid of a generator's samples."),
     "generate": ("generate:generate", "Write samples of a generator to a shard set."),
     "train": ("train:train", "Train an encoder on real images, alone or with synthetic ones."),
-    "shards": ("shards:shards", "List, check, look at, describe, index and score shard sets."),
+    "shards": ("shards:shards", "List, check, look at, describe, push, index and score shard sets."),
     "runs": ("runs:runs", "List runs, and look at one."),
     "eval": ("evaluate:evaluate", "Evaluate an encoder, or the quality of synthetic images."),
     "compare": ("compare:compare", "Compare regimes and arms: train and evaluate each with several seeds, and report."),

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ..pipeline.configs.shards import CardConfig, ScoreConfig, ShardPreviewConfig, VerifyConfig
+from ..pipeline.configs.shards import CardConfig, PushConfig, ScoreConfig, ShardPreviewConfig, VerifyConfig
 from ..pipeline.options.config import Config
 from .command import Command, Group, argument, config_options, json_option, new_table, print_result, print_table
 from .completion import complete_folder
@@ -18,7 +18,7 @@ set_argument = argument("shard_set", metavar="SET", shell_complete=complete_fold
 
 @click.group(cls=Group)
 def shards() -> None:
-    """List, check, look at, describe, index and score shard sets."""
+    """List, check, look at, describe, push, index and score shard sets."""
 
 
 @shards.command("list", cls=Command)
@@ -99,6 +99,22 @@ def card(config: CardConfig, shard_set: str, as_json: bool) -> None:
 
     print_result(write_card(shard_set, config), as_json, "card")
     say_next(as_json, "eval", "quality", shard_set, "--data", config.data or "SPEC")
+
+
+@shards.command(cls=Command)
+@set_argument
+@config_options(PushConfig)
+@json_option
+def push(config: PushConfig, shard_set: str, as_json: bool) -> None:
+    """Push a set to the Hugging Face hub, with its card.
+
+    It is verified first. The same command again sends what has changed.
+    """
+    from ..pipeline.shards.push import push_shards
+
+    result = push_shards(shard_set, config)
+    print_result(result, as_json, "push")
+    say_next(as_json, "train", "--data", config.data or "SPEC", "--shards", result["set"], "--out", "RUN")
 
 
 @shards.command(cls=Command)

@@ -47,7 +47,7 @@ _EXPORTS = {
 __all__ = sorted(_EXPORTS)
 
 
-def _open_shard_set(folder: Path, image_size: int | None) -> ImageStore:
+def _open_shard_set(folder: Path | str, image_size: int | None) -> ImageStore:
     from .shards import open_shard_store
 
     return open_shard_store(folder, image_size=image_size)

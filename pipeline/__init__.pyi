@@ -539,6 +539,9 @@ def export(
     *,
     out: str | PathLike[str],
     to: Literal["torchvision", "timm", "safetensors"] = "safetensors",
+    push: str | None = None,
+    private: bool = False,
+    license: str | None = None,
 ) -> dict[str, Any]:
     """Export the encoder of a run; see `synthcl export`.
 
@@ -547,6 +550,10 @@ def export(
             NAME.md beside it. What is there of those names is replaced.
         to: Whose names and configuration the weights get: torchvision and timm for the backbones they have too,
             safetensors for any.
+        push: Push the result to this repository of the Hugging Face hub too, with a model card; it is made if it does
+            not exist. Needs a token that may write, from `hf auth login` or in HF_TOKEN.
+        private: Make a new repository on the hub for its owner alone.
+        license: The licence that the card states, as the hub writes it: cc-by-4.0, apache-2.0, other.
     """
 
 @overload
@@ -596,7 +603,8 @@ def generate(
     """Write a shard set or this process's part of one, find it done, or have Slurm write it; see `synthcl generate`.
 
     Args:
-        generator: A generator: a run of `pretrain`, a diffusers pipeline (folder or hub id), or package.module:Class.
+        generator: A generator: a run of `pretrain`, one pushed to the hub (hf://USER/NAME), a diffusers pipeline
+            (folder or hub id), or package.module:Class.
         num_samples: Latents to draw.
         out: Folder of the shard set.
         sampler: Diffusion: solver to sample with; the generator's own if not given. [ddim: 2010.02502, dpm:
@@ -692,14 +700,18 @@ def pretrain(
     tracker: Sequence[Literal["tensorboard", "wandb"]] = ...,
     checkpoint_every: int = 1000,
     keep: int = 2,
+    push: str | None = None,
+    private: bool = False,
+    license: str | None = None,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Train a generator, or take up its training; see `synthcl pretrain`.
+    """Train a generator, or take up its training, and push it where that is asked for; see `synthcl pretrain`.
 
     Args:
-        data: Images: a name (digits, cifar10, ...) or a path (folder, Parquet, WebDataset tars); :split may follow,
-            then a part: '[:10%]' in the order of the file, '[:10%,shuffled]' at random, '[:10%,balanced]' at random
-            with the same number of each class (',seed=N' draws another).
+        data: Images: a name (digits, cifar10, ...), a path (folder, Parquet, WebDataset tars), or one on the hub
+            (hf://datasets/USER/NAME); :split may follow, then a part: '[:10%]' in the order of the file,
+            '[:10%,shuffled]' at random, '[:10%,balanced]' at random with the same number of each class (',seed=N'
+            draws another).
         out: Folder of the run; it is also what --generator takes.
         sampler: Diffusion: solver to sample with; the generator's own if not given. [ddim: 2010.02502, dpm:
             2211.01095]
@@ -745,6 +757,10 @@ def pretrain(
         tracker: Send metrics and options to a tracker too; may be repeated. tensorboard writes to RUN/tensorboard.
         checkpoint_every: Steps between checkpoints.
         keep: How many checkpoints to keep, the newest ones.
+        push: Push the result to this repository of the Hugging Face hub too, with a model card; it is made if it does
+            not exist. Needs a token that may write, from `hf auth login` or in HF_TOKEN.
+        private: Make a new repository on the hub for its owner alone.
+        license: The licence that the card states, as the hub writes it: cc-by-4.0, apache-2.0, other.
         seed: Seed that all randomness follows from.
     """
 
@@ -835,9 +851,10 @@ def train(
     """Train an encoder in the regime that the options name, or take up its training; see `synthcl train`.
 
     Args:
-        data: Images: a name (digits, cifar10, ...) or a path (folder, Parquet, WebDataset tars); :split may follow,
-            then a part: '[:10%]' in the order of the file, '[:10%,shuffled]' at random, '[:10%,balanced]' at random
-            with the same number of each class (',seed=N' draws another).
+        data: Images: a name (digits, cifar10, ...), a path (folder, Parquet, WebDataset tars), or one on the hub
+            (hf://datasets/USER/NAME); :split may follow, then a part: '[:10%]' in the order of the file,
+            '[:10%,shuffled]' at random, '[:10%,balanced]' at random with the same number of each class (',seed=N'
+            draws another).
         out: Folder of the run.
         sampler: Diffusion: solver to sample with; the generator's own if not given. [ddim: 2010.02502, dpm:
             2211.01095]

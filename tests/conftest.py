@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -312,3 +313,31 @@ def slurm_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PATH", f"{script.parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("READ_BY_SBATCH", str(read))
     return read
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A stand-in of the Hugging Face hub (tests/hub_server.py), with a token that may write, and a cache of its own."""
+    import huggingface_hub.constants as constants
+    from huggingface_hub import HfFileSystem
+
+    from synthcl.pipeline.hub.fetching import fetch
+
+    spec = importlib.util.spec_from_file_location("hub_server", Path(__file__).parent / "hub_server.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["hub_server"] = module  # where dataclasses look their annotations up
+    spec.loader.exec_module(module)
+    with module.hub_server() as server:
+        monkeypatch.setattr(constants, "ENDPOINT", server.url)
+        monkeypatch.setattr(
+            constants, "HUGGINGFACE_CO_URL_TEMPLATE", server.url + "/{repo_id}/resolve/{revision}/{filename}"
+        )
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub-cache"))
+        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setenv("HF_TOKEN", module.WRITER)
+        fetch.cache_clear()
+        HfFileSystem.clear_instance_cache()
+        yield server
+    fetch.cache_clear()
+    HfFileSystem.clear_instance_cache()

@@ -1,5 +1,7 @@
 """Help and choices that several commands share."""
 
+from typing import Any
+
 from ..options.config import option
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
@@ -12,9 +14,10 @@ CACHES = ("auto", "device", "ram", "disk", "none")
 def data_option():
     return option(
         group="Images",
-        help="Images: a name (digits, cifar10, ...) or a path (folder, Parquet, WebDataset tars); :split may follow, "
-        "then a part: '[:10%]' in the order of the file, '[:10%,shuffled]' at random, '[:10%,balanced]' at random with "
-        "the same number of each class (',seed=N' draws another).",
+        help="Images: a name (digits, cifar10, ...), a path (folder, Parquet, WebDataset tars), or one on the hub "
+        "(hf://datasets/USER/NAME); :split may follow, then a part: '[:10%]' in the order of the file, "
+        "'[:10%,shuffled]' at random, '[:10%,balanced]' at random with the same number of each class (',seed=N' draws "
+        "another).",
         metavar="SPEC",
     )
 
@@ -56,6 +59,38 @@ def cache_option():
 
 def log_every_option():
     return option(10, help="Steps between rows of metrics.jsonl.", minimum=1, group="Records")
+
+
+def push_option():
+    return option(
+        None,
+        help="Push the result to this repository of the Hugging Face hub too, with a model card; it is made if it does "
+        "not exist. Needs a token that may write, from `hf auth login` or in HF_TOKEN.",
+        metavar="USER/NAME",
+        may_change=True,
+        group="Hub",
+    )
+
+
+def private_option(**more: Any):
+    return option(
+        False,
+        help="Make a new repository on the hub for its owner alone.",
+        may_change=True,
+        group="Hub",
+        **more,
+    )
+
+
+def license_option(**more: Any):
+    return option(
+        None,
+        help="The licence that the card states, as the hub writes it: cc-by-4.0, apache-2.0, other.",
+        metavar="LICENSE",
+        may_change=True,
+        group="Hub",
+        **more,
+    )
 
 
 def checkpoint_every_option(default: int):

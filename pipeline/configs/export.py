@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..options.config import Config, option
+from . import common
 
 EXPORT_TARGETS = ("torchvision", "timm", "safetensors")
 
@@ -22,3 +23,6 @@ class ExportConfig(Config):
         "and NAME.md beside it. What is there of those names is replaced.",
         metavar="FILE",
     )
+    push: str | None = common.push_option()
+    private: bool = common.private_option(needs="push")
+    license: str | None = common.license_option()

@@ -27,7 +27,8 @@ PAIR_STRENGTH = 0.3
 @dataclass(kw_only=True)
 class GenerateConfig(SourceConfig):
     generator: str = option(
-        help="A generator: a run of `pretrain`, a diffusers pipeline (folder or hub id), or package.module:Class.",
+        help="A generator: a run of `pretrain`, one pushed to the hub (hf://USER/NAME), a diffusers pipeline (folder "
+        "or hub id), or package.module:Class.",
         metavar="DIR|HUB_ID",
         group="Generator",
     )

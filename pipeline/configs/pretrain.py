@@ -132,6 +132,9 @@ class PretrainConfig(SamplingConfig):
     tracker: list[str] = common.tracker_option()
     checkpoint_every: int = common.checkpoint_every_option(1000)
     keep: int = common.keep_option()
+    push: str | None = common.push_option()
+    private: bool = common.private_option(needs="push")
+    license: str | None = common.license_option(needs="push")
     seed: int = common.seed_option("Training")
 
     def __post_init__(self) -> None:

@@ -12,7 +12,8 @@ from .sampling import SourceConfig
 @dataclass(kw_only=True)
 class PreviewConfig(SourceConfig):
     generator: str = option(
-        help="A generator: a run of `pretrain`, a diffusers pipeline (folder or hub id), or package.module:Class.",
+        help="A generator: a run of `pretrain`, one pushed to the hub (hf://USER/NAME), a diffusers pipeline (folder "
+        "or hub id), or package.module:Class.",
         metavar="DIR|HUB_ID",
     )
     out: str = option(help="The picture to write.", metavar="FILE.png", ending=".png")

@@ -32,8 +32,22 @@ class ShardPreviewConfig(Config):
 
 
 @dataclass(kw_only=True)
-class CardConfig(Config):
+class CardOptions(Config):
+    """What a set's card says beside what the set itself does."""
+
     data: str | None = option(None, help="Real images, for a row of the card's picture.", metavar="SPEC")
+    license: str | None = common.license_option()
+
+
+@dataclass(kw_only=True)
+class CardConfig(CardOptions):
+    pass
+
+
+@dataclass(kw_only=True)
+class PushConfig(CardOptions):
+    to: str = option(help="The repository on the Hugging Face hub; made if it does not exist.", metavar="USER/NAME")
+    private: bool = option(False, help="Make a new repository for its owner alone.")
 
 
 @dataclass(kw_only=True)

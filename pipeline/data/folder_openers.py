@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, TypeAlias
 if TYPE_CHECKING:
     from .store import ImageStore
 
-FolderOpener: TypeAlias = "Callable[[Path, int | None], ImageStore]"
-"""Takes a folder and the pixels a side that images are brought to (None: their own size), and returns its images."""
+FolderOpener: TypeAlias = "Callable[[Path | str, int | None], ImageStore]"
+"""Takes a folder, or the URL of one, and the pixels a side that images are brought to (None: their own size), and
+returns its images."""
 
 _OPENERS: dict[str, FolderOpener] = {}
 
@@ -37,3 +38,8 @@ def register_folder_opener(marker: str, opener: FolderOpener) -> None:
 def find_folder_opener(folder: Path) -> FolderOpener | None:
     """The opener that is registered for a file in this folder; None if there is none."""
     return next((opener for marker, opener in _OPENERS.items() if (folder / marker).is_file()), None)
+
+
+def markers() -> list[str]:
+    """All files by which such folders are known."""
+    return list(_OPENERS)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import NamedTuple
 
 from ..errors import DataError, UsageError
+from ..hub.locations import is_hub_location
 from .catalogue import NAMED_SETS, is_in_files
-from .folder_openers import find_folder_opener
+from .folder_openers import find_folder_opener, markers
 from .paths import IMAGE_EXTENSIONS, find_images
 from .specs import (
     DATASETS,
@@ -43,8 +44,9 @@ def open_images(
 
     Args:
         spec: a name (`digits`, `cifar10`, ...) or a path: an image folder, Parquet (a file or a folder), WebDataset
-            tars (a file or a folder), a shard set, or a pattern (`shards/{000000..000003}.tar`, `data/train-*`); with
-            `:split` after it where the source has splits, and a part of them in brackets (`[:10%]`, see slices.py).
+            tars (a file or a folder), a shard set, a pattern (`shards/{000000..000003}.tar`, `data/train-*`), or any of
+            these on the Hugging Face hub (`hf://datasets/USER/NAME`); with `:split` after it where the source has
+            splits, and a part of them in brackets (`[:10%]`, see slices.py).
         image_size: pixels a side; images of another size are resized (short side) and centre-cropped. None is their
             own size, if they are square and all of one size.
         split: what to open where the SPEC names no split and the source has some; None is `train`.
@@ -94,6 +96,8 @@ def find_source(location: str, data_root: str | Path | None) -> Source:
     """The source at a name, a path or a pattern."""
     if location in DATASETS:
         return _named_source(location, data_root)
+    if is_hub_location(location):
+        return _source_on_the_hub(location)
     if is_pattern(location) and not path_exists(location):
         return _source_of_files(expand_pattern(location), location)
     path = Path(location).expanduser()
@@ -130,6 +134,38 @@ def _source_of_folder(folder: Path) -> Source:
             f"{folder} holds {kinds[0]} files and {others} files: name those wanted, as in '{folder}/*{kinds[0]}'"
         )
     return _source_of_files(found[kinds[0]], str(folder))
+
+
+def _source_on_the_hub(location: str) -> Source:
+    """Containers before images: a repository of containers often has pictures for its card too."""
+    images = tuple(f"*{ending}" for name in IMAGE_EXTENSIONS for ending in (name, name.upper()))
+    kinds = (tuple(markers()), ("*.tar",), ("*.parquet",), images)
+    from ..hub.fetching import fetch
+
+    found = fetch(location, kinds, "tars, Parquet files or images")
+    if not found.is_dir():
+        return find_source(str(found), None)
+    opener = find_folder_opener(found)
+    if opener is not None:  # which reads from where it is: all files of a folder of its kind need not be here
+        return Source([], lambda split, name, size: opener(location, size))
+    for kind in _CONTAINERS:
+        files = [path for path in found.rglob(f"*{kind}") if not path.relative_to(found).parts[0].startswith(".")]
+        if files:
+            _check_one_set(files, found, location)
+            return _source_of_files(files, location)
+    return _source_of_images(found)
+
+
+def _check_one_set(files: Sequence[Path], folder: Path, location: str) -> None:
+    """Raises UsageError where the folders of a repository on the hub are sets of their own, as its configurations
+    are."""
+    folders = {path.relative_to(folder).parent.as_posix() for path in files}
+    sets = sorted(name for name in folders if not is_split_name(PurePath(name).name))
+    if len(sets) > 1:
+        raise UsageError(
+            f"{location} holds several sets, in the folders {', '.join(sets[:5])}: name one, as in "
+            f"{location}/{next(name for name in sets if name != '.')}"
+        )
 
 
 def _find_containers(folder: Path, kind: str) -> list[Path]:

@@ -11,6 +11,7 @@ from pathlib import Path, PurePath
 from typing import NamedTuple
 
 from ..errors import UsageError
+from ..hub.locations import is_hub_location
 from .catalogue import NAMED_SETS
 from .slices import Slice, parse_slice
 
@@ -94,7 +95,7 @@ def _parse_location(text: str) -> Spec:
 
 def _is_part(inside: str, location: str, spec: str) -> bool:
     """Whether brackets at the end of a SPEC are a part, and not characters for a file's name to match."""
-    if location in DATASETS or path_exists(location):
+    if location in DATASETS or is_hub_location(location) or path_exists(location):
         return True
     if not any(character in inside for character in ":,%="):
         return False

@@ -17,7 +17,7 @@ from ..views import IMAGENET_MEAN, IMAGENET_STD
 from .targets import Target, has_small_stem
 
 
-def model_card(encoder: Encoder, home: Path, target: Target, loading: str) -> str:
+def model_card(encoder: Encoder, home: Path, target: Target, loading: str, licence: str | None = None) -> str:
     """The card.
 
     Args:
@@ -25,9 +25,11 @@ def model_card(encoder: Encoder, home: Path, target: Target, loading: str) -> st
         home: the run's folder, or the encoder's own where there is no run.
         target: as what it is exported.
         loading: lines of Python that load it from beside the card.
+        licence: under which it may be used, as the hub writes it; None to say nothing of it.
     """
     training = _training(home)
     head = {
+        **({"license": licence} if licence else {}),
         "library_name": target.library,
         "pipeline_tag": "image-feature-extraction",
         "tags": ["self-supervised", "contrastive-learning", "synthcl"],

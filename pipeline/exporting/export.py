@@ -17,6 +17,7 @@ from ..encoder import CONFIG_FILE, WEIGHTS_FILE, Encoder, load_encoder
 from ..errors import DataError, UsageError
 from ..evaluation.task import find_home
 from ..files import write_file, write_folder
+from ..hub.pushing import Repository, check_push
 from ..options.config import takes_options
 from ..views import IMAGENET_MEAN, IMAGENET_STD
 from .card import model_card
@@ -35,27 +36,35 @@ def export(run: str | Path, config: ExportConfig) -> dict[str, Any]:
 
     Returns:
         `run`, `to`, `out`, `files`, `backbone`, `image_size`, `num_features`, `weights_hash`, and `loading`, lines of
-        Python that load it.
+        Python that load it; with --push also `push`, what `Repository.push` returns.
 
     Raises:
         UsageError: a backbone that the target lacks, or a name that is no folder's and no file's of these kinds.
-        DataError: no encoder there, or a place that cannot be written or holds something else.
+        DataError: no encoder there, or a place that cannot be written or holds something else; or a hub that there is
+            no token of, that refuses, or that cannot be reached: the export is there, and the same command pushes it.
     """
+    if config.push is not None:
+        check_push(config.push)
     encoder, out = load_encoder(run), Path(config.out)
     target = TARGETS[config.to](encoder)
     write = _writer(out, config.to)
+    if config.push is not None and out.suffix:
+        raise UsageError(f"--push takes a folder's files: give --out a folder, not {out.name}")
     weights = out if out.suffix else out / WEIGHTS_FILE
     loading = _loading(target, weights)
     settings = _settings(encoder, config.to, target)
     files = {
         "weights": _weights(encoder, settings, weights.suffix),
         "config": (json.dumps(settings, indent=2) + "\n").encode(),
-        "card": model_card(encoder, find_home(run), target, _loading(target, Path(weights.name))).encode(),
+        "card": model_card(
+            encoder, find_home(run), target, _loading(target, Path(weights.name)), config.license
+        ).encode(),
     }
     try:
         paths = write(out, files)
     except OSError as error:
         raise DataError(f"cannot write to --out {out}: {error.strerror}") from None
+    pushed = {} if config.push is None else {"push": _push(config.push, paths, config.private)}
     return {
         "run": str(run),
         "to": config.to,
@@ -66,7 +75,13 @@ def export(run: str | Path, config: ExportConfig) -> dict[str, Any]:
         "num_features": encoder.num_features,
         "weights_hash": encoder.weights_hash(),
         "loading": loading,
+        **pushed,
     }
+
+
+def _push(name: str, paths: list[Path], private: bool) -> dict[str, Any]:
+    repository = Repository(name, "model", private=private)
+    return repository.push({path.name: path for path in paths}, "Encoder")
 
 
 def _writer(out: Path, to: str) -> Callable[[Path, dict[str, bytes]], list[Path]]:

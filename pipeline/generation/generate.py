@@ -18,6 +18,7 @@ from ..configs.generate import GenerateConfig
 from ..data import open_images
 from ..errors import DataError, UsageError
 from ..files import write_folder
+from ..hub.locations import is_hub_location
 from ..options.config import takes_options
 from ..progress.line import Progress
 from ..randomness import Key
@@ -158,11 +159,16 @@ def _varier(
 
 
 def locate_generator(source: str) -> str:
-    """What `load_generator` is to open: the generator inside a run of `pretrain` or `train`, or `source` as it is.
+    """What `load_generator` is to open: the generator inside a run of `pretrain` or `train`, a folder that one on the
+    hub (`hf://USER/NAME`) was fetched to, or `source` as it is.
 
     Raises:
         DataError: a run that has no generator, or is being trained on.
     """
+    if is_hub_location(source):
+        from ..hub.fetching import MODEL_FILES, fetch
+
+        return str(fetch(source, (MODEL_FILES,), "generator"))
     inside, command = Path(source) / "generator", command_of(source)
     if inside.is_dir():
         check_finished(Path(source), "generator")

@@ -32,6 +32,7 @@ HEADINGS = (
     "Computing",
     "Executor",
     "Records",
+    "Hub",
 )
 """The headings of `--help`, in their order. Options that must be given stand before them."""
 

@@ -47,21 +47,34 @@ def write_card(directory: str | Path, config: CardConfig) -> dict[str, Any]:
     if shards.remote:
         raise DataError(f"{directory} is not a folder here; copy the set, and write the card there")
     card = directory / CARD_FILE
-    if card.exists() and LAST_LINE not in card.read_text(errors="replace"):
+    if card.exists() and not is_own_card(card):
         raise DataError(f"{card} is not a card that synthcl wrote: move it away first")
     preview_shards(directory, out=str(directory / PICTURE), num_samples=NUM_SHOWN, data=config.data)
     try:
-        write_file(card, card_text(shards, directory.resolve().name))
+        write_file(card, card_text(shards, directory.resolve().name, licence=config.license))
     except OSError as error:
         raise DataError(f"cannot write {card}: {error.strerror}") from None
     return {"card": str(card), "picture": str(directory / PICTURE)}
 
 
-def card_text(shards: ShardSet, name: str) -> str:
-    """The card of a set, which is called `name`."""
+def is_own_card(card: Path) -> bool:
+    """Whether a README.md was written by `write_card`, which may replace it."""
+    return LAST_LINE in card.read_text(errors="replace")
+
+
+def card_text(shards: ShardSet, name: str, *, licence: str | None = None, repository: str | None = None) -> str:
+    """The card of a set, which is called `name`.
+
+    Args:
+        shards: the set.
+        name: of the set.
+        licence: under which it may be used, as the hub writes it: `cc-by-4.0`; None to say nothing of it.
+        repository: USER/NAME on the hub, where the card is written for one.
+    """
     manifest = shards.locator.manifest
     head = {
         "pretty_name": name,
+        **({"license": licence} if licence else {}),
         "tags": ["webdataset", "synthetic", "synthcl"],
         "configs": [{"config_name": "default", "data_files": "*.tar"}],
     }
@@ -72,10 +85,12 @@ def card_text(shards: ShardSet, name: str) -> str:
         f"![some of its samples]({PICTURE})",
         _facts(manifest, sum(shard.size for shard in manifest.shards)),
         "## Use",
-        f"With webdataset:\n\n```python\n{_with_webdataset(manifest)}\n```",
-        f"With datasets:\n\n```python\n{_with_datasets(manifest)}\n```",
+        f"With webdataset{', in a copy of the repository' if repository else ''}:\n\n"
+        f"```python\n{_with_webdataset(manifest)}\n```",
+        f"With datasets:\n\n```python\n{_with_datasets(manifest, repository)}\n```",
         "With synthcl, in contrastive learning:",
-        f"```\nsynthcl train --data SPEC --shards {name} --epochs 200 --out RUN\n```",
+        f"```\nsynthcl train --data SPEC --shards {f'hf://datasets/{repository}' if repository else name} "
+        "--epochs 200 --out RUN\n```",
         "## Recipe",
         "What its samples are a function of, besides their index; versions of libraries are those that wrote it.",
         _table({name: _shown(value) for name, value in _flat(manifest.recipe.values).items()}),
@@ -145,12 +160,13 @@ def _with_webdataset(manifest: Manifest) -> str:
     )
 
 
-def _with_datasets(manifest: Manifest) -> str:
+def _with_datasets(manifest: Manifest, repository: str | None) -> str:
+    source = repr(repository) if repository else "'webdataset', data_files='*.tar'"
     return "\n".join(
         [
             "from datasets import load_dataset",
             "",
-            "dataset = load_dataset('webdataset', data_files='*.tar', split='train')",
+            f"dataset = load_dataset({source}, split='train')",
             f"images = [dataset[-1][name] for name in {_members(manifest)!r}]",
         ]
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,8 +20,10 @@ from ..errors import UsageError
 from ..evaluation.online_quality import MEASURES, OnlineQuality, open_real_encoder
 from ..generation.generate import save_generator
 from ..generation.preview import real_section, save_real_images
+from ..hub.pushing import check_push
 from ..images.grids import Section, save_sections
 from ..options.config import takes_options
+from ..progress.line import is_main_process
 from ..randomness import Key
 from ..runs.folder import RunFolder, finished_result, open_run, say_finished
 from ..runs.loop import LoopOptions, Measurement, run_loop
@@ -29,6 +32,7 @@ from ..runtime.distributed import average_gradients, create_accelerator, slice_o
 from ..runtime.precision import generator_precision
 from ..views import to_float
 from .discriminator_watch import DiscriminatorWatch
+from .push import push_generator
 
 log = logging.getLogger(__name__)
 
@@ -40,18 +44,31 @@ ADVICE = "Try lower learning rates (--learning-rate), a smaller --gamma, or a la
 
 @takes_options(PretrainConfig)
 def pretrain(config: PretrainConfig) -> dict[str, Any]:
-    """Train a generator, or take up its training; see `synthcl pretrain`.
+    """Train a generator, or take up its training, and push it where that is asked for; see `synthcl pretrain`.
 
     Returns:
         The run's result: `run`, `generator`, `steps`, `seconds`, `image_size`, `num_images`, `training`, what the
         generator was trained with, `generator_precision`, what it computed in, `generator_hash`, its weights', and
         where the length was changed what `runs.length.length_facts` gives. With an encoder to measure by also
         `frechet_distance`, `precision`, `recall`, `frechet_distance_real` (see `OnlineQuality`), `eval_encoder` and
-        `eval_encoder_hash`.
+        `eval_encoder_hash`. With --push also `push`, what `Repository.push` returns, in the main process.
 
     Raises:
         UsageError: options that cannot be used, or fewer steps than the run has done.
+        DataError: the hub has no token here, refuses, or cannot be reached. The run is finished where training was, and
+            the same command pushes it.
     """
+    if config.push is not None:
+        check_push(config.push)  # and not after hours of training
+    result = _train(config)
+    if config.push is not None and is_main_process():
+        pushed = push_generator(Path(config.out), config.push, private=config.private, licence=config.license)
+        result = {**result, "push": pushed}
+    return result
+
+
+def _train(config: PretrainConfig) -> dict[str, Any]:
+    """`pretrain` without the push."""
     check_trackers(config.tracker)
     if (finished := finished_result(config.out, "pretrain", config)) is not None:
         return finished

@@ -64,7 +64,7 @@ FIT = "--data digits:train[:100] --test-data digits:test[:50]"
 COMMANDS = {
     "PretrainConfig": [
         "pretrain --data digits --image-size 8 --preset tiny --batch-size 8 --steps 1 --eval-encoder RUN "
-        "--eval-samples 10 --out OUT/gan",
+        "--eval-samples 10 --push me/gan --out OUT/gan",
     ],
     "PreviewConfig": ["preview --generator GENERATOR --data digits --out OUT/x.png"],
     "GenerateConfig": [
@@ -96,10 +96,11 @@ COMMANDS = {
     "QualityConfig": ["eval quality SHARDS --data digits --encoder RUN --k 2 --scores quality"],
     "AlignmentConfig": ["eval alignment RUN --data digits[:50]"],
     "EmbedConfig": ["embed RUN --data digits[:50] --picture OUT/x.png --method pca --out OUT/x.parquet"],
-    "ExportConfig": ["export RUN --out OUT/exported"],
+    "ExportConfig": ["export RUN --push me/encoder --out OUT/exported"],
     "VerifyConfig": ["shards verify SHARDS"],
     "ShardPreviewConfig": ["shards preview SHARDS --sort sample_index --out OUT/x.png"],
     "CardConfig": ["shards card SHARDS --data digits"],
+    "PushConfig": ["shards push SHARDS --to me/set --data digits"],
     "ScoreConfig": ["shards score SHARDS --encoder RUN --data digits[:50] --clusters 2"],
     "ShowConfig": ["runs show RUN"],
 }
@@ -114,6 +115,7 @@ count in several processes only, where test_processes.py has them, or on a Ray c
 
 
 @pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.usefixtures("hub")
 def test_every_option_of_a_command_is_read(synthcl, made, reads, tmp_path, monkeypatch, name):
     # The demo makes options of its own for these two, and has nothing else to do.
     monkeypatch.setattr("synthcl.pipeline.comparison.demo.pretrain", lambda config: {})

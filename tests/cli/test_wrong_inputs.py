@@ -272,6 +272,16 @@ WRONG = [
     ("shards index nowhere", 1, "nowhere has no tars to index; give a folder with *.tar files"),
     ("shards index run", 1, "run has no tars to index"),
     ("shards index empty", 1, "empty has no tars to index"),
+    ("shards push set --to mine", 2, "'mine' is no repository of the hub: give USER/NAME"),
+    ("shards push set --to me/set", 1, "cannot push to me/set: there is no token of the Hugging Face hub here"),
+    ("shards push nowhere --to me/set", 1, "there is no token"),
+    ("pretrain --data digits --steps 1 --out x --private", 2, "--private"),
+    (
+        "preview --generator hf://gan --out x.png",
+        2,
+        "'hf://gan' is no location on the hub: write hf://datasets/USER/NAME",
+    ),
+    ("eval alignment run --data hf://datasets/me", 2, "is no location on the hub"),
     ("shards score set --encoder nowhere", 1, "there is no run nowhere"),
     ("shards score set --encoder begun", 1, "the run begun has no encoder"),
     ("runs list nowhere", 1, "there is no folder nowhere"),
@@ -298,6 +308,8 @@ def content(folder: Path) -> dict[str, bytes | None]:
 @pytest.mark.parametrize(("line", "code", "words"), WRONG, ids=[line for line, *_ in WRONG])
 def test_it_gets_a_sentence_and_leaves_all_as_it_was(synthcl, place, monkeypatch, line, code, words):
     monkeypatch.chdir(place)
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(place / "none"))
     before = content(place)
     result = synthcl(*shlex.split(line), code=code)
     message = " ".join(result.stderr.partition("Error: ")[2].split())

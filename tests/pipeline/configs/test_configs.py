@@ -9,7 +9,7 @@ import pytest
 import synthcl.pipeline.configs as package
 from synthcl.pipeline.options.config import Config, default_of, option_types
 
-REQUIRED = {"data": "digits", "encoder": "e", "out": "x", "generator": "g", "num_samples": 1}
+REQUIRED = {"data": "digits", "encoder": "e", "out": "x", "generator": "g", "num_samples": 1, "to": "me/x"}
 """A value for each option that has no default."""
 NEEDED = {
     "CompareConfig": {"data": "digits", "generator": "g", "steps": 1},

@@ -102,3 +102,51 @@ def test_shard_sets_are_opened_by_their_own_reader(tmp_path, monkeypatch):
     (tmp_path / ".synthcl" / "shardset.json").write_text("{}")
     monkeypatch.setitem(vars(shards), "open_shard_store", lambda path, image_size: (path, image_size))
     assert open_images(str(tmp_path), image_size=32) == (tmp_path, 32)
+
+
+HUB = "hf://datasets/me/set"
+
+
+@pytest.mark.parametrize(
+    ("layout", "spec", "images"),
+    [
+        ({"data/train-0.parquet": 4, "data/test-0.parquet": 2, "figure.png": 1}, HUB, 4),
+        ({"data/train-0.parquet": 4, "data/test-0.parquet": 2}, f"{HUB}:test", 2),
+        ({"data/train-0.parquet": 4, "data/test-0.parquet": 2}, f"{HUB}:train[:50%]", 2),
+        ({"plain/train-0.parquet": 4, "other/train-0.parquet": 3}, f"{HUB}/other", 3),
+        ({"plain/train-0.parquet": 4, "other/train-0.parquet": 3}, f"{HUB}@main/plain/train-*", 4),
+        ({"train/0.tar": 3, "train/1.tar": 3, "val/0.tar": 2}, HUB, 6),
+        ({"cats/0.png": 1, "dogs/0.png": 1, "README.md": 0}, HUB, 2),
+    ],
+)
+def test_images_on_the_hub(hub, tmp_path, picture, encode, write_tar, write_parquet, layout, spec, images):
+    files = {}
+    for name, count in layout.items():
+        pictures = [encode(picture(i)) for i in range(count)]
+        path = tmp_path / "repository" / name
+        if name.endswith(".parquet"):
+            write_parquet(path, pictures, labels=list(range(count)))
+        elif name.endswith(".tar"):
+            write_tar(path, {f"{i}.png": data for i, data in enumerate(pictures)})
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(pictures[0] if pictures else b"# card")
+        files[name] = path.read_bytes()
+    hub.put("dataset", "me/set", files)
+    assert len(open_images(spec)) == images
+    if spec == HUB and "data/test-0.parquet" in layout:
+        assert splits_of(spec) == ["train", "test"] and data.test_spec(spec) == f"{HUB}:test"
+        assert "figure.png" not in hub.fetched
+
+
+def test_sets_in_several_folders_of_the_hub_are_to_be_named(hub):
+    hub.put("dataset", "me/set", {"a/train-0.parquet": b"x", "b/train-0.parquet": b"x"})
+    with pytest.raises(UsageError, match=r"several sets, in the folders a, b: name one, as in hf://datasets/me/set/a"):
+        open_images(HUB)
+
+
+def test_a_set_on_the_hub_that_holds_code_alone_is_refused(hub):
+    hub.put("dataset", "me/set", {"set.py": b"raise SystemExit", "data.pkl": b"x"})
+    with pytest.raises(DataError, match="neither code nor pickles"):
+        open_images(HUB)
+    assert hub.fetched == []

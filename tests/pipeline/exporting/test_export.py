@@ -97,3 +97,21 @@ def test_an_export_is_replaced_by_the_next(make_encoder, tmp_path):
         export(tmp_path / "encoder", ExportConfig(to=to, out=str(tmp_path / "out")))
         assert json.loads((tmp_path / "out" / "config.json").read_text())["exported_to"] == to
     assert {path.name for path in tmp_path.iterdir()} == {"encoder", "out"}
+
+
+def test_it_is_pushed_with_its_card(hub, make_encoder, tmp_path):
+    make_encoder(tmp_path / "encoder", "resnet10-w8", 8)
+    result = export(tmp_path / "encoder", out=str(tmp_path / "out"), push="me/encoder", private=True, license="mit")
+    written = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    repository = hub.repositories["model", "me/encoder"]
+    assert repository.files == written and repository.private and result["push"]["uploaded"] == 3
+    assert "license: mit" in written["README.md"].decode()
+    again = export(tmp_path / "encoder", out=str(tmp_path / "out"), push="me/encoder", license="mit")
+    assert again["push"]["uploaded"] <= 1  # safetensors writes its own entries in any order
+
+
+def test_a_push_of_a_single_file_is_refused(hub, make_encoder, tmp_path):
+    make_encoder(tmp_path / "encoder", "resnet10-w8", 8)
+    with pytest.raises(UsageError, match="give --out a folder"):
+        export(tmp_path / "encoder", out=str(tmp_path / "model.safetensors"), push="me/encoder")
+    assert not hub.repositories and not (tmp_path / "model.safetensors").exists()

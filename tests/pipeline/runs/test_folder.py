@@ -70,6 +70,7 @@ MAY_CHANGE = {
         "keep",
     },
     "where things lie": {"out", "data_root", "cache"},
+    "what is pushed": {"push", "private", "license"},
 }
 
 

@@ -1,0 +1,1 @@
+"""The Hugging Face hub: what is pushed to it, and what a location `hf://...` names there."""
