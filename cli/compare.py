@@ -96,7 +96,9 @@ def _print_table(result: dict[str, Any]) -> None:
     title = f"top-1 % on {result['test_data']}, at equal {result['equal']}"
     table = Table(title=Text(title), title_justify="left", box=SIMPLE_HEAD, padding=0, pad_edge=False)
     reference = result["reference"]
-    for heading in ("arm", "n", "linear", f"vs {reference}", "95% interval", "kNN", "seconds"):
+    judged, other = ("linear", "knn") if result["metric_name"] == "linear" else ("knn", "linear")
+    names = {"linear": "linear", "knn": "kNN"}
+    for heading in ("arm", "n", names[judged], f"vs {reference}", "95% interval", names[other], "seconds"):
         table.add_column(heading, justify="left" if heading == "arm" else "right", no_wrap=heading != "arm")
     against = {d["arm"]: d for d in result["differences"] if d["reference"] == reference}
     for row in result["table"]:
@@ -104,10 +106,10 @@ def _print_table(result: dict[str, Any]) -> None:
         table.add_row(
             row["arm"],
             str(row["num_seeds"]),
-            _spread(row["linear"]),
+            _spread(row[judged]),
             f"{100 * difference['mean']:+.2f}" if difference else "",
             _interval(difference["interval"]) if difference else "",
-            _spread(row["knn"]),
+            _spread(row[other]),
             f"{row['seconds']:,.0f}" if row["seconds"] is not None else "",
         )
     console.print(table)

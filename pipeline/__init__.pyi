@@ -120,6 +120,7 @@ def compare(
     reference: str = "real",
     judge: Sequence[str] = ...,
     primary: str | None = None,
+    metric: Literal["linear", "knn"] = "linear",
     seeds: int = 3,
     equal: Literal["steps", "seconds", "images"] = "steps",
     shards: Sequence[str | PathLike[str]] = ...,
@@ -238,6 +239,8 @@ def compare(
             that have a meaning of their own, if not given. Holm's correction is for as many as are judged.
         primary: The one comparison that the trainings are made for, named beforehand, such as online-real: it is
             judged by itself, the others with Holm's correction.
+        metric: What decides, named beforehand: top-1 accuracy of the linear probe with all labels, or of nearest
+            neighbours. Both are shown.
         seeds: Runs of each arm, of --seed and those after it; fewer than 3 give no interval.
         equal: What all regimes get the same of: optimizer steps, seconds of training, or images through the learner.
             --steps or --epochs is then what real images alone would get.

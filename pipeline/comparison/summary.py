@@ -19,7 +19,7 @@ from .runs import ComparedRun, by_arm
 from .signs import signs
 from .statistics import Difference, detectable_difference, num_corrected, seeds_needed, spread
 from .verdict import (
-    METRIC,
+    METRICS,
     Efficiency,
     compare_arms,
     data_efficiency,
@@ -89,12 +89,12 @@ class Comparison:
         return found
 
     def primary(self) -> dict[str, dict[int, float]]:
-        """The scores that decide: `METRIC`."""
-        return self.scores(lambda a: a.question.task == "linear" and _whole(a) and not a.question.transfer)
+        """The scores that decide, those of --metric."""
+        return self.judged_by(self.config.metric)
 
-    def knn(self) -> dict[str, dict[int, float]]:
-        """Nearest neighbours on the same images."""
-        return self.scores(lambda a: a.question.task == "knn")
+    def judged_by(self, metric: str) -> dict[str, dict[int, float]]:
+        """The scores by one of `METRICS`."""
+        return self.scores(lambda a: a.question.task == metric and _whole(a) and not a.question.transfer)
 
     def at_fraction(self, fraction: float) -> dict[str, dict[int, float]]:
         """The linear probe with a part of the labels."""
@@ -147,25 +147,25 @@ def summarise(comparison: Comparison) -> dict[str, Any]:
     differences = comparison.differences()
     controls = [arm.name for arm in comparison.arms if arm.more_views]
     told = leading(differences, controls)
-    primary, knn = comparison.primary(), comparison.knn()
+    by_metric = {metric: comparison.judged_by(metric) for metric in METRICS}
     table = []
-    for name, own in primary.items():
+    for name, own in comparison.primary().items():
         runs = [run for run in comparison.runs if run.name == name]
         row = {
             "arm": name,
             "regime": runs[0].regime if runs else name,
             "options": runs[0].arm.flags if runs else "",
             "num_seeds": len(own),
-            "linear": asdict(spread(list(own.values()))),
-            "linear_by_seed": own,
-            "knn": asdict(spread(list(knn[name].values()))),
         }
+        for metric, scores in by_metric.items():
+            row |= {metric: asdict(spread(list(scores[name].values()))), f"{metric}_by_seed": scores[name]}
         costs_of_run = ("seconds", "images_per_second", "steps", "num_synthetic", "shard_bytes")
         table.append(row | {cost: _mean([costs(run)[cost] for run in runs]) for cost in costs_of_run})
     summary = {
         "verdict": headline(differences, comparison.mismatches, controls),
         "winner": winner(comparison.names, differences, comparison.mismatches),
-        "metric": METRIC,
+        "metric": METRICS[comparison.config.metric],
+        "metric_name": comparison.config.metric,
         "equal": comparison.config.equal,
         "data": comparison.answers[0].values["data"],
         "test_data": comparison.answers[0].values["test_data"],

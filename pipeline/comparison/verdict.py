@@ -22,9 +22,12 @@ from .statistics import (
     with_holm,
 )
 
-METRIC = "linear-probe top-1 accuracy (L-BFGS, all labels)"
-"""The primary metric, named beforehand; kNN, label fractions, transfer and corrupted images are shown and decide
-nothing."""
+METRICS = {
+    "linear": "linear-probe top-1 accuracy (L-BFGS, all labels)",
+    "knn": "top-1 accuracy of nearest neighbours (kNN, all labels)",
+}
+"""What may decide, by the name that --metric takes. The other of them, label fractions, transfer and corrupted images
+are shown and decide nothing."""
 
 
 def compare_arms(

@@ -28,6 +28,7 @@ WITH_RUNS = {
     "equal",
     "label_fraction",
     "primary",
+    "metric",
     "transfer",
     "transfer_test_data",
     "robustness",
@@ -96,6 +97,14 @@ class CompareConfig(TrainingConfig):
         help="The one comparison that the trainings are made for, named beforehand, such as online-real: it is judged "
         "by itself, the others with Holm's correction.",
         metavar="A-B",
+        may_change=True,
+        group="Comparison",
+    )
+    metric: str = option(
+        "linear",
+        help="What decides, named beforehand: top-1 accuracy of the linear probe with all labels, or of nearest "
+        "neighbours. Both are shown.",
+        choices=("linear", "knn"),
         may_change=True,
         group="Comparison",
     )

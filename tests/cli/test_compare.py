@@ -151,6 +151,20 @@ def test_runs_that_exist_are_compared(synthcl, finished, tmp_path):
     assert result["verdict"] in table and "report.html" in "".join(table.split())
 
 
+def test_nearest_neighbours_may_decide(synthcl, finished, tmp_path):
+    _out, result, _ = finished
+    words = [word for path in result["runs"] for word in ("--run", path)]
+    options = ["compare", *words, "--label-fraction", 1, "--metric", "knn", "--out", tmp_path / "again"]
+    table, found = synthcl(*options).stdout, synthcl(*options, "--json").json
+    heading = next(line for line in table.splitlines() if "95% interval" in line)
+    assert heading.index("kNN") < heading.index("vs real") < heading.index("linear")
+    (difference,) = found["differences"]
+    rows = {row["arm"]: row["knn"]["mean"] for row in found["table"]}
+    assert difference["mean"] == pytest.approx(rows["online"] - rows["real"]) and found["table"] == result["table"]
+    report = (tmp_path / "again" / "report.html").read_text()
+    assert "Judged by top-1 accuracy of nearest neighbours" in report and "seeds, kNN top-1 %" in report
+
+
 def test_corrupted_images_join_a_comparison_that_is_finished(synthcl, finished, tmp_path, monkeypatch):
     monkeypatch.setattr("synthcl.pipeline.configs.evaluate.CORRUPTIONS", ("brightness",))  # all take longer
     _out, result, _ = finished

@@ -42,6 +42,23 @@ def test_corrupted_images_are_told_and_decide_nothing(make_comparison):
         assert summary[name] == summarise(plain)[name]
 
 
+def test_nearest_neighbours_decide_where_they_are_named(make_comparison):
+    comparison = make_comparison()
+    for answer in comparison.answers:
+        if (answer.question.task, answer.arm) == ("knn", "online"):
+            answer.values["top1"] += 0.01 * (answer.seed + 1)
+    linear = summarise(comparison)
+    comparison.config.metric = "knn"
+    knn = summarise(comparison)
+    assert knn["metric"].startswith("top-1 accuracy of nearest neighbours") and linear["metric"].startswith("linear")
+    assert knn["table"] == linear["table"]
+    by_seed = {row["arm"]: row["knn_by_seed"] for row in knn["table"]}
+    for difference in knn["differences"]:
+        own, other = by_seed[difference["arm"]], by_seed[difference["reference"]]
+        assert difference["values"] == pytest.approx([own[seed] - other[seed] for seed in own])
+    assert [d["values"] for d in knn["differences"]] != [d["values"] for d in linear["differences"]]
+
+
 def test_mismatches_leave_no_outcome(make_comparison):
     summary = summarise(make_comparison(mismatches=["--batch-size: 16 and 32"]))
     assert summary["winner"] is None and summary["mismatches"] == ["--batch-size: 16 and 32"]
