@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from .base import Learner, LearnerOutput
-from .heads import mlp
+from .heads import batchnorm_mlp, mlp
 from .losses import attraction, ppcl
 from .precision import unit_length
 from .recipe import OptimizerRecipe
@@ -30,6 +30,8 @@ class SimCLR(Learner):
             `num_features`, 128 and 0.5.
         embedding_dim: D.
         temperature: of the softmax.
+        head_batchnorm: whether batch normalisation follows each layer of the head, the last one too, as in the authors'
+            code (google-research/simclr) and in lightly's; the paper's text has none.
         synthetic_negatives: whether a real view is compared with synthetic ones; without,
             synthetic images push no real image away. Synthetic views are compared with all others in any case.
             `SyntheticTerms(loss="clsp")` goes further: there they are nobody's negatives.
@@ -50,13 +52,15 @@ class SimCLR(Learner):
         hidden_dim: int = 2048,
         embedding_dim: int = 256,
         temperature: float = 0.2,
+        head_batchnorm: bool = False,
         synthetic_negatives: bool = True,
         **common: Unpack[CommonOptions],
     ) -> None:
         super().__init__(**common)
         require_positive(hidden_dim=hidden_dim, embedding_dim=embedding_dim, temperature=temperature)
         self.backbone = backbone
-        self.head = mlp(num_features(backbone), hidden_dim, embedding_dim)
+        sizes = num_features(backbone), hidden_dim, embedding_dim
+        self.head = batchnorm_mlp(*sizes, output_batchnorm=True) if head_batchnorm else mlp(*sizes)
         self.temperature = temperature
         self.synthetic_negatives = synthetic_negatives
 

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 from lightly.loss import NTXentLoss
+from lightly.models.modules import SimCLRProjectionHead
 from torch.nn import functional as F
 
 NUM_REAL = 6
@@ -31,6 +32,16 @@ def test_of_two_views_it_is_lightlys(small):
     z = embeddings_of(learner, views).float()
     found = learner(views, torch.arange(4).repeat(2)).loss.float()
     torch.testing.assert_close(found, NTXentLoss(temperature=0.3)(z[:4], z[4:]))
+
+
+def test_a_head_with_batch_normalisation_is_lightlys(small):
+    learner, views = small.make("simclr", head_batchnorm=True), small.images(8)
+    features = learner.backbone(views)
+    theirs = SimCLRProjectionHead(features.shape[1], learner.head[0].out_features, learner.head[-1].num_features)
+    assert [type(layer) for layer in theirs.layers] == [type(layer) for layer in learner.head]
+    theirs.layers.load_state_dict(learner.head.state_dict())
+    theirs.to(features.dtype)
+    torch.testing.assert_close(theirs(features), learner.head(features))
 
 
 @pytest.mark.parametrize("synthetic_negatives", [True, False])
