@@ -44,7 +44,9 @@ def test_the_comparison_starts_from_what_was_pretrained(done, tmp_path):
     assert (first, second) == ("pretrain", "compare")
     assert comparing.generator == pretraining.out == str(tmp_path / "generator")
     for name in ("data", "image_size", "batch_size", "seed"):
-        assert getattr(pretraining, name) == getattr(comparing, name) == OPTIONS.get(name, "digits")
+        wanted = OPTIONS.get(name, DemoConfig.__dataclass_fields__[name].default)
+        assert getattr(pretraining, name) == getattr(comparing, name) == wanted
+    assert (comparing.metric, comparing.primary) == ("knn", "online-real")
     assert (pretraining.steps, comparing.steps, comparing.seeds) == (7, 5, 2)
     assert [arm.name for arm in comparing.arms()] == ["real", "offline", "online"]
     assert (pretraining.out, comparing.out) == (str(tmp_path / "generator"), str(tmp_path / "comparison"))
