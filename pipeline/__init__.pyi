@@ -77,6 +77,7 @@ def compare(
     data: str | PathLike[str] | None = None,
     recipe: Literal["adainf"] | None = None,
     synthetic_ratio: float = 0.5,
+    resize_samples: bool = False,
     synthetic_loss: Literal["ppcl", "clsp"] = "ppcl",
     synthetic_weight: float | None = None,
     synthetic_negatives: bool = True,
@@ -179,6 +180,8 @@ def compare(
         recipe: Published way to use generated images, as the options that it sets: adainf is --views adainf,
             --synthetic-ratio 2 and --no-pairs, with samples treated as real images are.
         synthetic_ratio: Latents a real image: 0.5 is one for two images.
+        resize_samples: Bring samples of another size to that of the real images, bilinearly with antialiasing, where
+            they would be refused without.
         synthetic_loss: Loss of synthetic views: ppcl, the learner's own, as for real views; or clsp (simclr, moco),
             which draws the views of a latent together and uses no synthetic view as a negative.
         synthetic_weight: Weight of the mean loss of synthetic views beside the mean loss of real ones; if not given,
@@ -804,6 +807,7 @@ def train(
     gradient_steps: int | None = None,
     recipe: Literal["adainf"] | None = None,
     synthetic_ratio: float = 0.5,
+    resize_samples: bool = False,
     synthetic_loss: Literal["ppcl", "clsp"] = "ppcl",
     synthetic_weight: float | None = None,
     synthetic_negatives: bool = True,
@@ -901,6 +905,8 @@ def train(
         recipe: Published way to use generated images, as the options that it sets: adainf is --views adainf,
             --synthetic-ratio 2 and --no-pairs, with samples treated as real images are.
         synthetic_ratio: Latents a real image: 0.5 is one for two images.
+        resize_samples: Bring samples of another size to that of the real images, bilinearly with antialiasing, where
+            they would be refused without.
         synthetic_loss: Loss of synthetic views: ppcl, the learner's own, as for real views; or clsp (simclr, moco),
             which draws the views of a latent together and uses no synthetic view as a negative.
         synthetic_weight: Weight of the mean loss of synthetic views beside the mean loss of real ones; if not given,

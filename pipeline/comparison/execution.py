@@ -81,18 +81,20 @@ def check_inputs(config: CompareConfig) -> dict[str, tuple[int, int]]:
         build_learner(options, size)
         if not needs_set(arm) or config.shards:
             for path in options.shards:
-                check_image_size("--shards", open_shard_set(path, where=options.where), size)
+                if not options.resize_samples:
+                    check_image_size("--shards", open_shard_set(path, where=options.where), size)
         if options.generator is not None:
             sampling.pop(options.generator, None)
-            check_generator(options.generator, options.sampling_options(), size)
+            check_generator(options.generator, options.sampling_options(), size, options.resize_samples)
     for generator, how in sampling.items():
-        check_generator(generator, how, image_size)
+        check_generator(generator, how, image_size, config.resize_samples)
     return num_images
 
 
-def check_generator(generator: str, sampling: dict[str, Any], image_size: int) -> None:
-    """Raises UsageError if a generator cannot be opened, or makes images of another size."""
-    check_generator_size(generator, open_generator(generator, **sampling).image_size, image_size)
+def check_generator(generator: str, sampling: dict[str, Any], image_size: int, resizes: bool) -> None:
+    """Raises UsageError if a generator cannot be opened, or makes images of a size that is neither that of training nor
+    brought to it."""
+    check_generator_size(generator, open_generator(generator, **sampling).image_size, image_size, resizes=resizes)
 
 
 def kept_budget(config: CompareConfig) -> Budget | None:

@@ -45,6 +45,13 @@ class TrainingConfig(JointConfig):
         concerns=SYNTHETIC,
         group="Synthetic images in the loss",
     )
+    resize_samples: bool = option(
+        False,
+        help="Bring samples of another size to that of the real images, bilinearly with antialiasing, where they would "
+        "be refused without.",
+        concerns=("offline", "fresh", "online"),
+        group="Synthetic images in the loss",
+    )
     synthetic_loss: str = option(
         "ppcl",
         help="Loss of synthetic views: ppcl, the learner's own, as for real views; or clsp (simclr, moco), which draws "

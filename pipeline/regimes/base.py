@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ...generators import Generator
@@ -20,6 +21,7 @@ from ...learners.base import Learner, LearnerOutput
 from ..errors import UsageError
 from ..runs.loop import Journal
 from ..runtime.distributed import slice_of
+from .gradients import quantize
 
 
 @dataclass(frozen=True)
@@ -186,10 +188,26 @@ def unit_interval(images: Tensor) -> Tensor:
     return images * 0.5 + 0.5
 
 
-def check_generator_size(generator: str, size: int, image_size: int) -> None:
-    """Raises UsageError if a generator makes images of another size than the training is at."""
-    if size != image_size:
+def resized(images: Tensor, size: int) -> Tensor:
+    """Images (..., 3, H, W) at `size` pixels a side, bilinearly with antialiasing; differentiable."""
+    if images.shape[-2:] == (size, size):
+        return images
+    flat = F.interpolate(images.flatten(0, -4), size=(size, size), mode="bilinear", antialias=True, align_corners=False)
+    return flat.unflatten(0, images.shape[:-3])
+
+
+def as_samples(images: Tensor, size: int) -> Tensor:
+    """What the learner sees of a generator's images (m, 3, H, W) in [-1, 1]: (m, 3, S, S) in [0, 1], as 8 bits hold it.
+
+    The gradient passes through the rounding as if there were none.
+    """
+    return quantize(unit_interval(resized(images, size)))
+
+
+def check_generator_size(generator: str, size: int, image_size: int, *, resizes: bool = False) -> None:
+    """Raises UsageError if a generator makes images of another size than the training is at, unless it resizes them."""
+    if size != image_size and not resizes:
         raise UsageError(
             f"--generator {generator} makes images of {size} pixels, and the training is at {image_size}; "
-            f"give --image-size {size}, or a generator of {image_size} pixels"
+            f"give --image-size {size}, a generator of {image_size} pixels, or --resize-samples"
         )

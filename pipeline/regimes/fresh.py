@@ -19,8 +19,7 @@ from ..errors import UsageError
 from ..generation.generate import generator_options, open_generator
 from ..randomness import Key
 from .assembly import RealImages, ViewMaker, assemble
-from .base import MultiViewedBatch, Regime, Share, check_generator_size, unit_interval
-from .gradients import quantize
+from .base import MultiViewedBatch, Regime, Share, as_samples, check_generator_size
 from .setup import RegimeSetup
 
 PAIR_STRENGTH = 0.3
@@ -70,12 +69,12 @@ class FreshRegime(Regime):
 
     def batch(self, step: int, learner: Learner) -> MultiViewedBatch:
         draws = self.key.child(step).at(self.share.numbers(self.real.device))
-        samples = [quantize(unit_interval(images)) for images in self._draw(draws)]
+        samples = [as_samples(images, self.real.store.image_size) for images in self._draw(draws)]
         return assemble(self.real, self.views, self.share, step, self.real.images(step), samples)
 
     @torch.no_grad()
     def _draw(self, draws: Draws) -> list[Tensor]:
-        """V tensors (m, 3, S, S) in [-1, 1]."""
+        """V tensors (m, 3, H, W) in [-1, 1], of the generator's own size."""
         latents = self.generator.sample_latents(len(draws), draws=draws)
         if self.group_size == 1:
             return [self.generator(latents)]
@@ -86,13 +85,15 @@ def build(setup: RegimeSetup) -> FreshRegime:
     """See `build_regime`.
 
     Raises:
-        UsageError: a generator of another image size, or one that cannot make pairs.
+        UsageError: a generator of another image size that is not to be resized, or one that cannot make pairs.
     """
     config = setup.config
     generator = open_generator(
         config.source, setup.accelerator.device, config.generator_precision, **config.sampling_options()
     )
-    check_generator_size(config.source, generator.image_size, setup.real.store.image_size)
+    check_generator_size(
+        config.source, generator.image_size, setup.real.store.image_size, resizes=config.resize_samples
+    )
     strength, size = None, 1
     if config.pairs:
         size = config.images_per_sample or 2

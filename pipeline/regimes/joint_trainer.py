@@ -18,8 +18,8 @@ def open_trainer(setup: RegimeSetup) -> GeneratorTrainer:
     """The trainer of `--generator`, with what the options of `train` change in it.
 
     Raises:
-        UsageError: a generator that does not learn, of another image size, or whose latents get no gradient where they
-            are to be moved.
+        UsageError: a generator that does not learn, of a size that the training does not take, or whose latents get no
+            gradient where they are to be moved.
     """
     config = setup.config
     given = {
@@ -35,7 +35,14 @@ def open_trainer(setup: RegimeSetup) -> GeneratorTrainer:
     options["precision"] = generator_precision(config.generator_precision, device, trained=True)
     with generator_options():
         trainer = load_trainer(locate_generator(config.source), device=device, synchronise=average_gradients, **options)
-    check_generator_size(config.source, trainer.generator.image_size, setup.real.store.image_size)
+    size, image_size = trainer.generator.image_size, setup.real.store.image_size
+    check_generator_size(config.source, size, image_size, resizes=config.resize_samples)
+    if size > image_size:
+        raise UsageError(
+            f"--generator {config.source} makes images of {size} pixels, and the training is at {image_size}: it would "
+            "learn from enlarged real images, and to blur like them; give a larger --image-size, a generator of "
+            "smaller images, or --fresh, which leaves it as it is"
+        )
     if config.hard and config.hard_on == "latents":
         _check_latents(config.source, trainer.generator)
     return trainer

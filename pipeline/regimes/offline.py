@@ -42,7 +42,7 @@ class ShardImages(ImageStore):
         self.name = " + ".join(str(s.path) for s in self.sets)
         self.image_size = image_size
         for each in self.sets:
-            check_image_size("--shards", each, image_size)
+            check_image_size("--shards", each, image_size, "--resize-samples")
         self.views_per_sample = self.sets[0].views_per_sample
         for each in self.sets:
             if each.views_per_sample != self.views_per_sample:
@@ -98,12 +98,14 @@ class ShardImages(ImageStore):
         ]
 
 
-def check_image_size(option: str, shards: ShardSet, image_size: int) -> None:
-    """Raises UsageError if the set's images are not of the size that the training is at."""
+def check_image_size(option: str, shards: ShardSet, image_size: int, resizing: str | None = None) -> None:
+    """Raises UsageError if the set's images are not of the size that the training is at; `resizing` is the option that
+    would bring them to it."""
     if shards.image_size != image_size:
+        also = f", a set of {image_size} pixels, or {resizing}" if resizing else f", or a set of {image_size} pixels"
         raise UsageError(
             f"{option} {shards.path} holds images of {shards.image_size} pixels, and training is at {image_size}; "
-            f"give --image-size {shards.image_size}, or a set of {image_size} pixels"
+            f"give --image-size {shards.image_size}{also}"
         )
 
 
@@ -265,7 +267,8 @@ def build(setup: RegimeSetup) -> OfflineRegime:
             step takes.
     """
     config, share, size = setup.config, setup.synthetic_share(), setup.real.store.image_size
-    sets = [open_shard_set(path, where=config.where, mixed_size=size) for path in config.shards]
+    own = {"image_size": size} if config.resize_samples else {"mixed_size": size}
+    sets = [open_shard_set(path, where=config.where, **own) for path in config.shards]
     for each in sets:
         check_recipe("--shards", each, config)
     images = ShardImages(sets, size)

@@ -27,9 +27,9 @@ from ..randomness import Key
 from ..runs.loop import Journal
 from ..shards import ShardRecorder
 from .assembly import RealImages, ViewMaker, assemble
-from .base import MultiViewedBatch, Regime, Share, hardness_metrics, unit_interval
+from .base import MultiViewedBatch, Regime, Share, as_samples, hardness_metrics, resized
 from .fresh import samples_key
-from .gradients import quantize, reverse_gradient, unscaled
+from .gradients import reverse_gradient, unscaled
 from .guard import HardGuard
 from .hardness import excess_hardness, hard_gradient, part_of_a_latent, without_common_part
 from .joint_trainer import open_trainer
@@ -48,7 +48,7 @@ class OnlineBatch(MultiViewedBatch):
     Attributes:
         real: (b, 3, S, S) in [0, 1].
         draws: of this process's latents.
-        images: (m, 3, S, S) in [-1, 1], G(z) with G's graph.
+        images: (m, 3, H, W) in [-1, 1], G(z) with G's graph, of G's own size.
         leaf: the same, detached; its gradient is the learner's, reversed, where that is asked for.
         samples: V times (m, 3, S, S) in [0, 1], quantised: what the learner sees.
     """
@@ -95,11 +95,15 @@ class OnlineRegime(Regime):
         # through G once, with its realism gradient added.
         shared = self.options.objective == "loss" and self.options.moves_weights(step)
         leaf = images.detach().requires_grad_(shared)
-        samples = [quantize(unit_interval(reverse_gradient(leaf, 1.0)))]
+        samples = [self._samples(reverse_gradient(leaf, 1.0))]
         if self.options.pairs:
-            samples.append(quantize(unit_interval(self._partners(latents, draws))))
+            samples.append(self._samples(self._partners(latents, draws)))
         batch = assemble(self.real, self.views, self.share, step, real, samples)
         return OnlineBatch(**vars(batch), real=real, draws=draws, images=images, leaf=leaf, samples=samples)
+
+    def _samples(self, images: Tensor) -> Tensor:
+        """What the learner sees of the generator's images."""
+        return as_samples(images, self.real.store.image_size)
 
     def harder(self, step: int, latents: Tensor, draws: Draws, real: Tensor, learner: Learner) -> Tensor:
         """Latents (m, ...) moved towards samples that are harder for the learner, on G's range and without its weights.
@@ -109,9 +113,9 @@ class OnlineRegime(Regime):
         """
         leaf = latents.detach().requires_grad_()
         images = self.trainer.generator(leaf)
-        samples = [quantize(unit_interval(images))]
+        samples = [self._samples(images)]
         if self.options.pairs:
-            samples.append(quantize(unit_interval(self._partners(latents, draws))))
+            samples.append(self._samples(self._partners(latents, draws)))
         batch = assemble(self.real, self.views, self.share, step, real, samples)
         views = batch.views.contiguous(memory_format=torch.channels_last)
         with learner.extra_pass(), self.autocast():
@@ -134,7 +138,7 @@ class OnlineRegime(Regime):
 
         def make_views(images: Tensor) -> Tensor:
             numbers = self.real.share.total + self.share.numbers(images.device)
-            return self.views(quantize(unit_interval(images)), numbers, step)
+            return self.views(self._samples(images), numbers, step)
 
         return make_views
 
@@ -160,7 +164,7 @@ class OnlineRegime(Regime):
         count, available = len(batch.images), len(batch.real)
         partners = torch.arange(count, device=batch.real.device) * available // count
         trained = self.trainer.step(
-            batch.real[partners] * 2 - 1,
+            resized(batch.real[partners], self.trainer.generator.image_size) * 2 - 1,
             batch.draws,
             images=batch.images,
             hard_gradient=hard,
@@ -293,7 +297,7 @@ def build(setup: RegimeSetup) -> OnlineRegime:
     """See `build_regime`.
 
     Raises:
-        UsageError: a generator that does not learn, or of another image size.
+        UsageError: a generator that does not learn, or of another image size that is not to be resized.
     """
     config = setup.config
     trainer = open_trainer(setup)

@@ -81,12 +81,17 @@ def parts() -> Callable[..., SimpleNamespace]:
     """`parts(...)`: `key`, `real` and `views`, of one process of several."""
 
     def make(
-        rank: int = 0, num_processes: int = 1, seed: int = 0, augmentation: str = "none", **views: int
+        rank: int = 0,
+        num_processes: int = 1,
+        seed: int = 0,
+        augmentation: str = "none",
+        size: int = SIZE,
+        **views: int,
     ) -> SimpleNamespace:
         key = Key.from_seed(seed)
         share = Share(BATCH_SIZE, rank, num_processes)
-        real = RealImages.create(open_images("digits", image_size=SIZE), share, key, CPU)
-        return SimpleNamespace(key=key, real=real, views=ViewMaker(Augmentation(augmentation, SIZE), key, **views))
+        real = RealImages.create(open_images("digits", image_size=size), share, key, CPU)
+        return SimpleNamespace(key=key, real=real, views=ViewMaker(Augmentation(augmentation, size), key, **views))
 
     return make
 

@@ -1,18 +1,25 @@
 """Shares of a step, and what a regime tells of a batch."""
 
+import dataclasses
+
 import pytest
 import torch
+from torchvision.transforms.functional import resize
 
+from synthcl.learners import create_backbone, create_learner
 from synthcl.learners.base import LearnerOutput
 from synthcl.pipeline.errors import UsageError
 from synthcl.pipeline.regimes.base import (
     MultiViewedBatch,
     Share,
+    as_samples,
     check_generator_size,
     hardness_metrics,
+    resized,
     synthetic_share,
     unit_interval,
 )
+from synthcl.pipeline.regimes.setup import build_regime
 
 CPU = torch.device("cpu")
 
@@ -73,3 +80,64 @@ def test_hardness_is_told_apart_for_real_and_synthetic_views():
 
 def test_the_range_of_generators_becomes_that_of_views():
     assert unit_interval(torch.tensor([-1.0, 0.0, 1.0])).tolist() == [0.0, 0.5, 1.0]
+
+
+@pytest.mark.parametrize(("height", "size"), [(8, 8), (16, 8), (8, 12)])
+def test_images_are_resized_as_pictures_are(height, size):
+    """Bilinear with antialiasing, as torchvision resizes."""
+    images = torch.rand(2, 3, 3, height, height, generator=torch.Generator().manual_seed(0))
+    found = resized(images, size)
+    expected = resize(images.flatten(0, 1), [size, size], antialias=True).unflatten(0, (2, 3))
+    assert found.shape == (2, 3, 3, size, size)
+    torch.testing.assert_close(found, expected)
+    if height == size:
+        assert torch.equal(found, images)
+
+
+def test_the_gradient_of_samples_goes_back_through_the_resizing():
+    images = torch.rand(2, 3, 16, 16, dtype=torch.float64, requires_grad=True)
+    weights = torch.rand(2, 3, 8, 8, dtype=torch.float64)
+    (found,) = torch.autograd.grad((as_samples(images, 8) * weights).sum(), images)
+    (expected,) = torch.autograd.grad((resized(images, 8) * 0.5 * weights).sum(), images)
+    torch.testing.assert_close(found, expected)  # rounding to 8 bits passes it on
+
+
+@pytest.mark.parametrize(
+    ("options", "size"),
+    [({"fresh": True}, 16), ({"fresh": True, "pairs": False}, 16), ({"online": True, "batch_size": 4}, 8)],
+)
+def test_a_generator_of_another_size_is_resized_where_asked(setup_of, save_gan, parts, options, size):
+    """The generator's size is not that of training, which is 8 or, for `online`, 16."""
+    setup = setup_of(generator=str(save_gan("gan", size)), **options)
+    if size == 8:
+        setup = dataclasses.replace(setup, real=parts(size=16).real, views=parts(size=16).views)
+    with pytest.raises(UsageError, match="--resize-samples"):
+        build_regime(setup)
+    setup.config.resize_samples = True
+    regime, wanted = build_regime(setup), setup.real.store.image_size
+    learner = create_learner("simclr", create_backbone("resnet10-w8", image_size=wanted))
+    batch = regime.batch(0, learner)
+    assert batch.views.shape[-2:] == (wanted, wanted) != (size, size)
+    output = learner(batch.views, batch.groups, batch.num_real)
+    output.loss.backward()
+    if "online" in options:  # and the generator learns from it
+        before = [parameter.detach().clone() for parameter in regime.trainer.generator.parameters()]
+        regime.feedback(0, batch, output, learner)
+        after = list(regime.trainer.generator.parameters())
+        assert any(not torch.equal(*pair) for pair in zip(before, after, strict=True))
+
+
+def test_a_trained_generator_of_larger_images_is_refused(setup_of, save_gan):
+    setup = setup_of(online=True, generator=str(save_gan("gan", 16)), resize_samples=True)
+    with pytest.raises(UsageError, match="learn from enlarged real images"):
+        build_regime(setup)
+
+
+def test_a_set_of_another_size_is_resized_where_asked(setup_of, shards, parts):
+    made = parts(size=16)
+    setup = dataclasses.replace(setup_of(shards=[str(shards)]), real=made.real, views=made.views)
+    with pytest.raises(UsageError, match="or --resize-samples"):
+        build_regime(setup)
+    setup.config.resize_samples = True
+    batch = build_regime(setup).batch(0, None)
+    assert batch.views.shape[-2:] == (16, 16)
