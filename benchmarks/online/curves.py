@@ -87,7 +87,8 @@ def render(rows: list[dict[str, Any]]) -> str:
         ]
         lines.append("| arm | n | " + " | ".join(f"{fraction:.0%}" for fraction in FRACTIONS) + " | equals it at |")
         lines.append("|---" * (len(FRACTIONS) + 3) + "|")
-        lines += [_line(arm, by_seed, curves[BASELINE]) for arm, by_seed in curves.items()]
+        baseline = curves.get(BASELINE, {})
+        lines += [_line(arm, by_seed, baseline) for arm, by_seed in curves.items()]
         lines.append("")
     return "\n".join(lines).rstrip()
 
