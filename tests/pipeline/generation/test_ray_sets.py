@@ -21,7 +21,7 @@ from synthcl.pipeline.generation.ray_sets import ShardWorker, write_on_ray
 from synthcl.pipeline.shards import write_shard_set
 from synthcl.pipeline.shards.layout import HIDDEN
 from synthcl.pipeline.shards.publish import PartLock
-from synthcl.pipeline.shards.set_writer import begin_set, make_folder
+from synthcl.pipeline.shards.set_writer import begin_set
 
 needs_ray = pytest.mark.skipif(
     importlib.util.find_spec("ray") is None, reason="ray is not installed: pip install 'synthcl[ray]'"
@@ -234,9 +234,9 @@ def worker(tmp_path, render, monkeypatch):
 
 
 def begin(worker):
-    make_folder(worker.directory)
-    with PartLock(worker.directory, 0, 2) as lock:
-        begin_set(worker.directory, worker.plan, lock)
+    worker.files.make_folder()
+    with worker.files.part(0, 2) as lock:
+        begin_set(worker.files, worker.plan, lock)
 
 
 def test_a_worker_writes_shards_in_any_order_and_at_the_same_time(worker, digest, whole, tmp_path):
@@ -247,7 +247,7 @@ def test_a_worker_writes_shards_in_any_order_and_at_the_same_time(worker, digest
         thread.start()
     for thread in threads:
         thread.join()
-    assert published(worker.directory) == ["000002.parquet", "000007.parquet"] and worker.progress() == {}
+    assert published(worker.files.path) == ["000002.parquet", "000007.parquet"] and worker.progress() == {}
     assert worker.work(7) == 0 and worker.work(0) == PER_SHARD
     worker.close()
     files = digest(tmp_path / "set")
