@@ -22,6 +22,7 @@ BUCKET = "bucket"
 READ_TIMEOUT = 1
 """Seconds that clients wait for an answer, by `environment`."""
 ERRORS = {"error": (500, "InternalError"), "busy": (503, "SlowDown"), "refused": (403, "AccessDenied")}
+HOP_BY_HOP = ("connection", "transfer-encoding", "expect", "date")
 CHECKSUMS = ("content-md5", "x-amz-checksum-", "x-amz-sdk-checksum-", "x-amz-trailer")
 FAULTS = {
     "error": "answers 500 without doing anything",
@@ -52,6 +53,7 @@ class FaultyStore:
         choose: which fault to inject into a request.
         kill: ends the client, for the faults that do.
         lie: changes the headers of answers about objects: `lie(path, headers)`.
+        conditions: whether the store knows `If-None-Match`; if not, it answers 501 to it.
         requests: method and path of each request.
     """
 
@@ -59,6 +61,7 @@ class FaultyStore:
         self.choose: Choose = lambda method, path: None
         self.kill: Callable[[], Any] = lambda: None
         self.lie: Callable[[str, dict[str, str]], None] = lambda path, headers: None
+        self.conditions = True
         self.requests: list[tuple[str, str]] = []
 
     def __enter__(self) -> FaultyStore:
@@ -148,6 +151,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if fault == "killed before":
             store.kill()
             return self._close()
+        if not store.conditions and "If-None-Match" in self.headers:
+            return self._error(501, "NotImplemented")
         if fault in ERRORS:
             return self._error(*ERRORS[fault])
         if fault in ("cut upload", "cut upload, killed"):
@@ -170,7 +175,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _forward(self, body: bytes, changed: bool) -> tuple[int, dict[str, str], bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", self.server.store.port, timeout=60)
-        headers = {n: v for n, v in self.headers.items() if n.lower() not in ("connection", "expect", "content-length")}
+        headers = {n: v for n, v in self.headers.items() if n.lower() not in HOP_BY_HOP}
+        headers = {name: value for name, value in headers.items() if name.lower() != "content-length"}
         if changed:  # a store that does not look at these
             headers = {name: value for name, value in headers.items() if not name.lower().startswith(CHECKSUMS)}
         try:
