@@ -11,6 +11,7 @@ import json
 import logging
 import re
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -128,6 +129,10 @@ class FaultyStore:
 class _Proxy(http.server.ThreadingHTTPServer):
     daemon_threads = True
     store: FaultyStore
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exc_info()[1], ConnectionError):  # which is what a client that was killed leaves
+            super().handle_error(request, client_address)
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):

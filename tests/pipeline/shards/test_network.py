@@ -33,7 +33,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 def failing(times: int, error: Exception):
     left = [error] * times
 
-    def work() -> str:
+    def work(*arguments: object, **options: object) -> str:
         if left:
             raise left.pop()
         return "done"
