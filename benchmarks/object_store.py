@@ -120,7 +120,8 @@ def write_until_complete(
             for name in (f"{shard}.tar", f".synthcl/{shard}.parquet"):
                 if objects.get(name) != expected[name]:
                     raise SystemExit(f"{name} of {url} is not whole, and has a sidecar")
-        if b'"complete": true' in objects.get(".synthcl/shardset.json", b"") and objects != expected:
+        manifest = objects.get(".synthcl/shardset.json", b"")
+        if b'"complete": true' in manifest and manifest.endswith(b"\n}\n") and objects != expected:
             raise SystemExit(f"the manifest of {url} says that it is complete, and it is not")
         if not counted <= whole_shards(objects):
             raise SystemExit(f"{url} has lost shards that it had: {sorted(counted - whole_shards(objects))}")
