@@ -26,7 +26,6 @@ from ..shards.network import is_url
 
 WARNING_SECONDS = 120
 """Before its time is over a task gets SIGUSR1. Ours: enough to ask for a new start on a slow cluster."""
-COMMAND = (sys.executable, "-m", __package__.partition(".")[0] + ".cli")
 OF_SLURM = ("executor", "partition", "time", "slurm_option", "submit", "num_jobs", "job_index")
 """Options that are not those of a task."""
 
@@ -122,9 +121,14 @@ def batch_script(config: GenerateConfig, folder: str, logs: Path) -> str:
         folder=shlex.quote(folder),
         count=_count(folder, config.out),
         tempfail=os.EX_TEMPFAIL,
-        command=shlex.join([*COMMAND, *words[1:]]),
+        command=_synthcl(*words[1:]),
         num_jobs=config.num_jobs,
     )
+
+
+def _synthcl(*words: str) -> str:
+    """A command of synthcl for the shell, by the Python that runs this."""
+    return shlex.join([sys.executable, "-m", __package__.partition(".")[0] + ".cli", *words])
 
 
 def _count(folder: str, out: str) -> str:
@@ -132,7 +136,7 @@ def _count(folder: str, out: str) -> str:
     if not is_url(out):
         sidecars = shlex.quote(str(Path(folder, out, HIDDEN)))
         return f"find {sidecars} -maxdepth 1 -name '*{SIDECAR_SUFFIX}' 2>/dev/null | wc -l"
-    info = shlex.join([*COMMAND, "shards", "info", out, "--json"])
+    info = _synthcl("shards", "info", out, "--json")
     return f"{info} 2>/dev/null | grep -o '\"num_published\": [0-9]*' | grep -o '[0-9]*' || echo 0"
 
 

@@ -1,6 +1,7 @@
 """Sets on a Ray cluster of two nodes: whatever is lost meanwhile, the set is that of one process."""
 
 import contextlib
+import hashlib
 import importlib.util
 import os
 import signal
@@ -22,6 +23,7 @@ from synthcl.pipeline.shards import write_shard_set
 from synthcl.pipeline.shards.layout import HIDDEN
 from synthcl.pipeline.shards.publish import PartLock
 from synthcl.pipeline.shards.set_writer import begin_set
+from synthcl.pipeline.shards.status import complete_set
 
 needs_ray = pytest.mark.skipif(
     importlib.util.find_spec("ray") is None, reason="ray is not installed: pip install 'synthcl[ray]'"
@@ -254,6 +256,22 @@ def test_a_worker_writes_shards_in_any_order_and_at_the_same_time(worker, digest
     assert len(files) == 7 and files.items() - whole.items() == {
         (name, sha) for name, sha in files.items() if name.endswith("shardset.json")
     }
+
+
+def test_workers_write_to_an_object_store(store, whole, render, tmp_path):
+    workers = [ShardWorker(config("s3://bucket/set"), samples(render), str(tmp_path), 0, True) for _ in range(2)]
+    for worker in workers:
+        worker.open()
+    begin(workers[0])
+    for index, worker in enumerate(workers):
+        worker.start(index + 1, 2)
+    assert [workers[number % 2].work(number) for number in range(10)] == [PER_SHARD] * 10
+    assert workers[0].work(1) == 0
+    for worker in workers:
+        worker.close()
+    with workers[0].files.part() as lock:
+        assert complete_set(workers[0].files, workers[0].plan, lock).complete
+    assert {name: hashlib.sha256(data).hexdigest() for name, data in store.objects("set/").items()} == whole
 
 
 def test_a_worker_that_is_thought_lost_does_no_harm(worker, tmp_path, render):

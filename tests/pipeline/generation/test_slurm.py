@@ -14,6 +14,7 @@ from synthcl.pipeline.configs.generate import GenerateConfig
 from synthcl.pipeline.errors import DataError, UsageError
 from synthcl.pipeline.generation import slurm
 from synthcl.pipeline.generation.slurm import batch_script, directive_value, submit, submit_generation
+from synthcl.pipeline.shards import write_shard_set
 
 
 def failing(tmp_path, monkeypatch, text):
@@ -147,3 +148,18 @@ def test_a_task_that_fails_fails(tmp_path, monkeypatch):
 def test_options_that_sbatch_has_from_others_are_refused():
     with pytest.raises(UsageError, match="--num-jobs says how many"):
         config(slurm_option=["array=0-3"])
+
+
+def test_a_set_in_an_object_store(store, render, tmp_path, monkeypatch):
+    """The script lies here, and a task that runs out of time asks the store whether anything was published."""
+    monkeypatch.chdir(tmp_path)
+    result = submit_generation(config(out="s3://bucket/sets/c10/", submit=False))
+    assert result["script"] == str(tmp_path / "c10-slurm" / "generate.sh")
+    script = (tmp_path / "c10-slurm" / "generate.sh").read_text()
+    assert "--out s3://bucket/sets/c10/" in script
+    (published,) = [line for line in script.splitlines() if line.startswith("published()")]
+    write_shard_set("s3://bucket/sets/c10", {}, 30, 10, render, workers=0, num_processes=2)
+    counted = subprocess.run(["bash", "-c", f"{published}\npublished"], capture_output=True, text=True)
+    assert counted.stdout == "20\n"
+    nothing = published.replace("sets/c10", "sets/other")
+    assert subprocess.run(["bash", "-c", f"{nothing}\npublished"], capture_output=True, text=True).stdout == "0\n"
