@@ -26,7 +26,7 @@ from ..errors import DataError, UsageError
 from ..runtime.capacity import default_cache
 from .layout import HIDDEN, MANIFEST, SIDECAR_SUFFIX
 from .network import attempt, connect
-from .publish import PartLock, TemporaryFile, disk_errors, file_sha256
+from .publish import PartLock, TemporaryFile, disk_errors, file_sha256, remove_leftovers
 
 _ENDS = {SIDECAR_SUFFIX: b"PAR1", ".json": b"\n}\n"}
 """How whole files of the hidden folder end. One that does not is an upload that was cut, and counts as missing."""
@@ -105,8 +105,7 @@ class ObjectStore:
 
     def remove_leftovers(self) -> None:
         if self._spool.exists():
-            with self.part():
-                pass  # entering removes them
+            remove_leftovers(self._spool)
 
     @contextmanager
     def here(self, names: Iterable[str]) -> Iterator[Path]:

@@ -12,7 +12,8 @@ import pytest
 from synthcl.pipeline.errors import DataError, UsageError
 from synthcl.pipeline.shards import ShardRecorder, open_shard_set, write_shard_set
 from synthcl.pipeline.shards.adopt import index_shards
-from synthcl.pipeline.shards.object_store import find_sets
+from synthcl.pipeline.shards.object_store import ObjectStore, find_sets
+from synthcl.pipeline.shards.publish import TemporaryFile
 from synthcl.pipeline.shards.side_tables import write_side_table
 from synthcl.pipeline.shards.status import find_shard_sets, summarize
 from synthcl.pipeline.shards.verify import verify_shard_set
@@ -291,3 +292,22 @@ def test_a_store_without_sizes_and_checksums(write, expected, tmp_path: Path, mo
     assert write("memory://b/set").complete and write("memory://b/set").reused
     assert {name.removeprefix("/b/set/"): memory.cat_file(name) for name in memory.find("/b/set")} == expected()
     assert json.loads(memory.cat_file(f"/b/set/{MANIFEST}"))["complete"]
+
+
+def test_an_upload_in_parts(store, fail, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As s3fs sends what has more than 100 MB: its ETag is no MD5, and the condition is that of the last request."""
+    monkeypatch.setattr("s3fs.core.calculate_chunksize", lambda size, chunksize=None: 5 << 20)
+    files, data = ObjectStore(URL), np.random.default_rng(0).bytes((11 << 20) + 3)
+    with files.part() as lock, TemporaryFile(lock.temporary(TAR)) as file:
+        file.write(data)
+        file.finish()
+        injected = fail("error", "PUT", "", range(1, 2))
+        files.publish(file, TAR)
+        assert "partNumber" in injected[0] and store.objects("set/") == {TAR: data}
+        files.publish(file, TAR)
+    with files.part() as lock, TemporaryFile(lock.temporary(TAR)) as file:
+        file.write(data[::-1])
+        file.finish()
+        with pytest.raises(DataError, match="is there already, and holds something else"):
+            files.publish(file, TAR)
+    assert store.objects("set/") == {TAR: data}
