@@ -35,7 +35,7 @@ FAULTS = {
     "silent": "does nothing and gives no answer in time",
     "late": "does it, and answers too late",
     "cut upload": "stores the first half of an upload, and answers that all is well",
-    "flipped upload": "stores an upload with a bit flipped, and answers that all is well",
+    "flipped upload": "gets an upload with a bit flipped: refuses it by its checksum, as S3 does, or stores it",
     "cut download": "breaks off in the middle of an answer",
     "killed before": "kills the client, and does nothing",
     "killed after": "does it, and kills the client before the answer",
@@ -54,6 +54,7 @@ class FaultyStore:
         choose: which fault to inject into a request.
         kill: ends the client, for the faults that do.
         lie: changes the headers of answers about objects: `lie(path, headers)`.
+        checks: whether the store looks at the checksums that clients send.
         conditions: whether the store knows `If-None-Match`; if not, it answers 501 to it.
         requests: method and path of each request.
     """
@@ -62,7 +63,7 @@ class FaultyStore:
         self.choose: Choose = lambda method, path: None
         self.kill: Callable[[], Any] = lambda: None
         self.lie: Callable[[str, dict[str, str]], None] = lambda path, headers: None
-        self.conditions = True
+        self.checks, self.conditions = True, True
         self.requests: list[tuple[str, str]] = []
 
     def __enter__(self) -> FaultyStore:
@@ -163,6 +164,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if fault in ("cut upload", "cut upload, killed"):
             body = body[: length // 2]
         elif fault == "flipped upload":
+            if store.checks and any(name.lower().startswith(CHECKSUMS) for name in self.headers):
+                return self._error(400, "BadDigest")
             body = body[: length // 2] + bytes([body[length // 2] ^ 1]) + body[length // 2 + 1 :]
         status, headers, data = self._forward(body, len(body) != length or fault == "flipped upload")
         if fault == "late":

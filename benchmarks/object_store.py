@@ -3,10 +3,11 @@
     python benchmarks/object_store.py [--faults 100] [--seed 0]
 
 The store is moto's S3 server on this machine, behind a proxy that injects faults (faulty_store.py): errors, no answer
-in time, connections that break before and after the store has done what it was asked, uploads of which half arrives or
-a bit is flipped while the store says that all is well, access refused, and kills (SIGKILL) of the writing process
-before, after and in the middle of a request. Each kind comes equally often, in an order and before requests that are
-drawn from a seeded generator: any request of the writing, of the first manifest as of the last.
+in time, connections that break before and after the store has done what it was asked, uploads of which half arrives
+while the store says that all is well, uploads with a bit flipped (which the store refuses by their checksum, as S3
+does), answers that break off, access refused, and kills (SIGKILL) of the writing process before, after and in the
+middle of a request. Each kind comes equally often, in an order and before requests that are drawn from a seeded
+generator: any request of the writing, of the first manifest as of the last.
 
 A writer is a process of its own, as `generate` is, that renders 200 samples in 10 shards. A command that ends with a
 sentence, and one that is killed, is run again until the set is complete; then the next set begins, until as many faults
@@ -59,12 +60,12 @@ from synthcl.pipeline.shards.verify import verify_shard_set
 
 sys.exit(not verify_shard_set(sys.argv[1], decode=True).ok)
 """
-MOST_COMMANDS = 50
+MOST_COMMANDS = 100
 """For one set, after which it is taken for one that never ends."""
 
 
 class Injector:
-    """Chooses the faults, each kind equally often: before one in three uploads, and one in twenty other requests."""
+    """Chooses the faults, each kind equally often: before one in five uploads, and one in thirty other requests."""
 
     def __init__(self, faults: int, rng: random.Random) -> None:
         kinds = [kind for _ in range(-(-faults // len(FAULTS))) for kind in FAULTS]
@@ -74,7 +75,7 @@ class Injector:
         self.places: Counter[str] = Counter()
 
     def choose(self, method: str, path: str) -> str | None:
-        if not self.waiting or self.rng.randrange(3 if method == "PUT" else 20):
+        if not self.waiting or self.rng.randrange(5 if method == "PUT" else 30):
             return None
         fits = [
             k for k in self.waiting if ("upload" not in k or method == "PUT") and ("down" not in k or method == "GET")

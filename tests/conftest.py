@@ -326,7 +326,7 @@ def store(faulty_store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     s3fs.S3FileSystem.clear_instance_cache()  # of another test, with other credentials
     with monkeypatch.context() as patch:
         patch.setattr("synthcl.pipeline.shards.network.PAUSES", (0.01,) * 4)
-        usual = {name: getattr(faulty_store, name) for name in ("choose", "kill", "lie", "conditions")}
+        usual = {name: getattr(faulty_store, name) for name in ("choose", "kill", "lie", "checks", "conditions")}
         yield faulty_store
         for name, value in usual.items():
             setattr(faulty_store, name, value)
