@@ -6,7 +6,7 @@ The store is moto's S3 server on this machine, behind a proxy that injects fault
 in time, connections that break before and after the store has done what it was asked, uploads of which half arrives
 while the store says that all is well, uploads with a bit flipped (which the store refuses by their checksum, as S3
 does), answers that break off, access refused, and kills (SIGKILL) of the writing process before, after and in the
-middle of a request. Each kind comes equally often, in an order and before requests that are drawn from a seeded
+middle of a request. Each kind comes about equally often, in an order and before requests that are drawn from a seeded
 generator: any request of the writing, of the first manifest as of the last.
 
 A writer is a process of its own, as `generate` is, that renders 200 samples in 10 shards. A command that ends with a
@@ -65,7 +65,7 @@ MOST_COMMANDS = 100
 
 
 class Injector:
-    """Chooses the faults, each kind equally often: before one in five uploads, and one in thirty other requests."""
+    """Chooses the faults, each kind about equally often: before one in five uploads, and one in thirty other requests."""
 
     def __init__(self, faults: int, rng: random.Random) -> None:
         kinds = [kind for _ in range(-(-faults // len(FAULTS))) for kind in FAULTS]

@@ -127,7 +127,7 @@ class LocalFiles:
             if limit is not None and size > limit:
                 raise DataError(f"{path} has {size:,} bytes, more than the {limit:,} that are read")
             return path.read_bytes()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             raise DataError(f"cannot read {path}: {error.strerror}") from None

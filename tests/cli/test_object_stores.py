@@ -62,7 +62,7 @@ def test_from_generate_to_training(synthcl, generate, train, run, store, tmp_pat
     assert damaged.exit_code == 1 and f"{URL}/000001.tar has" in damaged.output
 
 
-def test_what_cannot_be_is_refused_in_a_sentence(synthcl, generate, train, generator, store, tmp_path, monkeypatch):
+def test_what_cannot_be_is_refused_in_a_sentence(synthcl, generate, train, generator, store, tmp_path):
     assert "a set on a web server can be trained on" in generate("https://host/set", code=2).stderr
     assert "cannot open nothing://set" in generate("nothing://set", code=2).stderr
     said = generate("s3://elsewhere/set", code=1).stderr
@@ -70,9 +70,7 @@ def test_what_cannot_be_is_refused_in_a_sentence(synthcl, generate, train, gener
     online = ["--online", "--generator", generator, "--record", URL]
     assert "a recording is cut back" in train(tmp_path / "online", *online, code=2).stderr
     assert "index a copy" in synthcl("shards", "index", URL, code=2).stderr
+    assert "copy the set, and write the card there" in synthcl("shards", "card", URL, code=2).stderr
     store.choose = lambda method, path: "refused" if method == "PUT" else None
     said = generate(code=1).stderr
     assert f"cannot write {URL}/" in said and "access is refused" in said and "check the credentials" in said
-    store.choose = lambda method, path: None
-    generate()
-    assert "copy the set, and write the card there" in synthcl("shards", "card", URL, code=1).stderr
