@@ -65,7 +65,7 @@ MOST_COMMANDS = 100
 
 
 class Injector:
-    """Chooses the faults, each kind about equally often: before one in five uploads, and one in thirty other requests."""
+    """Chooses the faults, each kind about equally often: for one in five uploads, and one in thirty other requests."""
 
     def __init__(self, faults: int, rng: random.Random) -> None:
         kinds = [kind for _ in range(-(-faults // len(FAULTS))) for kind in FAULTS]
