@@ -63,6 +63,7 @@ BY_METAVAR: dict[str, Complete] = {
     "SPEC": complete_spec,
     "RUN": complete_run,
     "DIR": complete_folder,
+    "DIR|URL": complete_folder,
     "DIR|HUB_ID": complete_run,
 }
 """What an option's metavar says of its values. Names of files, `FILE...`, complete as files."""

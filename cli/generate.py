@@ -17,7 +17,8 @@ def generate(config: GenerateConfig, as_json: bool) -> None:
     """Write samples of a generator to a shard set.
 
     A set that is there already, of the same generator and options, is reused; one that is not complete is continued.
-    With --executor ray or slurm many machines write it together, which must share the file system of --out.
+    With --executor ray or slurm many machines write it together, which must share the file system of --out, if that
+    is no URL.
     """
     announce("loading torch and the generator")
     from ..pipeline.generation.generate import generate

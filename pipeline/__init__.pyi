@@ -612,7 +612,7 @@ def generate(
         generator: A generator: a run of `pretrain`, one pushed to the hub (hf://USER/NAME), a diffusers pipeline
             (folder or hub id), or package.module:Class.
         num_samples: Latents to draw.
-        out: Folder of the shard set.
+        out: Folder of the shard set, or its URL in an object store: s3://BUCKET/SET.
         sampler: Diffusion: solver to sample with; the generator's own if not given. [ddim: 2010.02502, dpm:
             2211.01095]
         sampling_steps: Diffusion: steps of the sampler, network evaluations an image; the generator's own if not
@@ -647,8 +647,8 @@ def generate(
         batch_size: Latents a forward pass.
         executor: Where the set is written: by this process (local), by workers on a Ray cluster, to whichever of
             which is free each shard goes (ray), or by an array of Slurm jobs (slurm).
-        num_jobs: Separate jobs that fill the set together, on a shared disk: job i of N writes the shards i, i + N,
-            ...
+        num_jobs: Separate jobs that fill the set together, on a shared disk or in an object store: job i of N writes
+            the shards i, i + N, ...
         job_index: Which of them this is, from 0.
         ray_address: The Ray cluster: host:port, or auto for the one that was started on this machine. [default: that
             of RAY_ADDRESS, else a new one of this machine alone]

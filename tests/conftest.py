@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import importlib.util
 import json
 import os
@@ -301,6 +302,36 @@ def no_internet(monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError("no route to host")
 
     monkeypatch.setattr(urllib.request, "urlopen", refuse)
+
+
+@pytest.fixture(scope="session")
+def faulty_store() -> Iterator[Any]:
+    """An S3 server of this machine that fails on demand; see benchmarks/faulty_store.py."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(Path(__file__).parents[1] / "benchmarks"))
+        module = importlib.import_module("faulty_store")
+    with module.FaultyStore() as store:
+        yield store
+
+
+@pytest.fixture
+def store(faulty_store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """`faulty_store`, empty and without faults; `s3://bucket` is in it."""
+    import fsspec
+    import s3fs
+
+    faulty_store.empty()
+    for name, value in {"SYNTHCL_CACHE": str(tmp_path / "cache"), **faulty_store.environment()}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setitem(fsspec.config.conf, "s3", json.loads(faulty_store.environment()["FSSPEC_S3"]))
+    s3fs.S3FileSystem.clear_instance_cache()  # of another test, with other credentials
+    with monkeypatch.context() as patch:
+        patch.setattr("synthcl.pipeline.shards.network.PAUSES", (0.01,) * 4)
+        usual = {name: getattr(faulty_store, name) for name in ("choose", "kill", "lie", "checks", "conditions")}
+        yield faulty_store
+        for name, value in usual.items():
+            setattr(faulty_store, name, value)
+        faulty_store.requests.clear()
 
 
 @pytest.fixture

@@ -33,7 +33,11 @@ class GenerateConfig(SourceConfig):
         group="Generator",
     )
     num_samples: int = option(help="Latents to draw.", minimum=1, group="Shard set")
-    out: str = option(help="Folder of the shard set.", metavar="DIR", group="Shard set")
+    out: str = option(
+        help="Folder of the shard set, or its URL in an object store: s3://BUCKET/SET.",
+        metavar="DIR|URL",
+        group="Shard set",
+    )
     anchors: str | None = option(
         None,
         help="Variations of these real images instead of samples: sample i of image i, in turn, which it is a positive "
@@ -104,7 +108,8 @@ class GenerateConfig(SourceConfig):
     )
     num_jobs: int = option(
         1,
-        help="Separate jobs that fill the set together, on a shared disk: job i of N writes the shards i, i + N, ...",
+        help="Separate jobs that fill the set together, on a shared disk or in an object store: job i of N writes the "
+        "shards i, i + N, ...",
         minimum=1,
         needs="executor=local|slurm",
         group="Executor",

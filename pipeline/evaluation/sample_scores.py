@@ -46,7 +46,7 @@ def score_shards(path: str | Path, config: ScoreConfig) -> dict[str, Any]:
     """Score all samples of a set and add the scores as a side table.
 
     Args:
-        path: the set's folder.
+        path: the set's folder or URL.
         config: the options, or they by name: `score_shards("shards/c10", encoder="runs/real")`. Without `data`, the
             table has no `nearest_real_distance`.
 
@@ -57,8 +57,8 @@ def score_shards(path: str | Path, config: ScoreConfig) -> dict[str, Any]:
         UsageError: the set has a table of that name that is not to be replaced, or fewer samples than clusters.
         DataError: the set is not complete, or there is no encoder.
     """
-    shards, directory = open_shard_set(path), Path(path)
-    check_free(directory, config.name, overwrite=config.overwrite)
+    check_free(path, config.name, overwrite=config.overwrite)
+    shards = open_shard_set(path)
     if len(shards) < config.clusters:
         raise UsageError(f"--clusters {config.clusters} is more than the {len(shards)} samples of the set; give fewer")
     device = choose_device()
@@ -69,7 +69,7 @@ def score_shards(path: str | Path, config: ScoreConfig) -> dict[str, Any]:
         real = F.normalize(extract_features(model, store, device=device), dim=1).to(device)
     kmeans = _find_clusters(model, shards, config.clusters, config.batch_size, config.seed, device)
     scores = _score(model, shards, real, kmeans, config.batch_size, Key.from_seed(config.seed).child("score"), device)
-    written = write_side_table(directory, config.name, scores, overwrite=config.overwrite)
+    written = write_side_table(path, config.name, scores, overwrite=config.overwrite)
     means = {f"mean_{column}": float(values.mean()) for column, values in scores.items() if column != "cluster"}
     return {"table": str(written), "num_samples": len(shards), "columns": list(scores), **means}
 

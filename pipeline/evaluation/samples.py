@@ -20,6 +20,7 @@ from ..randomness import Key
 from ..runs.folder import command_of
 from ..shards import open_shard_store
 from ..shards.layout import manifest_path
+from ..shards.network import is_url
 
 
 class GeneratorStore(ImageStore):
@@ -47,8 +48,8 @@ def random_part(store: ImageStore, num_images: int, key: Key) -> ImageStore:
 
 
 def is_shard_set(source: str) -> bool:
-    """Whether a source is a folder with a shard set of ours."""
-    return manifest_path(Path(source)).is_file()
+    """Whether a source is a folder with a shard set of ours, or a URL, which only sets have."""
+    return is_url(source) or manifest_path(Path(source)).is_file()
 
 
 def open_samples(

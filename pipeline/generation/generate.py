@@ -27,6 +27,7 @@ from ..runtime.distributed import create_accelerator
 from ..runtime.precision import generator_precision
 from ..shards import ShardSetInfo, write_shard_set
 from ..shards.layout import LABEL_COLUMNS
+from ..shards.set_files import open_files
 from .ray_sets import write_on_ray
 from .rendering import Renderer, Samples, Varier
 from .slurm import submit_generation
@@ -44,6 +45,7 @@ def generate(config: GenerateConfig) -> dict[str, Any]:
         `existing` (samples of this process's part that are new, and that were there before), `recipe_hash`, `seconds`;
         with --executor slurm what `submit_generation` returns.
     """
+    open_files(config.out)  # a URL that cannot be opened is told before anything is loaded
     if config.executor == "slurm":
         locate_generator(config.generator)  # wrong ones are told now, and not by every job
         return submit_generation(config)

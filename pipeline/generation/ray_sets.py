@@ -21,15 +21,16 @@ from ..configs.generate import GenerateConfig
 from ..errors import DataError
 from ..progress.line import Progress
 from ..shards.encoder_pool import EncoderPool
-from ..shards.layout import manifest_path, num_shards, shard_name
+from ..shards.layout import MANIFEST, num_shards, shard_name
 from ..shards.manifest import Manifest, read_manifest
-from ..shards.publish import PartLock, disk_errors, remove_leftovers
+from ..shards.network import is_url
+from ..shards.publish import PartLock, disk_errors
+from ..shards.set_files import SetFiles, open_files
 from ..shards.set_writer import (
     begin_set,
     check_same_set,
     encoding_of,
     finished_set,
-    make_folder,
     missing_shards,
     plan_set,
     write_shards,
@@ -72,7 +73,6 @@ class ShardWorker:
     ) -> None:
         self.config, self.open_samples = config, open_samples
         self.folder, self.encoders, self.gpu = folder, encoders, gpu
-        self.directory = Path(config.out)
         self.rendering = threading.Lock()
         self.amounts: dict[int, int] = {}
 
@@ -86,25 +86,26 @@ class ShardWorker:
             os.chdir(self.folder)
         except OSError as error:
             raise DataError(f"this node cannot enter {self.folder}, which paths start from: {error.strerror}") from None
+        self.files = open_files(self.config.out)
         self.samples = self.open_samples(self.config)
         self.plan = plan_of(self.config, self.samples)
         return self.plan
 
     def start(self, index: int, size: int) -> None:
         """Begin to write, as part `index`; part 0 is the command's own."""
-        if not _comes_true(manifest_path(self.directory).exists, SHOWN_SECONDS):
-            raise DataError(f"this node does not see {manifest_path(self.directory)}: {SHARED}")
-        check_same_set(self.directory, read_manifest(self.directory), self.plan)
+        if not _comes_true(lambda: self.files.size(MANIFEST) is not None, SHOWN_SECONDS):
+            raise DataError(f"this node does not see {self.files.place(MANIFEST)}: {SHARED}")
+        check_same_set(self.files.path, read_manifest(self.files), self.plan)
         self.exit = contextlib.ExitStack()
-        self.lock = self.exit.enter_context(PartLock(self.directory, index, size + 1))
+        self.lock = self.exit.enter_context(self.files.part(index, size + 1))
         self.pool = self.exit.enter_context(EncoderPool(self.encoders, encoding_of(self.plan)))
 
     def work(self, number: int) -> int:
         """Write a shard, unless it is published; how many samples are new."""
-        jobs = missing_shards(self.directory, self.plan, [number])
+        jobs = missing_shards(self.files, self.plan, [number])
         if jobs:
             write_shards(
-                self.directory,
+                self.files,
                 self.plan,
                 self.lock,
                 self.pool,
@@ -152,8 +153,9 @@ def write_on_ray(config: GenerateConfig, open_samples: Callable[[GenerateConfig]
         UsageError: options that do not fit the generator, the cluster, or the set that is there.
         DataError: a shard failed again and again, or the folder is not the same on all nodes.
     """
-    given, directory = Path(config.out), Path(os.path.abspath(config.out))
-    config = replace(config, out=str(directory))
+    given: Path | str = config.out if is_url(config.out) else Path(config.out)
+    config = replace(config, out=config.out if is_url(config.out) else os.path.abspath(config.out))
+    files = open_files(config.out)
     encoders = max(1, int(config.worker_cpus) - 1) if config.workers is None else config.workers
     make = functools.partial(ShardWorker, config, open_samples, os.getcwd(), encoders, config.worker_gpus != 0)
     with RayPool(
@@ -164,20 +166,20 @@ def write_on_ray(config: GenerateConfig, open_samples: Callable[[GenerateConfig]
         gpus=config.worker_gpus,
     ) as pool:
         plan: Manifest = pool.first()
-        if found := finished_set(directory, plan):
-            remove_leftovers(directory)
+        if found := finished_set(files, plan):
+            files.remove_leftovers()
             return replace(set_info(given, found), reused=True, existing=plan.num_samples)
-        make_folder(directory)
-        with PartLock(directory, 0, pool.size + 1) as lock:
-            begin_set(directory, plan, lock)
-            return replace(_fill(directory, plan, lock, pool), path=given)
+        files.make_folder()
+        with files.part(0, pool.size + 1) as lock:
+            begin_set(files, plan, lock)
+            return replace(_fill(files, plan, lock, pool), path=given)
 
 
-def _fill(directory: Path, plan: Manifest, lock: PartLock, pool: RayPool) -> ShardSetInfo:
+def _fill(files: SetFiles, plan: Manifest, lock: PartLock, pool: RayPool) -> ShardSetInfo:
     """Have the missing shards of a set that is begun written, and complete it."""
     assert plan.samples_per_shard is not None, "sets that are written have shards of one size"
     numbers = range(num_shards(plan.num_samples, plan.samples_per_shard))
-    jobs = {number: job for number in numbers for job in missing_shards(directory, plan, [number])}
+    jobs = {number: job for number in numbers for job in missing_shards(files, plan, [number])}
     total, finished = sum(job.num_samples for job in jobs.values()), 0
 
     def done(number: int, written: int) -> None:
@@ -194,10 +196,10 @@ def _fill(directory: Path, plan: Manifest, lock: PartLock, pool: RayPool) -> Sha
             report=lambda amount, workers: progress.update(max(progress.done, finished + amount), workers=workers),
         )
     _comes_true(lambda: lock.clean_up() == 0, LOST_SECONDS)
-    with disk_errors(directory):
-        if not _comes_true(lambda: complete_set(directory, plan, lock).complete, SHOWN_SECONDS):
-            raise DataError(f"{directory} does not show all the shards that the workers have written: {SHARED}")
-        info = complete_set(directory, plan, lock)
+    with disk_errors(files.path):
+        if not _comes_true(lambda: complete_set(files, plan, lock).complete, SHOWN_SECONDS):
+            raise DataError(f"{files.path} does not show all the shards that the workers have written: {SHARED}")
+        info = complete_set(files, plan, lock)
     written = sum(job.num_samples - job.replaces for job in jobs.values())
     return replace(info, written=written, existing=plan.num_samples - written)
 

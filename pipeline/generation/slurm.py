@@ -22,6 +22,7 @@ from ..errors import DataError, UsageError
 from ..files import write_file
 from ..options.config import command_line, default_of
 from ..shards.layout import HIDDEN, SIDECAR_SUFFIX
+from ..shards.network import is_url
 
 WARNING_SECONDS = 120
 """Before its time is over a task gets SIGUSR1. Ours: enough to ask for a new start on a slow cluster."""
@@ -35,7 +36,7 @@ SCRIPT = """\
 # whole array, goes on where it was.
 
 cd {folder} || exit 1
-published() {{ find {sidecars} -maxdepth 1 -name '*{suffix}' 2>/dev/null | wc -l; }}
+published() {{ {count}; }}
 before=$(published)
 
 # Near the end of its time: begin anew if any shard has been published meanwhile, so that no task is begun for ever.
@@ -57,7 +58,7 @@ wait "$child"
 
 
 def submit_generation(config: GenerateConfig) -> dict[str, Any]:
-    """Write the batch script beside the set's folder, and submit it.
+    """Write the batch script beside the set's folder (here, if that is a URL), and submit it.
 
     Returns:
         `out`, `num_jobs`, `script`, `logs` (a folder) and `job_id`, None if the script was only written.
@@ -66,7 +67,7 @@ def submit_generation(config: GenerateConfig) -> dict[str, Any]:
         UsageError: there is no `sbatch` here.
         DataError: the script cannot be written, or `sbatch` refuses it.
     """
-    out = Path(os.path.abspath(config.out))
+    out = Path(os.path.abspath(config.out.rstrip("/").rpartition("/")[2] if is_url(config.out) else config.out))
     if config.submit and shutil.which("sbatch") is None:
         raise UsageError(
             "--executor slurm needs sbatch, which is not on the PATH; call it on a machine of the cluster, or give "
@@ -118,12 +119,25 @@ def batch_script(config: GenerateConfig, folder: str, logs: Path) -> str:
     return SCRIPT.format(
         options="\n".join(lines),
         folder=shlex.quote(folder),
-        sidecars=shlex.quote(str(Path(folder, config.out, HIDDEN))),
-        suffix=SIDECAR_SUFFIX,
+        count=_count(folder, config.out),
         tempfail=os.EX_TEMPFAIL,
-        command=shlex.join([sys.executable, "-m", __package__.partition(".")[0] + ".cli", *words[1:]]),
+        command=_synthcl(*words[1:]),
         num_jobs=config.num_jobs,
     )
+
+
+def _synthcl(*words: str) -> str:
+    """A command of synthcl for the shell, by the Python that runs this."""
+    return shlex.join([sys.executable, "-m", __package__.partition(".")[0] + ".cli", *words])
+
+
+def _count(folder: str, out: str) -> str:
+    """A line of shell that prints how much of a set is published: shards, or of one in an object store samples."""
+    if not is_url(out):
+        sidecars = shlex.quote(str(Path(folder, out, HIDDEN)))
+        return f"find {sidecars} -maxdepth 1 -name '*{SIDECAR_SUFFIX}' 2>/dev/null | wc -l"
+    info = _synthcl("shards", "info", out, "--json")
+    return f"{info} 2>/dev/null | grep -o '\"num_published\": [0-9]*' | grep -o '[0-9]*' || echo 0"
 
 
 def directive_value(value: str) -> str:

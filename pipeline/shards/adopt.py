@@ -14,11 +14,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from ..errors import DataError
+from ..errors import DataError, UsageError
 from .layout import HIDDEN, SIDECAR_SUFFIX, manifest_path, sample_key, sidecar_path
 from .manifest import Manifest, Recipe, read_manifest
+from .network import is_url
 from .publish import PartLock, TemporaryFile, disk_errors, file_sha256
 from .scan import ScannedSample, scan_tar
+from .set_files import LocalFiles
 from .set_writer import Report, made_with
 from .sidecar import TarFacts, build_table, write_sidecar
 from .status import ShardSetInfo, entry_of_sidecar, set_info
@@ -32,10 +34,13 @@ def index_shards(directory: str | Path, *, progress: Report | None = None) -> Sh
         progress: is called with how many tars are done, and how many there are.
 
     Raises:
+        UsageError: a URL.
         DataError: there are no tars; or a tar is damaged, or holds members that shard sets do not hold; or a key occurs
             twice; or the set is a recording, whose columns cannot be made again; or the set was generated, and its tars
             are not what its manifest says.
     """
+    if is_url(directory):
+        raise UsageError(f"{directory}: tars are indexed in a folder of this machine; index a copy, then upload it")
     directory = Path(directory)
     tars = sorted(path for path in directory.glob("*.tar")) if directory.is_dir() else []
     if not tars:
@@ -86,7 +91,7 @@ def _adopt(directory: Path, tars: Sequence[Path], lock: PartLock, progress: Repo
         made_with=made_with(),
         shards=entries,
     )
-    manifest.publish(directory, lock.temporary("shardset.json"), replace=True)
+    manifest.publish(LocalFiles(directory), lock, replace=True)
     for sidecar in (directory / HIDDEN).glob("*" + SIDECAR_SUFFIX):
         if not (directory / sidecar.name).with_suffix(".tar").exists():
             sidecar.unlink()  # its tar was there when the folder was adopted before
@@ -123,7 +128,7 @@ def _rebuild(directory: Path, found: Manifest, lock: PartLock, progress: Report 
         if progress is not None:
             progress(number + 1, len(found.shards))
     found = replace(found, shards=tuple(entries))
-    found.publish(directory, lock.temporary("shardset.json"), replace=True)
+    found.publish(LocalFiles(directory), lock, replace=True)
     return set_info(directory, found)
 
 

@@ -12,11 +12,12 @@ from typing import Any
 import yaml
 
 from ..configs.shards import CardConfig
-from ..errors import DataError
+from ..errors import DataError, UsageError
 from ..files import write_file
 from ..options.config import takes_options
 from .layout import HIDDEN, member_extensions
 from .manifest import Manifest, canonical_json
+from .network import is_url
 from .preview import preview_shards
 from .reader import ShardSet, open_shard_set
 
@@ -39,13 +40,13 @@ def write_card(directory: str | Path, config: CardConfig) -> dict[str, Any]:
         `card` and `picture`, their paths.
 
     Raises:
-        UsageError: images that are not there.
+        UsageError: images that are not there, or a URL.
         DataError: no complete set, a README.md of someone else's, or a place that cannot be written.
     """
+    if is_url(directory):
+        raise UsageError(f"{directory} is not a folder here; copy the set, and write the card there")
     directory = Path(directory)
     shards = open_shard_set(directory)
-    if shards.remote:
-        raise DataError(f"{directory} is not a folder here; copy the set, and write the card there")
     card = directory / CARD_FILE
     if card.exists() and not is_own_card(card):
         raise DataError(f"{card} is not a card that synthcl wrote: move it away first")

@@ -24,6 +24,7 @@ RECORD = 10_240
 """Zeros fill a tar up to a multiple of this many bytes, as tar itself writes it (POSIX pax: twenty blocks a record)."""
 
 HIDDEN = ".synthcl"
+MANIFEST = f"{HIDDEN}/shardset.json"
 SIDECAR_SUFFIX = ".parquet"
 TABLES = "tables"
 KEY_DIGITS = 10
@@ -40,14 +41,19 @@ def shard_name(number: int) -> str:
     return f"{number:0{SHARD_DIGITS}d}.tar"
 
 
+def sidecar_name(shard: str) -> str:
+    """The name in the set of the sidecar of the shard with that file name."""
+    return f"{HIDDEN}/{shard.removesuffix('.tar')}{SIDECAR_SUFFIX}"
+
+
 def sidecar_path(directory: Path, shard: str) -> Path:
     """The path of the sidecar of the shard with that file name."""
-    return directory / HIDDEN / (shard.removesuffix(".tar") + SIDECAR_SUFFIX)
+    return directory / sidecar_name(shard)
 
 
 def manifest_path(directory: Path) -> Path:
     """The path of a set's manifest."""
-    return directory / HIDDEN / "shardset.json"
+    return directory / MANIFEST
 
 
 def member_extensions(views_per_sample: int, image_format: str) -> list[str]:

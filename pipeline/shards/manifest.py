@@ -22,8 +22,9 @@ from typing import Any
 from ..errors import DataError
 from ..images.encoding import IMAGE_FORMATS
 from ..runs.folder import command_of
-from .layout import HIDDEN, LABEL_COLUMNS, manifest_path
-from .publish import TemporaryFile
+from .layout import HIDDEN, LABEL_COLUMNS, MANIFEST, manifest_path
+from .publish import PartLock, TemporaryFile
+from .set_files import LocalFiles, SetFiles
 
 VERSION = 1
 VERSION_WITH_LABELS = 2
@@ -161,50 +162,53 @@ class Manifest:
         text = json.dumps(head, indent=2, allow_nan=False)
         return text.removesuffix("\n}") + f',\n  "shards": [\n{shards}\n  ]\n}}\n'
 
-    def publish(self, directory: Path, temporary: Path, *, replace: bool) -> bool:
+    def publish(self, files: SetFiles, lock: PartLock, *, replace: bool) -> bool:
         """Write the manifest, whole or not at all.
 
         Args:
-            directory: the set's folder.
-            temporary: where the file is written first.
+            files: the set's files.
+            lock: of the part that writes; it names temporary files.
             replace: whether it may replace a manifest.
 
         Returns:
             Whether it was written: False if there is a manifest and it is not to be replaced.
         """
-        with TemporaryFile(temporary) as file:
+        with TemporaryFile(lock.temporary("shardset.json")) as file:
             file.write(self.to_json().encode())
             file.finish()
-            if not replace and manifest_path(directory).exists():
+            if not replace and files.size(MANIFEST) is not None:
                 return False
-            file.publish(manifest_path(directory), replace=replace)
+            files.publish(file, MANIFEST, replace=replace)
         return True
 
 
-def read_manifest(directory: Path) -> Manifest:
-    """Read the manifest of the set in a folder.
+def find_manifest(files: SetFiles) -> Manifest | None:
+    """Read the manifest of a set, if there is one.
+
+    Raises:
+        DataError: it is damaged, or its values are not possible.
+    """
+    data = files.read(MANIFEST, MAX_MANIFEST_BYTES)
+    return None if data is None else parse_manifest(data, str(files.place(MANIFEST)))
+
+
+def read_manifest(place: Path | SetFiles) -> Manifest:
+    """Read the manifest of the set in a folder, or of these files.
 
     Raises:
         DataError: there is no manifest, or it is damaged, or its values are not possible.
     """
-    path = manifest_path(directory)
-    try:
-        if path.is_symlink() or path.parent.is_symlink():
-            raise DataError(f"{path} is a link; a shard set keeps everything in its own folder")
-        if path.stat().st_size > MAX_MANIFEST_BYTES:
-            raise DataError(
-                f"{path} has {path.stat().st_size:,} bytes, more than the {MAX_MANIFEST_BYTES:,} that are read"
-            )
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise DataError(_no_set(directory)) from None
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}") from None
-    return parse_manifest(data, str(path))
+    files = LocalFiles(place) if isinstance(place, Path) else place
+    found = find_manifest(files)
+    if found is None:
+        raise DataError(_no_set(files.path))
+    return found
 
 
-def _no_set(directory: Path) -> str:
+def _no_set(directory: Path | str) -> str:
     """What is in a folder instead of a set, and what to do."""
+    if isinstance(directory, str):
+        return f"{directory} is no shard set: it has no {MANIFEST}"
     if not directory.exists():
         return f"there is no folder {directory}"
     command = command_of(directory)

@@ -117,7 +117,7 @@ class TemporaryFile:
 
 
 @contextlib.contextmanager
-def disk_errors(directory: Path) -> Iterator[None]:
+def disk_errors(directory: Path | str) -> Iterator[None]:
     """Turn errors of the disk (it is full, or may not be written) into a `DataError` that says what to do."""
     try:
         yield
@@ -154,13 +154,15 @@ _OWNED = re.compile(r"(lock-|\.tmp-)(?P<part>\d+-of-\d+)(-.*)?")
 class PartLock:
     """The right to write part `index` of `count` of the set in a folder.
 
+    `name` is what errors call the set, if that is not the folder.
+
     Raises, on entering:
         DataError: a running process writes this part, or writes the set in another number of parts.
     """
 
-    def __init__(self, directory: Path, index: int = 0, count: int = 1) -> None:
+    def __init__(self, directory: Path, index: int = 0, count: int = 1, *, name: str | None = None) -> None:
         self.hidden = directory / HIDDEN
-        self.directory = directory
+        self.name = name or str(directory)
         self.part = f"{index}-of-{count}"
         self.count = count
         self._descriptor: int | None = None
@@ -172,9 +174,7 @@ class PartLock:
             if self._descriptor is not None:
                 break
         else:
-            raise DataError(
-                f"{self.directory} is being written by another process (part {self.part}); wait for it to end"
-            )
+            raise DataError(f"{self.name} is being written by another process (part {self.part}); wait for it to end")
         try:
             self.clean_up()
         except BaseException:
@@ -217,7 +217,7 @@ class PartLock:
                     _release(self._path(part), descriptor)
             elif not part.endswith(f"-of-{self.count}"):
                 raise DataError(
-                    f"{self.directory} is being written by another process, which has part {part}; give all jobs the "
+                    f"{self.name} is being written by another process, which has part {part}; give all jobs the "
                     f"same --num-jobs, or wait for it to end"
                 )
             else:

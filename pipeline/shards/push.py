@@ -14,9 +14,9 @@ from ..progress.line import Progress
 from .card import CARD_FILE, NUM_SHOWN, PICTURE, card_text, is_own_card
 from .layout import HIDDEN, TABLES, manifest_path, sidecar_path
 from .manifest import MAX_MANIFEST_BYTES, parse_manifest
+from .network import is_url
 from .preview import preview_shards
 from .reader import ShardSet, open_shard_set
-from .remote import is_url
 from .verify import verify_shard_set
 
 

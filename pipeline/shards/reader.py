@@ -25,7 +25,8 @@ from .folder import LocalFolder
 from .layout import BLOCK, sample_key
 from .locator import SampleLocator, check_complete
 from .manifest import Recipe
-from .remote import RemoteFolder, is_url
+from .network import is_url
+from .remote import RemoteFolder
 from .status import ShardSetInfo, set_info
 
 
@@ -89,7 +90,7 @@ class ShardSet:
     @property
     def info(self) -> ShardSetInfo:
         """What the set is. The numbers are those of the whole set, even if only some samples are selected."""
-        return set_info(Path(self.path), self.locator.manifest)
+        return set_info(self.path if self.remote else Path(self.path), self.locator.manifest)
 
     @property
     def recipe(self) -> Recipe:

@@ -28,6 +28,7 @@ from ..files import sync_folder
 from .layout import BLOCK, HIDDEN, end_marker, manifest_path, padding, shard_name, sidecar_path
 from .manifest import Manifest, read_manifest
 from .publish import PartLock, TemporaryFile, disk_errors, file_sha256
+from .set_files import LocalFiles
 from .shard_writer import gather_places
 from .sidecar import (
     TarFacts,
@@ -68,7 +69,7 @@ class RecordedSet:
 
     def __init__(self, directory: Path, plan: Manifest) -> None:
         self.directory, self.plan = directory, plan
-        self.hidden = directory / HIDDEN
+        self.files, self.hidden = LocalFiles(directory), directory / HIDDEN
         self.image_size: int | None = None
         self._lock = PartLock(directory)
         self._descriptor: int | None = None
@@ -165,7 +166,7 @@ class RecordedSet:
                 (self.hidden / name).unlink(missing_ok=True)
             plan = replace(self.plan, num_samples=total)
             self._mark_incomplete(num_samples=total)
-            return complete_set(self.directory, plan, self._lock)
+            return complete_set(self.files, plan, self._lock)
 
     def _check_folder(self) -> None:
         if self.directory.exists() and not self.directory.is_dir():
@@ -183,7 +184,7 @@ class RecordedSet:
             UsageError: the folder holds another recording or another kind of set.
         """
         if not manifest_path(self.directory).exists():
-            self.plan.publish(self.directory, self._lock.temporary("shardset.json"), replace=False)
+            self.plan.publish(self.files, self._lock, replace=False)
         found = read_manifest(self.directory)
         lines = found.recipe.differences(self.plan.recipe)
         if found.kind != "recorded" or lines:
@@ -254,7 +255,7 @@ class RecordedSet:
         found = read_manifest(self.directory)
         if found.complete or found.num_samples != num_samples:
             again = replace(found, complete=False, num_samples=num_samples, image_size=None, shards=())
-            again.publish(self.directory, self._lock.temporary("shardset.json"), replace=True)
+            again.publish(self.files, self._lock, replace=True)
 
     def _remove(self, number: int) -> None:
         """Remove a shard: first its sidecar, without which it does not count, then its tar."""

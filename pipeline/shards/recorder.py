@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from ..errors import UsageError
 from ..images.encoding import Encoding
 from .encoder_pool import EncoderPool
 from .manifest import Recipe
+from .network import is_url
 from .recorded_set import RecordedSet, plan_recorded_set
 from .set_writer import plan_set
 from .sidecar import RECORDED
@@ -65,6 +67,11 @@ class ShardRecorder:
         quality: int | None = None,
         workers: int = 1,
     ) -> None:
+        if is_url(directory):
+            raise UsageError(
+                f"--record {directory}: a recording is cut back when its run continues, which an object store cannot "
+                "do; give a folder, and upload the recording when it is finished"
+            )
         plan = plan_recorded_set(plan_set(recipe, 1, samples_per_shard, images_per_sample, image_format, quality))
         self._set = RecordedSet(Path(directory), plan)
         self._pool = EncoderPool(workers, Encoding(image_format, plan.recipe.values["quality"]))

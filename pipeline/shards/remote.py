@@ -13,31 +13,23 @@ import hashlib
 import os
 import queue
 import threading
-import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import BinaryIO, TypeVar
-
-import fsspec
+from typing import BinaryIO
 
 from ..errors import DataError, UsageError
+from ..files import write_file
 from ..runtime.capacity import CACHE_VARIABLE, default_cache
 from ..runtime.capacity import cache_bytes as default_bytes
-from .layout import HIDDEN, SIDECAR_SUFFIX
+from .layout import HIDDEN, MANIFEST, SIDECAR_SUFFIX, TABLES, sidecar_name
 from .manifest import MAX_MANIFEST_BYTES, ShardEntry, parse_manifest
+from .network import T, attempt, connect, is_refusal
 from .publish import disk_errors
 
-_ATTEMPTS = 3  # ours
+_MAX_TABLE_BYTES = 1 << 30  # ours: the largest side table that is read
 _BLOCK = 1 << 20
 _DOWNLOADS = 4  # ours: how many files are fetched at once
 _OPEN_FILES = 8  # ours: few, since a removed file still takes disk space while it is open
-
-T = TypeVar("T")
-
-
-def is_url(path: str | Path) -> bool:
-    """Whether the path of a set is a URL."""
-    return "://" in str(path)
 
 
 class RemoteFolder:
@@ -60,8 +52,7 @@ class RemoteFolder:
         self.cache = (cache or default_cache()) / "shards"
         self.cache_bytes = default_bytes() if cache_bytes is None else cache_bytes
         self._connect()
-        manifest = f"{HIDDEN}/shardset.json"
-        self.manifest = parse_manifest(self._read(manifest, MAX_MANIFEST_BYTES), f"{url}/{manifest}")
+        self.manifest = parse_manifest(self._read(MANIFEST, MAX_MANIFEST_BYTES), f"{url}/{MANIFEST}")
         with disk_errors(self.cache):
             self.cache.mkdir(parents=True, exist_ok=True)
 
@@ -73,10 +64,7 @@ class RemoteFolder:
         self._connect()
 
     def _connect(self) -> None:
-        try:
-            self._files, self._root = fsspec.core.url_to_fs(self.name.rstrip("/"))
-        except (ValueError, ImportError) as error:
-            raise UsageError(f"cannot open {self.name}: {error}") from None
+        self._files, self._root = connect(self.name)
         self._threads: list[threading.Thread] = []
         self._wanted: queue.Queue[ShardEntry] = queue.Queue()
 
@@ -84,12 +72,22 @@ class RemoteFolder:
         return self._cached(shard.name, shard.size, shard.sha256, ".tar")
 
     def sidecar(self, shard: ShardEntry) -> Path:
-        name = f"{HIDDEN}/{shard.name.removesuffix('.tar')}{SIDECAR_SUFFIX}"
-        return self._cached(name, shard.sidecar_size, shard.sidecar_sha256, SIDECAR_SUFFIX)
+        return self._cached(sidecar_name(shard.name), shard.sidecar_size, shard.sidecar_sha256, SIDECAR_SUFFIX)
 
     def tables(self) -> dict[str, Path]:
-        """None: the manifest does not list side tables, so there is no checksum to check them against."""
-        return {}
+        """The side tables, as they are there now. None from a web server, or where listing is not allowed."""
+        if self.name.startswith(("http://", "https://")):
+            return {}
+        folder, found = f"{HIDDEN}/{TABLES}", {}
+        for name in self._list(folder):
+            if name.endswith(SIDECAR_SUFFIX):
+                data = self._read(f"{folder}/{name}", _MAX_TABLE_BYTES)
+                path = self._path(hashlib.sha256(data).hexdigest(), SIDECAR_SUFFIX)
+                if not _touch(path):
+                    with disk_errors(self.cache):
+                        write_file(path, data)
+                found[name.removesuffix(SIDECAR_SUFFIX)] = path
+        return found
 
     def prefetch(self, shards: Iterable[ShardEntry]) -> None:
         """Begin to fetch tars that will be needed, in threads. Returns at once."""
@@ -166,20 +164,28 @@ class RemoteFolder:
             raise DataError(f"{self.name}/{name} has more than the {limit:,} bytes that are read")
         return data
 
+    def _list(self, folder: str) -> list[str]:
+        """The names of what is in a folder of the set; nothing if there is none, or it may not be listed."""
+
+        def names() -> list[str]:
+            try:
+                return [path.rpartition("/")[2] for path in self._files.ls(f"{self._root}/{folder}", detail=False)]
+            except Exception as error:
+                if is_refusal(error):
+                    return []
+                raise
+
+        try:
+            return attempt(names, f"list {self.name}/{folder}")
+        except FileNotFoundError:
+            return []
+
     def _try(self, work: Callable[[], T], name: str) -> T:
         """Do some work; if the network fails, do it again after a pause."""
-        for attempt in range(_ATTEMPTS):
-            try:
-                return work()
-            except DataError:
-                raise
-            except FileNotFoundError:
-                raise DataError(f"{self.name}/{name} is missing, or cannot be reached") from None
-            except Exception as error:  # each of fsspec's file systems has its own
-                if attempt == _ATTEMPTS - 1:
-                    raise DataError(f"cannot read {self.name}/{name}: {type(error).__name__} {error}") from error
-                time.sleep(0.2 * 4**attempt)
-        raise AssertionError("the last attempt returns or raises")
+        try:
+            return attempt(work, f"read {self.name}/{name}")
+        except FileNotFoundError:
+            raise DataError(f"{self.name}/{name} is missing, or cannot be reached") from None
 
 
 def _touch(path: Path) -> bool:

@@ -11,7 +11,6 @@ Shapes: N samples of V images, (N, V, 3, S, S) uint8.
 from __future__ import annotations
 
 import importlib.metadata
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -24,12 +23,13 @@ import pyarrow as pa
 from ..errors import DataError, UsageError
 from ..images.encoding import Encoding
 from .encoder_pool import EncoderPool, default_workers
-from .layout import HIDDEN, LABEL_COLUMNS, manifest_path, num_shards, shard_name, shard_samples, sidecar_path
-from .manifest import MAX_VIEWS_PER_SAMPLE, Manifest, Recipe, read_manifest
-from .publish import PartLock, disk_errors, remove_leftovers
+from .layout import LABEL_COLUMNS, MANIFEST, num_shards, shard_name, shard_samples
+from .manifest import MAX_VIEWS_PER_SAMPLE, Manifest, Recipe, find_manifest, read_manifest
+from .publish import PartLock, disk_errors
+from .set_files import SetFiles, for_each, open_files
 from .shard_writer import ShardJob, ShardWriter
-from .sidecar import CONDITIONS, read_facts
-from .status import ShardSetInfo, check_files, complete_set, is_published, set_info
+from .sidecar import CONDITIONS
+from .status import ShardSetInfo, check_files, complete_set, find_entry, is_published, set_info
 
 BATCH_SIZE = 256
 """How many samples `render` is asked for at once. Ours."""
@@ -67,7 +67,7 @@ def write_shard_set(
     """Write those shards of this process's part of a set that are missing.
 
     Args:
-        directory: the set's folder. It is made if it is missing.
+        directory: the set's folder, which is made if it is missing, or its URL in an object store (object_store.py).
         recipe: what the samples are a function of. The options of the set (format, images a sample, labels, ...) are
             added to it. The sidecars hold its `seed`, too.
         num_samples: samples of the whole set. A number larger than before continues the set.
@@ -89,9 +89,10 @@ def write_shard_set(
         it. It is `reused` if it was complete before.
 
     Raises:
-        UsageError: an option has an impossible value, or the folder holds a set of another recipe or of more samples.
-        DataError: the folder holds something else, a shard is damaged, another process writes this part, or the disk is
-            full. Published shards stay, and the same call continues.
+        UsageError: an option has an impossible value, the folder holds a set of another recipe or of more samples, or
+            sets cannot be written to such a URL.
+        DataError: the folder holds something else, a shard is damaged, another process writes this part, the disk is
+            full, or a store does not answer or refuses. Published shards stay, and the same call continues.
     """
     columns = list(describe(np.arange(1))) if describe is not None else []
     plan = plan_set(
@@ -99,26 +100,26 @@ def write_shard_set(
     )
     if not 0 <= process_index < num_processes:
         raise UsageError(f"process {process_index} of {num_processes} is impossible: processes are numbered from 0")
-    directory = Path(directory)
-    if found := finished_set(directory, plan):
-        remove_leftovers(directory)
+    files = open_files(directory)
+    if found := finished_set(files, plan):
+        files.remove_leftovers()
         part = _num_samples(plan, process_index, num_processes)
-        return replace(set_info(directory, found), reused=True, existing=part)
-    make_folder(directory)
-    with PartLock(directory, process_index, num_processes) as lock:
-        begin_set(directory, plan, lock)
-        jobs = missing_shards(directory, plan, _numbers(plan, process_index, num_processes))
+        return replace(set_info(files.path, found), reused=True, existing=part)
+    files.make_folder()
+    with files.part(process_index, num_processes) as lock:
+        begin_set(files, plan, lock)
+        jobs = missing_shards(files, plan, _numbers(plan, process_index, num_processes))
         if jobs:
             with EncoderPool(default_workers() if workers is None else workers, encoding_of(plan)) as pool:
-                write_shards(directory, plan, lock, pool, jobs, render, describe, batch_size, progress)
-        with disk_errors(directory):
-            info = complete_set(directory, plan, lock)
+                write_shards(files, plan, lock, pool, jobs, render, describe, batch_size, progress)
+        with disk_errors(files.path):
+            info = complete_set(files, plan, lock)
     written = sum(job.num_samples - job.replaces for job in jobs)
     return replace(info, written=written, existing=_num_samples(plan, process_index, num_processes) - written)
 
 
 def write_shards(
-    directory: Path,
+    files: SetFiles,
     plan: Manifest,
     lock: PartLock,
     pool: EncoderPool,
@@ -132,7 +133,7 @@ def write_shards(
     """Write and publish shards of a set that is begun.
 
     Args:
-        directory: the set's folder.
+        files: the set's files.
         plan: the set.
         lock: of the part that writes; it names temporary files.
         pool: encodes the images.
@@ -146,7 +147,7 @@ def write_shards(
     Raises:
         DataError: the disk is full, or another file has a shard's name.
     """
-    with ShardWriter(directory, plan, lock, pool, jobs, progress) as writer, rendering or nullcontext():
+    with ShardWriter(files, plan, lock, pool, jobs, progress) as writer, rendering or nullcontext():
         for indices, images in _render_ahead(jobs, render, batch_size):
             array = _as_array(images, len(indices), plan.views_per_sample)
             writer.add(int(indices[0]), array, _columns(describe, indices))
@@ -217,37 +218,30 @@ def encoding_of(plan: Manifest) -> Encoding:
     return Encoding(plan.image_format, plan.recipe.values["quality"])
 
 
-def make_folder(directory: Path) -> None:
-    """Make the folders of a set that is to be written, where they are missing."""
-    with disk_errors(directory):
-        (directory / HIDDEN).mkdir(parents=True, exist_ok=True)
-
-
-def finished_set(directory: Path, plan: Manifest) -> Manifest | None:
+def finished_set(files: SetFiles, plan: Manifest) -> Manifest | None:
     """The manifest of the set in the folder, if that set is the one asked for and complete. Changes nothing.
 
     Raises:
         UsageError: the folder holds a set of another recipe, or of more samples.
         DataError: the folder holds something else, or files of the set are missing.
     """
-    if directory.exists() and not directory.is_dir():
-        raise DataError(f"--out {directory} is a file; give a folder")
-    if not manifest_path(directory).exists():
-        names = [name for name in os.listdir(directory) if name != HIDDEN] if directory.exists() else []
-        if names:
+    found = find_manifest(files)
+    if found is None:
+        names = files.entries()
+        if names and files.size(MANIFEST) is None:  # if there is one that cannot be read, its upload was cut
             raise DataError(
-                f"--out {directory} is not empty and holds no shard set (it has {names[0]}); give a new or empty folder"
+                f"--out {files.path} is not empty and holds no shard set (it has {names[0]}); give a new or empty "
+                "folder"
             )
         return None
-    found = read_manifest(directory)
-    check_same_set(directory, found, plan)
+    check_same_set(files.path, found, plan)
     if not found.complete or found.num_samples != plan.num_samples:
         return None
-    check_files(directory, found)
+    check_files(files, found)
     return found
 
 
-def check_same_set(directory: Path, found: Manifest, plan: Manifest) -> None:
+def check_same_set(directory: Path | str, found: Manifest, plan: Manifest) -> None:
     """Raises UsageError if the set in the folder is of another recipe than the planned one, or has more samples."""
     if lines := found.recipe.differences(plan.recipe):
         raise UsageError(
@@ -262,23 +256,23 @@ def check_same_set(directory: Path, found: Manifest, plan: Manifest) -> None:
         )
 
 
-def begin_set(directory: Path, plan: Manifest, lock: PartLock) -> None:
+def begin_set(files: SetFiles, plan: Manifest, lock: PartLock) -> None:
     """Write the manifest of the set that is begun or continued, so that nobody writes another set into the folder.
 
     Raises:
         UsageError: the folder holds a set of another recipe, or of more samples.
         DataError: the disk is full.
     """
-    temporary = lock.temporary("shardset.json")
-    with disk_errors(directory):
-        if not manifest_path(directory).exists() and plan.publish(directory, temporary, replace=False):
-            return
-        found = read_manifest(directory)
-        check_same_set(directory, found, plan)  # another process may have begun the set a moment ago
+    with disk_errors(files.path):
+        if find_manifest(files) is None:
+            cut = files.size(MANIFEST) is not None
+            if plan.publish(files, lock, replace=cut):
+                return
+        found = read_manifest(files)
+        check_same_set(files.path, found, plan)  # another process may have begun the set a moment ago
         if found.num_samples < plan.num_samples:
-            replace(found, num_samples=plan.num_samples, complete=False, shards=()).publish(
-                directory, temporary, replace=True
-            )
+            again = replace(found, num_samples=plan.num_samples, complete=False, shards=())
+            again.publish(files, lock, replace=True)
 
 
 def _numbers(plan: Manifest, process_index: int, num_processes: int) -> range:
@@ -294,23 +288,24 @@ def _num_samples(plan: Manifest, process_index: int, num_processes: int) -> int:
     return sum(len(shard_samples(number, plan.num_samples, plan.samples_per_shard)) for number in numbers)
 
 
-def missing_shards(directory: Path, plan: Manifest, numbers: Iterable[int]) -> list[ShardJob]:
+def missing_shards(files: SetFiles, plan: Manifest, numbers: Iterable[int]) -> list[ShardJob]:
     """Those of the shards of these numbers that are not published.
 
     Raises:
         DataError: a shard is damaged, or belongs to another set.
     """
     assert plan.samples_per_shard is not None, "sets that are written have shards of one size"
-    jobs = []
-    for number in numbers:
-        samples = shard_samples(number, plan.num_samples, plan.samples_per_shard)
-        name = shard_name(number)
-        if not is_published(directory, name, plan.recipe.hash, len(samples)):
-            # A set that is continued may end in a shard that was short; it is written anew, with the same samples.
-            sidecar = sidecar_path(directory, name)
-            replaces = read_facts(sidecar)[1] if sidecar.exists() else 0
-            jobs.append(ShardJob(name, samples.start, len(samples), replaces))
-    return jobs
+    per_shard = plan.samples_per_shard
+
+    def missing(number: int) -> ShardJob | None:
+        samples, name = shard_samples(number, plan.num_samples, per_shard), shard_name(number)
+        if is_published(files, name, plan.recipe.hash, len(samples)):
+            return None
+        # A set that is continued may end in a shard that was short; it is written anew, with the same samples.
+        shorter = find_entry(files, name)
+        return ShardJob(name, samples.start, len(samples), 0 if shorter is None else shorter[0].num_samples)
+
+    return [job for job in for_each(files, missing, numbers) if job is not None]
 
 
 def _render_ahead(jobs: Sequence[ShardJob], render: Render, batch_size: int) -> Iterator[tuple[np.ndarray, Any]]:

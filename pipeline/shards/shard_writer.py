@@ -14,9 +14,10 @@ import numpy as np
 import pyarrow as pa
 
 from .encoder_pool import EncoderPool
-from .layout import LABEL_COLUMNS, end_marker, sidecar_path
+from .layout import LABEL_COLUMNS, end_marker, sidecar_name
 from .manifest import Manifest
 from .publish import PartLock, TemporaryFile, disk_errors
+from .set_files import SetFiles
 from .sidecar import TarFacts, build_table, write_sidecar
 from .tar_chunk import TarChunk
 
@@ -49,14 +50,14 @@ class ShardWriter:
 
     def __init__(
         self,
-        directory: Path,
+        files: SetFiles,
         plan: Manifest,
         lock: PartLock,
         pool: EncoderPool,
         jobs: Sequence[ShardJob],
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
-        self.directory, self.plan, self.lock, self.pool, self.jobs = directory, plan, lock, pool, jobs
+        self.files, self.plan, self.lock, self.pool, self.jobs = files, plan, lock, pool, jobs
         self.progress = progress
         self._done = 0
         self._chunks: queue.SimpleQueue[tuple[Future[TarChunk], int, Mapping[str, pa.Array]] | None] = (
@@ -102,7 +103,7 @@ class ShardWriter:
     def _run(self) -> None:
         try:
             for job in self.jobs:
-                with disk_errors(self.directory):
+                with disk_errors(self.files.path):
                     if not self._write(job):
                         return
         except BaseException as error:
@@ -132,7 +133,7 @@ class ShardWriter:
             tar.write(end_marker(tar.size))
             tar.finish()
             sidecar = self._sidecar(job, tar, gather_places(chunks, starts), join_columns(columns))
-            publish_shard(self.directory, self.lock, job, tar, sidecar)
+            publish_shard(self.files, self.lock, job, tar, sidecar)
         return True
 
     def _report(self, count: int) -> None:
@@ -152,14 +153,14 @@ class ShardWriter:
         return write_sidecar(table, facts)
 
 
-def publish_shard(directory: Path, lock: PartLock, job: ShardJob, tar: TemporaryFile, sidecar: bytes) -> None:
+def publish_shard(files: SetFiles, lock: PartLock, job: ShardJob, tar: TemporaryFile, sidecar: bytes) -> None:
     """Publish a finished tar, then its sidecar. The shard counts once it has a sidecar."""
-    target = sidecar_path(directory, job.name)
-    with TemporaryFile(lock.temporary(target.name)) as file:
+    target = sidecar_name(job.name)
+    with TemporaryFile(lock.temporary(Path(target).name)) as file:
         file.write(sidecar)
         file.finish()
-        tar.publish(directory / job.name, replace=job.replaces > 0)
-        file.publish(target, replace=job.replaces > 0)
+        files.publish(tar, job.name, replace=job.replaces > 0)
+        files.publish(file, target, replace=job.replaces > 0)
 
 
 def gather_places(chunks: Sequence[TarChunk], starts: Sequence[int]) -> dict[str, np.ndarray]:

@@ -16,48 +16,51 @@ import pyarrow as pa
 from ..errors import DataError, UsageError
 from .folder import LocalFolder
 from .layout import HIDDEN, SIDECAR_SUFFIX, TABLES
-from .publish import PartLock, TemporaryFile, disk_errors
-from .sidecar import read_metadata, read_schema, read_table, write_table
+from .manifest import read_manifest
+from .publish import TemporaryFile, disk_errors
+from .set_files import LocalFiles, open_files
+from .sidecar import parse_metadata, read_metadata, read_schema, read_table, write_table
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,50}")
 
 
-def table_path(directory: Path, name: str) -> Path:
-    """The path of the side table of that name.
+def table_name(name: str) -> str:
+    """The name in the set of the file of the side table `name`.
 
     Raises:
         UsageError: the name cannot be part of a column's name.
     """
     if not _NAME.fullmatch(name):
         raise UsageError(f"the name of a side table has letters, digits and underscores, not {name!r}")
-    return directory / HIDDEN / TABLES / (name + SIDECAR_SUFFIX)
+    return f"{HIDDEN}/{TABLES}/{name}{SIDECAR_SUFFIX}"
 
 
-def check_free(directory: str | Path, name: str, *, overwrite: bool = False) -> Path:
-    """The path for a new side table of that name.
+def check_free(directory: str | Path, name: str, *, overwrite: bool = False) -> Path | str:
+    """The path or URL for a new side table of that name, in the set at `directory`.
 
     Raises:
-        UsageError: the set has a table of that name and `overwrite` is false, or the name cannot be used.
+        UsageError: the set has a table of that name and `overwrite` is false, or the name cannot be used, or sets
+            cannot be written at such a URL.
     """
-    path = table_path(Path(directory), name)
-    if path.exists() and not overwrite:
+    files, file = open_files(directory), table_name(name)
+    if not overwrite and files.size(file) is not None:
         try:
-            rows = f", of {read_metadata(path)[1]:,} samples"
+            rows = f", of {parse_metadata(files.read(file) or b'', file)[1]:,} samples"
         except DataError:
             rows = ""
         raise UsageError(
-            f"{path} is there already{rows}; give --overwrite to replace it, or the new table another name"
+            f"{files.place(file)} is there already{rows}; give --overwrite to replace it, or the new table another name"
         )
-    return path
+    return files.place(file)
 
 
 def write_side_table(
     directory: str | Path, name: str, columns: Mapping[str, np.ndarray], *, overwrite: bool = False
-) -> Path:
+) -> Path | str:
     """Add a side table to a set.
 
     Args:
-        directory: the set's folder.
+        directory: the set's folder or URL.
         name: the table's name.
         columns: arrays with a value for each sample, by their names.
         overwrite: whether to replace a table of that name.
@@ -69,19 +72,16 @@ def write_side_table(
         UsageError: the set has a table of that name, and `overwrite` is false.
         DataError: the set is not complete, or another process writes it.
     """
-    directory = Path(directory)
-    manifest = LocalFolder(directory).manifest
-    path = check_free(directory, name, overwrite=overwrite)
+    files, path = open_files(directory), check_free(directory, name, overwrite=overwrite)
+    manifest = LocalFolder(files.path).manifest if isinstance(files, LocalFiles) else read_manifest(files)
     for column, values in columns.items():
         if not _NAME.fullmatch(column) or len(values) != manifest.num_samples:
             raise ValueError(f"column {column!r} has {len(values)} values for {manifest.num_samples} samples")
     table = pa.table({"sample_index": np.arange(manifest.num_samples), **columns})
-    with disk_errors(directory), PartLock(directory) as lock:
-        path.parent.mkdir(exist_ok=True)
-        with TemporaryFile(lock.temporary(path.name)) as file:
-            file.write(write_table(table, {"recipe_hash": manifest.recipe.hash}))
-            file.finish()
-            file.publish(path, replace=overwrite)
+    with disk_errors(files.path), files.part() as lock, TemporaryFile(lock.temporary(f"{name}.parquet")) as file:
+        file.write(write_table(table, {"recipe_hash": manifest.recipe.hash}))
+        file.finish()
+        files.publish(file, table_name(name), replace=overwrite)
     return path
 
 

@@ -11,10 +11,12 @@ from typing import Any
 
 from ..errors import DataError
 from .folder import LocalFolder
-from .layout import HIDDEN, SIDECAR_SUFFIX, manifest_path, num_shards, shard_name, shard_samples, sidecar_path
+from .layout import HIDDEN, SIDECAR_SUFFIX, manifest_path, num_shards, shard_name, shard_samples, sidecar_name
 from .manifest import Manifest, ShardEntry, read_manifest
+from .network import is_url
 from .publish import PartLock
-from .sidecar import TarFacts, parse_facts, read_bytes, read_facts
+from .set_files import LocalFiles, SetFiles, for_each, open_files
+from .sidecar import TarFacts, parse_facts, read_bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +34,7 @@ class ShardSetInfo:
         reused: whether this call found the set complete.
     """
 
-    path: Path
+    path: Path | str
     manifest: Manifest
     num_samples: int
     num_published: int
@@ -57,92 +59,102 @@ class ShardSetInfo:
         return len(self.manifest.shards)
 
 
-def is_published(directory: Path, shard: str, recipe_hash: str, num_samples: int) -> bool:
+def is_published(files: SetFiles, shard: str, recipe_hash: str, num_samples: int) -> bool:
     """Whether a shard is published with that many samples. One with fewer is the last shard of a set that was shorter.
 
     Raises:
         DataError: the sidecar is damaged or belongs to another set, or the tar is missing or of another size.
     """
-    sidecar = sidecar_path(directory, shard)
-    if not sidecar.exists():
+    found = find_entry(files, shard)
+    if found is None:
         return False
-    facts, rows = read_facts(sidecar)
+    (entry, facts), sidecar = found, files.place(sidecar_name(shard))
     if facts.recipe_hash != recipe_hash or facts.shard != shard:
         raise DataError(f"{sidecar} belongs to another set or shard: move it and {shard} away, then run again")
-    if rows < num_samples:
+    if entry.num_samples < num_samples:
         return False
-    tar = directory / shard
-    size = tar.stat().st_size if tar.is_file() else None
+    size = files.size(shard)
     if size != facts.size:
-        found = "is missing" if size is None else f"has {size:,} bytes instead of {facts.size:,}"
-        raise DataError(f"{tar} {found}: remove it and {sidecar}, then run again to make it anew")
+        wrong = "is missing" if size is None else f"has {size:,} bytes instead of {facts.size:,}"
+        raise DataError(f"{files.place(shard)} {wrong}: remove it and {sidecar}, then run again to make it anew")
     return True
 
 
-def complete_set(directory: Path, plan: Manifest, lock: PartLock) -> ShardSetInfo:
+def complete_set(files: SetFiles, plan: Manifest, lock: PartLock) -> ShardSetInfo:
     """Complete the set if all its shards are published. The last writer does it; doing it twice does no harm."""
-    found = read_manifest(directory)
+    found = read_manifest(files)
     if not (found.complete and found.num_samples == plan.num_samples):
-        entries, size = _full_shards(directory, plan)
+        entries, size = _full_shards(files, plan)
         if sum(entry.num_samples for entry in entries) < plan.num_samples:
-            return set_info(directory, replace(found, shards=tuple(entries)))
+            return set_info(files.path, replace(found, shards=tuple(entries)))
         found = replace(found, image_size=size, complete=True, shards=tuple(entries))
-        found.publish(directory, lock.temporary("shardset.json"), replace=True)
-    return set_info(directory, found)
+        found.publish(files, lock, replace=True)
+    return set_info(files.path, found)
 
 
-def _full_shards(directory: Path, plan: Manifest) -> tuple[list[ShardEntry], int | None]:
+def _full_shards(files: SetFiles, plan: Manifest) -> tuple[list[ShardEntry], int | None]:
     """The published shards that have all their samples, and the images' size."""
     entries, sizes = [], set()
     assert plan.samples_per_shard is not None, "sets that are written have shards of one size"
-    for number in range(num_shards(plan.num_samples, plan.samples_per_shard)):
-        sidecar = sidecar_path(directory, shard_name(number))
-        if not sidecar.exists():
-            continue
-        entry, facts = entry_of_sidecar(sidecar)
-        if entry.num_samples == len(shard_samples(number, plan.num_samples, plan.samples_per_shard)):
-            entries.append(entry)
-            sizes.add(facts.image_size)
+    numbers = range(num_shards(plan.num_samples, plan.samples_per_shard))
+    found = for_each(files, lambda number: find_entry(files, shard_name(number)), numbers)
+    for number, one in zip(numbers, found, strict=True):
+        if one is not None and one[0].num_samples == len(
+            shard_samples(number, plan.num_samples, plan.samples_per_shard)
+        ):
+            entries.append(one[0])
+            sizes.add(one[1].image_size)
     if len(sizes) > 1:
         raise DataError(
-            f"the shards of {directory} hold images of {sorted(sizes)} pixels; the images of a set have one size"
+            f"the shards of {files.path} hold images of {sorted(sizes)} pixels; the images of a set have one size"
         )
     return entries, sizes.pop() if sizes else None
 
 
+def find_entry(files: SetFiles, shard: str) -> tuple[ShardEntry, TarFacts] | None:
+    """A shard's entry for the manifest by its sidecar, and what that says about the tar; None if it has no sidecar."""
+    data = files.read(sidecar_name(shard))
+    return None if data is None else _entry(data, str(files.place(sidecar_name(shard))))
+
+
 def entry_of_sidecar(sidecar: Path) -> tuple[ShardEntry, TarFacts]:
     """Make a shard's entry for the manifest from its sidecar, and read what the sidecar says about the tar."""
-    data = read_bytes(sidecar)
-    facts, rows = parse_facts(data, str(sidecar))
+    return _entry(read_bytes(sidecar), str(sidecar))
+
+
+def _entry(data: bytes, name: str) -> tuple[ShardEntry, TarFacts]:
+    facts, rows = parse_facts(data, name)
     entry = ShardEntry(facts.shard, rows, facts.size, facts.sha256, len(data), hashlib.sha256(data).hexdigest())
     return entry, facts
 
 
-def published_shards(directory: Path) -> list[ShardEntry]:
+def published_shards(files: SetFiles) -> list[ShardEntry]:
     """The published shards of a set that synthcl writes and that is not complete, by their sidecars."""
-    return [entry_of_sidecar(path)[0] for path in sorted((directory / HIDDEN).glob(f"[0-9]*{SIDECAR_SUFFIX}"))]
+    names = sorted(n for n in files.sizes(HIDDEN) if n[:1].isdecimal() and n.endswith(SIDECAR_SUFFIX))
+    found = for_each(files, lambda name: find_entry(files, name.removesuffix(SIDECAR_SUFFIX) + ".tar"), names)
+    return [one[0] for one in found if one is not None]
 
 
-def check_files(directory: Path, found: Manifest) -> None:
+def check_files(files: SetFiles, found: Manifest) -> None:
     """Check that every file of a complete set is there and has the size that the manifest says.
 
     Raises:
         DataError: a tar or a sidecar is missing or of another size.
     """
+    sizes = {**files.sizes(), **{f"{HIDDEN}/{name}": size for name, size in files.sizes(HIDDEN).items()}}
     for shard in found.shards:
-        sidecar = sidecar_path(directory, shard.name)
-        for path, size in ((directory / shard.name, shard.size), (sidecar, shard.sidecar_size)):
-            if not path.is_file() or path.stat().st_size != size:
+        for name, size in ((shard.name, shard.size), (sidecar_name(shard.name), shard.sidecar_size)):
+            if sizes.get(name) != size:
                 raise DataError(
-                    f"{path} is missing or not of {size:,} bytes, as the set's manifest says; `synthcl shards verify "
-                    f"{directory}` lists what is damaged"
+                    f"{files.place(name)} is missing or not of {size:,} bytes, as the set's manifest says; `synthcl "
+                    f"shards verify {files.path}` lists what is damaged"
                 )
 
 
-def set_info(directory: Path, found: Manifest) -> ShardSetInfo:
+def set_info(path: Path | str, found: Manifest) -> ShardSetInfo:
     """What a set is, by its manifest. Of a partial set, the manifest given may list the shards that are published."""
     return ShardSetInfo(
-        path=directory,
+        path=path,
         manifest=found,
         num_samples=found.num_samples,
         num_published=sum(shard.num_samples for shard in found.shards),
@@ -150,12 +162,16 @@ def set_info(directory: Path, found: Manifest) -> ShardSetInfo:
     )
 
 
-def find_shard_sets(folder: str | Path) -> list[Path]:
-    """The sorted folders at or below `folder` that hold a set. Links are not followed.
+def find_shard_sets(folder: str | Path) -> list[Path] | list[str]:
+    """The sorted folders or URLs at or below `folder` that hold a set. Links are not followed.
 
     Raises:
         DataError: there is no such folder.
     """
+    if is_url(folder):
+        from .object_store import find_sets
+
+        return find_sets(str(folder))
     folder = Path(folder)
     if not folder.is_dir():
         raise DataError(f"there is no folder {folder}")
@@ -175,15 +191,18 @@ def summarize(directory: str | Path) -> dict[str, Any]:
 
     `state` is `complete`, `partial` or `damaged`. Of a damaged set, `error` tells the reason.
     """
-    directory = Path(directory)
-    row: dict[str, Any] = {"path": str(directory), "name": directory.resolve().name}
+    files = open_files(directory)
+    name = files.path.resolve().name if isinstance(files.path, Path) else files.path.rpartition("/")[2]
+    row: dict[str, Any] = {"path": str(files.path), "name": name}
     try:
-        manifest = read_manifest(directory)
+        manifest = read_manifest(files)
         row |= _facts(manifest)
-        if manifest.complete:
-            LocalFolder(directory)  # it checks the files
+        if not manifest.complete:
+            row |= _progress(files, manifest)
+        elif isinstance(files, LocalFiles):
+            LocalFolder(files.path)  # it checks the files
         else:
-            row |= _progress(directory, manifest)
+            check_files(files, manifest)
     except DataError as error:
         row |= {"state": "damaged", "error": str(error)}
     return row
@@ -206,9 +225,9 @@ def _facts(manifest: Manifest) -> dict[str, Any]:
     }
 
 
-def _progress(directory: Path, manifest: Manifest) -> dict[str, Any]:
+def _progress(files: SetFiles, manifest: Manifest) -> dict[str, Any]:
     """How far a partial set is."""
-    entries = published_shards(directory)
+    entries = published_shards(files)
     planned = num_shards(manifest.num_samples, manifest.samples_per_shard) if manifest.samples_per_shard else 0
     return {
         "num_published": sum(entry.num_samples for entry in entries),
@@ -223,5 +242,5 @@ def describe_set(directory: str | Path) -> dict[str, Any]:
     Raises:
         DataError: the folder holds no set, or its manifest is damaged.
     """
-    read_manifest(Path(directory))
+    read_manifest(open_files(directory))
     return summarize(directory)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,12 @@ import numpy as np
 from ..errors import DataError
 from ..images.decoding import SAFE_FORMATS, decode_images
 from .folder import open_plain
-from .layout import HIDDEN, LABEL_COLUMNS, sample_key, sidecar_path
+from .layout import HIDDEN, LABEL_COLUMNS, sample_key, sidecar_name, sidecar_path
 from .manifest import Manifest, ShardEntry, read_manifest
 from .publish import file_sha256
 from .reader import read_checked
 from .scan import scan_tar
+from .set_files import SetFiles, open_files
 from .shard_writer import label_files
 from .sidecar import Places, member_names, read_places, read_table
 from .status import published_shards
@@ -70,33 +71,36 @@ def verify_shard_set(
     """Check a whole set: its manifest, its sidecars, its tars, and each image in them.
 
     Args:
-        directory: the set's folder.
+        directory: the set's folder or URL. From a URL every file is fetched anew, one shard at a time.
         decode: decode every image too.
         progress: called with the shards done and their number.
 
     Raises:
-        DataError: there is no such folder.
+        UsageError: a URL of a kind that cannot be listed.
+        DataError: there is no such folder, or it cannot be reached.
     """
-    directory = Path(directory)
-    if not directory.is_dir():
-        raise DataError(f"there is no folder {directory}")
+    files = open_files(directory)
+    if isinstance(files.path, Path) and not files.path.is_dir():
+        raise DataError(f"there is no folder {files.path}")
     report = Verification()
     try:
-        manifest = read_manifest(directory)
-        shards = list(manifest.shards) or published_shards(directory)
+        manifest = read_manifest(files)
+        shards = list(manifest.shards) or published_shards(files)
     except DataError as error:
         report.errors.append(Problem(None, None, str(error)))
         return report
     if not manifest.complete:
         text = (
-            f"{directory} is not complete: {len(shards)} shards of it are there; run the command that writes it again"
+            f"{files.path} is not complete: {len(shards)} shards of it are there; run the command that writes it again"
         )
         report.errors.append(Problem(None, None, text))
-    report.errors += _strays(directory, shards)
+    report.errors += _strays(files, shards)
     first = 0
     hashes: list[np.ndarray] = []
     for number, shard in enumerate(shards):
-        problems = list(_verify_shard(directory, shard, manifest, first, hashes, decode))
+        with files.here((shard.name, sidecar_name(shard.name))) as folder:
+            found = list(_verify_shard(folder, shard, manifest, first, hashes, decode))
+        problems = [replace(one, error=one.error.replace(str(folder), str(files.path))) for one in found]
         lost = sum(shard.num_samples if p.num_samples is None else p.num_samples for p in problems)
         report.num_samples += max(0, shard.num_samples - lost)
         report.errors += problems[:_MOST_ERRORS]
@@ -111,16 +115,16 @@ def verify_shard_set(
     return report
 
 
-def _strays(directory: Path, shards: list[ShardEntry]) -> Iterator[Problem]:
+def _strays(files: SetFiles, shards: list[ShardEntry]) -> Iterator[Problem]:
     """Tars and sidecars that belong to no shard of the set."""
     known = {shard.name for shard in shards}
-    sidecars = {sidecar_path(directory, name).name for name in known}
-    for name in sorted(os.listdir(directory)):
+    sidecars = {Path(sidecar_name(name)).name for name in known}
+    for name in sorted(files.sizes()):
         if name.endswith(".tar") and name not in known:
-            yield Problem(name, None, f"{directory / name} is not in the set's manifest")
-    for name in sorted(os.listdir(directory / HIDDEN)):
+            yield Problem(name, None, f"{files.place(name)} is not in the set's manifest")
+    for name in sorted(files.sizes(HIDDEN)):
         if name.endswith(".parquet") and name not in sidecars and name != "recording.parquet":
-            yield Problem(None, None, f"{directory / HIDDEN / name} belongs to no shard of the set's manifest")
+            yield Problem(None, None, f"{files.place(f'{HIDDEN}/{name}')} belongs to no shard of the set's manifest")
 
 
 def _verify_shard(

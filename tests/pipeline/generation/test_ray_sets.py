@@ -1,6 +1,7 @@
 """Sets on a Ray cluster of two nodes: whatever is lost meanwhile, the set is that of one process."""
 
 import contextlib
+import hashlib
 import importlib.util
 import os
 import signal
@@ -21,7 +22,8 @@ from synthcl.pipeline.generation.ray_sets import ShardWorker, write_on_ray
 from synthcl.pipeline.shards import write_shard_set
 from synthcl.pipeline.shards.layout import HIDDEN
 from synthcl.pipeline.shards.publish import PartLock
-from synthcl.pipeline.shards.set_writer import begin_set, make_folder
+from synthcl.pipeline.shards.set_writer import begin_set
+from synthcl.pipeline.shards.status import complete_set
 
 needs_ray = pytest.mark.skipif(
     importlib.util.find_spec("ray") is None, reason="ray is not installed: pip install 'synthcl[ray]'"
@@ -234,9 +236,9 @@ def worker(tmp_path, render, monkeypatch):
 
 
 def begin(worker):
-    make_folder(worker.directory)
-    with PartLock(worker.directory, 0, 2) as lock:
-        begin_set(worker.directory, worker.plan, lock)
+    worker.files.make_folder()
+    with worker.files.part(0, 2) as lock:
+        begin_set(worker.files, worker.plan, lock)
 
 
 def test_a_worker_writes_shards_in_any_order_and_at_the_same_time(worker, digest, whole, tmp_path):
@@ -247,13 +249,29 @@ def test_a_worker_writes_shards_in_any_order_and_at_the_same_time(worker, digest
         thread.start()
     for thread in threads:
         thread.join()
-    assert published(worker.directory) == ["000002.parquet", "000007.parquet"] and worker.progress() == {}
+    assert published(worker.files.path) == ["000002.parquet", "000007.parquet"] and worker.progress() == {}
     assert worker.work(7) == 0 and worker.work(0) == PER_SHARD
     worker.close()
     files = digest(tmp_path / "set")
     assert len(files) == 7 and files.items() - whole.items() == {
         (name, sha) for name, sha in files.items() if name.endswith("shardset.json")
     }
+
+
+def test_workers_write_to_an_object_store(store, whole, render, tmp_path):
+    workers = [ShardWorker(config("s3://bucket/set"), samples(render), str(tmp_path), 0, True) for _ in range(2)]
+    for worker in workers:
+        worker.open()
+    begin(workers[0])
+    for index, worker in enumerate(workers):
+        worker.start(index + 1, 2)
+    assert [workers[number % 2].work(number) for number in range(10)] == [PER_SHARD] * 10
+    assert workers[0].work(1) == 0
+    for worker in workers:
+        worker.close()
+    with workers[0].files.part() as lock:
+        assert complete_set(workers[0].files, workers[0].plan, lock).complete
+    assert {name: hashlib.sha256(data).hexdigest() for name, data in store.objects("set/").items()} == whole
 
 
 def test_a_worker_that_is_thought_lost_does_no_harm(worker, tmp_path, render):

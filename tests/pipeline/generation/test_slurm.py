@@ -147,3 +147,23 @@ def test_a_task_that_fails_fails(tmp_path, monkeypatch):
 def test_options_that_sbatch_has_from_others_are_refused():
     with pytest.raises(UsageError, match="--num-jobs says how many"):
         config(slurm_option=["array=0-3"])
+
+
+def test_a_set_in_an_object_store(tmp_path, monkeypatch):
+    """The script lies here, and a task that runs out of time asks `shards info` whether anything was published."""
+    monkeypatch.chdir(tmp_path)
+    called = tmp_path / "called"
+    called.write_text(
+        '#!/bin/sh\n[ "$*" = "-m synthcl.cli shards info s3://bucket/sets/c10/ --json" ] || exit 1\n'
+        """echo '{"path": "x", "num_published": 20, "num_samples": 30}'\n"""
+    )
+    called.chmod(0o755)
+    monkeypatch.setattr(slurm.sys, "executable", str(called))
+    result = submit_generation(config(out="s3://bucket/sets/c10/", submit=False))
+    assert result["script"] == str(tmp_path / "c10-slurm" / "generate.sh")
+    script = (tmp_path / "c10-slurm" / "generate.sh").read_text()
+    assert "--out s3://bucket/sets/c10/" in script
+    (published,) = [line for line in script.splitlines() if line.startswith("published()")]
+    for line, count in ((published, "20\n"), (published.replace("c10", "other"), "0\n")):
+        done = subprocess.run(["bash", "-c", f"{line}\npublished"], capture_output=True, text=True)
+        assert done.stdout == count

@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 
 from synthcl.pipeline.errors import DataError, UsageError
-from synthcl.pipeline.shards import open_shard_set, remote
+from synthcl.pipeline.shards import network, open_shard_set
 from synthcl.pipeline.shards.remote import RemoteFolder
 
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("SYNTHCL_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(remote.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(network.time, "sleep", lambda seconds: None)
     return tmp_path / "cache" / "shards"
 
 
