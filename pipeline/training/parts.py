@@ -26,7 +26,7 @@ from ..runtime.distributed import precision_of
 from ..runtime.precision import generator_precision
 from ..views import Augmentation
 from ..views.adversarial import AdversarialViews
-from ..views.presets import default_preset
+from ..views.presets import default_preset, find_preset, local_parameters, local_size
 from .schedule import Schedule
 from .step import TrainingStep
 
@@ -80,7 +80,8 @@ def build_learner(config: TrainConfig, image_size: int) -> Learner:
         "synthetic_negatives": None if config.synthetic_negatives else False,
     }
     try:
-        backbone = create_backbone(config.backbone, image_size=image_size)
+        sizes = [_local_size(config, image_size)] if config.local_views else []
+        backbone = create_backbone(config.backbone, image_size=image_size, other_sizes=sizes)
         return create_learner(
             config.learner,
             backbone,
@@ -99,7 +100,27 @@ def build_learner(config: TrainConfig, image_size: int) -> Learner:
 
 def view_maker(config: TrainConfig, store: ImageStore, key: Key) -> ViewMaker:
     """The views that the options name."""
-    return ViewMaker(Augmentation(views_preset(config, store), store.image_size), key, config.views_per_image)
+    preset = find_preset(views_preset(config, store))
+    local = None
+    if config.local_views:
+        local = Augmentation(local_parameters(preset), _local_size(config, store.image_size))
+    augmentation = Augmentation(preset, store.image_size)
+    return ViewMaker(augmentation, key, config.views_per_image, local, config.local_views)
+
+
+def _local_size(config: TrainConfig, image_size: int) -> int:
+    """Pixels a side of local views.
+
+    Raises:
+        UsageError: as many as the images have, or more.
+    """
+    size = local_size(image_size) if config.local_size is None else config.local_size
+    if size >= image_size:
+        raise UsageError(
+            f"--local-size {size} is not below the {image_size} pixels of the images; give fewer, such as "
+            f"{local_size(image_size)}"
+        )
+    return size
 
 
 def views_preset(config: TrainConfig, store: ImageStore) -> str:

@@ -81,7 +81,7 @@ def parts() -> Callable[..., SimpleNamespace]:
     """`parts(...)`: `key`, `real` and `views`, of one process of several."""
 
     def make(
-        rank: int = 0, num_processes: int = 1, seed: int = 0, augmentation: str = "none", **views: int
+        rank: int = 0, num_processes: int = 1, seed: int = 0, augmentation: str = "none", **views: object
     ) -> SimpleNamespace:
         key = Key.from_seed(seed)
         share = Share(BATCH_SIZE, rank, num_processes)
