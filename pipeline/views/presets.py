@@ -49,8 +49,7 @@ class AugmentationParameters:
     """Probability of inverting the values above the threshold, for each view."""
     solarize_threshold: float = 0.5
     local_scale: tuple[float, float] = (0.05, 0.4)
-    """`crop_scale` of the local views of multi-crop; by default DINO's (arXiv 2104.14294, section 3.2, with its published
-    code)."""
+    """`crop_scale` of the local views of multi-crop; by default DINO's (arXiv 2104.14294, section 3.2, and code)."""
 
     def __post_init__(self) -> None:
         for name in ("flip", "jitter", "grayscale", "blur", "solarize"):

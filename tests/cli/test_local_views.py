@@ -1,4 +1,4 @@
-"""`synthcl train --learner dino --local-views N`: in every regime, taken up again, in parts, and where it is refused."""
+"""`synthcl train --learner dino --local-views N`: in every regime, taken up again, and where it is refused."""
 
 import json
 

@@ -126,7 +126,7 @@ def test_local_views_are_for_a_learner_that_takes_them():
     config = TrainConfig(**COMMON, learner="dino", local_views=6)
     assert config.whole_views == pytest.approx(2 + 6 * (96 / 224) ** 2)
     assert TrainConfig(**COMMON).whole_views == 2
-    with pytest.raises(UsageError, match="--local-views is for --learner dino, .*cannot be given with --learner byol"):
+    with pytest.raises(UsageError, match=r"--local-views is for --learner dino, .*cannot be given with --learner byol"):
         TrainConfig(**COMMON, learner="byol", local_views=6)
     with pytest.raises(UsageError, match="--local-size means nothing without --local-views; give both"):
         TrainConfig(**COMMON, learner="dino", local_size=8)

@@ -107,7 +107,7 @@ def test_local_views_are_made_beside_the_others(given, size):
 
 
 def test_local_views_are_smaller_than_the_images():
-    with pytest.raises(UsageError, match="--local-size 16 is not below the 16 pixels of the images.* such as 8"):
+    with pytest.raises(UsageError, match=r"--local-size 16 is not below the 16 pixels of the images.* such as 8"):
         build_learner(config(learner="dino", local_views=2, local_size=16), 16)
 
 
