@@ -100,6 +100,7 @@ def compare(
     learning_rate: float | None = None,
     weight_decay: float | None = None,
     decay_norms: bool | None = None,
+    layer_decay: float | None = None,
     clip_gradients: float | None = None,
     warmup_epochs: float = 10.0,
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto",
@@ -214,6 +215,8 @@ def compare(
         learning_rate: Learning rate for a batch of 256, scaled with --batch-size; the optimizer's own if not given.
         weight_decay: Weight decay; the optimizer's own if not given.
         decay_norms: Weight decay on biases and normalisation layers too; the optimizer's own way if not given.
+        layer_decay: What the learning rate of a layer of the encoder is multiplied by for each layer above it, of a
+            vision transformer of timm: 0.75 is usual (BEiT, MAE). One rate for all if not given.
         clip_gradients: Longest gradient of the learner (its 2-norm over all weights): a longer one is shortened to
             it.
         warmup_epochs: Length of the linear warm-up, at most a tenth of the training (10: solo-learn's).
@@ -394,6 +397,7 @@ def evaluate(
     epochs: int | None = None,
     learning_rate: float | None = None,
     head_learning_rate: float | None = None,
+    layer_decay: float | None = None,
     weight_decay: float | None = None,
     views: Literal["simclr", "simclr-cifar", "mocov2", "mocov2-cifar", "byol", "dino", "dino-cifar", "adainf", "digits", "none"] | None = None,
 ) -> dict[str, Any]:
@@ -414,6 +418,8 @@ def evaluate(
         learning_rate: Learning rate of the encoder for a batch of 256, scaled with --batch-size; the preset's if not
             given: 0.02 of ours.
         head_learning_rate: Learning rate of the classifier, likewise: 0.2 of ours if not given.
+        layer_decay: What the learning rate of a layer of the encoder is multiplied by for each layer above it, of a
+            vision transformer of timm: 0.75 is usual (BEiT, MAE). One rate for all if not given.
         weight_decay: Weight decay of all weights, instead of the preset's: 0.0001 of ours.
         views: Augmentation preset; random crops and flips if not given (digits: crops).
     """
@@ -815,6 +821,7 @@ def train(
     learning_rate: float | None = None,
     weight_decay: float | None = None,
     decay_norms: bool | None = None,
+    layer_decay: float | None = None,
     clip_gradients: float | None = None,
     warmup_epochs: float = 10.0,
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto",
@@ -924,6 +931,8 @@ def train(
         learning_rate: Learning rate for a batch of 256, scaled with --batch-size; the optimizer's own if not given.
         weight_decay: Weight decay; the optimizer's own if not given.
         decay_norms: Weight decay on biases and normalisation layers too; the optimizer's own way if not given.
+        layer_decay: What the learning rate of a layer of the encoder is multiplied by for each layer above it, of a
+            vision transformer of timm: 0.75 is usual (BEiT, MAE). One rate for all if not given.
         clip_gradients: Longest gradient of the learner (its 2-norm over all weights): a longer one is shortened to
             it.
         warmup_epochs: Length of the linear warm-up, at most a tenth of the training (10: solo-learn's).

@@ -183,6 +183,7 @@ class TrainingConfig(JointConfig):
         help="Weight decay on biases and normalisation layers too; the optimizer's own way if not given.",
         group="Training",
     )
+    layer_decay: float | None = common.layer_decay_option("Training")
     clip_gradients: float | None = option(
         None,
         help="Longest gradient of the learner (its 2-norm over all weights): a longer one is shortened to it.",

@@ -11,6 +11,7 @@ from torch import nn
 
 from ...learners import Learner, convert_sync_batchnorm, create_backbone, create_learner
 from ...learners.base import SyntheticTerms
+from ...learners.layers import layer_scales
 from ...learners.optimizers import create_optimizer
 from ...learners.recipe import OptimizerRecipe
 from ...learners.registry import learner_uses_labels
@@ -82,6 +83,8 @@ def build_learner(config: TrainConfig, image_size: int) -> Learner:
     try:
         sizes = [_local_size(config, image_size)] if config.local_views else []
         backbone = create_backbone(config.backbone, image_size=image_size, other_sizes=sizes)
+        if config.layer_decay is not None:
+            layer_scales(backbone, config.layer_decay)  # refuses a backbone of unknown layers before a run begins
         return create_learner(
             config.learner,
             backbone,
@@ -149,11 +152,15 @@ def prepare(
     config: TrainConfig, accelerator: Accelerator, learner: Learner, regime: Regime, schedule: Schedule
 ) -> TrainingStep:
     recipe = optimizer_recipe(config, learner)
+    scales = None
+    if config.layer_decay is not None:
+        of_backbone = layer_scales(learner.backbone, config.layer_decay)
+        scales = {f"backbone.{name}": scale for name, scale in of_backbone.items()}
     module: nn.Module = learner
     if accelerator.num_processes > 1 and config.sync_batchnorm:
         module = convert_sync_batchnorm(module, accelerator.device)
     module = module.to(accelerator.device).to(memory_format=torch.channels_last)
-    optimizer = create_optimizer(module, recipe)
+    optimizer = create_optimizer(module, recipe, scales)
     prepared, optimizer = accelerator.prepare(torch.compile(module) if config.compile else module, optimizer)
     adversary = AdversarialViews(config.adversarial) if config.adversarial is not None else None
     return TrainingStep(accelerator, prepared, optimizer, schedule, regime, adversary, config.clip_gradients)
