@@ -175,7 +175,7 @@ PRESETS: dict[str, AugmentationParameters] = {
         grayscale=0.2,
     ),
     # Ours, for handwritten digits: a mirrored one is another sign, there is no colour, and a small crop shows nothing.
-    "digits": AugmentationParameters(crop_scale=(0.4, 1.0)),
+    "digits": AugmentationParameters(crop_scale=(0.4, 1.0), local_scale=(0.2, 0.4)),
     # No augmentation: resized to the view's size if need be. For evaluation and for tests.
     "none": AugmentationParameters(),
 }
