@@ -8,6 +8,7 @@ appendix A.1) after it: with L blocks, what stands on the backbone learns at the
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import Any
 
 from torch import nn
 
@@ -35,8 +36,9 @@ def layer_scales(backbone: nn.Module, decay: float) -> dict[str, float]:
             f"layer_decay is for backbones of timm, whose layers are known, such as timm:vit_tiny_patch16_224; those "
             f"of a {type(backbone).__name__} are not. Leave it out, or take another backbone."
         )
+    model: Any = backbone  # one of timm's
     names = [name for name, _ in backbone.named_parameters()]
     # What timm's matcher says nothing of is one layer with the classifier, which therefore has a name among the others.
     whole = SimpleNamespace(named_parameters=lambda: [(name, None) for name in [*names, _CLASSIFIER]])
-    layers = timm.models.group_parameters(whole, backbone.group_matcher(coarse=False), reverse=True)
+    layers = timm.models.group_parameters(whole, model.group_matcher(coarse=False), reverse=True)
     return {name: decay ** (layers[_CLASSIFIER] - layers[name]) for name in names}
