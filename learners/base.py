@@ -30,6 +30,18 @@ class LearnerOutput(NamedTuple):
     """(N, D) detached, of unit length: what the loss compares."""
 
 
+class LocalViews(NamedTuple):
+    """Small views of small parts of the images of a batch (multi-crop, Caron et al. 2020, arXiv 2006.09882, section
+    3.2), beside its other views."""
+
+    views: Tensor
+    """(L, 3, h, w) float, normalised, of another size than the others."""
+    groups: Tensor
+    """(L,) int64: which image or latent each shows, as of the other views. Every group has some, or none has."""
+    num_real: int
+    """How many, the first ones, show real images."""
+
+
 SYNTHETIC_LOSSES = ("ppcl", "clsp")
 """The losses of synthetic views; see `SyntheticTerms`."""
 
@@ -80,6 +92,9 @@ class Learner(nn.Module, ABC):
 
     uses_labels: ClassVar[bool] = False
     """Whether `forward` takes `labels`, so that training needs images with labels."""
+
+    takes_local_views: ClassVar[bool] = False
+    """Whether `forward` takes `local`."""
 
     loss_of_each_view: ClassVar[bool] = True
     """Whether the loss is a mean of losses of single views, so that views can be weighted."""
@@ -162,7 +177,7 @@ class Learner(nn.Module, ABC):
             num_real: how many of the views, the first ones, show real images; all of them if not given.
 
         A learner with `uses_labels` takes `labels` besides: (N,) int64, the class of what each view shows, below 0
-        where there is none.
+        where there is none. One that `takes_local_views` takes `local`: `LocalViews` or None.
 
         Returns:
             `LearnerOutput`, for this process's views.

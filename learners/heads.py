@@ -46,3 +46,20 @@ def batchnorm_mlp(
     if output_batchnorm:
         layers.append(nn.BatchNorm1d(sizes[-1], affine=output_affine))
     return nn.Sequential(*layers)
+
+
+def gelu_mlp(*sizes: int, batchnorm: bool = False) -> nn.Sequential:
+    """Linear layers with GELU between: DINO's head before its prototypes (arXiv 2104.14294, section 3.1), drawn as by
+    its authors' code. Biases begin at 0.
+
+    Args:
+        sizes: width of the input and of each layer's output.
+        batchnorm: whether batch normalisation stands before each GELU, as in the authors' code for residual nets.
+    """
+    layers: list[nn.Module] = []
+    for size, next_size in pairwise(sizes):
+        linear = nn.Linear(size, next_size)
+        nn.init.trunc_normal_(linear.weight, std=0.02)
+        nn.init.zeros_(linear.bias)
+        layers += [linear, *([nn.BatchNorm1d(next_size)] if batchnorm else []), nn.GELU()]
+    return nn.Sequential(*layers[: -2 if batchnorm else -1])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -67,11 +67,43 @@ class LARS(Optimizer):
         parameter.add_(state["momentum_buffer"], alpha=-group["lr"])
 
 
-def create_optimizer(module: nn.Module, recipe: OptimizerRecipe) -> Optimizer:
+def scaled_groups(
+    module: nn.Module, groups: Iterable[dict[str, Any]], scales: Mapping[str, float]
+) -> list[dict[str, Any]]:
+    """Groups of an optimizer parted by what the learning rate of their parameters is multiplied by, `lr_scale`.
+
+    Args:
+        module: whose parameters they are.
+        groups: each with `params`, a list.
+        scales: by the parameters' names in the module; 1 for those that it does not name.
+    """
+    scale_of = {id(parameter): scales.get(name, 1.0) for name, parameter in module.named_parameters()}
+    parted = []
+    for group in groups:
+        for scale in sorted({scale_of[id(parameter)] for parameter in group["params"]}):
+            own = [parameter for parameter in group["params"] if scale_of[id(parameter)] == scale]
+            parted.append({**group, "params": own, "lr_scale": scale})
+    return parted
+
+
+def set_learning_rate(optimizer: Optimizer, rate: float) -> None:
+    """Have the groups of an optimizer learn at this rate, or at their part of it, `lr_scale`."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group.get("lr_scale", 1.0)
+
+
+def create_optimizer(
+    module: nn.Module, recipe: OptimizerRecipe, scales: Mapping[str, float] | None = None
+) -> Optimizer:
     """The optimizer of a recipe for the parameters of a module that take a gradient, at `base_learning_rate`.
 
     Vectors and single numbers are biases and the parameters of normalisation layers; LARS trains them by plain SGD, as
     SimCLR's code does, and without `decay_norms` they do not decay.
+
+    Args:
+        module: what is trained.
+        recipe: the optimizer and its numbers.
+        scales: as for `scaled_groups`; one rate for all if not given.
     """
     parameters = [p for p in module.parameters() if p.requires_grad]
     groups: list[dict[str, Any]] = [{"params": parameters}]
@@ -82,11 +114,17 @@ def create_optimizer(module: nn.Module, recipe: OptimizerRecipe) -> Optimizer:
         if recipe.optimizer == "lars":
             vectors["adapt"] = False
         groups = [{"params": [p for p in parameters if p.dim() > 1]}, vectors]
+    if scales is not None:
+        groups = scaled_groups(module, groups, scales)
     rate, decay = recipe.base_learning_rate, recipe.weight_decay
+    optimizer: Optimizer
     if recipe.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=rate, momentum=recipe.momentum, weight_decay=decay)
-    if recipe.optimizer == "lars":
-        return LARS(groups, lr=rate, momentum=recipe.momentum, weight_decay=decay)
-    if recipe.optimizer == "adamw":
-        return torch.optim.AdamW(groups, lr=rate, betas=(recipe.momentum, 0.999), weight_decay=decay)
-    raise ValueError(f"unknown optimizer {recipe.optimizer!r}; choose sgd, lars or adamw")
+        optimizer = torch.optim.SGD(groups, lr=rate, momentum=recipe.momentum, weight_decay=decay)
+    elif recipe.optimizer == "lars":
+        optimizer = LARS(groups, lr=rate, momentum=recipe.momentum, weight_decay=decay)
+    elif recipe.optimizer == "adamw":
+        optimizer = torch.optim.AdamW(groups, lr=rate, betas=(recipe.momentum, 0.999), weight_decay=decay)
+    else:
+        raise ValueError(f"unknown optimizer {recipe.optimizer!r}; choose sgd, lars or adamw")
+    set_learning_rate(optimizer, rate)
+    return optimizer

@@ -8,6 +8,7 @@ import inspect
 import re
 import sys
 import typing
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ LEARNERS = {
     "moco": ".moco:MoCo",
     "mocov3": ".mocov3:MoCoV3",
     "nnclr": ".nnclr:NNCLR",
+    "dino": ".dino:DINO",
     "supcon": ".supcon:SupCon",
     "byol": ".byol:BYOL",
     "simsiam": ".simsiam:SimSiam",
@@ -97,6 +99,11 @@ def learner_uses_labels(name: str) -> bool:
     return _learner_class(name).uses_labels
 
 
+def learner_takes_local_views(name: str) -> bool:
+    """Whether learner `name` takes small views besides the others."""
+    return _learner_class(name).takes_local_views
+
+
 def create_learner(
     name: str,
     backbone: nn.Module,
@@ -130,23 +137,24 @@ def create_learner(
         raise ValueError(f"{name} could not be made: {error}") from error
 
 
-def create_backbone(name: str, *, image_size: int) -> nn.Module:
+def create_backbone(name: str, *, image_size: int, other_sizes: Sequence[int] = ()) -> nn.Module:
     """An untrained encoder of images (N, 3, image_size, image_size) to features (N, F), with `num_features` = F.
 
     Args:
         name: one of `backbone_names()`, `NAME-wN` for N instead of 64 channels in the first stage, or `timm:NAME` for
             any model of the optional package timm.
         image_size: pixels a side. Up to 64 the residual nets take the stem for small images.
+        other_sizes: pixels a side of other images that it is to take too, with the same weights.
 
     Raises:
         ValueError: for an unknown name (the message lists the names), an image size below 1, a timm model that cannot
-            take images of this size, or timm not being installed.
+            take images of these sizes, or timm not being installed.
     """
     if image_size < 1:
         raise ValueError(f"image_size must be at least 1, not {image_size}.")
     if name.startswith(TIMM_PREFIX):
         create_timm_backbone = _load(".timm_backbones:create_timm_backbone")
-        return create_timm_backbone(name.removeprefix(TIMM_PREFIX), image_size=image_size)
+        return create_timm_backbone(name.removeprefix(TIMM_PREFIX), image_size=image_size, other_sizes=other_sizes)
     parsed = re.fullmatch(r"(?P<base>.*?)(?:-w(?P<width>[1-9]\d*))?", name, re.DOTALL)
     assert parsed is not None, "any name has this form"
     base, width = parsed["base"], parsed["width"]

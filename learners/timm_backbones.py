@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib.util
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -12,15 +13,17 @@ from torch import nn
 timm: Any = importlib.import_module("timm") if importlib.util.find_spec("timm") is not None else None
 
 
-def create_timm_backbone(name: str, *, image_size: int) -> nn.Module:
+def create_timm_backbone(name: str, *, image_size: int, other_sizes: Sequence[int] = ()) -> nn.Module:
     """A timm model as a backbone: images (N, 3, image_size, image_size) to features (N, F), F in `num_features`.
 
     Args:
         name: as timm knows it, without the name of any pretrained weights.
         image_size: pixels a side; told to models that are built for one size, as vision transformers are.
+        other_sizes: pixels a side of other images that it is to take too. Vision transformers then interpolate their
+            position embeddings (timm's `dynamic_img_size`); weights and features of `image_size` are the same.
 
     Raises:
-        ValueError: timm is not installed, has no such model, or the model takes no images of this size.
+        ValueError: timm is not installed, has no such model, or the model takes no images of one of these sizes.
     """
     if timm is None:
         raise ValueError(f"The backbone timm:{name} needs the package timm. Install it: pip install timm")
@@ -29,20 +32,32 @@ def create_timm_backbone(name: str, *, image_size: int) -> nn.Module:
         hint = f" Near matches: {', '.join(near)}." if near else " timm.list_models() lists what there is."
         raise ValueError(f"timm {timm.__version__} has no model {name!r}.{hint}")
     try:
-        model = _build(name, image_size)
+        model = _build(name, image_size, **({"dynamic_img_size": True} if other_sizes else {}))
         model.num_features = _feature_size(model, image_size)
     except (AssertionError, RuntimeError, ValueError) as error:
         raise ValueError(
             f"The backbone timm:{name} cannot be used on images of {image_size} pixels: {error}. "
             "Choose another backbone or another image size."
         ) from error
+    for size in other_sizes:
+        try:
+            _feature_size(model, size)
+        except (AssertionError, RuntimeError, ValueError) as error:
+            raise ValueError(
+                f"The backbone timm:{name} for images of {image_size} pixels takes none of {size} pixels besides: "
+                f"{str(error).rstrip('.')}. Choose another backbone, or for a vision transformer a multiple of its "
+                "patches."
+            ) from error
     return model
 
 
-def _build(name: str, image_size: int) -> Any:
+def _build(name: str, image_size: int, **options: Any) -> Any:
+    """The model, with those of the options that it has."""
     try:
-        return timm.create_model(name, pretrained=False, num_classes=0, img_size=image_size)
+        return timm.create_model(name, pretrained=False, num_classes=0, img_size=image_size, **options)
     except TypeError as error:
+        if "dynamic_img_size" in str(error):  # asked before the other, which is a part of its name
+            return _build(name, image_size)
         if "img_size" not in str(error):
             raise
         return timm.create_model(name, pretrained=False, num_classes=0)  # convolutional: any size will do

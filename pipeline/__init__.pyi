@@ -82,13 +82,15 @@ def compare(
     synthetic_weight: float | None = None,
     synthetic_negatives: bool = True,
     separate_batchnorm: bool = False,
-    learner: Literal["simclr", "moco", "mocov3", "nnclr", "supcon", "byol", "simsiam", "barlow", "vicreg"] | str = "simclr",
+    learner: Literal["simclr", "moco", "mocov3", "nnclr", "dino", "supcon", "byol", "simsiam", "barlow", "vicreg"] | str = "simclr",
     learner_option: dict[str, Any] = ...,
     backbone: str = "resnet18",
     temperature: float | None = None,
     queue_size: int | None = None,
-    views: Literal["simclr", "simclr-cifar", "mocov2", "mocov2-cifar", "byol", "adainf", "digits", "none"] | None = None,
+    views: Literal["simclr", "simclr-cifar", "mocov2", "mocov2-cifar", "byol", "dino", "dino-cifar", "adainf", "digits", "none"] | None = None,
     views_per_image: int = 2,
+    local_views: int = 0,
+    local_size: int | None = None,
     adversarial: float | None = None,
     epochs: int | None = None,
     steps: int | None = None,
@@ -99,6 +101,7 @@ def compare(
     learning_rate: float | None = None,
     weight_decay: float | None = None,
     decay_norms: bool | None = None,
+    layer_decay: float | None = None,
     clip_gradients: float | None = None,
     warmup_epochs: float = 10.0,
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto",
@@ -189,7 +192,7 @@ def compare(
         synthetic_negatives: Compare real views with synthetic ones too, as negatives (simclr).
         separate_batchnorm: Normalise synthetic views by themselves; running statistics follow the real ones.
         learner: Method of contrastive learning, or a class of your own.
-        learner_option: Set one of the method's own numbers, such as momentum=0.999 (moco, mocov3, byol) or
+        learner_option: Set one of the method's own numbers, such as momentum=0.999 (moco, mocov3, byol, dino) or
             off_diagonal_weight=0.01 (barlow); may be repeated. A name that the method does not have is answered with
             those that it has.
         backbone: Encoder: resnet18, resnet34, resnet50, resnet10-w16, timm:NAME.
@@ -198,6 +201,11 @@ def compare(
             given.
         views: Augmentation preset; the learner's published one if not given.
         views_per_image: Views of each image in a step, real or synthetic; all of an image's views are positives.
+        local_views: Local views of each image beside the others, small ones of small parts of it (multi-crop): what a
+            student answers to them is to be what its teacher answers to the others (dino). Their authors take 6 to
+            10.
+        local_size: Pixels a side of local views; if not given 96 of 224, and in proportion 16 of 32. A vision
+            transformer takes multiples of its patches.
         adversarial: Train on adversarial views of the real images too (CLAE), each pixel moved by this part of its
             range towards a higher loss, for one more forward and backward pass. CLAE's 0.03 of [-1, 1] is 0.015 here.
         epochs: Passes over the real images.
@@ -211,6 +219,8 @@ def compare(
         learning_rate: Learning rate for a batch of 256, scaled with --batch-size; the optimizer's own if not given.
         weight_decay: Weight decay; the optimizer's own if not given.
         decay_norms: Weight decay on biases and normalisation layers too; the optimizer's own way if not given.
+        layer_decay: What the learning rate of a layer of the encoder is multiplied by for each layer above it, of a
+            vision transformer of timm: 0.75 is usual (BEiT, MAE). One rate for all if not given.
         clip_gradients: Longest gradient of the learner (its 2-norm over all weights): a longer one is shortened to
             it.
         warmup_epochs: Length of the linear warm-up, at most a tenth of the training (10: solo-learn's).
@@ -313,7 +323,7 @@ def evaluate(
     epochs: int = 100,
     learning_rate: float = 30.0,
     weight_decay: float = 0.0,
-    views: Literal["simclr", "simclr-cifar", "mocov2", "mocov2-cifar", "byol", "adainf", "digits", "none"] | None = None,
+    views: Literal["simclr", "simclr-cifar", "mocov2", "mocov2-cifar", "byol", "dino", "dino-cifar", "adainf", "digits", "none"] | None = None,
 ) -> dict[str, Any]:
     """What `synthcl eval linear` does.
 
@@ -393,8 +403,9 @@ def evaluate(
     epochs: int | None = None,
     learning_rate: float | None = None,
     head_learning_rate: float | None = None,
+    layer_decay: float | None = None,
     weight_decay: float | None = None,
-    views: Literal["simclr", "simclr-cifar", "mocov2", "mocov2-cifar", "byol", "adainf", "digits", "none"] | None = None,
+    views: Literal["simclr", "simclr-cifar", "mocov2", "mocov2-cifar", "byol", "dino", "dino-cifar", "adainf", "digits", "none"] | None = None,
 ) -> dict[str, Any]:
     """What `synthcl eval finetune` does.
 
@@ -413,6 +424,8 @@ def evaluate(
         learning_rate: Learning rate of the encoder for a batch of 256, scaled with --batch-size; the preset's if not
             given: 0.02 of ours.
         head_learning_rate: Learning rate of the classifier, likewise: 0.2 of ours if not given.
+        layer_decay: What the learning rate of a layer of the encoder is multiplied by for each layer above it, of a
+            vision transformer of timm: 0.75 is usual (BEiT, MAE). One rate for all if not given.
         weight_decay: Weight decay of all weights, instead of the preset's: 0.0001 of ours.
         views: Augmentation preset; random crops and flips if not given (digits: crops).
     """
@@ -520,7 +533,7 @@ def evaluate(
     data: str,
     task: Literal["alignment"],
     *,
-    views: Literal["simclr", "simclr-cifar", "mocov2", "mocov2-cifar", "byol", "adainf", "digits", "none"] = "mocov2-cifar",
+    views: Literal["simclr", "simclr-cifar", "mocov2", "mocov2-cifar", "byol", "dino", "dino-cifar", "adainf", "digits", "none"] = "mocov2-cifar",
     num_images: int = 10000,
     batch_size: int = 256,
     data_root: str | PathLike[str] | None = None,
@@ -812,13 +825,15 @@ def train(
     synthetic_weight: float | None = None,
     synthetic_negatives: bool = True,
     separate_batchnorm: bool = False,
-    learner: Literal["simclr", "moco", "mocov3", "nnclr", "supcon", "byol", "simsiam", "barlow", "vicreg"] | str = "simclr",
+    learner: Literal["simclr", "moco", "mocov3", "nnclr", "dino", "supcon", "byol", "simsiam", "barlow", "vicreg"] | str = "simclr",
     learner_option: dict[str, Any] = ...,
     backbone: str = "resnet18",
     temperature: float | None = None,
     queue_size: int | None = None,
-    views: Literal["simclr", "simclr-cifar", "mocov2", "mocov2-cifar", "byol", "adainf", "digits", "none"] | None = None,
+    views: Literal["simclr", "simclr-cifar", "mocov2", "mocov2-cifar", "byol", "dino", "dino-cifar", "adainf", "digits", "none"] | None = None,
     views_per_image: int = 2,
+    local_views: int = 0,
+    local_size: int | None = None,
     adversarial: float | None = None,
     epochs: int | None = None,
     steps: int | None = None,
@@ -829,6 +844,7 @@ def train(
     learning_rate: float | None = None,
     weight_decay: float | None = None,
     decay_norms: bool | None = None,
+    layer_decay: float | None = None,
     clip_gradients: float | None = None,
     warmup_epochs: float = 10.0,
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto",
@@ -914,7 +930,7 @@ def train(
         synthetic_negatives: Compare real views with synthetic ones too, as negatives (simclr).
         separate_batchnorm: Normalise synthetic views by themselves; running statistics follow the real ones.
         learner: Method of contrastive learning, or a class of your own.
-        learner_option: Set one of the method's own numbers, such as momentum=0.999 (moco, mocov3, byol) or
+        learner_option: Set one of the method's own numbers, such as momentum=0.999 (moco, mocov3, byol, dino) or
             off_diagonal_weight=0.01 (barlow); may be repeated. A name that the method does not have is answered with
             those that it has.
         backbone: Encoder: resnet18, resnet34, resnet50, resnet10-w16, timm:NAME.
@@ -923,6 +939,11 @@ def train(
             given.
         views: Augmentation preset; the learner's published one if not given.
         views_per_image: Views of each image in a step, real or synthetic; all of an image's views are positives.
+        local_views: Local views of each image beside the others, small ones of small parts of it (multi-crop): what a
+            student answers to them is to be what its teacher answers to the others (dino). Their authors take 6 to
+            10.
+        local_size: Pixels a side of local views; if not given 96 of 224, and in proportion 16 of 32. A vision
+            transformer takes multiples of its patches.
         adversarial: Train on adversarial views of the real images too (CLAE), each pixel moved by this part of its
             range towards a higher loss, for one more forward and backward pass. CLAE's 0.03 of [-1, 1] is 0.015 here.
         epochs: Passes over the real images.
@@ -936,6 +957,8 @@ def train(
         learning_rate: Learning rate for a batch of 256, scaled with --batch-size; the optimizer's own if not given.
         weight_decay: Weight decay; the optimizer's own if not given.
         decay_norms: Weight decay on biases and normalisation layers too; the optimizer's own way if not given.
+        layer_decay: What the learning rate of a layer of the encoder is multiplied by for each layer above it, of a
+            vision transformer of timm: 0.75 is usual (BEiT, MAE). One rate for all if not given.
         clip_gradients: Longest gradient of the learner (its 2-norm over all weights): a longer one is shortened to
             it.
         warmup_epochs: Length of the linear warm-up, at most a tenth of the training (10: solo-learn's).

@@ -120,7 +120,7 @@ def images_through_learner(run: ComparedRun) -> float:
     images = run.result["steps"] * run.config.batch_size
     if synthetic:
         images += images_per_sample(run.config) * synthetic
-    return images * run.config.views_per_image / 2
+    return images * run.config.whole_views / 2
 
 
 def _differing(what: str, runs: Sequence[ComparedRun], values: Sequence[Any]) -> list[str]:

@@ -89,7 +89,7 @@ def make_budget(
             given[arm.name] = own.total_steps(steps_per_epoch)
         elif config.equal == "images":
             run = arm_values(config.shared(), arm, _sources(config, arm))
-            real = steps * config.batch_size * config.views_per_image / 2
+            real = steps * config.batch_size * config.whole_views / 2
             given[arm.name] = max(1, round(real / images_per_step(run, images_per_latent(config, arm, run))))
         elif config.equal == "seconds":
             budget = steps * rates.get(BASELINE, rates[arms[0].name])
@@ -133,7 +133,7 @@ def images_per_step(run: TrainConfig, images_per_latent: int) -> float:
     images = run.batch_size
     if REGIMES[run.regime].source is not None:
         images += images_per_latent * synthetic_share(run.batch_size, run.synthetic_ratio, 0, 1).total
-    return images * run.views_per_image / 2
+    return images * run.whole_views / 2
 
 
 def images_per_latent(config: CompareConfig, arm: Arm, run: TrainConfig) -> int:

@@ -42,6 +42,17 @@ def image_size_option():
     )
 
 
+def layer_decay_option(group: str | None = None):
+    return option(
+        None,
+        help="What the learning rate of a layer of the encoder is multiplied by for each layer above it, of a vision "
+        "transformer of timm: 0.75 is usual (BEiT, MAE). One rate for all if not given.",
+        above=0,
+        maximum=1,
+        group=group,
+    )
+
+
 def seed_option(group: str | None = None):
     return option(0, help="Seed that all randomness follows from.", minimum=0, maximum=2**63 - 1, group=group)
 

@@ -218,6 +218,12 @@ class CompareConfig(TrainingConfig):
             UsageError: there is no such regime or arm, or there are less than two.
         """
         given = list(dict.fromkeys(name.strip() for name in self.regimes.split(",") if name.strip()))
+        equal = f"{BASELINE}-equal-views"
+        if self.local_views and equal in given:
+            raise UsageError(
+                f"--regimes {equal} counts whole views alone and cannot be given with --local-views; name a number, "
+                f"such as {BASELINE}-4-views"
+            )
         ready = [ready_arm(name, self.synthetic_ratio, self.views_per_image, 2 if self.pairs else 1) for name in given]
         ready.sort(key=lambda arm: (list(REGIMES).index(arm.regime), not arm.plain))
         arms = [*ready, *parse_arms(self.arm)]

@@ -214,6 +214,7 @@ class FinetuneConfig(OneSetConfig):
     head_learning_rate: float | None = option(
         None, help="Learning rate of the classifier, likewise: 0.2 of ours if not given.", above=0
     )
+    layer_decay: float | None = common.layer_decay_option()
     weight_decay: float | None = option(
         None, help="Weight decay of all weights, instead of the preset's: 0.0001 of ours.", minimum=0
     )

@@ -123,7 +123,7 @@ class TrainConfig(TrainingConfig):
 
         The learner and its options were checked when the run began. A class of the user's may not be at hand now.
         """
-        learner = {name: values[name] for name in ("learner", "learner_option") if values.get(name)}
+        learner = {name: values[name] for name in OF_THE_LEARNER if values.get(name)}
         values = {name: value for name, value in values.items() if name not in learner}
         names = {f.name: f for f in dataclasses.fields(cls)}
         sources = {n: v for n, v in values.items() if n in names and not names[n].metadata["option"].concerns}
@@ -173,5 +173,7 @@ class TrainConfig(TrainingConfig):
             raise UsageError("--shards-per-window is for --shards at URLs; the samples of folders are mixed as one")
 
 
+OF_THE_LEARNER = ("learner", "learner_option", "local_views", "local_size")
+"""The options whose checks look at the learner's class."""
 SOURCE_OPTIONS = ("shards", "generator", *(e.selected_by for e in REGIMES.values() if e.selected_by))
 """The options that say where synthetic samples come from."""

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from ...learners import backbone_names, learner_names
 from ...learners.recipe import OPTIMIZERS
+from ...learners.registry import LEARNERS, learner_takes_local_views
 from ..errors import UsageError
 from ..options.config import default_of, option
 from ..regimes.table import JOINT, REGIMES, SYNTHETIC
-from ..views.presets import PRESETS
+from ..views.presets import LEAST_LOCAL_SIZE, LOCAL_SIZE, PRESETS
 from . import common
 from .concerns import concerns
 from .joint import JointConfig
@@ -90,7 +91,7 @@ class TrainingConfig(JointConfig):
     )
     learner_option: dict[str, Any] = option(
         {},
-        help="Set one of the method's own numbers, such as momentum=0.999 (moco, mocov3, byol) or "
+        help="Set one of the method's own numbers, such as momentum=0.999 (moco, mocov3, byol, dino) or "
         "off_diagonal_weight=0.01 (barlow); may be repeated. A name that the method does not have is answered with "
         "those that it has.",
         metavar="NAME=VALUE",
@@ -123,6 +124,22 @@ class TrainingConfig(JointConfig):
         help="Views of each image in a step, real or synthetic; all of an image's views are positives.",
         minimum=2,
         maximum=16,
+        group="Learner",
+    )
+    local_views: int = option(
+        0,
+        help="Local views of each image beside the others, small ones of small parts of it (multi-crop): what a "
+        "student answers to them is to be what its teacher answers to the others (dino). Their authors take 6 to 10.",
+        minimum=0,
+        maximum=16,
+        group="Learner",
+    )
+    local_size: int | None = option(
+        None,
+        help="Pixels a side of local views; if not given 96 of 224, and in proportion 16 of 32. A vision transformer "
+        "takes multiples of its patches.",
+        minimum=LEAST_LOCAL_SIZE,
+        needs="local_views",
         group="Learner",
     )
     adversarial: float | None = option(
@@ -173,6 +190,7 @@ class TrainingConfig(JointConfig):
         help="Weight decay on biases and normalisation layers too; the optimizer's own way if not given.",
         group="Training",
     )
+    layer_decay: float | None = common.layer_decay_option("Training")
     clip_gradients: float | None = option(
         None,
         help="Longest gradient of the learner (its 2-norm over all weights): a longer one is shortened to it.",
@@ -235,6 +253,8 @@ class TrainingConfig(JointConfig):
         self._take_recipe()
         if self.learner_option or ":" in self.learner:  # torch is imported for these alone
             self.learner_option = checked_learner_options(self.learner, self.learner_option)
+        if self.local_views:
+            self._check_local_views()
         if self.compile and self.accumulate > 1:
             raise UsageError(
                 "--compile cannot be given with --accumulate: torch.compile does not take parts computed twice"
@@ -284,6 +304,19 @@ class TrainingConfig(JointConfig):
             if given is not None and default_of(cls.__dataclass_fields__[name]) == given != getattr(config, name):
                 raise UsageError(contradiction(config.recipe, name, given))
         return config
+
+    def _check_local_views(self) -> None:
+        if not learner_takes_local_views(self.learner):  # this imports torch too
+            able = " or ".join(name for name in LEARNERS if learner_takes_local_views(name))
+            raise UsageError(
+                f"--local-views is for --learner {able}, whose teacher sees whole views alone; it cannot be given with "
+                f"--learner {self.learner}"
+            )
+
+    @property
+    def whole_views(self) -> float:
+        """How many views an image has, local ones counted by the part of the pixels that DINO's have."""
+        return self.views_per_image + LOCAL_SIZE**2 * self.local_views
 
     def _check_clsp(self) -> None:
         if not self.synthetic_negatives:

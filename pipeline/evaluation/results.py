@@ -78,7 +78,7 @@ def options_of(config: Config) -> dict[str, Any]:
     return {name: value for name, value in config.to_dict().items() if name not in ("data_root", "overwrite")}
 
 
-LATER = {"shots": None, "draws": 5, "preset": "ours"}
+LATER = {"shots": None, "draws": 5, "preset": "ours", "layer_decay": None}
 """Options that came after results were recorded, with the values that ask what was asked before."""
 
 

@@ -11,17 +11,21 @@ import copy
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ...learners.layers import layer_scales
+from ...learners.optimizers import scaled_groups
 from ...learners.validation import num_features
 from ..configs.evaluate import FinetuneConfig, LinearConfig, SgdSettings
 from ..data import GlobalOrder, ImageStore, cached
 from ..data.specs import parse_spec
 from ..encoder import prepare
+from ..errors import UsageError
 from ..options.config import Config
 from ..randomness import Key
 from ..runs.folder import open_run
@@ -133,6 +137,7 @@ def train_classifier(task: Task, config: LinearConfig | FinetuneConfig, name: st
     key = Key.from_seed(config.seed).child("evaluation", name)
     frozen = not isinstance(config, FinetuneConfig)
     model = Classifier(task.encoder.backbone, task.num_classes, frozen=frozen, key=key)
+    scales = _scales(model, config)
     model = model.to(device).to(memory_format=torch.channels_last)
     batch_size = min(config.batch_size, len(task.subset))
     order = GlobalOrder(len(task.subset), batch_size, key.child("order"))
@@ -140,7 +145,7 @@ def train_classifier(task: Task, config: LinearConfig | FinetuneConfig, name: st
     steps = settings.epochs * order.steps_per_epoch
     run = open_run(_state_folder(task, config, name), f"eval {name}", config)
     task.train = cached(task.train, "auto", device)
-    optimizer = _optimizer(model, settings, batch_size)
+    optimizer = _optimizer(model, settings, batch_size, scales)
     augmentation = _augmentation(config, task.encoder.image_size)
     autocast = config.precision == "bf16"
     step = SupervisedStep(model, optimizer, task, order, augmentation, steps, settings.cosine, key, device, autocast)
@@ -159,12 +164,34 @@ def train_classifier(task: Task, config: LinearConfig | FinetuneConfig, name: st
     return _score(model, task.test, config.batch_size, device, autocast)
 
 
-def _optimizer(model: Classifier, settings: SgdSettings, batch_size: int) -> torch.optim.Optimizer:
+def _scales(model: Classifier, config: LinearConfig | FinetuneConfig) -> dict[str, float] | None:
+    """What the learning rates of the backbone's parameters are multiplied by, where the options ask for it.
+
+    Raises:
+        UsageError: a backbone whose layers are not known.
+    """
+    if not isinstance(config, FinetuneConfig) or config.layer_decay is None:
+        return None
+    try:
+        return layer_scales(model.backbone, config.layer_decay)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+def _optimizer(
+    model: Classifier, settings: SgdSettings, batch_size: int, scales: dict[str, float] | None = None
+) -> torch.optim.Optimizer:
     """SGD with momentum; learning rates scale with the batch (Goyal et al. 2017, arXiv 1706.02677)."""
     scale = batch_size / 256
-    groups = [{"params": model.head.parameters(), "lr": settings.head_learning_rate * scale}]
+    groups: list[dict[str, Any]] = [{"params": model.head.parameters(), "lr": settings.head_learning_rate * scale}]
     if not model.frozen:
-        groups.insert(0, {"params": model.backbone.parameters(), "lr": settings.learning_rate * scale})
+        rate = settings.learning_rate * scale
+        own: list[dict[str, Any]] = [{"params": list(model.backbone.parameters()), "lr": rate}]
+        if scales is not None:
+            own = scaled_groups(model.backbone, own, scales)
+            for group in own:
+                group["lr"] = rate * group["lr_scale"]
+        groups = [*own, *groups]
     return torch.optim.SGD(groups, momentum=MOMENTUM, weight_decay=settings.weight_decay, nesterov=settings.nesterov)
 
 

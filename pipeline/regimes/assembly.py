@@ -5,7 +5,7 @@ Shapes: B real images and M synthetic samples a step over all processes, b and m
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...learners.base import LocalViews
 from ..data import GlobalOrder, ImageStore
 from ..data.ahead import Ahead, costs_to_read
 from ..randomness import Key
@@ -88,11 +89,19 @@ def sent(numbers: Tensor, device: torch.device) -> Tensor:
 
 @dataclass(frozen=True)
 class ViewMaker:
-    """Makes the views of images: the same for real and synthetic ones."""
+    """Makes the views of images: the same for real and synthetic ones.
+
+    Attributes:
+        augmentation, num_views: of the views that every learner takes.
+        key: the run's stream of random numbers.
+        local_augmentation, num_local: of the small views of multi-crop; none without them.
+    """
 
     augmentation: Augmentation
     key: Key
     num_views: int = VIEWS_PER_IMAGE
+    local_augmentation: Augmentation | None = None
+    num_local: int = 0
 
     def __call__(self, images: Tensor, numbers: Tensor, step: int) -> Tensor:
         """Views (n, num_views, 3, H, W), normalised, of images (n, 3, S, S) in [0, 1].
@@ -102,6 +111,14 @@ class ViewMaker:
         key = self.key.child("views", step)
         views = multi_view(images, numbers, self.num_views, self.augmentation, key)
         return normalize(views).unflatten(0, (-1, self.num_views))
+
+    def local(self, images: Tensor, numbers: Tensor, step: int) -> Tensor:
+        """Local views (n, num_local, 3, h, w), likewise; their numbers are drawn from a stream of their own, so that
+        the other views are those of a training without."""
+        assert self.local_augmentation is not None  # who asks has looked
+        key = self.key.child("local views", step)
+        views = multi_view(images, numbers, self.num_local, self.local_augmentation, key)
+        return normalize(views).unflatten(0, (-1, self.num_local))
 
 
 def assemble(
@@ -129,15 +146,24 @@ def assemble(
             images of their own.
     """
     numbers = real.share.numbers(real_images.device)
-    real_views = views(real_images, numbers, step).flatten(0, 1)
-    parts, groups = [real_views], [numbers.repeat_interleave(views.num_views)]
     if samples:
         latents = real.share.total + share.numbers(real_images.device)
-        # Each image has its own number to draw its views from: the real ones, the first of each sample, the second.
-        made = [views(images, latents + i * share.total, step) for i, images in enumerate(samples)]
-        parts.append(torch.cat(made, dim=1).flatten(0, 1))
         owners = latents if anchors is None else numbers[anchors]
-        groups.append(owners.repeat_interleave(views.num_views * len(samples)))
+
+    def of_all(make: Callable[[Tensor, Tensor, int], Tensor]) -> tuple[Tensor, Tensor, int]:
+        """Views of one kind and their groups, and how many are real."""
+        real_views = make(real_images, numbers, step)
+        num_views = real_views.shape[1]
+        parts, groups = [real_views.flatten(0, 1)], [numbers.repeat_interleave(num_views)]
+        if samples:
+            # Each image has its own number to draw its views from: the real ones, the first of each sample, the second.
+            made = [make(images, latents + i * share.total, step) for i, images in enumerate(samples)]
+            parts.append(torch.cat(made, dim=1).flatten(0, 1))
+            groups.append(owners.repeat_interleave(num_views * len(samples)))
+        return torch.cat(parts), torch.cat(groups), len(parts[0])
+
+    shown, groups, num_real = of_all(views)
+    local = LocalViews(*of_all(views.local)) if views.num_local else None
     labels = real.labels(step)
     if labels is not None:
         known = [labels.repeat_interleave(views.num_views)]
@@ -147,4 +173,4 @@ def assemble(
             drawn = torch.full_like(latents, UNKNOWN) if classes is None else classes
             known.append(drawn.repeat_interleave(views.num_views * len(samples)))
         labels = torch.cat(known)
-    return MultiViewedBatch(torch.cat(parts), torch.cat(groups), num_real=len(real_views), labels=labels)
+    return MultiViewedBatch(shown, groups, num_real, labels, local)

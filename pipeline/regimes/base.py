@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ...generators import Generator
-from ...learners.base import Learner, LearnerOutput
+from ...learners.base import Learner, LearnerOutput, LocalViews
 from ..errors import UsageError
 from ..runs.loop import Journal
 from ..runtime.distributed import slice_of
@@ -34,20 +34,25 @@ class MultiViewedBatch:
         num_real: how many of the N views are real.
         labels: (N,) int64, the class of what each view shows, below 0 where it is not known; None for a learner that
             takes none.
+        local: the small views of multi-crop, likewise; None without them.
     """
 
     views: Tensor
     groups: Tensor
     num_real: int
     labels: Tensor | None = None
+    local: LocalViews | None = None
 
     def ask(self, learner: Callable[..., LearnerOutput], views: Tensor | None = None) -> LearnerOutput:
         """What a learner makes of the batch, or of other views of the same images, (N, 3, H, W)."""
-        given = {} if self.labels is None else {"labels": self.labels}
+        given: dict[str, Any] = {} if self.labels is None else {"labels": self.labels}
+        if self.local is not None:
+            small = self.local.views.contiguous(memory_format=torch.channels_last)
+            given["local"] = self.local._replace(views=small)
         return learner(self.views if views is None else views, self.groups, self.num_real, **given)
 
     def real_part(self) -> MultiViewedBatch:
-        """The real views alone."""
+        """The real views alone, without local ones."""
         real = slice(self.num_real)
         labels = None if self.labels is None else self.labels[real]
         return MultiViewedBatch(self.views[real], self.groups[real], self.num_real, labels)

@@ -49,6 +49,8 @@ def open_recording(config: TrainConfig, generator: Generator, main_process: bool
     del options["generator_precision"]  # `auto` says nothing yet
     if generator.computes_in != "fp32":  # which is what recordings without this entry were made in
         options["generator_precision"] = generator.computes_in
+    if not config.local_views:  # nor had older recordings these
+        del options["local_views"], options["local_size"]
     recipe = {"recorded": options, "generator": {"weights": weights}, "seed": config.seed}
     return RunRecording(ShardRecorder(config.record, recipe, images_per_sample=2 if config.pairs else 1), weights[:12])
 

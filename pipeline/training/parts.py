@@ -11,6 +11,7 @@ from torch import nn
 
 from ...learners import Learner, convert_sync_batchnorm, create_backbone, create_learner
 from ...learners.base import SyntheticTerms
+from ...learners.layers import layer_scales
 from ...learners.optimizers import create_optimizer
 from ...learners.recipe import OptimizerRecipe
 from ...learners.registry import learner_uses_labels
@@ -26,7 +27,7 @@ from ..runtime.distributed import precision_of
 from ..runtime.precision import generator_precision
 from ..views import Augmentation
 from ..views.adversarial import AdversarialViews
-from ..views.presets import default_preset
+from ..views.presets import default_preset, find_preset, local_parameters, local_size
 from .schedule import Schedule
 from .step import TrainingStep
 
@@ -80,7 +81,10 @@ def build_learner(config: TrainConfig, image_size: int) -> Learner:
         "synthetic_negatives": None if config.synthetic_negatives else False,
     }
     try:
-        backbone = create_backbone(config.backbone, image_size=image_size)
+        sizes = [_local_size(config, image_size)] if config.local_views else []
+        backbone = create_backbone(config.backbone, image_size=image_size, other_sizes=sizes)
+        if config.layer_decay is not None:
+            layer_scales(backbone, config.layer_decay)  # refuses a backbone of unknown layers before a run begins
         return create_learner(
             config.learner,
             backbone,
@@ -99,7 +103,27 @@ def build_learner(config: TrainConfig, image_size: int) -> Learner:
 
 def view_maker(config: TrainConfig, store: ImageStore, key: Key) -> ViewMaker:
     """The views that the options name."""
-    return ViewMaker(Augmentation(views_preset(config, store), store.image_size), key, config.views_per_image)
+    preset = find_preset(views_preset(config, store))
+    local = None
+    if config.local_views:
+        local = Augmentation(local_parameters(preset), _local_size(config, store.image_size))
+    augmentation = Augmentation(preset, store.image_size)
+    return ViewMaker(augmentation, key, config.views_per_image, local, config.local_views)
+
+
+def _local_size(config: TrainConfig, image_size: int) -> int:
+    """Pixels a side of local views.
+
+    Raises:
+        UsageError: as many as the images have, or more.
+    """
+    size = local_size(image_size) if config.local_size is None else config.local_size
+    if size >= image_size:
+        raise UsageError(
+            f"--local-size {size} is not below the {image_size} pixels of the images; give fewer, such as "
+            f"{local_size(image_size)}"
+        )
+    return size
 
 
 def views_preset(config: TrainConfig, store: ImageStore) -> str:
@@ -128,11 +152,15 @@ def prepare(
     config: TrainConfig, accelerator: Accelerator, learner: Learner, regime: Regime, schedule: Schedule
 ) -> TrainingStep:
     recipe = optimizer_recipe(config, learner)
+    scales = None
+    if config.layer_decay is not None:
+        of_backbone = layer_scales(learner.backbone, config.layer_decay)
+        scales = {f"backbone.{name}": scale for name, scale in of_backbone.items()}
     module: nn.Module = learner
     if accelerator.num_processes > 1 and config.sync_batchnorm:
         module = convert_sync_batchnorm(module, accelerator.device)
     module = module.to(accelerator.device).to(memory_format=torch.channels_last)
-    optimizer = create_optimizer(module, recipe)
+    optimizer = create_optimizer(module, recipe, scales)
     prepared, optimizer = accelerator.prepare(torch.compile(module) if config.compile else module, optimizer)
     adversary = AdversarialViews(config.adversarial) if config.adversarial is not None else None
     return TrainingStep(accelerator, prepared, optimizer, schedule, regime, adversary, config.clip_gradients)

@@ -10,6 +10,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from ...learners import Learner, LearnerOutput
+from ...learners.optimizers import set_learning_rate
 from ..regimes.base import MultiViewedBatch, Regime
 from ..runs.checkpoint import Stateful
 from ..views.adversarial import AdversarialViews
@@ -45,8 +46,7 @@ class TrainingStep:
 
     def __call__(self, step: int) -> dict[str, Tensor | float]:
         learning_rate = self.schedule.at(step)
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate
+        set_learning_rate(self.optimizer, learning_rate)
         batch = self.regime.batch(step, self.inner)
         views = batch.views.contiguous(memory_format=torch.channels_last)
         if self.adversary is None:

@@ -6,7 +6,7 @@ a hue h a shift uniform in [-h, h] turns. What a preset does not name is off.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..data.specs import parse_spec
@@ -48,6 +48,8 @@ class AugmentationParameters:
     solarize: Probabilities = (0.0,)
     """Probability of inverting the values above the threshold, for each view."""
     solarize_threshold: float = 0.5
+    local_scale: tuple[float, float] = (0.05, 0.4)
+    """`crop_scale` of the local views of multi-crop; by default DINO's (arXiv 2104.14294, section 3.2, and code)."""
 
     def __post_init__(self) -> None:
         for name in ("flip", "jitter", "grayscale", "blur", "solarize"):
@@ -57,8 +59,9 @@ class AugmentationParameters:
         for name in ("brightness", "contrast", "saturation"):
             _require(getattr(self, name) >= 0, name, getattr(self, name), "a strength of 0 or more")
         _require(0 <= self.hue <= 0.5, "hue", self.hue, "0 to 0.5 turns")
-        scale = self.crop_scale or (1.0, 1.0)
-        _require(0 < scale[0] <= scale[1] <= 1, "crop_scale", scale, "an ascending range within 0 to 1")
+        for name in ("crop_scale", "local_scale"):
+            scale = getattr(self, name) or (1.0, 1.0)
+            _require(0 < scale[0] <= scale[1] <= 1, name, scale, "an ascending range within 0 to 1")
         for name in ("crop_ratio", "blur_sigma"):
             value = getattr(self, name)
             _require(0 < value[0] <= value[1], name, value, "an ascending range above 0")
@@ -133,6 +136,31 @@ PRESETS: dict[str, AugmentationParameters] = {
         blur_kernel=0.1,
         solarize=(0.0, 0.2),
     ),
+    # Caron et al. 2021, arXiv 2104.14294, section 3.2, and its published code: BYOL's, but for larger crops.
+    "dino": AugmentationParameters(
+        crop_scale=(0.4, 1.0),
+        flip=0.5,
+        jitter=0.8,
+        brightness=0.4,
+        contrast=0.4,
+        saturation=0.2,
+        hue=0.1,
+        grayscale=0.2,
+        blur=(1.0, 0.1),
+        solarize=(0.0, 0.2),
+    ),
+    # The same without blur, as lightly's CIFAR-10 benchmark has it.
+    "dino-cifar": AugmentationParameters(
+        crop_scale=(0.4, 1.0),
+        flip=0.5,
+        jitter=0.8,
+        brightness=0.4,
+        contrast=0.4,
+        saturation=0.2,
+        hue=0.1,
+        grayscale=0.2,
+        solarize=(0.0, 0.2),
+    ),
     # Wang et al. 2024 (AdaInf), arXiv 2403.12448, for training sets with generated images: against their SimCLR recipe
     # for CIFAR (crop from 0.08, jitter .8/.8/.8/.2 at 0.8) half the strength, half as often. Their SimCLR scripts keep
     # the blur, their MoCo ones do not; left out here, so that it is weaker than both recipes for CIFAR above.
@@ -147,10 +175,35 @@ PRESETS: dict[str, AugmentationParameters] = {
         grayscale=0.2,
     ),
     # Ours, for handwritten digits: a mirrored one is another sign, there is no colour, and a small crop shows nothing.
-    "digits": AugmentationParameters(crop_scale=(0.4, 1.0)),
+    "digits": AugmentationParameters(crop_scale=(0.4, 1.0), local_scale=(0.2, 0.4)),
     # No augmentation: resized to the view's size if need be. For evaluation and for tests.
     "none": AugmentationParameters(),
 }
+
+
+LOCAL_SIZE = 96 / 224
+"""Side of a local view as a part of a global one's, of DINO (arXiv 2104.14294, section 3.2)."""
+_LOCAL_STEP = 8
+"""Sides of local views are multiples of this, so that they are 96 of 224 pixels and 16 of 32. Ours."""
+
+
+LEAST_LOCAL_SIZE = 5
+"""The fewest pixels a side of a local view: of 4, a residual net for small images leaves one position before its last
+stage, where the convolution in bf16 of torch 2.14 on a CPU has gradients that are no numbers. Ours."""
+
+
+def local_size(image_size: int) -> int:
+    """Pixels a side of the local views of images of so many: the multiple of 8 that is nearest to DINO's part of the
+    side, but no more than half of it, which is ours, for images of few pixels."""
+    nearest = _LOCAL_STEP * max(1, round(image_size * LOCAL_SIZE / _LOCAL_STEP))
+    return max(LEAST_LOCAL_SIZE, min(nearest, image_size // 2))
+
+
+def local_parameters(parameters: AugmentationParameters) -> AugmentationParameters:
+    """What happens to a local view, where that is what happens to the others: a smaller crop, the same colours, blur
+    for half of them where there is any, and no solarization, as in DINO's published code."""
+    blur = (0.5,) if any(parameters.blur) else (0.0,)
+    return replace(parameters, crop_scale=parameters.local_scale, blur=blur, solarize=(0.0,))
 
 
 def find_preset(name: str) -> AugmentationParameters:
@@ -180,6 +233,8 @@ def default_preset(learner: str, image_size: int, *, source: str = "") -> str:
     if source and parse_spec(source).location == "digits":
         return "digits"
     small = image_size <= SMALL_IMAGE
+    if learner == "dino":
+        return "dino-cifar" if small else "dino"
     if learner in ("simclr", "supcon"):
         return "simclr-cifar" if small else "simclr"
     if learner in WITH_BYOLS_VIEWS and not small:

@@ -17,7 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from synthcl.learners import convert_sync_batchnorm, create_backbone, create_learner, learner_names, learner_options
 from synthcl.learners.barlow import barlow_twins_loss
-from synthcl.learners.base import SyntheticTerms
+from synthcl.learners.base import LocalViews, SyntheticTerms
 from synthcl.learners.collectives import gather, gather_with_gradient, rank, sum_with_gradient, world_size
 from synthcl.learners.losses import ppcl
 from synthcl.learners.pairs import pair_views
@@ -79,7 +79,9 @@ def run_batchnorm(name: str) -> dict[str, torch.Tensor]:
     return results | {f"state: {key}": buffer.clone() for key, buffer in module.named_buffers()}
 
 
-def run_learner(name: str, num_parts: int = 1, synthetic: SyntheticTerms | None = None) -> dict[str, torch.Tensor]:
+def run_learner(
+    name: str, num_parts: int = 1, synthetic: SyntheticTerms | None = None, num_local: int = 0
+) -> dict[str, torch.Tensor]:
     torch.manual_seed(0)
     options = {option: value for option, value in SMALL.items() if option in learner_options(name)}
     learner = create_learner(name, create_backbone("resnet10-w8", image_size=8), **options).double()
@@ -91,8 +93,12 @@ def run_learner(name: str, num_parts: int = 1, synthetic: SyntheticTerms | None 
     for i in range(STEPS):
         views = random(i, len(GROUPS), 3, 8, 8)[mine()].requires_grad_()
         learner.zero_grad()
-        labels = {"labels": (GROUPS % 3 - 1)[mine()]} if learner.uses_labels else {}  # -1 is of no class
-        loss, hardness, embeddings = model(views, GROUPS[mine()], num_real, **labels)
+        given = {"labels": (GROUPS % 3 - 1)[mine()]} if learner.uses_labels else {}  # -1 is of no class
+        if num_local:
+            groups = GROUPS.unique().repeat(num_local)
+            crops = random(10 + i, len(groups), 3, 4, 4)[mine(groups)]
+            given["local"] = LocalViews(crops, groups[mine(groups)], len(crops))
+        loss, hardness, embeddings = model(views, GROUPS[mine()], num_real, **given)
         loss.backward()
         results |= {f"loss {i}": mean_over_processes(loss.detach()), f"hardness {i}": hardness}
         results |= {f"embeddings {i}": embeddings, f"gradient of views {i}": views.grad / world_size()}
@@ -113,6 +119,7 @@ def run_all() -> dict[str, dict[str, torch.Tensor]]:
     results |= {f"batchnorm {name}": run_batchnorm(name) for name in BATCHNORMS}
     results |= {f"learner {name}": run_learner(name) for name in learner_names()}
     results |= {f"learner {name} in parts": run_learner(name, num_parts=2) for name in learner_names()}
+    results["learner dino with local views"] = run_learner("dino", num_local=3)
     clsp = SyntheticTerms(loss="clsp")
     return results | {f"learner {name} with clsp": run_learner(name, synthetic=clsp) for name in ("simclr", "moco")}
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from synthcl.learners.heads import batchnorm_mlp, mlp
+from synthcl.learners.heads import batchnorm_mlp, gelu_mlp, mlp
 
 
 def features(n: int, width: int = 4) -> torch.Tensor:
@@ -52,3 +52,15 @@ def test_a_normalised_output_has_no_ramp_and_a_scale_where_asked_for(affine):
     torch.testing.assert_close(head(x), expected)
     assert all(layer.bias is None for layer in head if isinstance(layer, nn.Linear))
     assert sum(p.numel() for p in head[-1].parameters()) == (6 if affine else 0)
+
+
+@pytest.mark.parametrize("batchnorm", [True, False])
+def test_gelu_mlp_curves_all_layers_but_the_last(batchnorm):
+    head, x = gelu_mlp(4, 5, 6, 3, batchnorm=batchnorm), features(6)
+    *hidden, last = matrices(head)
+    expected = x
+    for weight in hidden:
+        expected = expected @ weight.T
+        expected = nn.functional.gelu(normalised(expected) if batchnorm else expected)
+    torch.testing.assert_close(head(x), expected @ last.T)  # biases begin at 0
+    assert all(layer.bias is not None for layer in head if isinstance(layer, nn.Linear))

@@ -15,6 +15,7 @@ CHECKS = {
     **{f"loss {name}": TOLERANCE for name in ("ppcl", "barlow", "vicreg")},
     **{f"learner {name}": TOLERANCE for name in learner_names()},
     **{f"learner {name} in parts": TOLERANCE for name in learner_names()},
+    "learner dino with local views": TOLERANCE,
     **{f"learner {name} with clsp": TOLERANCE for name in ("simclr", "moco")},
     **{
         f"batchnorm {name}": TOLERANCE

@@ -9,7 +9,7 @@ from lightly.utils.lars import LARS as LightlyLARS
 from torch import nn
 
 from synthcl.learners import create_backbone, create_learner, learner_names, learner_recipe
-from synthcl.learners.optimizers import LARS, TRUST, create_optimizer
+from synthcl.learners.optimizers import LARS, TRUST, create_optimizer, set_learning_rate
 from synthcl.learners.recipe import OPTIMIZERS
 
 
@@ -96,3 +96,29 @@ def test_a_saved_state_goes_on():
 def test_an_unknown_optimizer_is_told_from_those_there_are():
     with pytest.raises(ValueError, match="unknown optimizer 'adam'; choose sgd, lars or adamw"):
         create_optimizer(a_net(), dataclasses.replace(OPTIMIZERS["sgd"], optimizer="adam"))
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_scales_multiply_the_rate_of_the_parameters_that_they_name(name):
+    """Each group has one scale and one kind of decay, and every parameter is in one."""
+    net = a_net()
+    recipe = dataclasses.replace(OPTIMIZERS[name], decay_norms=False)
+    optimizer = create_optimizer(net, recipe, {"0.weight": 0.25, "1.weight": 0.25, "1.bias": 0.5})
+    names = {id(p): key for key, p in net.named_parameters()}
+    plain = {id(p): group for group in create_optimizer(net, recipe).param_groups for p in group["params"]}
+    set_learning_rate(optimizer, 2.0)
+    rates = {}
+    for group in optimizer.param_groups:
+        for p in group["params"]:
+            assert names[id(p)] not in rates
+            rates[names[id(p)]] = group["lr"]
+            others = {"params", "lr", "lr_scale", "initial_lr"}
+            assert {k: v for k, v in group.items() if k not in others} == {
+                k: v for k, v in plain[id(p)].items() if k not in others
+            }
+    assert rates == {"0.weight": 0.5, "0.bias": 2, "1.weight": 0.5, "1.bias": 1, "3.weight": 2, "3.bias": 2}
+
+
+def test_without_scales_groups_are_as_they_were():
+    optimizer = create_optimizer(a_net(), OPTIMIZERS["sgd"])
+    assert all("lr_scale" not in group for group in optimizer.param_groups)

@@ -20,6 +20,11 @@ WRONG = {
     "shards without offline": ({"regimes": "real,online", "shards": ["x"]}, "--shards is for the regime offline"),
     "where without shards": ({"where": "step > 1"}, "--where chooses samples of --shards"),
     "a number for given shards": ({"shards": ["x"], "num_samples": 64}, "--num-samples is for the set"),
+    "equal views with local ones": (
+        {"regimes": "real,real-equal-views", "learner": "dino", "local_views": 4, "generator": None},
+        "--regimes real-equal-views counts whole views alone and cannot be given with --local-views",
+    ),
+    "local views of a learner without": ({"local_views": 4}, "--local-views is for --learner dino"),
     "no length": ({"steps": None}, "either --epochs or --steps"),
     "test data for nothing": ({"transfer_test_data": ["x"]}, "--transfer-test-data is given 1 times"),
     "training of runs": ({"run": ["x"], "steps": None}, "is for trainings; with --run nothing is trained"),

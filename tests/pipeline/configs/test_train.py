@@ -122,7 +122,19 @@ def test_a_regime_of_no_samples_or_several_sets_has_no_single_source(choosing, n
         _ = TrainConfig(**COMMON, **choosing[name]).source
 
 
+def test_local_views_are_for_a_learner_that_takes_them():
+    config = TrainConfig(**COMMON, learner="dino", local_views=6)
+    assert config.whole_views == pytest.approx(2 + 6 * (96 / 224) ** 2)
+    assert TrainConfig(**COMMON).whole_views == 2
+    with pytest.raises(UsageError, match=r"--local-views is for --learner dino, .*cannot be given with --learner byol"):
+        TrainConfig(**COMMON, learner="byol", local_views=6)
+    with pytest.raises(UsageError, match="--local-size means nothing without --local-views; give both"):
+        TrainConfig(**COMMON, learner="dino", local_size=8)
+    values = TrainConfig(**COMMON, learner="dino", local_views=6, local_size=6).to_dict()
+    assert TrainConfig.of_run(values) == TrainConfig(**COMMON, learner="dino", local_views=6, local_size=6)
+
+
 def test_a_learner_of_a_run_need_not_be_at_hand():
-    values = {**TrainConfig(**COMMON).to_dict(), "learner": "gone.away:Learner", "learner_option": {"width": 3}}
-    config = TrainConfig.of_run(values)
-    assert (config.learner, config.learner_option) == ("gone.away:Learner", {"width": 3})
+    learner = {"learner": "gone.away:Learner", "learner_option": {"width": 3}, "local_views": 4}
+    config = TrainConfig.of_run({**TrainConfig(**COMMON).to_dict(), **learner})
+    assert {name: getattr(config, name) for name in learner} == learner

@@ -86,7 +86,7 @@ def parts() -> Callable[..., SimpleNamespace]:
         seed: int = 0,
         augmentation: str = "none",
         size: int = SIZE,
-        **views: int,
+        **views: object,
     ) -> SimpleNamespace:
         key = Key.from_seed(seed)
         share = Share(BATCH_SIZE, rank, num_processes)

@@ -7,7 +7,8 @@ from synthcl.pipeline.data.store import ImageStore
 from synthcl.pipeline.randomness import Key
 from synthcl.pipeline.regimes.assembly import RealImages, assemble
 from synthcl.pipeline.regimes.base import Share
-from synthcl.pipeline.views import normalize
+from synthcl.pipeline.views import Augmentation, normalize
+from synthcl.pipeline.views.presets import find_preset, local_parameters
 
 RANDOM = "simclr-cifar"
 STEP = 5
@@ -58,6 +59,51 @@ def test_processes_together_have_the_batch_of_one(parts, joined, num_processes):
     groups, views = joined([batch_of(rank, num_processes) for rank in range(num_processes)])
     assert torch.equal(groups, whole.groups)
     torch.testing.assert_close(views, whole.views)
+
+
+def with_local(parts, rank=0, num_processes=1):
+    local = Augmentation(local_parameters(find_preset(RANDOM)), 4)
+    return parts(rank, num_processes, augmentation=RANDOM, local_augmentation=local, num_local=3)
+
+
+@pytest.mark.parametrize("num_images", [0, 1, 2])
+def test_local_views_are_of_the_groups_of_the_others_which_stay_as_they_are(parts, num_images):
+    one, made = with_local(parts), samples(num_images)
+    real = one.real.images(STEP)
+    batch = assemble(one.real, one.views, Share(4), STEP, real, made)
+    assert batch.local.views.shape == (3 * (8 + 4 * num_images), 3, 4, 4) and batch.local.num_real == 24
+    assert torch.equal(batch.local.groups.unique_consecutive(), batch.groups.unique_consecutive())
+    sizes = torch.bincount(batch.local.groups).tolist()
+    assert sizes == [3] * 8 + [3 * num_images] * (4 if num_images else 0)
+    plain = parts(augmentation=RANDOM)
+    without = assemble(plain.real, plain.views, Share(4), STEP, real, made)
+    assert without.local is None and torch.equal(batch.views, without.views)
+    # Each is a function of the number of its image in the step, and of its own among the local views.
+    alone = one.views.local(real[5:6], torch.tensor([5]), STEP)[0]
+    torch.testing.assert_close(batch.local.views[15:18], alone)
+    assert (alone[0] - alone[1]).abs().max() > 1e-2
+    later = assemble(one.real, one.views, Share(4), STEP + 1, real, made)
+    assert not torch.equal(later.local.views, batch.local.views)
+
+
+def test_processes_together_have_the_local_views_of_one(parts):
+    def batch_of(rank: int, num_processes: int):
+        one, share = with_local(parts, rank, num_processes), Share(4, rank, num_processes)
+        mine = [images[share.slice] for images in samples(2)]
+        return assemble(one.real, one.views, share, STEP, one.real.images(STEP), mine).local
+
+    whole, found = batch_of(0, 1), [batch_of(rank, 2) for rank in range(2)]
+    groups = torch.cat([one.groups for one in found])
+    order = groups.argsort(stable=True)
+    assert torch.equal(groups[order], whole.groups)
+    torch.testing.assert_close(torch.cat([one.views for one in found])[order], whole.views)
+
+
+def test_local_views_carry_the_gradient_to_the_samples(parts):
+    one, made = with_local(parts), [images.requires_grad_() for images in samples(2)]
+    batch = assemble(one.real, one.views, Share(4), STEP, one.real.images(STEP), made)
+    batch.local.views[batch.local.num_real :].square().sum().backward()
+    assert all((images.grad.abs().sum(dim=(1, 2, 3)) > 0).all() for images in made)
 
 
 class Numbers(ImageStore):

@@ -9,6 +9,7 @@ import torch
 from synthcl.pipeline.configs.train import TrainConfig
 from synthcl.pipeline.data import open_images
 from synthcl.pipeline.errors import UsageError
+from synthcl.pipeline.randomness import Key
 from synthcl.pipeline.runtime.distributed import create_accelerator
 from synthcl.pipeline.training.parts import (
     build_learner,
@@ -16,9 +17,12 @@ from synthcl.pipeline.training.parts import (
     make_schedule,
     optimizer_recipe,
     precisions,
+    view_maker,
     views_preset,
 )
+from synthcl.pipeline.views.presets import find_preset, local_parameters
 
+NARROW = {"hidden_dim": 8, "embedding_dim": 4, "num_prototypes": 8}
 COMMON = {"data": "digits", "out": "x", "backbone": "resnet10-w8"}
 
 
@@ -88,6 +92,32 @@ def test_views_are_the_learners_unless_given():
     store = open_images("digits", image_size=8)
     assert views_preset(config(views="adainf"), store) == "adainf"
     assert views_preset(config(), store) == "digits"
+
+
+@pytest.mark.parametrize(("given", "size"), [({}, 8), ({"local_size": 5}, 5)])
+def test_local_views_are_made_beside_the_others(given, size):
+    store, key = open_images("digits", image_size=16), Key.from_seed(0)
+    chosen = config(learner="dino", local_views=3, views="dino", **given)
+    made = view_maker(chosen, store, key)
+    assert (made.num_local, made.local_augmentation.size) == (3, size)
+    assert made.local_augmentation.parameters == local_parameters(find_preset("dino"))
+    assert made.augmentation.size == 16
+    plain = view_maker(config(learner="dino"), store, key)
+    assert plain.local_augmentation is None and plain.num_local == 0
+
+
+def test_local_views_are_smaller_than_the_images():
+    with pytest.raises(UsageError, match=r"--local-size 16 is not below the 16 pixels of the images.* such as 8"):
+        build_learner(config(learner="dino", local_views=2, local_size=16), 16)
+
+
+def test_a_vision_transformer_takes_local_views_of_whole_patches():
+    pytest.importorskip("timm")
+    chosen = config(learner="dino", local_views=2, backbone="timm:test_vit", learner_option=NARROW)
+    assert build_learner(chosen, 32).backbone(torch.zeros(1, 3, 16, 16)).shape == (1, 64)
+    chosen.local_size = 8
+    with pytest.raises(UsageError, match="timm:test_vit for images of 32 pixels takes none of 8 pixels besides"):
+        build_learner(chosen, 32)
 
 
 @pytest.mark.parametrize(
