@@ -323,10 +323,12 @@ def store(faulty_store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     faulty_store.empty()
     for name, value in {"SYNTHCL_CACHE": str(tmp_path / "cache"), **faulty_store.environment()}.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")  # botocore's pauses are long, and ours are what is tested
     monkeypatch.setitem(fsspec.config.conf, "s3", json.loads(faulty_store.environment()["FSSPEC_S3"]))
     s3fs.S3FileSystem.clear_instance_cache()  # of another test, with other credentials
     with monkeypatch.context() as patch:
         patch.setattr("synthcl.pipeline.shards.network.PAUSES", (0.01,) * 4)
+        patch.setattr(s3fs.S3FileSystem, "retries", 1)  # ours are enough, and its pauses are long
         usual = {name: getattr(faulty_store, name) for name in ("choose", "kill", "lie", "checks", "conditions")}
         yield faulty_store
         for name, value in usual.items():

@@ -87,14 +87,14 @@ def open_run(
             with the same alone.
 
     Raises:
-        UsageError: the folder holds a run with other options (the message lists the differences), or one that has done
-            more steps than are asked for.
+        UsageError: a URL, or the folder holds a run with other options (the message lists the differences), or one that
+            has done more steps than are asked for.
         DataError: the folder holds something else, or cannot be made.
     """
     path = Path(out)
     changes: list[dict[str, Any]] = []
     done = False
-    if check_out(path, command, config, came_to or {}) and steps is not None:
+    if check_out(out, command, config, came_to or {}) and steps is not None:
         changes, done = _take_up(path, config, steps, rate, main_process=main_process)
     from ..runtime.distributed import wait_for_all  # torch, which those who only look at runs do without
 
@@ -125,6 +125,11 @@ def check_out(out: str | Path, command: str, config: Config, came_to: Mapping[st
     Raises:
         UsageError, DataError: it can be no run of these; see `open_run`.
     """
+    if "://" in str(out):
+        raise UsageError(
+            f"--out {out}: a run is cut back and continued, which an object store cannot do; give a folder, and upload "
+            "the run when it is finished"
+        )
     path = Path(out)
     if path.exists() and not path.is_dir():
         raise DataError(f"--out {path} is a file; give a folder")

@@ -152,10 +152,10 @@ def open_files(path: str | Path) -> SetFiles:
         UsageError: a URL that fsspec does not know, or where sets can only be read.
     """
     kind, _, rest = str(path).partition("://")
-    if kind in ("file", "local"):
-        path = Path(rest)
     if not is_url(path):
         return LocalFiles(Path(path))
+    if kind in ("file", "local"):
+        return LocalFiles(Path(rest))
     from .object_store import ObjectStore
 
     return ObjectStore(str(path))

@@ -97,6 +97,8 @@ WRONG = [
     (f"{NEW} --learning-rate 0", 2, "--learning-rate must be above 0, not 0.0"),
     (f"{NEW} --learning-rate fast", 2, "'fast' is not a valid float"),
     (f"{NEW} --online", 2, "--online needs --generator DIR"),
+    ("train --data digits --steps 2 --out s3://bucket/run", 2, "which an object store cannot do; give a folder"),
+    ("pretrain --data digits --steps 1 --out s3://bucket/run", 2, "which an object store cannot do; give a folder"),
     (f"{NEW} --generator gan", 2, "--generator is for --online and --fresh; to use ready samples give --shards DIR"),
     (f"{NEW} --online --generator nowhere", 1, "no generator at 'nowhere': the path does not exist"),
     (
