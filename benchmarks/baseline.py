@@ -23,16 +23,21 @@ from typing import Any
 import numpy as np
 import torch
 from lightly_methods import LIGHTLY, VIEWS, Pictures
-from scipy import stats
 
 from synthcl.learners import create_backbone, learner_recipe
 from synthcl.pipeline import evaluate, train
+from synthcl.pipeline.comparison.statistics import spread
 from synthcl.pipeline.data import open_images
 from synthcl.pipeline.encoder import Encoder
 from synthcl.pipeline.runtime.environment import record_environment, version_of
 from synthcl.pipeline.training.parts import WARMUP_PART
 
-SIDES = ("synthcl", "lightly")
+THEIRS = "lightly"
+OURS: dict[str, dict[str, dict[str, Any]]] = {
+    "simclr": {"synthcl": {}, "synthcl, head_batchnorm": {"head_batchnorm": True}},
+    "moco": {"synthcl": {}},
+}
+"""Of each learner, our sides and the options of the learner: as it is, and with lightly's head if that is another."""
 
 
 def main() -> None:
@@ -44,7 +49,7 @@ def main() -> None:
     out.mkdir(parents=True, exist_ok=True)
     for seed in range(options.seeds):
         for learner in options.learners.split(","):
-            for side in SIDES:
+            for side in (*OURS[learner], THEIRS):
                 if not done(out / "baseline.jsonl", learner, side, seed):
                     row = run(options, out, learner, side, seed)
                     with open(out / "baseline.jsonl", "a") as stream:
@@ -83,9 +88,12 @@ def done(file: Path, learner: str, side: str, seed: int) -> bool:
 
 def run(options: argparse.Namespace, out: Path, learner: str, side: str, seed: int) -> dict[str, Any]:
     """Train one encoder and probe it."""
-    folder = out / f"{learner}-{side}-seed-{seed}"
+    folder = out / f"{learner}-{side.replace(', ', '-')}-seed-{seed}"
     began = time.monotonic()
-    (train_ours if side == "synthcl" else train_lightly)(options, learner, seed, folder)
+    if side == THEIRS:
+        train_lightly(options, learner, seed, folder)
+    else:
+        train_ours(options, learner, OURS[learner][side], seed, folder)
     seconds = time.monotonic() - began
     scores = {
         task: round(100 * evaluate(folder, options.data, task=task, test_data=options.test_data)["top1"], 2)
@@ -103,10 +111,13 @@ def run(options: argparse.Namespace, out: Path, learner: str, side: str, seed: i
     }
 
 
-def train_ours(options: argparse.Namespace, learner: str, seed: int, folder: Path) -> None:
+def train_ours(
+    options: argparse.Namespace, learner: str, learner_option: dict[str, Any], seed: int, folder: Path
+) -> None:
     names = ("data", "epochs", "batch_size", "image_size", "backbone")
     common = {name: getattr(options, name) for name in names}
-    train(**common, learner=learner, views=VIEWS[learner], precision="fp32", seed=seed, out=str(folder))
+    common |= {"learner": learner, "learner_option": learner_option}
+    train(**common, views=VIEWS[learner], precision="fp32", seed=seed, out=str(folder))
 
 
 def train_lightly(options: argparse.Namespace, learner: str, seed: int, folder: Path) -> None:
@@ -146,21 +157,22 @@ def train_lightly(options: argparse.Namespace, learner: str, seed: int, folder: 
 
 
 def table(file: Path) -> None:
-    """Means and deviations of both sides, and ours less lightly's."""
+    """Means and deviations of both sides, and ours less lightly's, paired by seed."""
     rows = rows_of(file)
-    print("| learner | n | probe | synthcl | lightly | difference, 95% interval |\n|---|---|---|---|---|---|")
-    for learner in dict.fromkeys(row["learner"] for row in rows):
+    print("| learner | n | probe | ours | lightly | difference, 95% interval |\n|---|---|---|---|---|---|")
+    for learner, ours in OURS.items():
         by_side = {
             side: {row["seed"]: row for row in rows if (row["learner"], row["side"]) == (learner, side)}
-            for side in SIDES
+            for side in (*ours, THEIRS)
         }
-        seeds = sorted(set.intersection(*(set(found) for found in by_side.values())))
-        for task in ("linear", "knn"):
-            values = {side: np.array([by_side[side][seed][task] for seed in seeds]) for side in SIDES}
-            words = [
-                f"{v.mean():.2f} ± {v.std(ddof=1):.2f}" if len(v) > 1 else f"{v.mean():.2f}" for v in values.values()
-            ]
-            print(f"| {learner} | {len(seeds)} | {task} | {' | '.join(words)} | {interval(values)} |")
+        for side in ours:
+            seeds = sorted(by_side[side].keys() & by_side[THEIRS].keys())
+            for task in ("linear", "knn"):
+                own, theirs = (np.array([by_side[name][seed][task] for seed in seeds]) for name in (side, THEIRS))
+                if seeds:
+                    name = learner + side.removeprefix("synthcl")
+                    cells = [name, str(len(seeds)), task, in_words(own), in_words(theirs), interval(own - theirs)]
+                    print(f"| {' | '.join(cells)} |")
 
 
 def in_words(found: np.ndarray) -> str:
@@ -168,13 +180,11 @@ def in_words(found: np.ndarray) -> str:
     return f"{found.mean():.2f}" + (f" ± {found.std(ddof=1):.2f}" if len(found) > 1 else "")
 
 
-def interval(values: dict[str, np.ndarray]) -> str:
-    """Ours less lightly's, paired by seed."""
-    difference = values["synthcl"] - values["lightly"]
-    if len(difference) < 2:
-        return f"{difference.mean():+.2f}"
-    low, high = stats.ttest_1samp(difference, 0).confidence_interval(0.95)
-    return f"{difference.mean():+.2f}, {low:+.2f} to {high:+.2f}"
+def interval(difference: np.ndarray) -> str:
+    """The mean of paired differences, with its interval from three on."""
+    found = spread(difference.tolist())
+    ends = "" if found.interval is None else ", {:+.2f} to {:+.2f}".format(*found.interval)
+    return f"{found.mean:+.2f}{ends}"
 
 
 if __name__ == "__main__":

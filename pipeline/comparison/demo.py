@@ -18,8 +18,6 @@ from .plan import make_budget
 
 PRETRAINING = "pretrain"
 """The part, and what its progress is called."""
-FEW_LABELS = 0.1
-"""Part of the labels for a second linear probe. Ours: fewer than that are hardly one a class."""
 PICTURE_EVERY = 100
 """Steps of the generator between two pictures. Ours."""
 
@@ -53,7 +51,7 @@ def demo(config: DemoConfig) -> dict[str, Any]:
         views="digits",
         metric="knn",
         primary="online-real",
-        label_fraction=[FEW_LABELS],
+        label_fraction=[1.0],
     )
     with overall_progress(enabled=is_main_process()) as overall:
         _plan(overall, pretraining, comparing)

@@ -28,15 +28,22 @@ def run(monkeypatch, capsys):
     return call
 
 
+SIDES = {"simclr": ("synthcl", "synthcl, head_batchnorm", "lightly"), "moco": ("synthcl", "lightly")}
+
+
 def test_both_sides_train_once_and_stand_in_the_table(run, tmp_path):
     printed = [json.loads(line) for line in run(tmp_path, "--seeds", "2").splitlines()]
     assert [(row["learner"], row["side"], row["seed"]) for row in printed] == [
-        (learner, side, seed) for seed in (0, 1) for learner in ("simclr", "moco") for side in ("synthcl", "lightly")
+        (learner, side, seed) for seed in (0, 1) for learner, sides in SIDES.items() for side in sides
     ]
     assert all(0 < row[task] <= 100 for row in printed for task in ("linear", "knn"))
     weights = {(tmp_path / f"simclr-lightly-seed-{seed}/encoder/model.safetensors").read_bytes() for seed in (0, 1)}
     assert len(weights) == 2
     assert run(tmp_path, "--seeds", "2") == ""
     shown = run(tmp_path, "--table").splitlines()
-    assert [line.split(" | ")[0] for line in shown[2:]] == ["| simclr", "| simclr", "| moco", "| moco"]
-    assert all(" to " in line for line in shown[2:])
+    assert [line.split(" | ")[0] for line in shown[2:]] == [
+        *["| simclr"] * 2,
+        *["| simclr, head_batchnorm"] * 2,
+        *["| moco"] * 2,
+    ]
+    assert all(line.split(" | ")[5].startswith(("+", "-")) for line in shown[2:])
