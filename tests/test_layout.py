@@ -26,8 +26,8 @@ MAY_IMPORT = {
     "runs": {"configs", "options", "progress", "runtime"},
     "shards": {"configs", "data", "hub", "images", "options", "progress", "runs", "runtime"},
     "generation": {"configs", "data", "hub", "images", "options", "progress", "runs", "runtime", "shards"},
-    "regimes": {"configs", "data", "generation", "runs", "runtime", "shards", "views"},
-    "evaluation": {"configs", "data", "generation", "options", "progress", "runs", "runtime", "shards", "views"},
+    "regimes": {"configs", "data", "generation", "options", "runs", "runtime", "shards", "views"},
+    "evaluation": {"configs", "data", "generation", "hub", "options", "progress", "runs", "runtime", "shards", "views"},
     "training": {
         "configs", "data", "evaluation", "generation", "hub", "images", "options", "progress", "regimes", "runs",
         "runtime", "views",

@@ -16,6 +16,7 @@ from ..data.store import Indices, as_indices
 from ..errors import DataError, UsageError
 from ..generation.generate import open_generator, sampling_key
 from ..generation.rendering import Renderer
+from ..hub.locations import is_hub_location
 from ..randomness import Key
 from ..runs.folder import command_of
 from ..shards import open_shard_store
@@ -48,8 +49,8 @@ def random_part(store: ImageStore, num_images: int, key: Key) -> ImageStore:
 
 
 def is_shard_set(source: str) -> bool:
-    """Whether a source is a folder with a shard set of ours, or a URL, which only sets have."""
-    return is_url(source) or manifest_path(Path(source)).is_file()
+    """Whether a source is a folder with a shard set of ours, or a URL that is not of the hub: others are sets alone."""
+    return (is_url(source) and not is_hub_location(source)) or manifest_path(Path(source)).is_file()
 
 
 def open_samples(

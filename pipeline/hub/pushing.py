@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token
+from huggingface_hub.errors import HFValidationError
 from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import disable_progress_bars, validate_repo_id
 
-from ..errors import DataError
+from ..errors import DataError, UsageError
 from .client import hub_errors
 from .locations import check_repository
 
@@ -35,7 +36,10 @@ def check_push(repository: str) -> None:
         DataError: there is no token.
     """
     check_repository(repository)
-    validate_repo_id(repository)
+    try:
+        validate_repo_id(repository)
+    except HFValidationError as error:
+        raise UsageError(str(error)) from None
     if not get_token():
         raise DataError(
             f"cannot push to {repository}: there is no token of the Hugging Face hub here; run `hf auth login`, or set "

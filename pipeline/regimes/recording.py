@@ -16,8 +16,13 @@ from ...generators.fingerprint import fingerprint
 from ...learners.base import LearnerOutput
 from ...learners.collectives import gather
 from ..configs.train import TrainConfig
+from ..options.config import default_of
 from ..shards import ShardRecorder
 from .base import MultiViewedBatch
+
+LATER = ("local_views", "local_size", "layer_decay", "resize_samples")
+"""Options that recordings were made without once: at their defaults they do not belong to a recipe, so that a recording
+of that time is gone on with."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +54,9 @@ def open_recording(config: TrainConfig, generator: Generator, main_process: bool
     del options["generator_precision"]  # `auto` says nothing yet
     if generator.computes_in != "fp32":  # which is what recordings without this entry were made in
         options["generator_precision"] = generator.computes_in
-    if not config.local_views:  # nor had older recordings these
-        del options["local_views"], options["local_size"]
+    for f in fields(config):
+        if f.name in LATER and getattr(config, f.name) == default_of(f):
+            del options[f.name]
     recipe = {"recorded": options, "generator": {"weights": weights}, "seed": config.seed}
     return RunRecording(ShardRecorder(config.record, recipe, images_per_sample=2 if config.pairs else 1), weights[:12])
 

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DataError, UsageError
+from ..hub.locations import is_hub_location
 from ..runtime.capacity import default_cache
 from .layout import HIDDEN, MANIFEST, SIDECAR_SUFFIX
 from .network import attempt, connect
@@ -37,7 +38,8 @@ class ObjectStore:
     """The files of a set at a URL; see `SetFiles`.
 
     Raises:
-        UsageError: fsspec does not know such URLs, a package is missing, or the URL is that of a web server.
+        UsageError: fsspec does not know such URLs, a package is missing, or the URL is that of a web server or of the
+            hub.
     """
 
     at_once = 16  # ours: reading a sidecar is waiting for an answer
@@ -48,6 +50,11 @@ class ObjectStore:
             raise UsageError(
                 f"{url}: a set on a web server can be trained on, and neither written, listed, verified nor scored; "
                 "give s3://BUCKET/SET or another URL of an object store, or a copy of the set"
+            )
+        if is_hub_location(url):
+            raise UsageError(
+                f"{url}: a set on the hub can be trained on, and is put there by `synthcl shards push`; write, verify "
+                "and score it in a folder"
             )
         self._store, self._root = connect(self.path)
         self._spool = default_cache() / "spool" / hashlib.sha256(self.path.encode()).hexdigest()[:16]

@@ -274,6 +274,8 @@ WRONG = [
     ("shards index nowhere", 1, "nowhere has no tars to index; give a folder with *.tar files"),
     ("shards index run", 1, "run has no tars to index"),
     ("shards index empty", 1, "empty has no tars to index"),
+    ("generate --generator gan --num-samples 4 --out hf://datasets/me/set", 2, "is put there by `synthcl shards push`"),
+    ("shards verify hf://datasets/me/set", 2, "verify and score it in a folder"),
     ("shards push set --to mine", 2, "'mine' is no repository of the hub: give USER/NAME"),
     ("shards push set --to me/set", 1, "cannot push to me/set: there is no token of the Hugging Face hub here"),
     ("shards push nowhere --to me/set", 1, "there is no token"),

@@ -43,3 +43,9 @@ def test_a_run_is_not_taken_for_a_folder_of_its_pictures(run, picture):
 def test_nothing_that_can_be_measured_is_named(tmp_path):
     with pytest.raises(DataError, match=r"nowhere is no shard set, no generator \(.*\) and no images \(.*\)"):
         open_samples(str(tmp_path / "nowhere"), None, 0, CPU)
+
+
+def test_a_location_on_the_hub_may_be_images(hub, picture, encode):
+    hub.put("dataset", "me/set", {"a/0.png": encode(picture(0, 8)), "b/1.png": encode(picture(1, 8))})
+    assert not is_shard_set("hf://datasets/me/set") and is_shard_set("s3://bucket/set")
+    assert len(open_samples("hf://datasets/me/set", None, 0, CPU)) == 2

@@ -84,6 +84,7 @@ def test_no_token_is_a_sentence_and_asks_nothing(hub, monkeypatch):
     assert not hub.repositories
 
 
-def test_a_name_without_a_user_is_refused(hub):
-    with pytest.raises(UsageError, match="give USER/NAME"):
-        check_push("set")
+@pytest.mark.parametrize(("name", "message"), [("set", "give USER/NAME"), ("me/a--b", "--"), ("me/a.git", "git")])
+def test_a_name_that_the_hub_does_not_take_is_refused(hub, name, message):
+    with pytest.raises(UsageError, match=message):
+        check_push(name)

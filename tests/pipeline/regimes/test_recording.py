@@ -11,6 +11,7 @@ from synthcl.pipeline.generation.generate import open_generator
 from synthcl.pipeline.regimes.base import MultiViewedBatch
 from synthcl.pipeline.regimes.gradients import quantize
 from synthcl.pipeline.regimes.recording import (
+    LATER,
     open_recording,
     record,
     sample_hardness,
@@ -18,6 +19,7 @@ from synthcl.pipeline.regimes.recording import (
     sample_similarity,
 )
 from synthcl.pipeline.shards import open_shard_set
+from synthcl.pipeline.shards.manifest import read_manifest
 from synthcl.pipeline.views import to_float
 
 NUM_REAL, LATENTS, VIEWS = 4, 3, 2  # views of real images; samples, each of two images with two views
@@ -122,3 +124,12 @@ def test_another_run_is_refused_its_folder(opened, tmp_path, options):
     write_one(opened()[0])
     with pytest.raises(UsageError, match=str(tmp_path / "rec")):
         write_one(opened(**options)[0])
+
+
+def test_options_of_later_are_in_the_recipe_only_where_they_say_something(opened, tmp_path):
+    recording, _ = opened()
+    write_one(recording)
+    recorded = read_manifest(tmp_path / "rec").recipe.values["recorded"]
+    assert not recorded.keys() & set(LATER) and "synthetic_ratio" in recorded
+    with pytest.raises(UsageError, match="resize_samples"):
+        opened(resize_samples=True)[0].recorder.__enter__()
