@@ -48,9 +48,16 @@ GENERATORS: dict[str, Kind] = {
 FROZEN = {"pretrained": ".pretrained:open_generator", "custom": ".custom:load_custom"}
 """What opens the kinds that do not learn: pipelines of diffusers, and classes of the user's."""
 
+LATENT_PIPELINES = ("LDMPipeline", "DiTPipeline", "StableDiffusionPipeline", "StableDiffusionXLPipeline")
+LATENT_TRAINER = ".pretrained:PipelineTrainer"
+"""Pipelines of diffusers whose diffusion is of latents, and what trains them, which no kind of ours does. Latent
+consistency models are left out: the denoising loss would undo what they were distilled to."""
+
 _NOT_FOR_USERS = ("device", "synchronise", "total_steps")
-_TRAINABLE_PIPELINES = {pipeline: name for name, kind in GENERATORS.items() for pipeline in kind.pipelines}
-"""The kind that takes up each of them."""
+_TRAINABLE_PIPELINES = {
+    pipeline: kind.trainer for kind in GENERATORS.values() for pipeline in kind.pipelines
+} | dict.fromkeys(LATENT_PIPELINES, LATENT_TRAINER)
+"""What takes up each of them."""
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _CUSTOM = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*(:.+)?")
 
@@ -101,7 +108,8 @@ def load_trainer(source: str | Path, **options: Any) -> GeneratorTrainer:
     """A trainer that takes up the generator in a folder and what was saved beside it, for joint training.
 
     Args:
-        source: a folder that a trainer's `save_pretrained` wrote, or a DDPM or DDIM pipeline for RGB images.
+        source: a folder that a trainer's `save_pretrained` wrote, or a pipeline of diffusers for RGB images that one
+            takes up.
         options: keyword arguments of the kind's trainer.
 
     Raises:
@@ -113,8 +121,10 @@ def load_trainer(source: str | Path, **options: Any) -> GeneratorTrainer:
         pipeline = _class_name(Path(source) / "model_index.json")
         if pipeline not in _TRAINABLE_PIPELINES:
             raise ValueError(_does_not_learn(source, kind))
-        kind = _TRAINABLE_PIPELINES[pipeline]
-    trainer = _load(GENERATORS[kind].trainer)
+        target, kind = _TRAINABLE_PIPELINES[pipeline], pipeline
+    else:
+        target = GENERATORS[kind].trainer
+    trainer = _load(target)
     _check_options(f"{kind} trainer", trainer.from_pretrained, options, trainer.__init__)
     return _open(trainer, source, options)
 

@@ -50,6 +50,9 @@ def compare(
     sampler: Literal["ddim", "dpm"] | None = None,
     sampling_steps: int | None = None,
     generator_precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto",
+    classes: Sequence[str] = ...,
+    prompts: str | PathLike[str] | None = None,
+    guidance_scale: float | None = None,
     pairs: bool = True,
     images_per_sample: int | None = None,
     pair_strength: float | None = None,
@@ -146,6 +149,11 @@ def compare(
             given.
         generator_precision: Precision that the generator computes in; auto is bf16 on a GPU that has it, else fp32.
             fp16 is for drawing alone. Samples of another precision are other samples: a set or a run keeps to one.
+        classes: Class-conditional pipelines: what to draw from: a class, a range (0-9), or a text file with one of
+            them a line; may be repeated.
+        prompts: Text-to-image pipelines: a text file with a prompt a line, or a Parquet file with a column prompt,
+            text or caption. Sample i is of prompt i, and so on in turn.
+        guidance_scale: Guidance scale, of pipelines with classifier-free guidance.
         pairs: Two similar images of each latent, mutual positives: of the generator and its moving average (online),
             or of two latents near each other (fresh).
         images_per_sample: Fresh: similar images of each latent, mutual positives; the 2 of a pair if not given.
@@ -587,10 +595,10 @@ def generate(
     sampler: Literal["ddim", "dpm"] | None = None,
     sampling_steps: int | None = None,
     generator_precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto",
-    image_size: int | None = None,
     classes: Sequence[str] = ...,
     prompts: str | PathLike[str] | None = None,
     guidance_scale: float | None = None,
+    image_size: int | None = None,
     allow_pickle: bool = False,
     trust_remote_code: bool = False,
     anchors: str | PathLike[str] | None = None,
@@ -632,12 +640,12 @@ def generate(
             given.
         generator_precision: Precision that the generator computes in; auto is bf16 on a GPU that has it, else fp32.
             fp16 is for drawing alone. Samples of another precision are other samples: a set or a run keeps to one.
-        image_size: Pretrained pipelines: pixels a side to resize to; their own if not given.
         classes: Class-conditional pipelines: what to draw from: a class, a range (0-9), or a text file with one of
             them a line; may be repeated.
         prompts: Text-to-image pipelines: a text file with a prompt a line, or a Parquet file with a column prompt,
             text or caption. Sample i is of prompt i, and so on in turn.
         guidance_scale: Guidance scale, of pipelines with classifier-free guidance.
+        image_size: Pretrained pipelines: pixels a side to resize to; their own if not given.
         allow_pickle: Load pickled weights, which can run code; safetensors alone otherwise.
         trust_remote_code: Run code that comes with a pipeline.
         anchors: Variations of these real images instead of samples: sample i of image i, in turn, which it is a
@@ -794,6 +802,9 @@ def train(
     sampler: Literal["ddim", "dpm"] | None = None,
     sampling_steps: int | None = None,
     generator_precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto",
+    classes: Sequence[str] = ...,
+    prompts: str | PathLike[str] | None = None,
+    guidance_scale: float | None = None,
     pairs: bool = True,
     images_per_sample: int | None = None,
     pair_strength: float | None = None,
@@ -885,6 +896,11 @@ def train(
             given.
         generator_precision: Precision that the generator computes in; auto is bf16 on a GPU that has it, else fp32.
             fp16 is for drawing alone. Samples of another precision are other samples: a set or a run keeps to one.
+        classes: Class-conditional pipelines: what to draw from: a class, a range (0-9), or a text file with one of
+            them a line; may be repeated.
+        prompts: Text-to-image pipelines: a text file with a prompt a line, or a Parquet file with a column prompt,
+            text or caption. Sample i is of prompt i, and so on in turn.
+        guidance_scale: Guidance scale, of pipelines with classifier-free guidance.
         pairs: Two similar images of each latent, mutual positives: of the generator and its moving average (online),
             or of two latents near each other (fresh).
         images_per_sample: Fresh: similar images of each latent, mutual positives; the 2 of a pair if not given.

@@ -18,10 +18,11 @@ from diffusers import DDIMPipeline, DDIMScheduler, UNet2DModel
 from diffusers import __version__ as diffusers_version
 from torch import Tensor
 
-from ..base import Draws, Generator, neighbour_draw
+from ..base import Draws, neighbour_draw
 from ..errors import OptionError
 from ..fingerprint import config_hash
 from ..precision import compute_in
+from .denoising import Denoiser
 from .objective import check_prediction, clean_image
 from .solvers import check_sampler, coefficients, solve, trailing_timesteps
 
@@ -29,7 +30,7 @@ CONFIG_NAME = "config.json"
 SOLVER_OPTIONS = ("sampler", "sampling_steps", "gradient_steps")
 
 
-class DiffusionGenerator(Generator):
+class DiffusionGenerator(Denoiser):
     """Noise (N, 3, S, S) to images (N, 3, S, S), the same image for the same noise.
 
     Args:
@@ -77,6 +78,10 @@ class DiffusionGenerator(Generator):
     @property
     def image_size(self) -> int:
         return self.unet.config.sample_size
+
+    @property
+    def network(self) -> UNet2DModel:
+        return self.unet
 
     @property
     def device(self) -> torch.device:

@@ -6,19 +6,21 @@ Joint training moves the adapters and leaves the network as it is, so that G and
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import nn
 
 from ..errors import OptionError
-from .generator import DiffusionGenerator
+from .denoising import Denoiser
+
+DenoiserT = TypeVar("DenoiserT", bound=Denoiser)
 
 # Ours: the attention's projections, as usual, and the residual blocks' convolutions, which hold most of the weights.
 TARGETS = r".*\.(to_q|to_k|to_v|to_out\.0|conv1|conv2)"
 
 
-def add_lora(generator: DiffusionGenerator, rank: int) -> None:
-    """Put adapters of a rank into the network, in place, and freeze the rest. They change nothing at first.
+def add_lora(generator: Denoiser, rank: int) -> None:
+    """Put adapters of a rank into a generator's network, in place, and freeze the rest. They change nothing at first.
 
     The first factors come from torch's global generator, which the caller has seeded.
 
@@ -33,10 +35,10 @@ def add_lora(generator: DiffusionGenerator, rank: int) -> None:
         raise ValueError("lora_rank needs the package peft: pip install peft, or train without it") from error
     generator.requires_grad_(False)
     # alpha = rank: the adapters' product is added as it is.
-    inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=rank, target_modules=TARGETS), generator.unet)
+    inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=rank, target_modules=TARGETS), generator.network)
 
 
-def merged(generator: DiffusionGenerator) -> DiffusionGenerator:
+def merged(generator: DenoiserT) -> DenoiserT:
     """A copy with the adapters added to the weights they adapt, and gone; a plain copy where there are none."""
     result = copy.deepcopy(generator)
     for parent in list(result.modules()):

@@ -72,6 +72,11 @@ class PipelineAdapter(ABC):
     def denoise(self, x: Tensor, t: Tensor, condition: Any) -> Tensor:
         """The network's output (N, c, s, s) for x (N, c, s, s) at timestep t () and what `prepare` gave."""
 
+    def predict(self, x: Tensor, t: Tensor) -> Tensor:
+        """The network's output (N, c, s, s) for x at timesteps t () or (N,), of no class and no prompt: what is called
+        unconditional in classifier-free guidance (arXiv 2207.12598)."""
+        return self.denoise(x, t, None)
+
     def decode(self, x: Tensor) -> Tensor:
         """Images (N, C, S, S), about [-1, 1], of what the last step gave."""
         return x
@@ -146,9 +151,16 @@ class DiTAdapter(PipelineAdapter):
     def denoise(self, x: Tensor, t: Tensor, condition: Tensor) -> Tensor:
         if self.guidance_scale <= 1:
             return self._noise(x, t, condition)
-        nothing = torch.full_like(condition, self.num_classes)  # the embedding after the last class
+        nothing = self._no_class(x)
         with_class, without = self._noise(torch.cat((x, x)), t, torch.cat((condition, nothing))).chunk(2)
         return without + self.guidance_scale * (with_class - without)
+
+    def predict(self, x: Tensor, t: Tensor) -> Tensor:
+        return self._noise(x, t, self._no_class(x))
+
+    def _no_class(self, x: Tensor) -> Tensor:
+        """The embedding after the last class, for each of x."""
+        return torch.full((len(x),), self.num_classes, device=x.device)
 
     def _noise(self, x: Tensor, t: Tensor, labels: Tensor) -> Tensor:
         output = self.network(x, timestep=t.to(x.device).expand(len(x)), class_labels=labels).sample
@@ -209,6 +221,15 @@ class StableDiffusionAdapter(PipelineAdapter):
         without, with_prompt = self.network(torch.cat((x, x)), t, **condition).sample.chunk(2)
         return without + self.guidance_scale * (with_prompt - without)
 
+    def predict(self, x: Tensor, t: Tensor) -> Tensor:
+        return self.network(x, t, **self._without_prompt(len(x))).sample
+
+    @torch.no_grad()
+    def _without_prompt(self, n: int) -> dict[str, Any]:
+        """The keyword arguments of the network for n samples without prompt."""
+        _, without = self.pipeline.encode_prompt([""], self.network.device, 1, True)
+        return {"encoder_hidden_states": without.expand(n, -1, -1)}
+
     def decode(self, x: Tensor) -> Tensor:
         mean, scale = self._scaling(x)
         return self.pipeline.vae.decode(x * scale + mean).sample
@@ -235,12 +256,22 @@ class StableDiffusionXLAdapter(StableDiffusionAdapter):
         with_prompt, without, pooled, pooled_without = self.pipeline.encode_prompt(
             prompts, device=self.network.device, do_classifier_free_guidance=self.guided
         )
-        # The size of the image, no crop, and the size aimed at, as the pipeline has them unless told otherwise.
-        sizes = torch.tensor([self.image_size, self.image_size, 0, 0, self.image_size, self.image_size])
         if self.guided:
             with_prompt, pooled = torch.cat((without, with_prompt)), torch.cat((pooled_without, pooled))
-        times = sizes.to(with_prompt).expand(len(with_prompt), -1)
-        return {"encoder_hidden_states": with_prompt, "added_cond_kwargs": {"text_embeds": pooled, "time_ids": times}}
+        return self._arguments(with_prompt, pooled)
+
+    @torch.no_grad()
+    def _without_prompt(self, n: int) -> dict[str, Any]:
+        _, without, _, pooled = self.pipeline.encode_prompt(
+            [""], device=self.network.device, do_classifier_free_guidance=True
+        )
+        return self._arguments(without.expand(n, -1, -1), pooled.expand(n, -1))
+
+    def _arguments(self, states: Tensor, pooled: Tensor) -> dict[str, Any]:
+        # The size of the image, no crop, and the size aimed at, as the pipeline has them unless told otherwise.
+        sizes = torch.tensor([self.image_size, self.image_size, 0, 0, self.image_size, self.image_size])
+        times = sizes.to(states).expand(len(states), -1)
+        return {"encoder_hidden_states": states, "added_cond_kwargs": {"text_embeds": pooled, "time_ids": times}}
 
 
 def _upscaling(autoencoder: Any) -> int:

@@ -1,4 +1,4 @@
-"""A pretrained pipeline of diffusers as a generator, for shards; it does not learn.
+"""A pretrained pipeline of diffusers as a generator, for shards; `trainable` has those that learn along.
 
 Shapes: N samples, S pixels a side. Latents are (N, 2) int64: the seed of all of a sample's noise, and its condition: a
 class, the number of a prompt, or -1 where the pipeline takes neither. Images are (N, 3, S, S) in [-1, 1].
@@ -11,7 +11,7 @@ import importlib.metadata
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from diffusers import __version__ as diffusers_version
@@ -26,6 +26,9 @@ from ..precision import compute_in
 from .adapters import PipelineAdapter, create_adapter
 from .opening import open_pipeline
 from .schedulers import check_steps, choose_scheduler, first_step_of, step
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 CONFIG_NAME = "config.json"
 _SAVED_OPTIONS = ("image_size", "sampler", "sampling_steps", "classes", "prompts", "guidance_scale")
@@ -52,6 +55,9 @@ class PretrainedGenerator(Generator):
     """
 
     differentiable: ClassVar[bool] = False
+
+    gradient_steps: int = 0
+    """How many of the last sampling steps carry a gradient."""
 
     def __init__(
         self,
@@ -87,7 +93,7 @@ class PretrainedGenerator(Generator):
             self.adapter.guidance_scale = guidance_scale
         self.eval()
 
-    def train(self, mode: bool = True) -> PretrainedGenerator:
+    def train(self, mode: bool = True) -> Self:
         """Stay in evaluation mode: in training mode some networks drop class labels at random."""
         return super().train(False)
 
@@ -227,25 +233,32 @@ class PretrainedGenerator(Generator):
         generators = [torch.Generator().manual_seed(seed) for seed in latents[:, 0].tolist()]
         labels = latents[:, 1].to(self.device) if self.classes else None
         prompts = [self.prompts[number] for number in latents[:, 1].tolist()] if self.prompts else None
-        condition = self.adapter.prepare(labels, prompts)
+        with torch.no_grad():
+            condition = self.adapter.prepare(labels, prompts)
         shape = (len(generators), *self.adapter.noise_shape)
         x = randn_tensor(shape, generator=generators, device=self.device, dtype=self.adapter.network.dtype)
         self.scheduler.set_timesteps(self.sampling_steps, device=self.device)
         timesteps = self.scheduler.timesteps[first:]
+        with_gradient = len(timesteps) - self.gradient_steps
         if clean is None:
             x = x * self.scheduler.init_noise_sigma
         else:
             if hasattr(self.scheduler, "set_begin_index"):
                 self.scheduler.set_begin_index(first)
             x = self.scheduler.add_noise(clean, x, timesteps[:1].expand(len(x)))
-        for t in timesteps:
-            output = self.adapter.denoise(self.scheduler.scale_model_input(x, t), t, condition)
-            x = step(self.scheduler, output.to(x.dtype), t, x, generators)
+        for number, t in enumerate(timesteps):
+            with torch.set_grad_enabled(torch.is_grad_enabled() and number >= with_gradient):
+                output = self.adapter.denoise(self.scheduler.scale_model_input(x, t), t, condition)
+                x = step(self.scheduler, output.to(x.dtype), t, x, generators)
         return x
+
+    def decode(self, x: Tensor) -> Tensor:
+        """See `PipelineAdapter.decode`."""
+        return self.adapter.decode(x)
 
     def _finish(self, x: Tensor) -> Tensor:
         """RGB float32 in [-1, 1] at the size asked for."""
-        images = self.adapter.decode(x).float().clamp(-1, 1)
+        images = self.decode(x).float().clamp(-1, 1)
         if images.shape[1] not in (1, 3):
             raise ValueError(f"the pipeline gives {images.shape[1]} channels; a generator needs 1 or 3")
         images = images.expand(-1, 3, -1, -1)
@@ -257,7 +270,7 @@ class PretrainedGenerator(Generator):
     def save_pretrained(self, directory: str | Path) -> None:
         """Write the pipeline as diffusers does, and our options in `config.json`."""
         self.adapter.pipeline.save_pretrained(str(directory), safe_serialization=True)
-        config = {"_class_name": type(self).__name__, "_diffusers_version": diffusers_version, **self.options}
+        config = {"_class_name": PretrainedGenerator.__name__, "_diffusers_version": diffusers_version, **self.options}
         (Path(directory) / CONFIG_NAME).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
@@ -273,7 +286,7 @@ class PretrainedGenerator(Generator):
         classes: Sequence[int] | None = None,
         prompts: Sequence[str] | None = None,
         guidance_scale: float | None = None,
-    ) -> PretrainedGenerator:
+    ) -> Self:
         """The pipeline in a folder or with a hub id, in evaluation mode; see `open_pipeline` for what is refused.
 
         Options that are None are as saved, where `save_pretrained` wrote the folder.

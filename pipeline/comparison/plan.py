@@ -170,6 +170,9 @@ def generation(config: CompareConfig, budget: Budget) -> GenerateConfig | None:
         **given,
         sampler=config.sampler,
         sampling_steps=config.sampling_steps,
+        classes=config.classes,
+        prompts=config.prompts,
+        guidance_scale=config.guidance_scale,
         generator_precision=config.generator_precision,
     )
 

@@ -8,14 +8,14 @@ from ..errors import UsageError
 from ..options.config import option
 from ..regimes.table import DRAWN, JOINT
 from . import common
-from .sampling import SamplingConfig
+from .sampling import ConditionConfig
 
 LATENT_RADIUS = 0.3
 """As far as the second latent of a pair is from the first (`synthcl generate --pairs`). Ours."""
 
 
 @dataclass(kw_only=True)
-class JointConfig(SamplingConfig):
+class JointConfig(ConditionConfig):
     """What `--online` takes beside the options of any training; those of pairs are for `--fresh` too.
 
     Defaults that are ours: a bound of 0.2 on hard gradients without their common part. With them `online` was 1.4

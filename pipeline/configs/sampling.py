@@ -45,7 +45,44 @@ class SamplingConfig(Config):
 
 
 @dataclass(kw_only=True)
-class SourceConfig(SamplingConfig):
+class ConditionConfig(SamplingConfig):
+    """What a generator draws samples of, where it takes classes or prompts."""
+
+    classes: list[str] = option(
+        [],
+        help="Class-conditional pipelines: what to draw from: a class, a range (0-9), or a text file with one of them "
+        "a line; may be repeated.",
+        metavar="N|A-B|FILE",
+        concerns=DRAWN,
+        group="Generator",
+    )
+    prompts: str | None = option(
+        None,
+        help="Text-to-image pipelines: a text file with a prompt a line, or a Parquet file with a column prompt, text "
+        "or caption. Sample i is of prompt i, and so on in turn.",
+        metavar="FILE",
+        concerns=DRAWN,
+        group="Generator",
+    )
+    guidance_scale: float | None = option(
+        None,
+        help="Guidance scale, of pipelines with classifier-free guidance.",
+        minimum=0,
+        concerns=DRAWN,
+        group="Generator",
+    )
+
+    def sampling_options(self) -> dict[str, Any]:
+        own = {
+            "guidance_scale": self.guidance_scale,
+            "classes": parse_classes(self.classes),
+            "prompts": None if self.prompts is None else read_prompts(self.prompts),
+        }
+        return super().sampling_options() | {n: v for n, v in own.items() if v not in (None, [])}
+
+
+@dataclass(kw_only=True)
+class SourceConfig(ConditionConfig):
     """How any generator draws: these options are for pretrained pipelines too."""
 
     image_size: int | None = option(
@@ -54,31 +91,12 @@ class SourceConfig(SamplingConfig):
         minimum=8,
         group="Generator",
     )
-    classes: list[str] = option(
-        [],
-        help="Class-conditional pipelines: what to draw from: a class, a range (0-9), or a text file with one of them "
-        "a line; may be repeated.",
-        metavar="N|A-B|FILE",
-        group="Generator",
-    )
-    prompts: str | None = option(
-        None,
-        help="Text-to-image pipelines: a text file with a prompt a line, or a Parquet file with a column prompt, text "
-        "or caption. Sample i is of prompt i, and so on in turn.",
-        metavar="FILE",
-        group="Generator",
-    )
-    guidance_scale: float | None = option(
-        None, help="Guidance scale, of pipelines with classifier-free guidance.", minimum=0, group="Generator"
-    )
     allow_pickle: bool = option(
         False, help="Load pickled weights, which can run code; safetensors alone otherwise.", group="Generator"
     )
     trust_remote_code: bool = option(False, help="Run code that comes with a pipeline.", group="Generator")
 
     def sampling_options(self) -> dict[str, Any]:
-        own = {name: getattr(self, name) for name in ("image_size", "guidance_scale")}
-        own["classes"] = parse_classes(self.classes)
-        own["prompts"] = None if self.prompts is None else read_prompts(self.prompts)
+        own = {} if self.image_size is None else {"image_size": self.image_size}
         flags = {name: True for name in ("allow_pickle", "trust_remote_code") if getattr(self, name)}
-        return super().sampling_options() | {n: v for n, v in own.items() if v not in (None, [])} | flags
+        return super().sampling_options() | own | flags

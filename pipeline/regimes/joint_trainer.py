@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from ...generators import Generator, GeneratorTrainer, load_trainer
 from ..errors import UsageError
@@ -51,9 +52,15 @@ def open_trainer(setup: RegimeSetup) -> GeneratorTrainer:
 def _check_latents(name: str, generator: Generator) -> None:
     """Raises UsageError for a generator whose images give its latents no gradient."""
     draws = Key.from_seed(0).child("latents").at(torch.arange(1, device=next(generator.parameters()).device))
-    leaf = generator.sample_latents(1, draws=draws).requires_grad_()
-    if torch.autograd.grad(generator(leaf).sum(), leaf, allow_unused=True)[0] is None:
+    latents = generator.sample_latents(1, draws=draws)
+    if not latents.is_floating_point() or not _reached(generator, latents):
         raise UsageError(
             f"--hard-on latents needs a gradient at the latents, and --generator {name} gives none (diffusion carries "
             "it through its last sampling steps alone); use --hard-on weights"
         )
+
+
+def _reached(generator: Generator, latents: Tensor) -> bool:
+    """Whether a gradient goes from the images to the latents."""
+    leaf = latents.requires_grad_()
+    return torch.autograd.grad(generator(leaf).sum(), leaf, allow_unused=True)[0] is not None

@@ -90,3 +90,13 @@ def test_weights_that_do_not_fit_the_configuration_are_refused(tmp_path):
         (tmp_path / "config.json").write_text(json.dumps(config | change))
         with pytest.raises(ValueError, match=str(tmp_path)):
             load_generator(tmp_path)
+
+
+def test_a_latent_diffusion_pipeline_is_taken_up_and_names_its_options(build_pipeline, tmp_path):
+    build_pipeline("DiTPipeline").save_pretrained(tmp_path / "dit")
+    build_pipeline("LatentConsistencyModelPipeline").save_pretrained(tmp_path / "lcm")
+    assert type(load_trainer(tmp_path / "dit", lora_rank=2)).__name__ == "PipelineTrainer"
+    with pytest.raises(ValueError, match=r"DiTPipeline trainer takes no gamma.*lora_rank, classes"):
+        load_trainer(tmp_path / "dit", gamma=1.0)
+    with pytest.raises(ValueError, match=r"does not learn.*LDMPipeline or DiTPipeline"):
+        load_trainer(tmp_path / "lcm")
