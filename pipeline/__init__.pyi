@@ -70,6 +70,7 @@ def compare(
     hard_on: Literal["weights", "latents"] = "weights",
     latent_radius: float = 0.3,
     pair_floor: float | None = None,
+    hard_guard: bool = True,
     eval_encoder: str | PathLike[str] | None = None,
     eval_samples: int = 5000,
     guard_every: int | None = None,
@@ -177,6 +178,9 @@ def compare(
             pass through the learner.
         latent_radius: How far a latent moves with --hard-on latents, as a part of its length.
         pair_floor: Drop the learner's gradient of latents whose pair has a cosine similarity below this.
+        hard_guard: Hold hardness back while the generator leaves its band: a discriminator at chance, samples that
+            vary much less or more in colour than real images, or a Fréchet distance that grows. Without it hardness
+            keeps its weight whatever comes.
         eval_encoder: Measure the generator's samples against real images in the features of this encoder, of real
             images alone (a run of `synthcl train`), and hold hardness back while their Fréchet distance grows.
         eval_samples: Samples to measure in the features of --eval-encoder, and real images to compare them with; at
@@ -822,6 +826,7 @@ def train(
     hard_on: Literal["weights", "latents"] = "weights",
     latent_radius: float = 0.3,
     pair_floor: float | None = None,
+    hard_guard: bool = True,
     eval_encoder: str | PathLike[str] | None = None,
     eval_samples: int = 5000,
     guard_every: int | None = None,
@@ -924,6 +929,9 @@ def train(
             pass through the learner.
         latent_radius: How far a latent moves with --hard-on latents, as a part of its length.
         pair_floor: Drop the learner's gradient of latents whose pair has a cosine similarity below this.
+        hard_guard: Hold hardness back while the generator leaves its band: a discriminator at chance, samples that
+            vary much less or more in colour than real images, or a Fréchet distance that grows. Without it hardness
+            keeps its weight whatever comes.
         eval_encoder: Measure the generator's samples against real images in the features of this encoder, of real
             images alone (a run of `synthcl train`), and hold hardness back while their Fréchet distance grows.
         eval_samples: Samples to measure in the features of --eval-encoder, and real images to compare them with; at

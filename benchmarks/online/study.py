@@ -66,6 +66,9 @@ ARMS: dict[str, dict[str, Any]] = {
     "pair-floor": {**ONLINE, "pair_floor": 0.3},
     "weight-1": {**ONLINE, "synthetic_weight": 1.0},
     "separate-batchnorm": {**ONLINE, "separate_batchnorm": True},
+    # What the guard is for: a bound that lets the learner pull the generator off, with and without it.
+    "unbound": {**ONLINE, "hard_centred": False, "hardness_clip": 3.0},
+    "unbound-no-guard": {**ONLINE, "hard_centred": False, "hardness_clip": 3.0, "hard_guard": False},
     "no-synthetic-negatives": {**ONLINE, "synthetic_negatives": False},
 }
 """What differs from `train`'s defaults in each arm."""

@@ -163,6 +163,15 @@ class JointConfig(ConditionConfig):
         needs=("hard", "hard_on=weights", "pairs"),
         group="Hard samples",
     )
+    hard_guard: bool = option(
+        True,
+        help="Hold hardness back while the generator leaves its band: a discriminator at chance, samples that vary "
+        "much less or more in colour than real images, or a Fréchet distance that grows. Without it hardness keeps its "
+        "weight whatever comes.",
+        concerns=JOINT,
+        needs="hard",
+        group="Hard samples",
+    )
     eval_encoder: str | None = option(
         None,
         help="Measure the generator's samples against real images in the features of this encoder, of real images "

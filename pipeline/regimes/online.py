@@ -171,7 +171,7 @@ class OnlineRegime(Regime):
             hard_bound=self.options.bound_at(step) * self.guard.factor,
             bound_on=self.options.bound_on,
         )
-        if self.options.hard:
+        if self.options.hard and self.options.guard:
             told |= self.guard.observe(trained.get("margin"), metrics["colour_spread"])
         return metrics | told | trained
 

@@ -28,6 +28,7 @@ class OnlineOptions:
         bound_on: "images", each sample's gradients, or "parameters", those of G's weights.
         ramp_steps: steps over which the bound, or the radius, rises linearly from 0.
         last_hard_step: no reversed gradient from this step on.
+        guard: hold the reversed gradient back while the generator leaves its band; see `HardGuard`.
         similarity: a target for the similarity of pairs, or None to let it be.
     """
 
@@ -45,6 +46,7 @@ class OnlineOptions:
     bound_on: str = "images"
     ramp_steps: int = 0
     last_hard_step: int | None = None
+    guard: bool = True
     similarity: SimilarityTarget | None = None
 
     def is_hard(self, step: int) -> bool:
@@ -89,5 +91,6 @@ def online_options(config: TrainConfig, total_steps: int) -> OnlineOptions:
         bound_on=config.hardness_clip_on,
         ramp_steps=round(config.hard_ramp * total_steps),
         last_hard_step=round((1 - config.hard_freeze) * total_steps) if config.hard_freeze else None,
+        guard=config.hard_guard,
         similarity=SimilarityTarget(*target, total_steps, config.pair_ema_decay) if target is not None else None,
     )

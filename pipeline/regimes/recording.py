@@ -20,7 +20,16 @@ from ..options.config import default_of
 from ..shards import ShardRecorder
 from .base import MultiViewedBatch
 
-LATER = ("local_views", "local_size", "layer_decay", "resize_samples", "classes", "prompts", "guidance_scale")
+LATER = (
+    "local_views",
+    "local_size",
+    "layer_decay",
+    "resize_samples",
+    "classes",
+    "prompts",
+    "guidance_scale",
+    "hard_guard",
+)
 """Options that recordings were made without once: at their defaults they do not belong to a recipe, so that a recording
 of that time is gone on with."""
 

@@ -292,6 +292,16 @@ def test_the_batch_shows_the_moved_latents_and_the_weights_follow_realism_alone(
     assert "hard_ratio" not in row and "hard_guard" in row
 
 
+def test_without_the_guard_hardness_keeps_its_weight_outside_the_band(monkeypatch):
+    inside = run_steps(regime(), learner := a_learner(), 3)
+    monkeypatch.setattr("synthcl.pipeline.regimes.guard.COLOUR_BAND", (1e3, 1e4))  # where no generator is
+    held = run_steps(regime(), a_learner(), 3)
+    free = run_steps(regime(guard=False), unguarded := a_learner(), 3)
+    assert all("hard_guard" not in row for row in free) and held[-1]["hard_guard"] < 0.9
+    assert held[-1]["loss_generator"] != free[-1]["loss_generator"] == inside[-1]["loss_generator"]
+    assert all(torch.equal(a, b) for a, b in zip(learner.parameters(), unguarded.parameters(), strict=True))
+
+
 def test_latents_stay_where_they_are_at_the_start_of_the_ramp_and_after_the_freeze():
     learner = a_learner()
     plain = regime(hard=False).batch(0, learner).samples[0]
