@@ -33,11 +33,16 @@ from synthcl.pipeline.runtime.environment import record_environment, version_of
 from synthcl.pipeline.training.parts import WARMUP_PART
 
 THEIRS = "lightly"
-OURS: dict[str, dict[str, dict[str, Any]]] = {
-    "simclr": {"synthcl": {}, "synthcl, head_batchnorm": {"head_batchnorm": True}},
-    "moco": {"synthcl": {}},
+LIGHTLYS_MOCO = "lightlys_moco:LightlysMoCo"
+OURS: dict[str, dict[str, tuple[str, dict[str, Any]]]] = {
+    "simclr": {"synthcl": ("simclr", {}), "synthcl, head_batchnorm": ("simclr", {"head_batchnorm": True})},
+    "moco": {
+        "synthcl": ("moco", {}),
+        "synthcl, statistics apart": (LIGHTLYS_MOCO, {"keys_at_once": False}),
+        "synthcl, as lightly's": (LIGHTLYS_MOCO, {}),
+    },
 }
-"""Of each learner, our sides and the options of the learner: as it is, and with lightly's head if that is another."""
+"""Our sides of each learner, a learner of `train` and its options: as it is, and with what lightly does otherwise."""
 
 
 def main() -> None:
@@ -88,12 +93,12 @@ def done(file: Path, learner: str, side: str, seed: int) -> bool:
 
 def run(options: argparse.Namespace, out: Path, learner: str, side: str, seed: int) -> dict[str, Any]:
     """Train one encoder and probe it."""
-    folder = out / f"{learner}-{side.replace(', ', '-')}-seed-{seed}"
+    folder = out / f"{learner}-{side.replace(', ', '-').replace(' ', '-')}-seed-{seed}"
     began = time.monotonic()
     if side == THEIRS:
         train_lightly(options, learner, seed, folder)
     else:
-        train_ours(options, learner, OURS[learner][side], seed, folder)
+        train_ours(options, VIEWS[learner], *OURS[learner][side], seed, folder)
     seconds = time.monotonic() - began
     scores = {
         task: round(100 * evaluate(folder, options.data, task=task, test_data=options.test_data)["top1"], 2)
@@ -112,12 +117,12 @@ def run(options: argparse.Namespace, out: Path, learner: str, side: str, seed: i
 
 
 def train_ours(
-    options: argparse.Namespace, learner: str, learner_option: dict[str, Any], seed: int, folder: Path
+    options: argparse.Namespace, views: str, learner: str, learner_option: dict[str, Any], seed: int, folder: Path
 ) -> None:
     names = ("data", "epochs", "batch_size", "image_size", "backbone")
     common = {name: getattr(options, name) for name in names}
     common |= {"learner": learner, "learner_option": learner_option}
-    train(**common, views=VIEWS[learner], precision="fp32", seed=seed, out=str(folder))
+    train(**common, views=views, precision="fp32", seed=seed, out=str(folder))
 
 
 def train_lightly(options: argparse.Namespace, learner: str, seed: int, folder: Path) -> None:

@@ -28,7 +28,10 @@ def run(monkeypatch, capsys):
     return call
 
 
-SIDES = {"simclr": ("synthcl", "synthcl, head_batchnorm", "lightly"), "moco": ("synthcl", "lightly")}
+SIDES = {
+    "simclr": ("synthcl", "synthcl, head_batchnorm", "lightly"),
+    "moco": ("synthcl", "synthcl, statistics apart", "synthcl, as lightly's", "lightly"),
+}
 
 
 def test_both_sides_train_once_and_stand_in_the_table(run, tmp_path):
@@ -45,5 +48,7 @@ def test_both_sides_train_once_and_stand_in_the_table(run, tmp_path):
         *["| simclr"] * 2,
         *["| simclr, head_batchnorm"] * 2,
         *["| moco"] * 2,
+        *["| moco, statistics apart"] * 2,
+        *["| moco, as lightly's"] * 2,
     ]
     assert all(line.split(" | ")[5].startswith(("+", "-")) for line in shown[2:])
