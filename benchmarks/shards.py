@@ -68,13 +68,15 @@ def compare(
 
 
 def read(options: argparse.Namespace) -> dict[str, Any]:
-    """Our reader against webdataset's decoders and a bare decoding loop, on one core, from the same tars.
+    """Our reader against webdataset's decoders, a DataLoader on files and a bare decoding loop, on one core.
 
-    All give uint8 batches of 256 in shuffled order, ours over the whole set and webdataset's within its usual buffer of
-    1,000; the loop gives single images from memory, in order. webdataset's pipelines are those of its documentation.
+    All give uint8 batches of 256 in shuffled order, ours and the DataLoader's over the whole set, webdataset's within
+    its usual buffer of 1,000; the loop gives single images from memory, in order. The tars are the same, and so are the
+    bytes of the files. webdataset's pipelines are those of its documentation.
     """
     import torch
     import webdataset as wds
+    from torchvision.datasets import ImageFolder
     from torchvision.io import ImageReadMode, decode_image
     from torchvision.transforms.functional import pil_to_tensor
 
@@ -96,7 +98,12 @@ def read(options: argparse.Namespace) -> dict[str, Any]:
         shards = open_shard_set(path)
         tars = [str(tar) for tar in sorted(path.glob("*.tar"))]
         order = np.random.default_rng(0).permutation(count)
-        files = [torch.frombuffer(bytearray(f[0]), dtype=torch.uint8) for f in shards.read_encoded(range(count))]
+        encoded = [bytes(views[0]) for views in shards.read_encoded(range(count))]
+        files = [torch.frombuffer(bytearray(file), dtype=torch.uint8) for file in encoded]
+        for number, file in enumerate(encoded):
+            place = Path(folder) / "files" / str(number % 10) / f"{number}.{options.format}"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(file)
 
         def ours(indices: np.ndarray) -> int:
             return sum(len(shards.read_views(batch)) for batch in np.array_split(indices, max(1, count // 256)))
@@ -108,16 +115,21 @@ def read(options: argparse.Namespace) -> dict[str, Any]:
             batches = (samples if convert is None else samples.map_tuple(convert)).batched(256)
             return sum(len(batch[0]) for batch in batches)
 
+        def loader() -> int:
+            folders = ImageFolder(str(Path(folder) / "files"), pil_to_tensor)
+            return sum(len(batch) for batch, _ in torch.utils.data.DataLoader(folders, 256, shuffle=True))
+
         contestants = {
             "synthcl, in order": lambda: ours(np.arange(count)),
             "synthcl, shuffled": lambda: ours(order),
             "webdataset, pil and pil_to_tensor": lambda: peer("pil", pil_to_tensor),
             "webdataset, rgb8 (PIL to arrays)": lambda: peer("rgb8"),
             "webdataset, torchrgb8": lambda: peer("torchrgb8"),
+            "ImageFolder and a DataLoader, no workers": loader,
             "torchvision.io.decode_image in a loop": lambda: len([decode_image(f, ImageReadMode.RGB) for f in files]),
         }
         rates = compare(contestants, time.process_time)  # CPU seconds, which other work on the machine does not change
-        mean = sum(map(len, files)) / count
+        mean = sum(map(len, encoded)) / count
     slowest_of_ours = min(rates["synthcl, in order"]["median"], rates["synthcl, shuffled"]["median"])
     others = [name for name in rates if not name.startswith("synthcl")]
     return {
