@@ -8,23 +8,15 @@ one twice, even at the same time, does no harm: a node that is cut off may still
 from __future__ import annotations
 
 import contextlib
-import importlib.util
-import io
-import logging
-import os
-import re
-import signal
-import socket
-import sys
-import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TextIO
+from typing import Any, Protocol
 
-from ..errors import DataError, RunStopped, UsageError
+from ..errors import DataError, UsageError
+from .ray_cluster import cause_in_words, check_installed, connected, max_gpus, quiet, room, say, stop_signals
 
 ATTEMPTS = 3
 """How often an item is tried, and how many workers in a row may fail to start, for each that is wanted. Ours."""
@@ -32,18 +24,8 @@ POLL_SECONDS = 1.0
 """Between two looks at how far the workers are. Ours."""
 WAIT_SECONDS = 60.0
 """Without any worker before a sentence says what is waited for. Ours: more than a generator takes to load."""
-CONNECT_SECONDS = 20.0
-"""For a cluster to answer. Ours."""
 CLOSE_SECONDS = 30.0
 """For workers to finish when all is done, before they are ended. Ours."""
-
-SIGNS = {
-    "low on memory": "its node runs low on memory",
-    "node has died": "its node is lost",
-    "process has died": "its process has ended; want of memory is a usual reason",
-    "is unavailable": "its node or its process cannot be reached any more",
-}
-"""How Ray says why a worker is lost, and words for it."""
 
 
 class Worker(Protocol):
@@ -63,12 +45,6 @@ class Worker(Protocol):
 
     def close(self) -> None:
         """Let go of everything."""
-
-
-class Stopped(RunStopped):
-    """A signal of a scheduler came. What was finished stays, and the same command continues."""
-
-    exit_code = os.EX_TEMPFAIL
 
 
 class _Actor:
@@ -158,7 +134,7 @@ class RayPool:
     def __enter__(self) -> RayPool:
         self._exit = contextlib.ExitStack()
         with self._exit:
-            self._exit.enter_context(_quiet())
+            self._exit.enter_context(quiet())
             ray = self._exit.enter_context(connected(self.address))
             self._exit.enter_context(stop_signals())
             self._exit.callback(self._kill_all)
@@ -340,110 +316,3 @@ class RayPool:
         for member in list(self._members):
             with contextlib.suppress(Exception):  # the cluster may be gone, and with it the workers
                 self._drop(member)
-
-
-def check_installed() -> None:
-    """Raises UsageError if ray is not installed."""
-    if importlib.util.find_spec("ray") is None:
-        raise UsageError("--executor ray needs the package ray. Install it: pip install 'synthcl[ray]'")
-
-
-@contextmanager
-def connected(address: str | None) -> Iterator[Any]:
-    """The module `ray`, connected to a cluster; see `RayPool`. A program that is connected already stays so.
-
-    Raises:
-        DataError: there is no cluster at the address.
-    """
-    import ray
-
-    if ray.is_initialized():
-        yield ray
-        return
-    address = address or os.environ.get("RAY_ADDRESS") or "local"
-    own: dict[str, Any] = {"include_dashboard": False} if address == "local" else {}
-    handler = signal.getsignal(signal.SIGTERM)
-    try:
-        if place := re.fullmatch(r"([\w.-]+):(\d+)", address):  # Ray itself would try for minutes
-            socket.create_connection((place[1], int(place[2])), timeout=CONNECT_SECONDS).close()
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **own)
-    except (OSError, RuntimeError, ValueError) as error:
-        raise DataError(f"cannot connect to the Ray cluster at --ray-address {address}: {first_line(error)}") from None
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, handler)  # which Ray has replaced
-    try:
-        yield ray
-    finally:
-        with contextlib.redirect_stdout(io.StringIO()):  # Ray prints what it has held back of lost nodes
-            ray.shutdown()
-
-
-def room(nodes: list[dict[str, float]], cpus: float, gpus: float) -> int:
-    """How many workers fit on nodes with these resources."""
-    wanted = {name: amount for name, amount in (("CPU", cpus), ("GPU", gpus)) if amount}
-    return sum(int(min(node.get(name, 0) / amount + 1e-6 for name, amount in wanted.items())) for node in nodes)
-
-
-def max_gpus(nodes: list[dict[str, float]]) -> float:
-    """Of the node that has most."""
-    return max((node.get("GPU", 0.0) for node in nodes), default=0.0)
-
-
-def cause_in_words(error: Exception) -> str:
-    """Why a call of an actor failed, in a line."""
-    cause = getattr(error, "cause", None)
-    if cause is not None:
-        plain = isinstance(cause, (ValueError, OSError)) and str(cause)
-        return str(cause) if plain else f"{type(cause).__name__}: {cause}"
-    text = " ".join(str(error).split())
-    return next((words for sign, words in SIGNS.items() if sign in text), first_line(error))
-
-
-def first_line(error: Exception) -> str:
-    """The first line of an error that has something in it."""
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-
-
-def say(text: str) -> None:
-    """A line on stderr, in place of a live line of progress."""
-    print(("\r\033[2K" if sys.stderr.isatty() else "") + text, file=sys.stderr, flush=True)
-
-
-@contextmanager
-def stop_signals() -> Iterator[None]:
-    """Within it, SIGTERM and SIGUSR1 raise `Stopped`. Ray's own handler would end the process with the exit code 15."""
-    previous: dict[int, Any] = {}
-    if threading.current_thread() is threading.main_thread():
-        previous = {number: signal.signal(number, _stop) for number in (signal.SIGTERM, signal.SIGUSR1)}
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-
-
-def _stop(number: int, frame: Any) -> None:
-    raise Stopped(f"{signal.Signals(number).name} came; what was published is safe, and the same command continues")
-
-
-class _WithoutRay:
-    """stdout, but for what Ray's own threads print there of lost nodes: the result is to be all that is on it."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self.stream = stream
-
-    def write(self, text: str) -> int:
-        ours = not threading.current_thread().name.startswith("ray_")
-        return self.stream.write(text) if ours else len(text)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.stream, name)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    import warnings
-
-    with contextlib.redirect_stdout(_WithoutRay(sys.stdout)), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module=r"ray\b")
-        yield

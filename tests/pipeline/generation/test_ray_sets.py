@@ -17,7 +17,7 @@ import pytest
 from synthcl.pipeline.configs.generate import GenerateConfig
 from synthcl.pipeline.errors import DataError, UsageError
 from synthcl.pipeline.generation import ray_sets
-from synthcl.pipeline.generation.ray_pool import Stopped
+from synthcl.pipeline.generation.ray_cluster import Stopped
 from synthcl.pipeline.generation.ray_sets import ShardWorker, write_on_ray
 from synthcl.pipeline.shards import write_shard_set
 from synthcl.pipeline.shards.layout import HIDDEN
