@@ -54,7 +54,7 @@ class ConditionConfig(SamplingConfig):
         "a line; may be repeated.",
         metavar="N|A-B|FILE",
         concerns=DRAWN,
-        group="Generator",
+        group="Classes and prompts",
     )
     prompts: str | None = option(
         None,
@@ -62,14 +62,14 @@ class ConditionConfig(SamplingConfig):
         "or caption. Sample i is of prompt i, and so on in turn.",
         metavar="FILE",
         concerns=DRAWN,
-        group="Generator",
+        group="Classes and prompts",
     )
     guidance_scale: float | None = option(
         None,
         help="Guidance scale, of pipelines with classifier-free guidance.",
         minimum=0,
         concerns=DRAWN,
-        group="Generator",
+        group="Classes and prompts",
     )
 
     def sampling_options(self) -> dict[str, Any]:

@@ -20,6 +20,7 @@ HEADINGS = (
     "Learner",
     "Generator",
     "GAN",
+    "Classes and prompts",
     "Diffusion",
     "Training",
     "Synthetic images in the loss",
