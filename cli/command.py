@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from ..pipeline.configs.presets import find_options, preset_names
+from ..pipeline.configs.presets import find_options, preset_families
 from ..pipeline.errors import RunStopped, UsageError
 from ..pipeline.options.config import Config, override, read_yaml, refuse_unknown, write_yaml
 from ..pipeline.options.types import (
@@ -205,7 +205,7 @@ def config_options(
 def _config_help(presets: str | None) -> str:
     if presets is None:
         return "Take options from a YAML file; those given here win."
-    names = ", ".join(preset_names(presets))
+    names = ", ".join(preset_families(presets))
     return f"Take options from a YAML file, or from a preset ({names}); those given here win."
 
 

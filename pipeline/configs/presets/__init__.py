@@ -11,11 +11,18 @@ from ...errors import UsageError
 from ...options.types import did_you_mean
 
 HOME = Path(__file__).parent
+PER_LEARNER = "imagenet100-"
+"""What the names of presets of `train` begin with that there is one of for each learner."""
 
 
 def preset_names(command: str) -> list[str]:
     """The presets of a command, such as `train`; [] where it has none."""
     return sorted(file.stem for file in (HOME / command).glob("*.yaml"))
+
+
+def preset_families(command: str) -> list[str]:
+    """The same for `--help`: those of each learner as one, `imagenet100-LEARNER`."""
+    return sorted({f"{PER_LEARNER}LEARNER" if n.startswith(PER_LEARNER) else n for n in preset_names(command)})
 
 
 def preset_summary(command: str, name: str) -> str:
