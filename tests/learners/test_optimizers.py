@@ -6,6 +6,7 @@ import dataclasses
 import pytest
 import torch
 from lightly.utils.lars import LARS as LightlyLARS
+from timm.optim.lars import Lars as TimmLARS
 from torch import nn
 
 from synthcl.learners import create_backbone, create_learner, learner_names, learner_recipe
@@ -34,6 +35,16 @@ def test_lars_takes_the_steps_of_lightlys_in_slow_motion():
     got = train(mine, LARS(mine.parameters(), **options))
     wanted = train(theirs, LightlyLARS(theirs.parameters(), trust_coefficient=TRUST, eps=0.0, **options))
     torch.testing.assert_close(got, wanted, rtol=1e-6, atol=1e-9)
+
+
+def test_lars_takes_the_steps_of_timms():
+    """timm adds the norms of gradient and decay instead of taking that of their sum: without decay they are one."""
+    mine, theirs = a_net(), a_net()
+    got = train(mine, LARS(mine.parameters(), lr=0.5, momentum=0.9, weight_decay=0.0))
+    options = {"lr": 0.5, "momentum": 0.9, "weight_decay": 0.0, "trust_coeff": TRUST, "eps": 0.0, "always_adapt": True}
+    wanted = train(theirs, TimmLARS(theirs.parameters(), **options))
+    torch.testing.assert_close(got, wanted, rtol=1e-9, atol=1e-12)
+    assert (got - torch.cat([p.detach().flatten() for p in a_net().parameters()])).abs().max() > 1e-4
 
 
 def test_a_step_of_lars_is_its_formula():
