@@ -33,7 +33,7 @@ class Denoiser(Generator):
     @property
     @abstractmethod
     def network(self) -> Any:
-        """What predicts: a model of diffusers, one of this module's own."""
+        """What predicts, a model of diffusers: one of the modules in it."""
 
     @property
     @abstractmethod
