@@ -80,7 +80,7 @@ def test_adapters_move_and_are_merged_into_what_is_saved(make, kind, tmp_path):
         torch.testing.assert_close(saved(latents), average, rtol=0, atol=2e-3)
 
 
-@pytest.mark.parametrize("lora_rank", [None, 2])
+@pytest.mark.parametrize(("kind", "lora_rank"), [("DiTPipeline", None), *((kind, 2) for kind in LATENT_PIPELINES)])
 def test_a_resumed_trainer_is_the_uninterrupted_one_bit_for_bit(make, kind, lora_rank):
     straight = make(kind, lora_rank=lora_rank, flip=True)
     for step in range(2):
@@ -118,6 +118,7 @@ def test_the_loss_is_that_of_noisy_latents_without_condition(make, kind):
     torch.testing.assert_close(metrics["loss_generator"], sum(losses) / N)
 
 
+@pytest.mark.parametrize("kind", ["LDMPipeline", "DiTPipeline"])
 def test_training_lowers_the_loss(make, kind):
     trainer = make(kind, lora_rank=4, learning_rate=1e-2, warmup_steps=1)
     losses = [trainer.step(real(), draws(step % 2))["loss_generator"].item() for step in range(20)]
