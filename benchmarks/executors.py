@@ -10,7 +10,8 @@ what was published before must not have been touched. Then a new node joins for 
 
 `overhead` fills a set of many small shards by two workers on such a cluster, and by two `--num-jobs` at once, in turn.
 It gives the time from the first published shard to the last, in which all are at work, and that of the whole command,
-in which all start. Small shards are the worst case: what Ray adds, it adds per shard. Run it on a quiet machine.
+in which all start. Small shards are the worst case: what Ray adds, it adds per shard. With `--jobs 1` there is one of
+each, so that a machine of two cores has one to spare for Ray's own processes. Run it on a quiet machine.
 
 Both take a generator of random weights: what it draws is not what is measured. Prints one JSON object; progress goes to
 stderr.
@@ -176,18 +177,19 @@ def lost(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def overhead(options: argparse.Namespace) -> dict[str, Any]:
-    """Ray and `--num-jobs`, two processes each, in turn."""
+    """Ray and `--num-jobs`, as many processes each, in turn."""
     rows: dict[str, list[dict[str, float]]] = {"ray": [], "num-jobs": []}
     with tempfile.TemporaryDirectory() as temporary, cluster() as nodes:
-        nodes.add_node(num_cpus=1)
+        for _ in range(options.jobs - 1):
+            nodes.add_node(num_cpus=1)
         folder = Path(temporary)
         generator = make_generator(folder)
         samples = options.shards * options.per_shard
         base = [sys.executable, "-m", "synthcl.cli", "generate", "--generator", str(generator)]
         base += ["--num-samples", str(samples), "--samples-per-shard", str(options.per_shard), "--workers", "1"]
         arms = {
-            "ray": [["--executor", "ray", "--ray-address", nodes.address, "--ray-workers", "2"]],
-            "num-jobs": [["--num-jobs", "2", "--job-index", str(index)] for index in range(2)],
+            "ray": [["--executor", "ray", "--ray-address", nodes.address, "--ray-workers", str(options.jobs)]],
+            "num-jobs": [["--num-jobs", str(options.jobs), "--job-index", str(index)] for index in range(options.jobs)],
         }
         for number in range(options.rounds):
             for name in sorted(arms, reverse=bool(number % 2)):
@@ -216,6 +218,7 @@ def overhead(options: argparse.Namespace) -> dict[str, Any]:
             }
             for what, values in ratios.items()
         },
+        "jobs": options.jobs,
         "shards": options.shards,
         "samples_per_shard": options.per_shard,
     }
@@ -226,7 +229,7 @@ def main() -> None:
     commands = parser.add_subparsers(required=True)
     for function, arguments in (
         (lost, {"--moments": 10, "--samples": 3000, "--per-shard": 50, "--seed": 0}),
-        (overhead, {"--shards": 200, "--per-shard": 500, "--rounds": 5}),
+        (overhead, {"--shards": 200, "--per-shard": 500, "--rounds": 5, "--jobs": 2}),
     ):
         command = commands.add_parser(function.__name__, help=function.__doc__)
         command.set_defaults(function=function)
