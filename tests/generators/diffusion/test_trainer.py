@@ -6,55 +6,17 @@ import copy
 
 import pytest
 import torch
-from diffusers import DDIMScheduler, UNet2DModel
 
 from synthcl.generators import load_generator
 from synthcl.generators.diffusion import DiffusionGenerator, DiffusionTrainer
 from synthcl.generators.diffusion.presets import PRESETS
-from synthcl.pipeline.randomness import Key
 
 N = 4
-TINY = {
-    "sample_size": 8,
-    "block_out_channels": (8, 16),
-    "layers_per_block": 1,
-    "down_block_types": ("DownBlock2D", "DownBlock2D"),
-    "up_block_types": ("UpBlock2D", "UpBlock2D"),
-    "norm_num_groups": 4,
-}
-
-
-def make_trainer(prediction: str = "epsilon", **options) -> DiffusionTrainer:
-    torch.manual_seed(0)
-    scheduler = DDIMScheduler(timestep_spacing="trailing", prediction_type=prediction)
-    generator = DiffusionGenerator(UNet2DModel(**TINY), scheduler, sampling_steps=3, gradient_steps=2)
-    return DiffusionTrainer(generator, **options)
-
-
-def draws(step: int = 0):
-    return Key.from_seed(0).child(step).at(torch.arange(N))
-
-
-def real() -> torch.Tensor:
-    return torch.rand(N, 3, 8, 8, generator=torch.Generator().manual_seed(2)) * 2 - 1
-
-
-def weights(module: torch.nn.Module) -> list[torch.Tensor]:
-    return [p.detach().clone() for p in module.parameters()]
-
-
-def equal(first, second) -> bool:
-    return all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
-
-
-def joint_step(trainer: DiffusionTrainer, step: int, scale: float = 1.0, **bound: float) -> dict[str, torch.Tensor]:
-    images = trainer.generator(trainer.generator.sample_latents(N, draws=draws(step)))
-    return trainer.step(real(), draws(step), images=images, hard_gradient=scale * real().flip(0), **bound)
 
 
 @pytest.mark.parametrize("lora_rank", [None, 2])
-def test_a_resumed_trainer_is_the_uninterrupted_one_bit_for_bit(tmp_path, lora_rank):
-    make_trainer().save_pretrained(tmp_path)
+def test_a_resumed_trainer_is_the_uninterrupted_one_bit_for_bit(tiny, tmp_path, lora_rank):
+    tiny.make_trainer().save_pretrained(tmp_path)
 
     def fresh(seed: int) -> DiffusionTrainer:
         torch.manual_seed(seed)
@@ -62,30 +24,30 @@ def test_a_resumed_trainer_is_the_uninterrupted_one_bit_for_bit(tmp_path, lora_r
 
     straight = fresh(0)
     for step in range(3):
-        joint_step(straight, step)
+        tiny.joint_step(straight, step)
     state = copy.deepcopy(straight.state_dict())
     resumed = fresh(1)
     resumed.load_state_dict(state)
     for step in range(3, 6):
-        first, second = joint_step(straight, step), joint_step(resumed, step)
+        first, second = tiny.joint_step(straight, step), tiny.joint_step(resumed, step)
         assert all(torch.equal(first[name], second[name]) for name in first)
-    assert equal(weights(straight.generator), weights(resumed.generator))
-    assert equal(weights(straight.ema), weights(resumed.ema))
-    assert not equal(weights(straight.generator), weights(straight.ema))
+    assert tiny.equal(tiny.weights(straight.generator), tiny.weights(resumed.generator))
+    assert tiny.equal(tiny.weights(straight.ema), tiny.weights(resumed.ema))
+    assert not tiny.equal(tiny.weights(straight.generator), tiny.weights(straight.ema))
 
 
-def test_adapters_move_and_the_network_does_not(tmp_path):
-    make_trainer().save_pretrained(tmp_path / "base")
+def test_adapters_move_and_the_network_does_not(tiny, tmp_path):
+    tiny.make_trainer().save_pretrained(tmp_path / "base")
     torch.manual_seed(0)
     trainer = DiffusionTrainer.from_pretrained(tmp_path / "base", lora_rank=2, learning_rate=1e-2, warmup_steps=1)
     frozen = {name: p for name, p in trainer.generator.named_parameters() if not p.requires_grad}
     before = {name: p.detach().clone() for name, p in frozen.items()}
-    latents = trainer.generator.sample_latents(N, draws=draws())
+    latents = trainer.generator.sample_latents(N, draws=tiny.draws())
     with torch.no_grad():
         original = DiffusionGenerator.from_pretrained(tmp_path / "base")(latents)
         assert torch.equal(trainer.generator(latents), original)
     for step in range(8):
-        joint_step(trainer, step)
+        tiny.joint_step(trainer, step)
     assert all("lora_" in name for name in trainer.trained) and len(trainer.trained) > 0
     assert sum(p.numel() for p in trainer.trained.values()) < 0.5 * sum(p.numel() for p in frozen.values())
     assert all(torch.equal(p, before[name]) for name, p in frozen.items())
@@ -102,14 +64,14 @@ def test_adapters_move_and_the_network_does_not(tmp_path):
         torch.testing.assert_close(trainer.ema(latents), average, rtol=0, atol=0)
 
 
-def test_the_learners_gradient_reaches_every_adapter_and_nothing_else(tmp_path):
-    make_trainer().save_pretrained(tmp_path)
+def test_the_learners_gradient_reaches_every_adapter_and_nothing_else(tiny, tmp_path):
+    tiny.make_trainer().save_pretrained(tmp_path)
     trainer = DiffusionTrainer.from_pretrained(tmp_path, lora_rank=2)
     with torch.no_grad():  # the second factors begin at zero, which hides the first from the gradient
         for parameter in trainer.trained.values():
             parameter.normal_(std=0.1)
-    images = trainer.generator(trainer.generator.sample_latents(N, draws=draws()))
-    gradients = dict(zip(trainer.trained, trainer._hard_gradients(images, real()), strict=True))
+    images = trainer.generator(trainer.generator.sample_latents(N, draws=tiny.draws()))
+    gradients = dict(zip(trainer.trained, trainer._hard_gradients(images, tiny.real()), strict=True))
     assert len(gradients) > 8 and all("lora_" in name for name in gradients)
     assert all(gradient.isfinite().all() and gradient.any() for gradient in gradients.values())
     others = [p for name, p in trainer.generator.named_parameters() if "lora_" not in name]
