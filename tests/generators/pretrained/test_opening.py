@@ -223,7 +223,7 @@ def test_a_damaged_pipeline_is_named(tmp_path):
 
 
 def test_joint_training_from_a_frozen_generator_is_refused_with_what_can_serve(tmp_path):
-    edit_index(save(tmp_path), _class_name="DiTPipeline")
+    edit_index(save(tmp_path), _class_name="ConsistencyModelPipeline")
     for source in (str(tmp_path), "somebody/pipeline", "package.module:Class"):
         with pytest.raises(ValueError, match=r"does not learn.*Joint training takes.*gan or diffusion.*DDPMPipeline"):
             load_trainer(source)
