@@ -200,17 +200,21 @@ class DenoisingTrainer(GeneratorTrainer):
     def modules(self) -> dict[str, nn.Module]:
         return {"generator": self.generator, "ema": self.ema}
 
+    def _learning(self) -> nn.Module:
+        """What of G a checkpoint holds."""
+        return self.generator
+
     def state_dict(self) -> dict[str, Any]:
         # What is not trained G and its average have in common, so that the average is its trained part alone.
         return {
-            "generator": self.generator.state_dict(),
+            "generator": self._learning().state_dict(),
             "average": self.averaged.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "num_steps": self.num_steps,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.generator.load_state_dict(state["generator"])
+        self._learning().load_state_dict(state["generator"])
         self.averaged.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.num_steps = state["num_steps"]

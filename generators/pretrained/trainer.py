@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from torch import nn
+
 from ..diffusion.denoising import DenoisingTrainer
 from ..diffusion.lora import add_lora, merged
 from .trainable import TrainablePipeline
@@ -56,20 +58,8 @@ class PipelineTrainer(DenoisingTrainer):
         defaults = {"learning_rate": 2e-5 if lora_rank is None else 1e-4, "ema_warmup": False}
         return cls(generator, **{**defaults, **options})
 
-    def state_dict(self) -> dict[str, Any]:
-        # What does not learn is in the pipeline's folder, and can be gigabytes.
-        return {
-            "trained": self.trained.state_dict(),
-            "average": self.averaged.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "num_steps": self.num_steps,
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.trained.load_state_dict(state["trained"])
-        self.averaged.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.num_steps = state["num_steps"]
+    def _learning(self) -> nn.Module:
+        return self.trained  # the rest is in the pipeline's folder, and can be gigabytes
 
     def save_pretrained(self, directory: str | Path) -> None:
         """Write the average as a pipeline, adapters merged into the network."""

@@ -93,7 +93,7 @@ def test_a_resumed_trainer_is_the_uninterrupted_one_bit_for_bit(make, kind, lora
         assert all(torch.equal(first[name], second[name]) for name in first)
     assert all(torch.equal(a, b) for a, b in zip(trained(straight), trained(resumed), strict=True))
     # Neither the autoencoder nor the text encoder is in a checkpoint.
-    assert all("vae" not in name and "text_encoder" not in name for name in state["trained"])
+    assert all("vae" not in name and "text_encoder" not in name for name in state["generator"])
 
 
 def test_a_hard_gradient_of_zeros_changes_nothing_bit_for_bit(make, kind):
