@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +114,7 @@ def run(
         "setting": options.setting,
         "learner": learner,
         "seeds": options.seeds,
-        **{measure: by_seed(folder, measure) for measure in ("linear", "knn")},
+        **{measure: by_seed(folder, measure, REGIMES) for measure in ("linear", "knn")},
         "options": setting["train"],
         "seconds": round(time.monotonic() - began),
         "versions": record_environment()["versions"],
@@ -121,19 +122,19 @@ def run(
     }
 
 
-def by_seed(folder: Path, measure: str) -> dict[str, list[float]]:
-    """Top-1 % of each regime, in the order of seeds, from the comparison's own table of results."""
+def by_seed(folder: Path, measure: str, arms: Iterable[str]) -> dict[str, list[float]]:
+    """Top-1 % of each arm, in the order of seeds, from the comparison's own table of results."""
     import pyarrow.parquet
 
     rows = pyarrow.parquet.read_table(folder / "results.parquet").to_pylist()
     rows = [row for row in rows if row["task"] == measure and row["metric"] == "top1" and row["label_fraction"] == 1.0]
     return {
-        regime: [
+        arm: [
             round(100 * row["value"], 2)
             for row in sorted(rows, key=lambda row: row["seed"])
-            if row["arm"] == regime and not row["transfer"]
+            if row["arm"] == arm and not row["transfer"]
         ]
-        for regime in REGIMES
+        for arm in arms
     }
 
 
