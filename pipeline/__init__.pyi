@@ -596,6 +596,11 @@ def generate(
     generator: str | PathLike[str],
     num_samples: int,
     out: str | PathLike[str],
+    executor: Literal["local", "ray", "slurm"] = "local",
+    ray_address: str | None = None,
+    ray_workers: int | None = None,
+    worker_cpus: float = 1.0,
+    worker_gpus: float | None = None,
     sampler: Literal["ddim", "dpm"] | None = None,
     sampling_steps: int | None = None,
     generator_precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto",
@@ -617,13 +622,8 @@ def generate(
     format: Literal["png", "jpg", "webp"] = "png",
     quality: int | None = None,
     batch_size: int = 256,
-    executor: Literal["local", "ray", "slurm"] = "local",
     num_jobs: int = 1,
     job_index: int = 0,
-    ray_address: str | None = None,
-    ray_workers: int | None = None,
-    worker_cpus: float = 1.0,
-    worker_gpus: float | None = None,
     partition: str | None = None,
     time: str | None = None,
     slurm_option: Sequence[str] = ...,
@@ -638,6 +638,14 @@ def generate(
             (folder or hub id), or package.module:Class.
         num_samples: Latents to draw.
         out: Folder of the shard set, or its URL in an object store: s3://BUCKET/SET.
+        executor: Where the set is written: by this process (local), by workers on a Ray cluster, to whichever of
+            which is free each shard goes (ray), or by an array of Slurm jobs (slurm).
+        ray_address: The Ray cluster: host:port, or auto for the one that was started on this machine. [default: that
+            of RAY_ADDRESS, else a new one of this machine alone]
+        ray_workers: Workers, each with its model loaded; as many as the cluster has room for if not given.
+        worker_cpus: CPUs of each worker.
+        worker_gpus: GPUs of each worker; with a part of one, several share it. One, if the cluster has any, if not
+            given.
         sampler: Diffusion: solver to sample with; the generator's own if not given. [ddim: 2010.02502, dpm:
             2211.01095]
         sampling_steps: Diffusion: steps of the sampler, network evaluations an image; the generator's own if not
@@ -670,17 +678,9 @@ def generate(
         format: Image format; png is lossless.
         quality: Quality of jpg and webp, 1 to 100.
         batch_size: Latents a forward pass.
-        executor: Where the set is written: by this process (local), by workers on a Ray cluster, to whichever of
-            which is free each shard goes (ray), or by an array of Slurm jobs (slurm).
         num_jobs: Separate jobs that fill the set together, on a shared disk or in an object store: job i of N writes
             the shards i, i + N, ...
         job_index: Which of them this is, from 0.
-        ray_address: The Ray cluster: host:port, or auto for the one that was started on this machine. [default: that
-            of RAY_ADDRESS, else a new one of this machine alone]
-        ray_workers: Workers, each with the generator loaded; as many as the cluster has room for if not given.
-        worker_cpus: CPUs of each worker.
-        worker_gpus: GPUs of each worker; with a part of one, several share it. One, if the cluster has any, if not
-            given.
         partition: Slurm's partition.
         time: Time limit of each Slurm job, as sbatch takes it: 4:00:00. A job that reaches it is begun anew while
             there is progress.

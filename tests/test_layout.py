@@ -25,9 +25,12 @@ MAY_IMPORT = {
     "configs": {"data", "options", "views"},
     "runs": {"configs", "options", "progress", "runtime"},
     "shards": {"configs", "data", "hub", "images", "options", "progress", "runs", "runtime"},
-    "generation": {"configs", "data", "hub", "images", "options", "progress", "runs", "runtime", "shards"},
+    "cluster": set(),
+    "generation": {"cluster", "configs", "data", "hub", "images", "options", "progress", "runs", "runtime", "shards"},
     "regimes": {"configs", "data", "generation", "options", "runs", "runtime", "shards", "views"},
-    "evaluation": {"configs", "data", "generation", "hub", "options", "progress", "runs", "runtime", "shards", "views"},
+    "evaluation": {
+        "cluster", "configs", "data", "generation", "hub", "options", "progress", "runs", "runtime", "shards", "views",
+    },
     "training": {
         "configs", "data", "evaluation", "generation", "hub", "images", "options", "progress", "regimes", "runs",
         "runtime", "views",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 
 from ..errors import UsageError
 from ..options.config import option
 from . import common
+from .ray import RayConfig
 from .sampling import SourceConfig
 
 SLURM_OWN = {
@@ -25,7 +25,7 @@ PAIR_STRENGTH = 0.3
 
 
 @dataclass(kw_only=True)
-class GenerateConfig(SourceConfig):
+class GenerateConfig(SourceConfig, RayConfig):
     generator: str = option(
         help="A generator: a run of `pretrain`, one pushed to the hub (hf://USER/NAME), a diffusers pipeline (folder "
         "or hub id), or package.module:Class.",
@@ -117,29 +117,6 @@ class GenerateConfig(SourceConfig):
     job_index: int = option(
         0, help="Which of them this is, from 0.", minimum=0, needs="executor=local", group="Executor"
     )
-    ray_address: str | None = option(
-        None,
-        help="The Ray cluster: host:port, or auto for the one that was started on this machine. [default: that of "
-        "RAY_ADDRESS, else a new one of this machine alone]",
-        metavar="ADDRESS",
-        needs="executor=ray",
-        group="Executor",
-    )
-    ray_workers: int | None = option(
-        None,
-        help="Workers, each with the generator loaded; as many as the cluster has room for if not given.",
-        minimum=1,
-        needs="executor=ray",
-        group="Executor",
-    )
-    worker_cpus: float = option(1.0, help="CPUs of each worker.", above=0, needs="executor=ray", group="Executor")
-    worker_gpus: float | None = option(
-        None,
-        help="GPUs of each worker; with a part of one, several share it. One, if the cluster has any, if not given.",
-        minimum=0,
-        needs="executor=ray",
-        group="Executor",
-    )
     partition: str | None = option(None, help="Slurm's partition.", needs="executor=slurm", group="Executor")
     time: str | None = option(
         None,
@@ -197,10 +174,7 @@ class GenerateConfig(SourceConfig):
                 raise UsageError(f"--slurm-option {one!r} is not of the form KEY=VALUE or KEY, such as gres=gpu:1")
             if name in SLURM_OWN:
                 raise UsageError(f"--slurm-option {one} cannot be given; {SLURM_OWN[name]}")
-        if self.executor != "local" and os.environ.get("WORLD_SIZE", "1") != "1":
-            raise UsageError(
-                f"--executor {self.executor} starts its workers itself; call it without torchrun or accelerate launch"
-            )
+        self._check_launcher()
 
     @property
     def group_size(self) -> int:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ..options.config import Config, option
 from . import common
+from .ray import RayConfig
 
 
 @dataclass(kw_only=True)
@@ -51,7 +52,7 @@ class PushConfig(CardOptions):
 
 
 @dataclass(kw_only=True)
-class ScoreConfig(Config):
+class ScoreConfig(RayConfig):
     encoder: str = option(help="The run whose encoder looks at the samples, or an encoder's folder.", metavar="RUN")
     data: str | None = option(
         None, help="Real images: adds each sample's distance to the nearest of them.", metavar="SPEC"
@@ -66,3 +67,7 @@ class ScoreConfig(Config):
     )
     seed: int = option(0, help="Seed of the views and of the clusters.", minimum=0, maximum=2**63 - 1)
     overwrite: bool = option(False, help="Replace a table of that name, such as one of a set that has grown since.")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check_launcher()

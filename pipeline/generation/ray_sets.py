@@ -17,6 +17,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..cluster.ray_pool import RayPool
+from ..cluster.worker import enter_node
 from ..configs.generate import GenerateConfig
 from ..errors import DataError
 from ..progress.line import Progress
@@ -36,7 +38,6 @@ from ..shards.set_writer import (
     write_shards,
 )
 from ..shards.status import ShardSetInfo, complete_set, set_info
-from .ray_pool import RayPool
 
 if TYPE_CHECKING:
     from .rendering import Samples
@@ -48,12 +49,10 @@ LOST_SECONDS = 20.0
 POLL_SECONDS = 0.5
 """Between two looks at what is waited for. Ours."""
 SHARED = "with --executor ray, --out must be on a file system that all nodes share, under the same path"
-LAUNCHERS = ("WORLD_SIZE", "RANK", "LOCAL_RANK", "PMI_SIZE", "PMI_RANK", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
-"""Variables by which a launcher says that a process is one of several: one may have started Ray on the nodes."""
 
 
 class ShardWorker:
-    """Writes shards of a set, in an actor; see `ray_pool.Worker`.
+    """Writes shards of a set, in an actor; see `cluster.worker.Worker`.
 
     Args:
         config: the options.
@@ -78,14 +77,7 @@ class ShardWorker:
 
     def open(self) -> Manifest:
         """Load the generator; the set that it is to write."""
-        for name in LAUNCHERS:
-            os.environ.pop(name, None)
-        if not self.gpu:
-            os.environ["CUDA_VISIBLE_DEVICES"] = ""
-        try:
-            os.chdir(self.folder)
-        except OSError as error:
-            raise DataError(f"this node cannot enter {self.folder}, which paths start from: {error.strerror}") from None
+        enter_node(self.folder, self.gpu)
         self.files = open_files(self.config.out)
         self.samples = self.open_samples(self.config)
         self.plan = plan_of(self.config, self.samples)
@@ -158,13 +150,7 @@ def write_on_ray(config: GenerateConfig, open_samples: Callable[[GenerateConfig]
     files = open_files(config.out)
     encoders = max(1, int(config.worker_cpus) - 1) if config.workers is None else config.workers
     make = functools.partial(ShardWorker, config, open_samples, os.getcwd(), encoders, config.worker_gpus != 0)
-    with RayPool(
-        make,
-        address=config.ray_address,
-        workers=config.ray_workers,
-        cpus=config.worker_cpus,
-        gpus=config.worker_gpus,
-    ) as pool:
+    with RayPool(make, **config.pool_options()) as pool:
         plan: Manifest = pool.first()
         if found := finished_set(files, plan):
             files.remove_leftovers()

@@ -12,6 +12,7 @@ import torch
 
 import synthcl.pipeline.configs as package
 from synthcl.learners import create_backbone
+from synthcl.pipeline.configs.ray import RayConfig
 from synthcl.pipeline.configs.training import TrainingConfig
 from synthcl.pipeline.encoder import Encoder
 from synthcl.pipeline.options.config import Config
@@ -107,12 +108,13 @@ COMMANDS = {
 }
 PASSED_ON = {
     "CompareConfig": {f.name for f in dataclasses.fields(TrainingConfig)},
-    "GenerateConfig": {"ray_address", "ray_workers", "worker_cpus", "worker_gpus"},
+    "GenerateConfig": {f.name for f in dataclasses.fields(RayConfig)},
+    "ScoreConfig": {f.name for f in dataclasses.fields(RayConfig)},
     "TransferConfig": {"untrained", "precision", "batch_size", "data_root", "seed", "label_fraction"},
     "TrainConfig": {"sync_batchnorm"},
 }
 """Options that a command hands on as they are, to trainings and to the linear probe, which use them; and those that
-count in several processes only, where test_processes.py has them, or on a Ray cluster (test_ray_sets.py)."""
+count in several processes only (test_processes.py), or on a Ray cluster (test_ray_sets.py, test_ray_scores.py)."""
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -24,6 +24,16 @@ def encoder():
         return Encoder(create_backbone("resnet10-w8", image_size=SIZE), "resnet10-w8", SIZE)
 
 
+@pytest.fixture(scope="session")
+def encoder_folder(tmp_path_factory):
+    """A saved encoder that looks at 16 pixels."""
+    path = tmp_path_factory.mktemp("encoder") / "encoder"
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        Encoder(create_backbone("resnet10-w16", image_size=16), "resnet10-w16", 16).save(path)
+    return path
+
+
 @pytest.fixture
 def run(encoder, tmp_path):
     """The folder of a run with nothing but what evaluation reads."""

@@ -14,10 +14,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from synthcl.pipeline.cluster.ray_cluster import Stopped
 from synthcl.pipeline.configs.generate import GenerateConfig
 from synthcl.pipeline.errors import DataError, UsageError
 from synthcl.pipeline.generation import ray_sets
-from synthcl.pipeline.generation.ray_cluster import Stopped
 from synthcl.pipeline.generation.ray_sets import ShardWorker, write_on_ray
 from synthcl.pipeline.shards import write_shard_set
 from synthcl.pipeline.shards.layout import HIDDEN
@@ -291,23 +291,10 @@ def test_a_worker_that_is_thought_lost_does_no_harm(worker, tmp_path, render):
     assert sorted(path.name for path in (tmp_path / "set" / HIDDEN).iterdir()) == ["000000.parquet", "shardset.json"]
 
 
-def test_a_node_that_does_not_see_the_set_or_the_folder_says_so(worker, monkeypatch, tmp_path):
+def test_a_node_that_does_not_see_the_set_says_so(worker, monkeypatch):
     monkeypatch.setattr(ray_sets, "SHOWN_SECONDS", 0)
     with pytest.raises(DataError, match=r"does not see .*shardset.json.* file system that all nodes share"):
         worker.start(1, 1)
-    worker.folder = str(tmp_path / "nowhere")
-    with pytest.raises(DataError, match=r"cannot enter .*nowhere, which paths start from: No such file"):
-        worker.open()
-
-
-def test_a_worker_hides_launchers_and_gpus_that_are_not_its_own(worker, monkeypatch):
-    monkeypatch.setenv("WORLD_SIZE", "4")
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
-    worker.open()
-    assert "WORLD_SIZE" not in os.environ and os.environ["CUDA_VISIBLE_DEVICES"] == "0"
-    worker.gpu = False
-    worker.open()
-    assert os.environ["CUDA_VISIBLE_DEVICES"] == ""
 
 
 def test_workers_that_would_write_other_bytes_are_refused(worker):

@@ -9,9 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from synthcl.pipeline.errors import DataError
-from synthcl.pipeline.generation import ray_cluster
-from synthcl.pipeline.generation.ray_cluster import (
+from synthcl.pipeline.cluster import ray_cluster
+from synthcl.pipeline.cluster.ray_cluster import (
     Stopped,
     cause_in_words,
     connected,
@@ -20,6 +19,7 @@ from synthcl.pipeline.generation.ray_cluster import (
     room,
     stop_signals,
 )
+from synthcl.pipeline.errors import DataError
 
 
 @pytest.mark.parametrize(

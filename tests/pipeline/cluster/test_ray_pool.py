@@ -4,8 +4,8 @@ import importlib.util
 
 import pytest
 
+from synthcl.pipeline.cluster.ray_pool import RayPool
 from synthcl.pipeline.errors import UsageError
-from synthcl.pipeline.generation.ray_pool import RayPool
 
 
 def test_without_ray_a_sentence_says_what_to_install(monkeypatch):

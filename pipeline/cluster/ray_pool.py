@@ -13,10 +13,11 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from ..errors import DataError, UsageError
 from .ray_cluster import cause_in_words, check_installed, connected, max_gpus, quiet, room, say, stop_signals
+from .worker import Worker
 
 ATTEMPTS = 3
 """How often an item is tried, and how many workers in a row may fail to start, for each that is wanted. Ours."""
@@ -26,25 +27,6 @@ WAIT_SECONDS = 60.0
 """Without any worker before a sentence says what is waited for. Ours: more than a generator takes to load."""
 CLOSE_SECONDS = 30.0
 """For workers to finish when all is done, before they are ended. Ours."""
-
-
-class Worker(Protocol):
-    """What works in an actor. `work` is called by two threads, `progress` by a third."""
-
-    def open(self) -> Any:
-        """Open what the work takes; the answer goes to `RayPool.first` and to `check` of `RayPool.run`."""
-
-    def start(self, index: int, size: int) -> None:
-        """Begin to work, as worker number `index`, from 1, which no other has or had, of about `size`."""
-
-    def work(self, item: int) -> Any:
-        """Do an item."""
-
-    def progress(self) -> dict[int, int]:
-        """How much of each item at hand is done."""
-
-    def close(self) -> None:
-        """Let go of everything."""
 
 
 class _Actor:
@@ -101,7 +83,7 @@ class RayPool:
     """Workers on a Ray cluster. Use it as a context manager; leaving the context ends them.
 
     Args:
-        make: makes a `Worker`, in the actor's process. It and its worker must pickle.
+        make: makes a `Worker`, in the actor's process. It must pickle, and goes to each node once.
         address: the cluster's; None is that of RAY_ADDRESS, or else a cluster of this machine alone for the time being.
         workers: how many; None is as many as the cluster has room for now.
         cpus: of each worker.
@@ -147,6 +129,7 @@ class RayPool:
                     "give other --worker-cpus and --worker-gpus, or --ray-workers to wait for nodes that come later"
                 )
             self.began = time.monotonic()
+            self._made = ray.put(self.make)
             self._remote = ray.remote(num_cpus=self.cpus, num_gpus=self.worker_gpus, max_restarts=0, max_concurrency=4)(
                 _Actor
             )
@@ -203,7 +186,7 @@ class RayPool:
         self._close_all()
 
     def _add(self) -> None:
-        member = _Member(self._remote.remote(self.make))
+        member = _Member(self._remote.remote(self._made))
         self._members.append(member)
         self._call("open", member)
 
