@@ -108,11 +108,13 @@ class Regime(ABC):
         """The generator that is trained along, to be measured; None where there is none."""
         return None
 
-    def measured(self, numbers: dict[str, float]) -> None:
-        """Told what was measured of `trained_generator` (see `OnlineQuality`), the same numbers in every process.
+    def measured(self, numbers: dict[str, float]) -> dict[str, float]:
+        """Told what was measured of `trained_generator` (see `OnlineQuality`), the same numbers in every process: first
+        as it is before any step, then now and then. Gives numbers to log beside them.
 
         What a regime makes of it belongs to its state.
         """
+        return {}
 
     def snapshot(self) -> tuple[Tensor, Tensor] | None:
         """What the regime's generator makes now, to look at: samples of G and of its moving average for the same

@@ -243,8 +243,8 @@ class OnlineRegime(Regime):
     def trained_generator(self) -> Generator:
         return self.trainer.generator
 
-    def measured(self, numbers: dict[str, float]) -> None:
-        self.guard.measured(numbers["frechet_distance"])
+    def measured(self, numbers: dict[str, float]) -> dict[str, float]:
+        return self.guard.measured(numbers["frechet_distance"])
 
     @torch.no_grad()
     def snapshot(self) -> tuple[Tensor, Tensor]:

@@ -57,10 +57,12 @@ class Measurement:
         take: gives the numbers. Called in every process, and gives the same in each; it must leave weights and random
             numbers as they are. What else it changes of the run's parts is saved with them, and must follow from the
             step alone.
+        begin: is called before the first step of a run that starts from nothing; nothing is logged of it.
     """
 
     period: int
     take: Callable[[], dict[str, float]]
+    begin: Callable[[], None] = lambda: None
 
 
 class Interrupted(RunStopped):
@@ -155,6 +157,9 @@ def _run_locked(
     measurements: Sequence[Measurement],
 ) -> float:
     done, seconds_before = _restore(run, parts, journals, lock)
+    if done == 0:
+        for measurement in measurements:
+            measurement.begin()
     clock = _Clock(seconds_before)
 
     def save(done: int) -> None:

@@ -70,10 +70,12 @@ def measurements(
         def measure_generator() -> dict[str, float]:
             assert regime.trained_generator is not None  # --eval-encoder is for regimes that have one
             numbers = quality(regime.trained_generator, store)
-            regime.measured(numbers)
-            return numbers
+            return numbers | regime.measured(numbers)
 
-        found.append(Measurement(config.guard_every or max(1, total_steps // GUARD_LOOKS), measure_generator))
+        def begin() -> None:
+            measure_generator()  # before hardness has moved it
+
+        found.append(Measurement(config.guard_every or max(1, total_steps // GUARD_LOOKS), measure_generator, begin))
     return found
 
 

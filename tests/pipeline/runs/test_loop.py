@@ -209,6 +209,27 @@ def test_measurements_join_their_steps_without_gaps_or_doubles_over_crashes(tmp_
         assert again == rows and (path / "metrics.jsonl").read_bytes() == written
 
 
+def test_a_measurement_begins_before_the_first_step_and_not_when_a_run_goes_on(tmp_path):
+    seen = []
+
+    def begin(walk, about):
+        return Measurement(2, dict, begin=lambda: seen.append((about, walk.x[0].item())))
+
+    walk = Walk()
+    first = walk.x[0].item()
+
+    def crashing(index):
+        if index == 7:
+            raise OSError("power cut")
+        return walk.step(index)
+
+    with pytest.raises(OSError, match="power cut"):
+        loop(tmp_path, walk, 11, crashing, measurements=[begin(walk, "anew")])
+    resumed = Walk()
+    loop(tmp_path, resumed, 11, measurements=[begin(resumed, "resumed")])
+    assert seen == [("anew", first)]
+
+
 def test_other_processes_measure_but_write_nothing(tmp_path):
     taken, rows = [], []
     measurement = Measurement(2, lambda: {"seen": float(len(taken) or taken.append(1) or 0)})
