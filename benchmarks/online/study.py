@@ -37,6 +37,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "tenth": {"part": "[:10%,balanced]", "epochs": 30, "gan_steps": 6000},
     # The same tenth for the learner, and a generator that has seen all images, as one trained elsewhere has.
     "tenth-wide-generator": {"part": "[:10%,balanced]", "epochs": 30, "generator": "full"},
+    # So few that they are short at this length: 500, for as many steps, and a generator of them or of all images.
+    "hundredth": {"part": "[:1%,balanced]", "epochs": 390, "gan_steps": 6000},
+    "hundredth-wide-generator": {"part": "[:1%,balanced]", "epochs": 390, "generator": "full"},
     # To try the script.
     "toy": {"part": "[:50%,balanced]", "epochs": 1, "gan_steps": 20},
 }
