@@ -26,18 +26,18 @@ _WEYL = (0x9E3779B9, 0xBB67AE85)
 _ROUNDS = 10
 
 
-def philox(counter: tuple[Tensor, Tensor, Tensor, Tensor], key: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def philox(counter: tuple[Tensor, Tensor, Tensor, Tensor], key: int | Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Philox4x32-10 of four broadcastable int64 tensors that hold 32-bit words.
 
     Args:
         counter: four tensors with values in [0, 2**32).
-        key: 64 bits, the low word first.
+        key: 64 bits, the low word first; or those two words as a tensor, (2,) int64, on the device of the others.
 
     Returns:
         Four int64 tensors with values in [0, 2**32).
     """
     c0, c1, c2, c3 = counter
-    k0, k1 = key & _MASK, (key >> 32) & _MASK
+    k0, k1 = (key[0], key[1]) if isinstance(key, Tensor) else _words(key)
     for _ in range(_ROUNDS):
         # int64 products wrap modulo 2**64, which keeps all the bits; the mask undoes the sign of the shift.
         p0, p1 = c0 * _MULTIPLIERS[0], c2 * _MULTIPLIERS[1]
@@ -49,6 +49,10 @@ def philox(counter: tuple[Tensor, Tensor, Tensor, Tensor], key: int) -> tuple[Te
         )
         k0, k1 = (k0 + _WEYL[0]) & _MASK, (k1 + _WEYL[1]) & _MASK
     return c0, c1, c2, c3
+
+
+def _words(key: int) -> tuple[int, int]:
+    return key & _MASK, (key >> 32) & _MASK
 
 
 @dataclass(frozen=True)
@@ -70,16 +74,39 @@ class Key:
         digest = hashlib.blake2b(repr((self.bits, *path)).encode(), digest_size=8).digest()
         return Key(int.from_bytes(digest, "little"))
 
+    def words(self) -> Tensor:
+        """(2,) int64: the bits as two words of 32, the low one first."""
+        return torch.tensor(_words(self.bits))
+
     def at(self, indices: Tensor) -> Draws:
         """The numbers of this stream that belong to samples `indices` (N,) of any integer type, on their device."""
         return Draws(self, indices.to(torch.int64))
 
 
 @dataclass(frozen=True)
+class TensorKey:
+    """The key of one name as a tensor: code that is compiled with it need not be compiled again for another key.
+
+    Attributes:
+        bits: (2,) int64, `Key.words` of the name's key.
+        name: what is drawn with it.
+    """
+
+    bits: Tensor
+    name: str
+
+    def child(self, name: str) -> TensorKey:
+        """Itself, for its own name; ValueError for any other."""
+        if name != self.name:
+            raise ValueError(f"this key is of {self.name!r} alone, not of {name!r}")
+        return self
+
+
+@dataclass(frozen=True)
 class Draws:
     """Random numbers for N samples. The same name gives the same numbers each time; draw each thing under its own."""
 
-    key: Key
+    key: Key | TensorKey
     indices: Tensor  # (N,) int64
 
     def __len__(self) -> int:

@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "hub": {"progress"},
     "images": {"runtime"},
     "data": {"hub", "images", "progress", "runtime"},
-    "views": {"data"},
+    "views": {"data", "runtime"},
     "configs": {"data", "options", "views"},
     "runs": {"configs", "options", "progress", "runtime"},
     "shards": {"configs", "data", "hub", "images", "options", "progress", "runs", "runtime"},

@@ -211,7 +211,12 @@ class TrainingConfig(JointConfig):
         choices=common.PRECISIONS,
         group="Computing",
     )
-    compile: bool = option(False, help="Compile the learner with torch.compile.", group="Computing")
+    compile: bool = option(
+        False,
+        help="Compile the learner and the views with torch.compile: minutes before the first steps, and faster ones "
+        "after. Not with --accumulate or --adversarial, which torch.compile does not take.",
+        group="Computing",
+    )
     sync_batchnorm: bool = option(
         True, help="Take batch statistics over all processes rather than each its own.", group="Computing"
     )

@@ -18,6 +18,7 @@ from ...learners.base import LocalViews
 from ..data import GlobalOrder, ImageStore
 from ..data.ahead import Ahead, costs_to_read
 from ..randomness import Key
+from ..runtime.readback import sent
 from ..views import Augmentation, multi_view, normalize, to_float
 from .base import MultiViewedBatch, Share
 
@@ -80,11 +81,6 @@ class RealImages:
             return
         with self._ahead.open(total_steps):
             yield
-
-
-def sent(numbers: Tensor, device: torch.device) -> Tensor:
-    """Numbers of the host on a device: from pinned memory to a GPU, so that no step waits for the copy."""
-    return numbers.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else numbers
 
 
 @dataclass(frozen=True)

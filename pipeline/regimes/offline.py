@@ -22,10 +22,11 @@ from ..data.order import SampleOrder, StepOrder
 from ..data.window_order import WindowOrder
 from ..errors import UsageError
 from ..randomness import Key
+from ..runtime.readback import sent
 from ..shards import ShardSet, open_shard_set
 from ..views import to_float
 from .anchored import AnchoredOrder, anchors_of, are_anchored, holds_variations
-from .assembly import RealImages, ViewMaker, assemble, sent
+from .assembly import RealImages, ViewMaker, assemble
 from .base import MultiViewedBatch, Regime, Share
 from .setup import RegimeSetup
 

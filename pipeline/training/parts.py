@@ -106,8 +106,9 @@ def view_maker(config: TrainConfig, store: ImageStore, key: Key) -> ViewMaker:
     preset = find_preset(views_preset(config, store))
     local = None
     if config.local_views:
-        local = Augmentation(local_parameters(preset), _local_size(config, store.image_size))
-    augmentation = Augmentation(preset, store.image_size)
+        size = _local_size(config, store.image_size)
+        local = Augmentation(local_parameters(preset), size, compiled=config.compile)
+    augmentation = Augmentation(preset, store.image_size, compiled=config.compile)
     return ViewMaker(augmentation, key, config.views_per_image, local, config.local_views)
 
 

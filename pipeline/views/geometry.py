@@ -76,10 +76,11 @@ def blur_weights(sigma: Tensor, size: int, radius: int) -> Tensor:
     taps = torch.arange(radius + 1, device=sigma.device, dtype=sigma.dtype)
     kernel = torch.exp(-0.5 * (taps / sigma[:, None]) ** 2)
     kernel = kernel / (2 * kernel.sum(1, keepdim=True) - kernel[:, :1])
-    return (kernel @ _reached(size, radius, sigma.device, sigma.dtype)).view(-1, size, size)
+    # Compiled code has no use for the cache: there the table is a part of a kernel.
+    reached = _reached if torch.compiler.is_compiling() else _cached_reached
+    return (kernel @ reached(size, radius, sigma.device, sigma.dtype)).view(-1, size, size)
 
 
-@lru_cache(maxsize=8)
 def _reached(size: int, radius: int, device: torch.device, dtype: torch.dtype) -> Tensor:
     """(radius + 1, S * S): how many times output pixel i sees input pixel j at each distance, mirrors included."""
     position = torch.arange(size, device=device)
@@ -90,3 +91,6 @@ def _reached(size: int, radius: int, device: torch.device, dtype: torch.dtype) -
     distances = torch.arange(radius + 1, device=device)[:, None, None]
     seen = torch.stack([(d == distances).to(dtype) for d in ((source - out).abs(), before, behind)]).sum(0)
     return seen.flatten(1)
+
+
+_cached_reached = lru_cache(maxsize=8)(_reached)

@@ -19,6 +19,9 @@ from torch import Tensor
 from ..randomness import Draws
 from .presets import AugmentationParameters
 
+STREAM = "view"
+"""The name that all numbers of a view are drawn under."""
+
 _CROP_TRIES = 10
 _COLUMNS = {
     "left": 1, "top": 1, "flip": 1, "jitter": 1, "factors": 3, "hue": 1, "order": 4, "grayscale": 1, "blur": 1,
@@ -110,7 +113,7 @@ def sample_views(
 
 def _uniforms(draws: Draws) -> dict[str, Tensor]:
     """(N,) float32 in [0, 1) by name, or (N, columns) where there are several."""
-    parts = draws.uniform("view", sum(_COLUMNS.values())).split(list(_COLUMNS.values()), dim=1)
+    parts = draws.uniform(STREAM, sum(_COLUMNS.values())).split(list(_COLUMNS.values()), dim=1)
     return {name: part[:, 0] if part.shape[1] == 1 else part for name, part in zip(_COLUMNS, parts, strict=True)}
 
 

@@ -1,7 +1,8 @@
 """Applying an operation to some samples of a batch.
 
 On the host the selected samples are gathered, so that the others cost nothing. On an accelerator their number is not
-known without waiting for it, so the operation runs on all of them and a mask keeps what was asked for.
+known without waiting for it, so the operation runs on all of them and a mask keeps what was asked for. Compiled code
+does so on the host too: its shapes are fixed.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from torch import Tensor
 
 
 def on_host(tensor: Tensor) -> bool:
-    """Whether the values of a tensor can be looked at without waiting for a device."""
-    return tensor.device.type == "cpu"
+    """Whether the values of a tensor can be looked at without waiting for a device, by code that is not compiled."""
+    return tensor.device.type == "cpu" and not torch.compiler.is_compiling()
 
 
 def per_sample(values: Tensor) -> Tensor:

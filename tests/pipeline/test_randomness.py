@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from synthcl.pipeline.randomness import Key, philox
+from synthcl.pipeline.randomness import Draws, Key, TensorKey, philox
 
 MASK = 0xFFFFFFFF
 
@@ -83,3 +83,12 @@ def test_numbers_do_not_change_between_releases():
 
 
 FROZEN = [1872740268, 2753910528, 3066864701]
+
+
+def test_a_key_that_is_a_tensor_draws_the_same_for_its_name_alone():
+    key, indices = Key.from_seed(3), torch.tensor([0, 5, 2**33])
+    draws = Draws(TensorKey(key.child("view").words(), "view"), indices)
+    assert torch.equal(draws.bits("view", 7), key.at(indices).bits("view", 7))
+    assert torch.equal(draws[1:].uniform("view", 2), key.at(indices).uniform("view", 2)[1:])
+    with pytest.raises(ValueError, match="of 'view' alone, not of 'crop'"):
+        draws.bits("crop")

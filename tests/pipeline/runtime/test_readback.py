@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from synthcl.pipeline.runtime.readback import Readback
+from synthcl.pipeline.runtime.readback import Readback, sent
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.int64])
@@ -16,6 +16,11 @@ def test_it_keeps_no_graph():
     values = torch.ones(2, requires_grad=True) * 3
     copy = Readback(values)
     assert not copy.values.requires_grad and copy.numbers() == [3.0, 3.0]
+
+
+def test_on_a_cpu_nothing_is_copied():
+    numbers = torch.arange(3)
+    assert sent(numbers, torch.device("cpu")) is numbers
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

@@ -1,11 +1,13 @@
 """The whole augmentation: torchvision's views for the same parameters, in any batch, on either path, with gradients."""
 
+import functools
+
 import pytest
 import torch
 from torchvision.transforms.v2 import functional as tv
 
 from synthcl.pipeline.randomness import Key
-from synthcl.pipeline.views import Augmentation, AugmentationParameters
+from synthcl.pipeline.views import Augmentation, AugmentationParameters, multi_view
 from synthcl.pipeline.views import augmentation as augmentation_module
 from synthcl.pipeline.views import jitter as jitter_module
 from synthcl.pipeline.views import selection as selection_module
@@ -204,3 +206,40 @@ def test_a_device_makes_the_same_views_without_being_waited_for(preset):
         torch.cuda.set_sync_debug_mode("default")
     differs = (views.cpu() - expected).abs() > 1e-4
     assert differs.float().mean() < 1e-4  # solarization is a step
+
+
+@pytest.fixture
+def traced(monkeypatch):
+    """`torch.compile` without the minute that the compiler takes: the graph that it gets is run as it is. How often it
+    got one."""
+    graphs = []
+
+    def run(graph, inputs):
+        graphs.append(graph)
+        return graph
+
+    torch.compiler.reset()
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend=run))
+    yield graphs
+    torch.compiler.reset()
+
+
+@pytest.mark.parametrize("preset", ["byol", "none", EVERYTHING], ids=["views that differ", "none", "everything"])
+def test_compiled_views_are_the_same(traced, preset):
+    images, numbers = random_images(6), torch.arange(6)
+    plain, compiled = Augmentation(preset, 16), Augmentation(preset, 16, compiled=True)
+    for step in range(3):
+        key = KEY.child(step)
+        views = multi_view(images, numbers, 2, compiled, key)
+        assert torch.allclose(views, multi_view(images, numbers, 2, plain, key), atol=1e-5)
+        assert views.is_contiguous(memory_format=torch.channels_last)
+    assert len(traced) == 1  # one for all keys
+
+
+def test_compiled_views_have_the_same_gradient(traced):
+    images, weights = random_images(6).requires_grad_(), torch.rand(12, 3, 16, 16)
+    gradients = [
+        torch.autograd.grad(multi_view(images, torch.arange(6), 2, augmentation, KEY), images, weights)[0]
+        for augmentation in (Augmentation(EVERYTHING, 16), Augmentation(EVERYTHING, 16, compiled=True))
+    ]
+    assert gradients[0].abs().max() > 0.1 and torch.allclose(*gradients, atol=1e-4)
