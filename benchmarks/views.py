@@ -37,15 +37,16 @@ STRENGTHS = (RECIPE.brightness, RECIPE.contrast, RECIPE.saturation, RECIPE.hue)
 Contestant = Callable[[int], object]
 
 
-def ours(images: Tensor) -> Contestant:
-    augmentation, numbers = Augmentation(PRESET, images.shape[-1]), torch.arange(len(images), device=images.device)
+def ours(images: Tensor, *, compiled: bool = False) -> Contestant:
+    augmentation = Augmentation(PRESET, images.shape[-1], compiled=compiled)
+    numbers = torch.arange(len(images), device=images.device)
     key = Key.from_seed(0)
     return lambda round_: multi_view(images, numbers, VIEWS, augmentation, key.child(round_))
 
 
-def ours_with_gradient(images: Tensor) -> Contestant:
+def ours_with_gradient(images: Tensor, *, compiled: bool = False) -> Contestant:
     images = images.clone().requires_grad_()
-    views = ours(images)
+    views = ours(images, compiled=compiled)
     return lambda round_: torch.autograd.grad(views(round_).sum(), images)
 
 
@@ -123,6 +124,11 @@ CONTESTANTS: dict[str, Callable[[Tensor], Contestant]] = {
     "kornia": kornia,
 }
 OPTIONAL = ("lightly", "kornia")
+COMPILED = {
+    "ours, compiled": partial(ours, compiled=True),
+    "... with gradient": partial(ours_with_gradient, compiled=True),
+}
+"""With --compiled, beside the others."""
 
 
 def seconds(contestant: Contestant, round_: int, clock: Callable[[], float], device: torch.device) -> float:
@@ -141,7 +147,7 @@ def measure(options: argparse.Namespace) -> dict[str, dict[str, float]]:
     images = torch.rand(options.batch_size, 3, options.size, options.size, generator=generator).to(device)
     contestants = {
         name: make(images)
-        for name, make in CONTESTANTS.items()
+        for name, make in (CONTESTANTS | (COMPILED if options.compiled else {})).items()
         if name not in OPTIONAL or importlib.util.find_spec(name) is not None
     }
     times: dict[str, list[float]] = {name: [] for name in contestants}
@@ -186,6 +192,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--warmup", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument(
+        "--compiled", action="store_true", help="views of compiled code too; it takes minutes to compile"
+    )
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--clock", choices=("wall", "cpu"), default="wall", help="cpu where others share the processor")
     options = parser.parse_args()
