@@ -17,6 +17,22 @@ import pytest
 import torch
 from PIL import Image
 
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One more than there are cores, at most four: a fifth of a test's time it waits, for processes and servers."""
+    return min(4, (os.cpu_count() or 1) + 1)
+
+
+@pytest.fixture(autouse=True)
+def stay() -> Iterator[None]:
+    """A test leaves the process where it was: its own folder is removed when it has passed."""
+    before = os.getcwd()
+    yield
+    after = os.getcwd()
+    os.chdir(before)
+    assert after == before, f"the test has gone to {after} and not come back; go there by monkeypatch.chdir"
+
+
 BLOCKS = {"block_out_channels": (8, 8), "layers_per_block": 1, "norm_num_groups": 4}
 
 

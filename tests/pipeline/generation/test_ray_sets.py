@@ -258,7 +258,8 @@ def test_a_worker_writes_shards_in_any_order_and_at_the_same_time(worker, digest
     }
 
 
-def test_workers_write_to_an_object_store(store, whole, render, tmp_path):
+def test_workers_write_to_an_object_store(store, whole, render, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # where workers go too
     workers = [ShardWorker(config("s3://bucket/set"), samples(render), str(tmp_path), 0, True) for _ in range(2)]
     for worker in workers:
         worker.open()
