@@ -237,7 +237,8 @@ def compare(
             it.
         warmup_epochs: Length of the linear warm-up, at most a tenth of the training (10: solo-learn's).
         precision: Precision that the learner computes in; auto is bf16 where the device has it, else fp32.
-        compile: Compile the learner with torch.compile.
+        compile: Compile the learner and the views with torch.compile: minutes before the first steps, and faster ones
+            after. Not with --accumulate or --adversarial, which torch.compile does not take.
         sync_batchnorm: Take batch statistics over all processes rather than each its own.
         cache: Where decoded images stay: on the device, in RAM, on disk in a file that all processes and runs share,
             nowhere, or wherever they fit.
@@ -596,11 +597,6 @@ def generate(
     generator: str | PathLike[str],
     num_samples: int,
     out: str | PathLike[str],
-    executor: Literal["local", "ray", "slurm"] = "local",
-    ray_address: str | None = None,
-    ray_workers: int | None = None,
-    worker_cpus: float = 1.0,
-    worker_gpus: float | None = None,
     sampler: Literal["ddim", "dpm"] | None = None,
     sampling_steps: int | None = None,
     generator_precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto",
@@ -610,6 +606,11 @@ def generate(
     image_size: int | None = None,
     allow_pickle: bool = False,
     trust_remote_code: bool = False,
+    executor: Literal["local", "ray", "slurm"] = "local",
+    ray_address: str | None = None,
+    ray_workers: int | None = None,
+    worker_cpus: float = 1.0,
+    worker_gpus: float | None = None,
     anchors: str | PathLike[str] | None = None,
     anchor_strength: float = 0.5,
     data_root: str | PathLike[str] | None = None,
@@ -638,14 +639,6 @@ def generate(
             (folder or hub id), or package.module:Class.
         num_samples: Latents to draw.
         out: Folder of the shard set, or its URL in an object store: s3://BUCKET/SET.
-        executor: Where the set is written: by this process (local), by workers on a Ray cluster, to whichever of
-            which is free each shard goes (ray), or by an array of Slurm jobs (slurm).
-        ray_address: The Ray cluster: host:port, or auto for the one that was started on this machine. [default: that
-            of RAY_ADDRESS, else a new one of this machine alone]
-        ray_workers: Workers, each with its model loaded; as many as the cluster has room for if not given.
-        worker_cpus: CPUs of each worker.
-        worker_gpus: GPUs of each worker; with a part of one, several share it. One, if the cluster has any, if not
-            given.
         sampler: Diffusion: solver to sample with; the generator's own if not given. [ddim: 2010.02502, dpm:
             2211.01095]
         sampling_steps: Diffusion: steps of the sampler, network evaluations an image; the generator's own if not
@@ -660,6 +653,14 @@ def generate(
         image_size: Pretrained pipelines: pixels a side to resize to; their own if not given.
         allow_pickle: Load pickled weights, which can run code; safetensors alone otherwise.
         trust_remote_code: Run code that comes with a pipeline.
+        executor: Where the set is written: by this process (local), by workers on a Ray cluster, to whichever of
+            which is free each shard goes (ray), or by an array of Slurm jobs (slurm).
+        ray_address: The Ray cluster: host:port, or auto for the one that was started on this machine. [default: that
+            of RAY_ADDRESS, else a new one of this machine alone]
+        ray_workers: Workers, each with its model loaded; as many as the cluster has room for if not given.
+        worker_cpus: CPUs of each worker.
+        worker_gpus: GPUs of each worker; with a part of one, several share it. One, if the cluster has any, if not
+            given.
         anchors: Variations of these real images instead of samples: sample i of image i, in turn, which it is a
             positive of in training [CLSP: 2408.16965]. Of diffusion, which puts noise into an image and takes it out
             again.
@@ -987,7 +988,8 @@ def train(
             it.
         warmup_epochs: Length of the linear warm-up, at most a tenth of the training (10: solo-learn's).
         precision: Precision that the learner computes in; auto is bf16 where the device has it, else fp32.
-        compile: Compile the learner with torch.compile.
+        compile: Compile the learner and the views with torch.compile: minutes before the first steps, and faster ones
+            after. Not with --accumulate or --adversarial, which torch.compile does not take.
         sync_batchnorm: Take batch statistics over all processes rather than each its own.
         cache: Where decoded images stay: on the device, in RAM, on disk in a file that all processes and runs share,
             nowhere, or wherever they fit.

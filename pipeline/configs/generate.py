@@ -25,7 +25,7 @@ PAIR_STRENGTH = 0.3
 
 
 @dataclass(kw_only=True)
-class GenerateConfig(SourceConfig, RayConfig):
+class GenerateConfig(RayConfig, SourceConfig):
     generator: str = option(
         help="A generator: a run of `pretrain`, one pushed to the hub (hf://USER/NAME), a diffusers pipeline (folder "
         "or hub id), or package.module:Class.",
@@ -164,7 +164,7 @@ class GenerateConfig(SourceConfig, RayConfig):
         self._check_executor()
 
     def _check_executor(self) -> None:
-        """Raises UsageError for what sbatch could not read, or has an option of its own here; and for a launcher."""
+        """Raises UsageError for what sbatch could not read, or has an option of its own here."""
         for name, value in (("partition", self.partition), ("time", self.time)):
             if value is not None and (not value or not value.isprintable()):
                 raise UsageError(f"--{name} {value!r} is nothing that sbatch takes")
@@ -174,7 +174,6 @@ class GenerateConfig(SourceConfig, RayConfig):
                 raise UsageError(f"--slurm-option {one!r} is not of the form KEY=VALUE or KEY, such as gres=gpu:1")
             if name in SLURM_OWN:
                 raise UsageError(f"--slurm-option {one} cannot be given; {SLURM_OWN[name]}")
-        self._check_launcher()
 
     @property
     def group_size(self) -> int:

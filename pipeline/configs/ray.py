@@ -45,6 +45,13 @@ class RayConfig(Config):
         group="Executor",
     )
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.executor != "local" and os.environ.get("WORLD_SIZE", "1") != "1":
+            raise UsageError(
+                f"--executor {self.executor} starts its workers itself; call it without torchrun or accelerate launch"
+            )
+
     def pool_options(self) -> dict[str, Any]:
         """The keyword arguments of `RayPool`."""
         return {
@@ -53,10 +60,3 @@ class RayConfig(Config):
             "cpus": self.worker_cpus,
             "gpus": self.worker_gpus,
         }
-
-    def _check_launcher(self) -> None:
-        """Raises UsageError if a launcher has started this process as one of several."""
-        if self.executor != "local" and os.environ.get("WORLD_SIZE", "1") != "1":
-            raise UsageError(
-                f"--executor {self.executor} starts its workers itself; call it without torchrun or accelerate launch"
-            )

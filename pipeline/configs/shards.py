@@ -67,7 +67,3 @@ class ScoreConfig(RayConfig):
     )
     seed: int = option(0, help="Seed of the views and of the clusters.", minimum=0, maximum=2**63 - 1)
     overwrite: bool = option(False, help="Replace a table of that name, such as one of a set that has grown since.")
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._check_launcher()
