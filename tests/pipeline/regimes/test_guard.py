@@ -104,11 +104,13 @@ def test_a_distance_that_has_grown_is_said():
     said = []
     notice = GuardNotice(said.append)
     notice.append({"step": 10, "hard_guard": 1.0, "frechet_distance": 2.0})
-    notice.append({"step": 20, "hard_guard": 0.9, "margin": 0.1, "colour_spread": 1.0, "frechet_distance": 6.5})
+    notice.append(
+        {"step": 20, "hard_guard": 0.9, "margin": 0.1, "colour_spread": 1.0, "frechet_distance": 2.1 * DISTANCE_BAND}
+    )
     notice.append({"step": 30, "hard_guard": 0.4, "margin": 0.1, "colour_spread": 1.0})
-    assert "Fréchet distance to real images is 6.5, after 2" in said[0] and "step 30" in said[0]
+    assert "Fréchet distance to real images is 6.3, after 2" in said[0] and "step 30" in said[0]
     # What the generator had before the first step is in no row of its own.
     notice = GuardNotice(said.append)
-    notice.append({"step": 10, "hard_guard": 1.0, "frechet_distance": 6.5, "least_frechet_distance": 2.5})
+    notice.append({"step": 10, "hard_guard": 1.0, "frechet_distance": 6.3, "least_frechet_distance": 1.5})
     notice.append({"step": 20, "hard_guard": 0.4, "margin": 0.1, "colour_spread": 1.0})
-    assert "Fréchet distance to real images is 6.5, after 2.5" in said[1]
+    assert "Fréchet distance to real images is 6.3, after 1.5" in said[1]
