@@ -101,6 +101,10 @@ class TensorKey:
             raise ValueError(f"this key is of {self.name!r} alone, not of {name!r}")
         return self
 
+    def words(self) -> Tensor:
+        """The bits."""
+        return self.bits
+
 
 @dataclass(frozen=True)
 class Draws:

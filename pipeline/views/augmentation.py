@@ -72,7 +72,8 @@ class Augmentation:
     def _draw_and_apply(self, images: Tensor, indices: Tensor, words: Tensor, views: Tensor | int) -> Tensor:
         """All of a call, for the key of `words`; the views come in the layout that encoders take."""
         draws = Draws(TensorKey(words, STREAM), indices)
-        parameters = sample_views(draws, self.parameters, *images.shape[-2:], views)
+        height, width = images.shape[-2:]
+        parameters = sample_views(draws, self.parameters, height, width, views)
         repeated = images.repeat_interleave(len(indices) // len(images), dim=0)
         return self._apply(repeated, parameters).contiguous(memory_format=torch.channels_last)
 
