@@ -12,10 +12,9 @@ LINTED := $(VENV)/.linted
 demo: $(INSTALLED)
 	$(BIN)/synthcl demo --out demo
 
-# A file stays in one process, and those with few long tests, which stand first, begin first. One thread each: threads of
-# several processes would wait for each other. tests/conftest.py says how many processes there are.
+# A file stays in one process. One thread each: threads of several processes would wait for each other.
 test: $(INSTALLED)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests --numprocesses auto --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests --numprocesses auto --maxprocesses 4 --dist loadfile
 
 lint: $(LINTED)
 	$(BIN)/ruff check .

@@ -18,11 +18,6 @@ import torch
 from PIL import Image
 
 
-def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """One more than there are cores, at most four, since tests wait for processes: a tenth quicker on two cores."""
-    return min(4, (os.cpu_count() or 1) + 1)
-
-
 @pytest.fixture(autouse=True)
 def stay() -> Iterator[None]:
     """A test leaves the process where it was: its own folder is removed when it has passed."""
