@@ -237,8 +237,9 @@ def compare(
             it.
         warmup_epochs: Length of the linear warm-up, at most a tenth of the training (10: solo-learn's).
         precision: Precision that the learner computes in; auto is bf16 where the device has it, else fp32.
-        compile: Compile the learner and the views with torch.compile: minutes before the first steps, and faster ones
-            after. Not with --accumulate or --adversarial, which torch.compile does not take.
+        compile: Compile the learner and the views with torch.compile: minutes before the first steps. It pays for
+            small images on a CPU; on a GPU it has not been timed. Not with --accumulate or --adversarial, which
+            torch.compile does not take.
         sync_batchnorm: Take batch statistics over all processes rather than each its own.
         cache: Where decoded images stay: on the device, in RAM, on disk in a file that all processes and runs share,
             nowhere, or wherever they fit.
@@ -988,8 +989,9 @@ def train(
             it.
         warmup_epochs: Length of the linear warm-up, at most a tenth of the training (10: solo-learn's).
         precision: Precision that the learner computes in; auto is bf16 where the device has it, else fp32.
-        compile: Compile the learner and the views with torch.compile: minutes before the first steps, and faster ones
-            after. Not with --accumulate or --adversarial, which torch.compile does not take.
+        compile: Compile the learner and the views with torch.compile: minutes before the first steps. It pays for
+            small images on a CPU; on a GPU it has not been timed. Not with --accumulate or --adversarial, which
+            torch.compile does not take.
         sync_batchnorm: Take batch statistics over all processes rather than each its own.
         cache: Where decoded images stay: on the device, in RAM, on disk in a file that all processes and runs share,
             nowhere, or wherever they fit.

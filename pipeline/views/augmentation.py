@@ -31,8 +31,8 @@ class Augmentation:
     Args:
         preset: parameters, or the name of a preset.
         size: pixels a side of the views.
-        compiled: make views by compiled code (`torch.compile`), at once with their random numbers: ten times fewer
-            kernels, and views that differ by float rounding. The first call of each shape takes a minute or so.
+        compiled: make views by compiled code (`torch.compile`), at once with their random numbers: fewer
+            kernels, and views that differ by float rounding. The first call of each shape takes minutes.
     """
 
     def __init__(self, preset: AugmentationParameters | str, size: int, *, compiled: bool = False) -> None:

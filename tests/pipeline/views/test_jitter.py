@@ -76,3 +76,13 @@ def test_the_order_shows(images):
         for slot in (0, 3)
     )
     assert (first - last).abs().amax() > 1e-3
+
+
+def test_a_blend_of_other_samples_leaves_an_image_to_the_bit():
+    """What lets all orders share one hue: passes that are not a view's own."""
+    jitter, _ = make(torch.ones(N, dtype=torch.bool))
+    images, own = torch.rand(N, 3, 4, 4), torch.arange(N) % 2 == 0
+    images[:, :, 0, 0], images[:, :, 0, 1] = 0, 1
+    blended = jitter_module._blend(images, jitter, 1, own)
+    assert torch.equal(blended[~own], images[~own]) and not torch.equal(blended[own], images[own])
+    assert torch.equal(blended[own], jitter_module._blend(images, jitter, 1)[own])
