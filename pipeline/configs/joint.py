@@ -197,6 +197,14 @@ class JointConfig(ConditionConfig):
         needs="eval_encoder",
         group="Training of the generator",
     )
+    guard_goes_back: bool = option(
+        False,
+        help="Bring the generator back to its weights of the last good measurement, when --eval-encoder finds its "
+        "Fréchet distance far beyond the least, with a tenth of hardness left. Otherwise hardness alone gives way.",
+        concerns=JOINT,
+        needs=("hard", "hard_guard", "eval_encoder"),
+        group="Training of the generator",
+    )
     generator_learning_rate: float | None = option(
         None,
         help="Learning rate of all that the generator trains; what it was pretrained with if not given.",

@@ -5,15 +5,20 @@ goes to 0, so that nothing holds the generator any more, and the samples' mean c
 than those of real images do. A third costs a measurement now and then: the Fréchet distance to real images, in the
 features of an encoder that the generator does not attack, grows well beyond the least that it was, before the first
 step or since.
+
+A generator that was pulled away far does not come back by itself when hardness lets go. So where the distance is
+measured, the trainer's weights of the last measurement inside the band are kept, to go back to.
 """
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from ...generators import GeneratorTrainer
 from ..runtime.distributed import average
 
 MEMORY = 0.95
@@ -31,6 +36,8 @@ trainings was beyond), and one that hardness pulled away four times and more. Ou
 FALL, RISE = 0.9, 1.005
 """Factors a step outside and inside the band: half in 7 steps, and back in 140. It lets go slowly, since a generator
 that was pulled away takes longer to come back than to go. Ours."""
+CUT = 0.1
+"""What is left of the factor when the generator goes back: the next attempt must not be like the last. Ours."""
 FLOOR = 1e-3
 """The least that is left of the hard gradient, from which it can come back. Ours."""
 
@@ -60,6 +67,19 @@ class HardGuard:
         self.least_distance = torch.where(first, self.distance, torch.minimum(self.least_distance, self.distance))
         return {"least_frechet_distance": self.least_distance.item()}
 
+    @property
+    def is_near(self) -> bool:
+        """Whether the last measured Fréchet distance is inside the band. Waits for the device."""
+        return not self._is_far().item()
+
+    def _is_far(self) -> Tensor:
+        return self.distance > DISTANCE_BAND * self.least_distance
+
+    def went_back(self, distance: Tensor) -> None:
+        """The generator is again the one that was measured at `distance`: less of hardness from here on."""
+        self.distance = distance
+        self.factor = (CUT * self.factor).clamp(min=FLOOR)
+
     def observe(self, margin: Tensor | None, colours: Tensor) -> dict[str, Tensor]:
         """Take in a step, and give the scalars to log: `hard_guard`, what is left.
 
@@ -77,7 +97,7 @@ class HardGuard:
         outside = (self.colours < COLOUR_BAND[0]) | (self.colours > COLOUR_BAND[1])
         if margin is not None:
             outside = outside | (self.margin < MIN_MARGIN)
-        outside = outside | (self.distance > DISTANCE_BAND * self.least_distance)
+        outside = outside | self._is_far()
         self.factor = (self.factor * torch.where(outside, FALL, RISE)).clamp(FLOOR, 1.0)
         return {"hard_guard": self.factor}
 
@@ -87,6 +107,42 @@ class HardGuard:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         for name, value in state.items():
             setattr(self, name, value.to(self.factor.device))
+
+
+class LastGood:
+    """The trainer at the last measurement inside the band: G, its average, what else learns, and Adam's states.
+
+    One more copy of all of those, on the device, and in each checkpoint.
+
+    Args:
+        trainer: of the generator, which goes on to be trained.
+        device: of the training.
+    """
+
+    def __init__(self, trainer: GeneratorTrainer, device: torch.device) -> None:
+        self.trainer = trainer
+        self.state: dict[str, Any] | None = None
+        self.distance = torch.zeros((), device=device)
+
+    def after_measurement(self, guard: HardGuard) -> dict[str, float]:
+        """Keep the trainer as it is inside the band; outside it go back to what was kept, and tell the guard.
+
+        Gives `generator_went_back`, 1 where it did. Schedules go on from where they are.
+        """
+        back = not guard.is_near and self.state is not None
+        if back:
+            self.trainer.load_state_dict(copy.deepcopy(self.state) | {"num_steps": self.trainer.num_steps})
+            guard.went_back(self.distance)
+        elif guard.is_near:
+            self.state = copy.deepcopy(self.trainer.state_dict())
+            self.distance = guard.distance
+        return {"generator_went_back": float(back)}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"state": self.state, "distance": self.distance}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.state, self.distance = state["state"], state["distance"].to(self.distance.device)
 
 
 class GuardNotice:
@@ -99,11 +155,13 @@ class GuardNotice:
     def __init__(self, say: Any) -> None:
         self.say, self.said = say, False
         self.distance = self.least = float("inf")
+        self.back = False
 
     def append(self, row: dict[str, float]) -> None:
         if "frechet_distance" in row:
             self.distance = row["frechet_distance"]
             self.least = row.get("least_frechet_distance", min(self.least, self.distance))
+            self.back = self.back or row.get("generator_went_back", 0.0) > 0
         if self.said or row.get("hard_guard", 1.0) > 0.5:
             return
         self.said = True
@@ -116,8 +174,9 @@ class GuardNotice:
         if self.distance > DISTANCE_BAND * self.least:
             signs.append(f"its samples' Fréchet distance to real images is {self.distance:.3g}, after {self.least:.3g}")
         why = " and ".join(signs) or "the generator had left its band"
+        back = "; the generator went back to its last good weights" if self.back else ""
         self.say(
-            f"step {row['step']}: hardness is held back to {row['hard_guard']:.0%} of its weight, since {why}. A "
+            f"step {row['step']}: hardness is held back to {row['hard_guard']:.0%} of its weight, since {why}{back}. A "
             "smaller --hardness-clip or --generator-learning-rate, or a generator pretrained for longer, may help"
         )
 

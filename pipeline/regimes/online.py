@@ -30,7 +30,7 @@ from .assembly import RealImages, ViewMaker, assemble
 from .base import MultiViewedBatch, Regime, Share, as_samples, hardness_metrics, resized
 from .fresh import samples_key
 from .gradients import reverse_gradient, unscaled
-from .guard import HardGuard
+from .guard import HardGuard, LastGood
 from .hardness import excess_hardness, hard_gradient, part_of_a_latent, without_common_part
 from .joint_trainer import open_trainer
 from .online_options import OnlineOptions, online_options
@@ -79,6 +79,7 @@ class OnlineRegime(Regime):
         self.samples_per_step = share.total
         self.key = samples_key(key)
         self.guard = HardGuard(real.device)
+        self.last_good = LastGood(trainer, real.device) if options.goes_back else None
         # As it begins: the average is what `generate` and `fresh` draw from.
         self.generator_hash = fingerprint(trainer.ema)
 
@@ -244,7 +245,8 @@ class OnlineRegime(Regime):
         return self.trainer.generator
 
     def measured(self, numbers: dict[str, float]) -> dict[str, float]:
-        return self.guard.measured(numbers["frechet_distance"])
+        told = self.guard.measured(numbers["frechet_distance"])
+        return told if self.last_good is None else told | self.last_good.after_measurement(self.guard)
 
     @torch.no_grad()
     def snapshot(self) -> tuple[Tensor, Tensor]:
@@ -273,11 +275,14 @@ class OnlineRegime(Regime):
             "trainer": self.trainer.state_dict(),
             "similarity": similarity.state_dict() if similarity is not None else None,
             "guard": self.guard.state_dict(),
+            "last_good": self.last_good.state_dict() if self.last_good is not None else None,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.trainer.load_state_dict(state["trainer"])
         self.guard.load_state_dict(state["guard"])
+        if self.last_good is not None:
+            self.last_good.load_state_dict(state["last_good"])
         if self.options.similarity is not None:
             self.options.similarity.load_state_dict(state["similarity"])
 

@@ -29,6 +29,7 @@ class OnlineOptions:
         ramp_steps: steps over which the bound, or the radius, rises linearly from 0.
         last_hard_step: no reversed gradient from this step on.
         guard: hold the reversed gradient back while the generator leaves its band; see `HardGuard`.
+        goes_back: bring the generator back to its last good weights when it is measured outside its band; see `LastGood`.
         similarity: a target for the similarity of pairs, or None to let it be.
     """
 
@@ -47,6 +48,7 @@ class OnlineOptions:
     ramp_steps: int = 0
     last_hard_step: int | None = None
     guard: bool = True
+    goes_back: bool = False
     similarity: SimilarityTarget | None = None
 
     def is_hard(self, step: int) -> bool:
@@ -92,5 +94,6 @@ def online_options(config: TrainConfig, total_steps: int) -> OnlineOptions:
         ramp_steps=round(config.hard_ramp * total_steps),
         last_hard_step=round((1 - config.hard_freeze) * total_steps) if config.hard_freeze else None,
         guard=config.hard_guard,
+        goes_back=config.hard and config.hard_guard and config.guard_goes_back and config.eval_encoder is not None,
         similarity=SimilarityTarget(*target, total_steps, config.pair_ema_decay) if target is not None else None,
     )

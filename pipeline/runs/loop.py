@@ -54,9 +54,9 @@ class Measurement:
 
     Attributes:
         period: steps between two measurements; there is one at the end in any case.
-        take: gives the numbers. Called in every process, and gives the same in each; it must leave weights and random
-            numbers as they are. What else it changes of the run's parts is saved with them, and must follow from the
-            step alone.
+        take: gives the numbers. Called in every process, and gives the same in each; it must leave random numbers as
+            they are. What it changes of the run's parts (a guard, or the weights of a generator that it brings back) is
+            saved with them, and must follow from the step alone.
         begin: is called before the first step of a run that starts from nothing; nothing is logged of it.
     """
 

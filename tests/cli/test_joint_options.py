@@ -26,6 +26,17 @@ def rows_of(run):
     return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 
+def assert_a_cut_one_ends_alike(synthcl, run, folder):
+    """What `run` has left in whole/ is done once more from its second checkpoint on."""
+    shutil.copytree(folder / "whole", folder / "cut")
+    for path in [folder / "cut" / "generator", *sorted((folder / "cut" / "checkpoints").iterdir())[2:]]:
+        shutil.rmtree(path)
+    (folder / "cut" / "result.json").unlink()
+    synthcl(*run, "--out", folder / "cut")
+    for name in ("metrics.jsonl", "encoder/model.safetensors", "generator/diffusion_pytorch_model.safetensors"):
+        assert (folder / "cut" / name).read_bytes() == (folder / "whole" / name).read_bytes()
+
+
 @pytest.mark.parametrize("options", [["--hard-on", "latents", "--hard-ramp", 0], []], ids=["latents", "weights"])
 def test_a_measured_run_that_was_cut_ends_as_a_whole_one(synthcl, generator, encoder, tmp_path, monkeypatch, options):
     monkeypatch.setattr(guard, "DISTANCE_BAND", 0.5)  # any distance is out of it
@@ -41,13 +52,22 @@ def test_a_measured_run_that_was_cut_ends_as_a_whole_one(synthcl, generator, enc
     # Held back from the first step on, since the generator is measured before it.
     held = [guard.FALL**step for step in range(1, 7)]
     assert [row["hard_guard"] for row in rows] == pytest.approx(held, rel=1e-5)
-    shutil.copytree(tmp_path / "whole", tmp_path / "cut")
-    for path in [tmp_path / "cut" / "generator", *sorted((tmp_path / "cut" / "checkpoints").iterdir())[2:]]:
-        shutil.rmtree(path)
-    (tmp_path / "cut" / "result.json").unlink()
-    synthcl(*run, "--out", tmp_path / "cut")
-    for name in ("metrics.jsonl", "encoder/model.safetensors", "generator/diffusion_pytorch_model.safetensors"):
-        assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert_a_cut_one_ends_alike(synthcl, run, tmp_path)
+
+
+def test_a_generator_that_goes_back_is_continued_as_a_whole_run(synthcl, generator, encoder, tmp_path, monkeypatch):
+    # Near at the first look and far at the next ones.
+    monkeypatch.setattr(guard, "DISTANCE_BAND", 1e-3)
+    monkeypatch.setattr(guard.HardGuard, "is_near", property(lambda self: self.least_distance == self.distance))
+    run = [
+        *ONLINE, "--generator", generator, "--steps", 6, "--eval-encoder", encoder, "--eval-samples", 40,
+        "--guard-every", 1, "--guard-goes-back", "--hard-weight", 100, "--hardness-clip", 100, "--hard-ramp", 0,
+        "--no-hard-centred",
+    ]  # fmt: skip
+    synthcl(*run, "--out", tmp_path / "whole")
+    rows = rows_of(tmp_path / "whole")
+    assert {row["generator_went_back"] for row in rows} == {0.0, 1.0}
+    assert_a_cut_one_ends_alike(synthcl, run, tmp_path)
 
 
 def test_measuring_alone_changes_nothing(synthcl, generator, encoder, tmp_path):

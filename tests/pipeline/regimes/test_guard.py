@@ -1,10 +1,15 @@
 """The guard falls outside the band, comes back inside it, and says so once."""
 
+import copy
+
 import pytest
 import torch
 
+from synthcl.generators.gan import GANTrainer
+
 from synthcl.pipeline.regimes.guard import (
     COLOUR_BAND,
+    CUT,
     DISTANCE_BAND,
     FALL,
     FLOOR,
@@ -12,8 +17,10 @@ from synthcl.pipeline.regimes.guard import (
     RISE,
     GuardNotice,
     HardGuard,
+    LastGood,
 )
 
+CPU = torch.device("cpu")
 GOOD = (10 * MIN_MARGIN, 1.0)
 
 
@@ -114,3 +121,58 @@ def test_a_distance_that_has_grown_is_said():
     notice.append({"step": 10, "hard_guard": 1.0, "frechet_distance": 6.3, "least_frechet_distance": 1.5})
     notice.append({"step": 20, "hard_guard": 0.4, "margin": 0.1, "colour_spread": 1.0})
     assert "Fréchet distance to real images is 6.3, after 1.5" in said[1]
+    # Nor that it went back.
+    notice = GuardNotice(said.append)
+    notice.append({"step": 10, "hard_guard": 1.0, "frechet_distance": 6.3, "generator_went_back": 1.0})
+    notice.append({"step": 20, "hard_guard": 0.1, "margin": 0.1, "colour_spread": 1.0})
+    assert "back to its last good weights" in said[2] and "back to its" not in said[1]
+
+
+def moved(trainer, by):
+    """Move the trainer a step, as far as `by`."""
+    with torch.no_grad():
+        for parameter in trainer.generator.parameters():
+            parameter += by
+    trainer.num_steps += 1
+
+
+def test_the_generator_goes_back_to_the_last_measurement_inside_the_band():
+    torch.manual_seed(0)
+    trainer = GANTrainer.create(8, preset="tiny")
+    guard, last_good = HardGuard(CPU), LastGood(trainer, CPU)
+    near, far = 2.0, 2.1 * DISTANCE_BAND
+
+    def measured(distance):
+        guard.measured(distance)
+        return last_good.after_measurement(guard)["generator_went_back"]
+
+    assert measured(near) == 0
+    moved(trainer, 0.1)
+    kept = copy.deepcopy(trainer.state_dict())
+    assert measured(near + 1) == 0
+    moved(trainer, 0.5)
+    # A run that stops here goes on with what it kept.
+    states = copy.deepcopy((guard.state_dict(), last_good.state_dict()))
+    guard, last_good = HardGuard(CPU), LastGood(trainer, CPU)
+    guard.load_state_dict(states[0])
+    last_good.load_state_dict(states[1])
+    assert measured(far) == 1
+    now = trainer.state_dict()
+    assert now["num_steps"] == 2  # schedules go on
+    for name in ("generator", "ema", "discriminator"):
+        assert all(torch.equal(now[name][key], kept[name][key]) for key in kept[name])
+    assert guard.factor.item() == pytest.approx(CUT) and guard.distance.item() == near + 1
+    # The kept weights are not those that go on to be trained: a second time leads to the same.
+    moved(trainer, 0.5)
+    assert measured(far) == 1
+    now = trainer.state_dict()["generator"]
+    assert all(torch.equal(now[key], kept["generator"][key]) for key in now)
+    assert guard.factor.item() == pytest.approx(CUT**2)
+
+
+def test_a_generator_that_was_never_good_stays():
+    trainer = GANTrainer.create(8, preset="tiny")
+    guard, last_good = HardGuard(CPU), LastGood(trainer, CPU)
+    guard.load_state_dict(guard.state_dict() | {"least_distance": torch.tensor(1.0)})
+    guard.measured(2 * DISTANCE_BAND)
+    assert last_good.after_measurement(guard) == {"generator_went_back": 0.0} and guard.factor == 1
