@@ -1,7 +1,7 @@
 """The exponential moving average of a network's weights: what pretraining saves, and the second generator of a pair.
 
-diffusers' `EMAModel` does the averaging. It keeps no copy here: its shadow parameters are those of a network,
-so that the average is a generator like the other.
+The average is a generator like the other. torch's `swa_utils` does the averaging; its class `AveragedModel` would keep
+a copy and a count of its own.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import copy
 from collections.abc import Iterable
 from typing import TypeVar
 
-from diffusers.training_utils import EMAModel
 from torch import nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 _Module = TypeVar("_Module", bound=nn.Module)
 
@@ -30,18 +30,15 @@ class MovingAverage:
 
     Args:
         average: what is moved, of the same shapes as `parameters`.
-        parameters: those of the network that learns; those that take no gradient are copied.
+        parameters: those of the network that learns.
         warmup: ramp the decay up. Without it the decay is the same from the first update on.
     """
 
     def __init__(self, average: Iterable[nn.Parameter], parameters: Iterable[nn.Parameter], *, warmup: bool = True):
-        self.parameters, self.warmup = list(parameters), warmup
-        # It would copy the weights of its first update; one update before the first, the ramp is under way.
-        self.ema = EMAModel([], foreach=True, update_after_step=-1)
-        self.ema.shadow_params = list(average)
+        self.average, self.parameters, self.warmup = list(average), list(parameters), warmup
 
     def update(self, step: int, decay: float) -> None:
         """Update number `step`, from 0, with a decay that may be another each time."""
-        self.ema.decay, self.ema.min_decay = decay, 0.0 if self.warmup else decay
-        self.ema.optimization_step = step
-        self.ema.step(self.parameters)
+        if self.warmup:
+            decay = min(decay, (2 + step) / (11 + step))
+        get_ema_multi_avg_fn(decay)(self.average, self.parameters, step)

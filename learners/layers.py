@@ -12,8 +12,6 @@ from typing import Any
 
 from torch import nn
 
-from .timm_backbones import timm
-
 _CLASSIFIER = "head.weight"
 """As a classifier's parameters are called in timm's vision transformers."""
 
@@ -31,14 +29,16 @@ def layer_scales(backbone: nn.Module, decay: float) -> dict[str, float]:
     Raises:
         ValueError: a backbone whose layers are not known.
     """
-    if timm is None or not hasattr(backbone, "group_matcher"):
+    if not hasattr(backbone, "group_matcher"):
         raise ValueError(
             f"layer_decay is for backbones of timm, whose layers are known, such as timm:vit_tiny_patch16_224; those "
             f"of a {type(backbone).__name__} are not. Leave it out, or take another backbone."
         )
-    model: Any = backbone  # one of timm's
+    from timm.models import group_parameters  # not for those who take no backbone of timm's: it loads for a second
+
+    model: Any = backbone
     names = [name for name, _ in backbone.named_parameters()]
     # What timm's matcher says nothing of is one layer with the classifier, which therefore has a name among the others.
     whole = SimpleNamespace(named_parameters=lambda: [(name, None) for name in [*names, _CLASSIFIER]])
-    layers = timm.models.group_parameters(whole, model.group_matcher(coarse=False), reverse=True)
+    layers = group_parameters(whole, model.group_matcher(coarse=False), reverse=True)
     return {name: decay ** (layers[_CLASSIFIER] - layers[name]) for name in names}
