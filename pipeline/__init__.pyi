@@ -74,6 +74,7 @@ def compare(
     eval_encoder: str | PathLike[str] | None = None,
     eval_samples: int = 5000,
     guard_every: int | None = None,
+    guard_goes_back: bool = True,
     generator_learning_rate: float | None = None,
     discriminator_learning_rate: float | None = None,
     lora_rank: int | None = None,
@@ -186,6 +187,9 @@ def compare(
         eval_samples: Samples to measure in the features of --eval-encoder, and real images to compare them with; at
             most half of those there are.
         guard_every: Steps between measurements with --eval-encoder; a twentieth of the training if not given.
+        guard_goes_back: Bring the generator back to its weights of the last good measurement when --eval-encoder
+            finds its Fréchet distance far beyond the least, and leave a tenth of hardness. Without it hardness alone
+            gives way.
         generator_learning_rate: Learning rate of all that the generator trains; what it was pretrained with if not
             given.
         discriminator_learning_rate: GAN: learning rate of the discriminator, where it is to be another.
@@ -832,6 +836,7 @@ def train(
     eval_encoder: str | PathLike[str] | None = None,
     eval_samples: int = 5000,
     guard_every: int | None = None,
+    guard_goes_back: bool = True,
     generator_learning_rate: float | None = None,
     discriminator_learning_rate: float | None = None,
     lora_rank: int | None = None,
@@ -939,6 +944,9 @@ def train(
         eval_samples: Samples to measure in the features of --eval-encoder, and real images to compare them with; at
             most half of those there are.
         guard_every: Steps between measurements with --eval-encoder; a twentieth of the training if not given.
+        guard_goes_back: Bring the generator back to its weights of the last good measurement when --eval-encoder
+            finds its Fréchet distance far beyond the least, and leave a tenth of hardness. Without it hardness alone
+            gives way.
         generator_learning_rate: Learning rate of all that the generator trains; what it was pretrained with if not
             given.
         discriminator_learning_rate: GAN: learning rate of the discriminator, where it is to be another.

@@ -198,9 +198,9 @@ class JointConfig(ConditionConfig):
         group="Training of the generator",
     )
     guard_goes_back: bool = option(
-        False,
-        help="Bring the generator back to its weights of the last good measurement, when --eval-encoder finds its "
-        "Fréchet distance far beyond the least, with a tenth of hardness left. Otherwise hardness alone gives way.",
+        True,
+        help="Bring the generator back to its weights of the last good measurement when --eval-encoder finds its "
+        "Fréchet distance far beyond the least, and leave a tenth of hardness. Without it hardness alone gives way.",
         concerns=JOINT,
         needs=("hard", "hard_guard", "eval_encoder"),
         group="Training of the generator",

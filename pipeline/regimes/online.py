@@ -281,7 +281,7 @@ class OnlineRegime(Regime):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.trainer.load_state_dict(state["trainer"])
         self.guard.load_state_dict(state["guard"])
-        if self.last_good is not None:
+        if self.last_good is not None and state.get("last_good") is not None:  # runs begun earlier have none
             self.last_good.load_state_dict(state["last_good"])
         if self.options.similarity is not None:
             self.options.similarity.load_state_dict(state["similarity"])

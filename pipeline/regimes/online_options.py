@@ -48,7 +48,7 @@ class OnlineOptions:
     ramp_steps: int = 0
     last_hard_step: int | None = None
     guard: bool = True
-    goes_back: bool = False
+    goes_back: bool = True
     similarity: SimilarityTarget | None = None
 
     def is_hard(self, step: int) -> bool:

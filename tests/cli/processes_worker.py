@@ -20,6 +20,7 @@ import sklearn.datasets
 import torch
 import torch.distributed as dist
 
+import synthcl.pipeline.training.train  # with the options' library, which the command imports late
 from synthcl.cli import main
 from synthcl.learners.base import LearnerOutput
 from synthcl.learners.simclr import SimCLR

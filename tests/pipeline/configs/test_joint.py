@@ -28,6 +28,10 @@ WRONG = {
     "a floor of no pairs": ({"pairs": False, "pair_floor": 0.5}, "--pair-floor is for --pairs"),
     "a target of no pairs": ({"pairs": False, "pair_similarity": "0.9:0.7"}, "--pair-similarity is for --pairs"),
     "an objective of nothing hard": ({"hard": False, "hard_objective": "alignment"}, "--hard-objective is for --hard"),
+    "a guard that is off": (
+        {"hard_guard": False, "eval_encoder": "run", "guard_goes_back": False},
+        "--guard-goes-back is for --hard-guard; it cannot be given with --no-hard-guard",
+    ),
     "a guard that cannot see": ({"guard_every": 5}, "--guard-every means nothing without --eval-encoder RUN"),
     "a decay of 1": ({"pair_ema_decay": 1.0}, "--pair-ema-decay must be below 1, not 1"),
     "no bound at all": ({"hardness_clip": 0.0}, "--hardness-clip must be above 0, not 0"),
