@@ -36,9 +36,9 @@ def layer_scales(backbone: nn.Module, decay: float) -> dict[str, float]:
         )
     from timm.models import group_parameters  # not for those who take no backbone of timm's: it loads for a second
 
-    model: Any = backbone
+    model: Any = backbone  # one of timm's
     names = [name for name, _ in backbone.named_parameters()]
     # What timm's matcher says nothing of is one layer with the classifier, which therefore has a name among the others.
-    whole = SimpleNamespace(named_parameters=lambda: [(name, None) for name in [*names, _CLASSIFIER]])
+    whole: Any = SimpleNamespace(named_parameters=lambda: [(name, None) for name in [*names, _CLASSIFIER]])
     layers = group_parameters(whole, model.group_matcher(coarse=False), reverse=True)
     return {name: decay ** (layers[_CLASSIFIER] - layers[name]) for name in names}

@@ -118,7 +118,8 @@ class Config:
                 choices = " or ".join(f"{flag(needed)} {one}" for one in accepted)
                 raise UsageError(f"{flag(f.name)} is for {choices}; it cannot be given with {flag(needed)} {value}")
             if default_of(other) is True:
-                raise UsageError(f"{flag(f.name)} is for {flag(needed)}; it cannot be given with --no-{flag(needed)[2:]}")
+                off = "--no-" + flag(needed).removeprefix("--")
+                raise UsageError(f"{flag(f.name)} is for {flag(needed)}; it cannot be given with {off}")
             metavar = other.metadata["option"].metavar
             wanted = flag(needed) + (f" {metavar}" if metavar else "")
             raise UsageError(f"{flag(f.name)} means nothing without {wanted}; give both, or leave it out")

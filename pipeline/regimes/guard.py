@@ -129,14 +129,15 @@ class LastGood:
 
         Gives `generator_went_back`, 1 where it did. Schedules go on from where they are.
         """
-        back = not guard.is_near and self.state is not None
-        if back:
-            self.trainer.load_state_dict(copy.deepcopy(self.state) | {"num_steps": self.trainer.num_steps})
-            guard.went_back(self.distance)
-        elif guard.is_near:
+        if guard.is_near:
             self.state = copy.deepcopy(self.trainer.state_dict())
             self.distance = guard.distance
-        return {"generator_went_back": float(back)}
+            return {"generator_went_back": 0.0}
+        if self.state is None:
+            return {"generator_went_back": 0.0}
+        self.trainer.load_state_dict(copy.deepcopy(self.state) | {"num_steps": self.trainer.num_steps})
+        guard.went_back(self.distance)
+        return {"generator_went_back": 1.0}
 
     def state_dict(self) -> dict[str, Any]:
         return {"state": self.state, "distance": self.distance}

@@ -29,7 +29,7 @@ class OnlineOptions:
         ramp_steps: steps over which the bound, or the radius, rises linearly from 0.
         last_hard_step: no reversed gradient from this step on.
         guard: hold the reversed gradient back while the generator leaves its band; see `HardGuard`.
-        goes_back: bring the generator back to its last good weights when it is measured outside its band; see `LastGood`.
+        goes_back: bring the generator back when it is measured outside its band; see `LastGood`.
         similarity: a target for the similarity of pairs, or None to let it be.
     """
 

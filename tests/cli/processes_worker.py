@@ -9,6 +9,7 @@ import os
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported: a forked process must find no thread pool of its parent
 
+import importlib
 import json
 import signal
 import sys
@@ -20,7 +21,6 @@ import sklearn.datasets
 import torch
 import torch.distributed as dist
 
-import synthcl.pipeline.training.train  # with the options' library, which the command imports late
 from synthcl.cli import main
 from synthcl.learners.base import LearnerOutput
 from synthcl.learners.simclr import SimCLR
@@ -28,7 +28,9 @@ from synthcl.pipeline.regimes.assembly import RealImages
 from synthcl.pipeline.training.step import TrainingStep
 from synthcl.pipeline.views import augmentation
 
-sklearn.datasets.load_digits()  # its reader too is imported late
+# What else is imported late: the command's own parts, and the reader of digits.
+importlib.import_module("synthcl.pipeline.training.train")
+sklearn.datasets.load_digits()
 OPTIONS = "train --data digits --image-size 8 --batch-size 16 --backbone resnet10-w8 --precision fp32 --log-every 1"
 SECONDS = 60
 

@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from synthcl.generators.gan import GANTrainer
-
 from synthcl.pipeline.regimes.guard import (
     COLOUR_BAND,
     CUT,
