@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import importlib
 import importlib.util
 import json
@@ -16,6 +17,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+
+
+def pytest_collection_finish() -> None:
+    """What is imported stays: the collector need not go through it again and again."""
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

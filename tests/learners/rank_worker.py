@@ -1,13 +1,19 @@
-"""One of W processes that train together: compares what they compute with one process on the whole batch.
+"""W processes that train together: compares what they compute with one process on the whole batch.
 
-Run as `python rank_worker.py RANK WORLD_SIZE FOLDER`. It computes the reference before it joins the others, and writes
-`FOLDER/RANK.json`: the largest difference of each check, relative to the largest value. All in float64, so that
-equality is told from what is merely close.
+Run as `python rank_worker.py WORLD_SIZE FOLDER`. It computes the reference, and then forks into the processes. Each
+writes `FOLDER/RANK.json`: the largest difference of each check, relative to the largest value. All in float64, so
+that equality is told from what is merely close.
 """
+
+import os
+
+os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported: a forked process must find no thread pool of its parent
 
 import copy
 import json
+import signal
 import sys
+import traceback
 from pathlib import Path
 
 import torch
@@ -23,6 +29,7 @@ from synthcl.learners.losses import ppcl
 from synthcl.learners.pairs import pair_views
 from synthcl.learners.vicreg import Weights, vicreg_loss
 
+SECONDS = 120
 STEPS = 3
 # The first views of all groups, then the second views, ...: not the order in which processes follow one another. Eight
 # groups of two views and four of four: 32 views a step, which is no divisor of the queue's size.
@@ -168,9 +175,8 @@ def compare(results: dict[str, torch.Tensor], reference: dict[str, torch.Tensor]
     return {key: difference(results[key], expected) for key, expected in shares.items()}
 
 
-def main(rank: int, world_size: int, folder: Path) -> None:
-    torch.set_num_threads(1)
-    reference = run_all()
+def join(rank: int, world_size: int, folder: Path, reference: dict[str, dict[str, torch.Tensor]]) -> None:
+    signal.alarm(SECONDS)  # one that waits for another for ever ends too
     dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=world_size)
     results = run_all()
     differences = {check: compare(results[check], reference[check]) for check in results}
@@ -182,5 +188,25 @@ def main(rank: int, world_size: int, folder: Path) -> None:
     dist.destroy_process_group()
 
 
+def main(world_size: int, folder: Path) -> int:
+    """How many of the processes failed."""
+    torch.set_num_threads(1)
+    reference = run_all()
+    processes = []
+    for number in range(world_size):
+        process = os.fork()
+        if not process:
+            try:
+                join(number, world_size, folder, reference)
+                os._exit(0)
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                sys.stderr.flush()
+                os._exit(1)
+        processes.append(process)
+    return sum(os.waitpid(process, 0)[1] != 0 for process in processes)
+
+
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))
+    sys.exit(main(int(sys.argv[1]), Path(sys.argv[2])))
