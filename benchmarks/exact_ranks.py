@@ -44,7 +44,7 @@ from synthcl.pipeline import randomness
 from synthcl.pipeline.configs.generate import GenerateConfig
 from synthcl.pipeline.configs.pretrain import PretrainConfig
 from synthcl.pipeline.configs.train import TrainConfig
-from synthcl.pipeline.generation.generate import generate as generation
+from synthcl.pipeline.generation.generate import generate
 from synthcl.pipeline.regimes import assembly, joint_trainer, offline, online, replay
 from synthcl.pipeline.regimes.assembly import RealImages
 from synthcl.pipeline.runs.checkpoint import load_checkpoint
@@ -294,7 +294,7 @@ def make_sources(folder: Path, names: list[str], steps: int) -> None:
     gan, shards = str(folder / "gan"), str(folder / "shards")
     pretraining.pretrain(PretrainConfig(**IMAGES, preset="tiny", batch_size=32, steps=100, out=gan))
     if "offline" in needed:
-        generation.generate(GenerateConfig(generator=gan, num_samples=100, pairs=True, workers=0, out=shards))
+        generate(GenerateConfig(generator=gan, num_samples=100, pairs=True, workers=0, out=shards))
     if "replay" in needed:
         recorded = config("simclr-online", folder, folder / "recorded", steps)
         recorded.record = str(folder / "recording")

@@ -44,7 +44,12 @@ def test_all_its_settings_are_commands_that_there_are(tmp_path, monkeypatch):
 @pytest.fixture(scope="module")
 def ranks():
     options = ["--worlds", 2, "--steps", 3, "--modes", "tethered,float64,slow"]
-    return measure("exact_ranks.py", *options, "--only", "simclr-online")
+    return measure("exact_ranks.py", *options, "--only", "simclr-online,byol-offline")
+
+
+def test_two_processes_read_the_samples_that_one_does(ranks):
+    found = ranks["byol-offline"]["2"]
+    assert found["same_draws"] and found["float64"]["weights_learner"] < 1e-10
 
 
 def test_two_processes_take_the_steps_of_one(ranks):
