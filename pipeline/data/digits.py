@@ -6,6 +6,8 @@ each class in equal parts. The split is ours and never changes.
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import torch
 
@@ -19,14 +21,20 @@ _WHITE = 16  # the values of the file are 0 to 16
 
 def open_digits(split: str, name: str, image_size: int | None) -> MemoryStore:
     """The `train` or `test` split, gray as RGB."""
-    from sklearn.datasets import load_digits
-
-    pixels, labels = load_digits(return_X_y=True)
+    pixels, labels = _read()
     chosen = np.flatnonzero(_is_test(labels) == (split == "test"))
     gray = torch.from_numpy(np.rint(pixels[chosen] * (255 / _WHITE)).astype(np.uint8)).reshape(-1, 1, 8, 8)
     images = gray.expand(-1, 3, -1, -1).contiguous()
     images = resize_images(images, image_size or 8)
     return MemoryStore(images, name, labels[chosen], [str(digit) for digit in range(10)])
+
+
+@functools.cache
+def _read() -> tuple[np.ndarray, np.ndarray]:
+    """The values of the file, (1797, 64), and its labels; not to be written to. Read once: it is compressed text."""
+    from sklearn.datasets import load_digits
+
+    return load_digits(return_X_y=True)
 
 
 def _is_test(labels: np.ndarray) -> np.ndarray:

@@ -17,20 +17,20 @@ import time
 import traceback
 from pathlib import Path
 
-import sklearn.datasets
 import torch
 import torch.distributed as dist
 
 from synthcl.cli import main
 from synthcl.learners.base import LearnerOutput
 from synthcl.learners.simclr import SimCLR
+from synthcl.pipeline.data import open_images
 from synthcl.pipeline.regimes.assembly import RealImages
 from synthcl.pipeline.training.step import TrainingStep
 from synthcl.pipeline.views import augmentation
 
-# What else is imported late: the command's own parts, and the reader of digits.
+# What is imported and read late: the command's own parts, and the digits.
 importlib.import_module("synthcl.pipeline.training.train")
-sklearn.datasets.load_digits()
+open_images("digits", image_size=8)
 OPTIONS = "train --data digits --image-size 8 --batch-size 16 --backbone resnet10-w8 --precision fp32 --log-every 1"
 SECONDS = 60
 

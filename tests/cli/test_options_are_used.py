@@ -118,7 +118,7 @@ count in several processes only (test_processes.py), or on a Ray cluster (test_r
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-@pytest.mark.usefixtures("hub")
+@pytest.mark.usefixtures("hub", "quick_probes")
 def test_every_option_of_a_command_is_read(synthcl, made, reads, tmp_path, monkeypatch, name):
     # The demo makes options of its own for these two, and has nothing else to do.
     monkeypatch.setattr("synthcl.pipeline.comparison.demo.pretrain", lambda config: {})
