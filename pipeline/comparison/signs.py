@@ -108,9 +108,11 @@ def _guard(run: ComparedRun, rows: Rows) -> str | None:
     if not left or min(left)[0] >= HELD_BACK:
         return None
     factor, step = min(left)
+    times = int(sum(row.get("generator_went_back", 0) for row in rows))
+    back = f", and brought the generator back {times} time{'s' if times > 1 else ''}" if times else ""
     return (
-        f"the guard held hardness back, to {factor:.0%} of its weight at step {step:,}, because the generator had left "
-        "its band: this is less joint training than was asked for. Turn --hardness-clip down"
+        f"the guard held hardness back, to {factor:.0%} of its weight at step {step:,}{back}, because the generator "
+        "had left its band: this is less joint training than was asked for. Turn --hardness-clip down"
     )
 
 

@@ -29,6 +29,7 @@ LATER = (
     "prompts",
     "guidance_scale",
     "hard_guard",
+    "guard_goes_back",
 )
 """Options that recordings were made without once: at their defaults they do not belong to a recipe, so that a recording
 of that time is gone on with."""

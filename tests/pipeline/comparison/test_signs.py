@@ -69,7 +69,9 @@ def test_samples_that_left_the_real_images_are_told_by_their_last_distance():
 def test_the_guard_is_quoted_where_it_held_back_most():
     rows = [{"step": 1000 * i, "hard_guard": value} for i, value in enumerate((1.0, 0.4, 0.25, 1.0))]
     (found,) = signs([a_run(rows)])
-    assert "to 25% of its weight at step 2,000" in found
+    assert "to 25% of its weight at step 2,000, because" in found
+    rows += [{"step": 4000, "generator_went_back": 1.0, "hard_guard": 0.3}] * 2
+    assert "at step 2,000, and brought the generator back 2 times, because" in signs([a_run(rows)])[0]
 
 
 @pytest.mark.parametrize(
