@@ -76,14 +76,13 @@ class Resample(nn.Module):
         return self.project(F.avg_pool2d(x, 2))
 
 
-def _stages(widths: Sequence[int], blocks_per_stage: int, *, up: bool) -> nn.Sequential:
-    """Residual stages at `widths` with resampling between them."""
-    num_blocks = len(widths) * blocks_per_stage
+def _stages(widths: Sequence[int], blocks: Sequence[int], *, up: bool) -> nn.Sequential:
+    """So many residual blocks at each of `widths`, with resampling between them."""
     layers: list[nn.Module] = []
-    for i, channels in enumerate(widths):
+    for i, (channels, count) in enumerate(zip(widths, blocks, strict=True)):
         if i:
             layers.append(Resample(widths[i - 1], channels, up=up))
-        layers.extend(ResidualBlock(channels, num_blocks) for _ in range(blocks_per_stage))
+        layers.extend(ResidualBlock(channels, sum(blocks)) for _ in range(count))
     return nn.Sequential(*layers)
 
 
@@ -91,12 +90,16 @@ def _full_precision(like: Tensor) -> torch.autocast:
     return torch.autocast(like.device.type, enabled=False)
 
 
-def _check_widths(image_size: int, widths: Sequence[int]) -> int:
-    """The side at the base, when there is one width a resolution."""
+def _check_stages(image_size: int, widths: Sequence[int], blocks: int | Sequence[int]) -> tuple[int, list[int]]:
+    """The side at the base, and the blocks at each resolution, when there is one number of each a resolution."""
     sides = resolutions(image_size)
-    if len(widths) != len(sides):
-        raise ValueError(f"{image_size} pixels take {len(sides)} widths, for resolutions {sides}, not {list(widths)}")
-    return sides[0]
+    counts = [blocks] * len(sides) if isinstance(blocks, int) else list(blocks)
+    for name, given in (("widths", widths), ("numbers of blocks", counts)):
+        if len(given) != len(sides):
+            raise ValueError(
+                f"{image_size} pixels take {len(sides)} {name}, for resolutions {sides}, not {list(given)}"
+            )
+    return sides[0], counts
 
 
 class StrictModel(ModelMixin):
@@ -134,7 +137,7 @@ class GANGenerator(StrictModel, Generator, ConfigMixin):
     Args:
         image_size: S, in pixels.
         widths: channels at each resolution, from the base up to S.
-        blocks_per_stage: residual blocks at each resolution.
+        blocks_per_stage: residual blocks at each resolution: one number for all, or one each, as for `widths`.
         latent_size: L; 64 as in R3GAN's public configuration.
     """
 
@@ -142,13 +145,13 @@ class GANGenerator(StrictModel, Generator, ConfigMixin):
 
     @register_to_config
     def __init__(
-        self, image_size: int, widths: Sequence[int], blocks_per_stage: int = 1, latent_size: int = 64
+        self, image_size: int, widths: Sequence[int], blocks_per_stage: int | Sequence[int] = 1, latent_size: int = 64
     ) -> None:
         super().__init__()
-        base = _check_widths(image_size, widths)
+        base, blocks = _check_stages(image_size, widths, blocks_per_stage)
         self.stem = _msr(nn.Linear(latent_size, widths[0] * base * base), 1.0)
         self.unflatten = nn.Unflatten(1, (widths[0], base, base))
-        self.stages = _stages(widths, blocks_per_stage, up=True)
+        self.stages = _stages(widths, blocks, up=True)
         self.to_rgb = _msr(nn.Conv2d(widths[-1], 3, 3, padding=1), 1.0)
 
     @property
@@ -179,15 +182,15 @@ class GANDiscriminator(StrictModel, ConfigMixin):
     Args:
         image_size: S, in pixels.
         widths: channels at each resolution, from the base up to S, as for the generator.
-        blocks_per_stage: residual blocks at each resolution.
+        blocks_per_stage: residual blocks at each resolution: one number for all, or one each, as for `widths`.
     """
 
     @register_to_config
-    def __init__(self, image_size: int, widths: Sequence[int], blocks_per_stage: int = 1) -> None:
+    def __init__(self, image_size: int, widths: Sequence[int], blocks_per_stage: int | Sequence[int] = 1) -> None:
         super().__init__()
-        base = _check_widths(image_size, widths)
+        base, blocks = _check_stages(image_size, widths, blocks_per_stage)
         self.from_rgb = _msr(nn.Conv2d(3, widths[-1], 3, padding=1), 1.0)
-        self.stages = _stages(widths[::-1], blocks_per_stage, up=False)
+        self.stages = _stages(widths[::-1], blocks[::-1], up=False)
         # No bias: the loss sees differences of logits, so its gradient would be rounding noise, which Adam blows up.
         self.head = _msr(nn.Linear(widths[0] * base * base, 1, bias=False), 1.0)
 

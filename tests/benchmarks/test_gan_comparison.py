@@ -19,7 +19,7 @@ from synthcl.learners import create_backbone
 from synthcl.pipeline.encoder import Encoder
 
 GAN = Path(__file__).parents[2] / "benchmarks" / "gan"
-ARMS = ["ours", "dcgan", "sngan:discriminator_steps=2", "stylegan2:penalty_every=2", "sngan+diffaug"]
+ARMS = ["ours", "dcgan", "sngan:discriminator_steps=2", "stylegan2:penalty_every=2", "sngan+diffaug", "mixed"]
 BATCH = 16
 
 

@@ -14,12 +14,13 @@ from synthcl.pipeline.errors import UsageError
 
 from .base import AlternatingGAN, Recipe
 from .dcgan import DCGAN
+from .mixed import Mixed
 from .ours import Ours
 from .sngan import SNGAN
 from .stylegan2 import StyleGAN2
 
 OURS = "ours"
-OTHERS: dict[str, type[AlternatingGAN]] = {"dcgan": DCGAN, "sngan": SNGAN, "stylegan2": StyleGAN2}
+OTHERS: dict[str, type[AlternatingGAN]] = {"dcgan": DCGAN, "sngan": SNGAN, "stylegan2": StyleGAN2, "mixed": Mixed}
 DIFFAUGMENT = "+diffaug"
 
 

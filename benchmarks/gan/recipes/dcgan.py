@@ -26,7 +26,7 @@ def _initialise(layer: nn.Module) -> None:
         nn.init.normal_(layer.weight, 1.0, DEVIATION)
 
 
-def _doubling(image_size: int, width: int) -> tuple[int, list[int]]:
+def doubling(image_size: int, width: int) -> tuple[int, list[int]]:
     """The side at the base, and the channels from there up to half the image size: `width` there, twice below."""
     sides = resolutions(image_size)
     return sides[0], [width * 2**i for i in reversed(range(len(sides) - 1))]
@@ -36,7 +36,7 @@ class DCGANGenerator(nn.Sequential):
     """Transposed 4x4 convolutions of stride 2 from a projection of the latent; ReLU, batch norm, tanh at the end."""
 
     def __init__(self, image_size: int, width: int) -> None:
-        base, channels = _doubling(image_size, width)
+        base, channels = doubling(image_size, width)
         layers: list[nn.Module] = [
             nn.Unflatten(1, (LATENT_SIZE, 1, 1)),
             nn.ConvTranspose2d(LATENT_SIZE, channels[0], base, bias=False),
@@ -52,7 +52,7 @@ class DCGANDiscriminator(nn.Sequential):
     """4x4 convolutions of stride 2 and one over the base; leaky ReLU, batch norm but at the input and the output."""
 
     def __init__(self, image_size: int, width: int) -> None:
-        base, channels = _doubling(image_size, width)
+        base, channels = doubling(image_size, width)
         channels = channels[::-1]
         layers: list[nn.Module] = [nn.Conv2d(3, channels[0], 4, stride=2, padding=1), nn.LeakyReLU(SLOPE, inplace=True)]
         for before, after in pairwise(channels):

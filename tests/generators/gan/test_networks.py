@@ -46,6 +46,19 @@ def test_the_preset_chosen_by_size_is_tiny_for_small_images():
 def test_widths_that_do_not_fit_the_size_are_refused():
     with pytest.raises(ValueError, match=r"32 pixels take 4 widths.*\[8, 8\]"):
         GANGenerator(image_size=32, widths=[8, 8])
+    with pytest.raises(ValueError, match=r"32 pixels take 4 numbers of blocks.*\[1, 0\]"):
+        GANDiscriminator(image_size=32, widths=[8, 8, 8, 8], blocks_per_stage=[1, 0])
+
+
+def test_each_resolution_may_have_its_own_number_of_blocks(tmp_path):
+    shape = {"image_size": 16, "widths": [16, 8, 4], "blocks_per_stage": [2, 1, 0]}
+    for kind in (GANGenerator, GANDiscriminator):
+        network = kind(**shape)
+        found = [block.conv1.in_channels for block in network.modules() if isinstance(block, ResidualBlock)]
+        assert sorted(found, reverse=True) == [16, 16, 8]
+        network.save_pretrained(str(tmp_path / kind.__name__))
+        again = kind.from_pretrained(str(tmp_path / kind.__name__))
+        assert all(torch.equal(a, b) for a, b in zip(network.parameters(), again.parameters(), strict=True))
 
 
 def test_logits_of_a_sample_do_not_depend_on_its_batch():
