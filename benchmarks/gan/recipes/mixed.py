@@ -2,7 +2,7 @@
 
     mixed:generator=plain:discriminator=residual:loss=pairing:generator_rate=1e-3
 
-No recipe that anyone published. Each network has a width by which it has about as many weights as ours.
+No recipe that anyone published. The width of each network is the one at which it has about as many weights as ours.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .dcgan import DCGAN, DCGANDiscriminator, DCGANGenerator, doubling
 
 
 class PlainGenerator(nn.Sequential):
-    """DCGAN's generator, with norms of a sample's own or none, and leaky ReLU by He's initialisation.
+    """DCGAN's generator with leaky ReLU, norms of each sample by itself or none, and torch's own initialisation.
 
     Args:
         image_size: S.
