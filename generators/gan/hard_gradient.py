@@ -8,6 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+MOST = 1e6
+"""The largest ratio that is told of a sample. Ours. A saturated discriminator gives a gradient of exactly 0, and that
+is no reason for a run to stop, as it does at a number that is not finite."""
+
 
 @dataclass(frozen=True)
 class HardGradient:
@@ -43,7 +47,7 @@ def join_gradients(realism: Tensor, hard: Tensor, bound: float | Tensor) -> tupl
     realism_norm, hard_norm = (torch.linalg.vector_norm(g.flatten(1), dim=1) for g in (realism, hard))
     tiny = torch.finfo(realism.dtype).tiny
     scale = (bound * realism_norm / hard_norm.clamp(min=tiny)).clamp(max=1)  # NaN stays NaN, for the caller to stop at
-    ratio = hard_norm / realism_norm.clamp(min=tiny)
+    ratio = _ratio(hard_norm, realism_norm)
     metrics = {"hard_ratio": ratio.mean(), "hard_clipped": (scale < 1).float().mean()}
     return realism + hard * scale[:, None, None, None], metrics
 
@@ -68,5 +72,12 @@ def join_parameter_gradients(
     realism_norm, hard_norm = (torch.nn.utils.get_total_norm(list(gradients)) for gradients in (realism, hard))
     tiny = torch.finfo(realism_norm.dtype).tiny
     scale = (bound * realism_norm / hard_norm.clamp(min=tiny)).clamp(max=1)
-    metrics = {"hard_ratio": hard_norm / realism_norm.clamp(min=tiny), "hard_clipped": (scale < 1).float()}
+    ratio = _ratio(hard_norm, realism_norm)
+    metrics = {"hard_ratio": ratio, "hard_clipped": (scale < 1).float()}
     return [r + h * scale for r, h in zip(realism, hard, strict=True)], metrics
+
+
+def _ratio(hard: Tensor, realism: Tensor) -> Tensor:
+    """The ratio of two norms to log; a hard gradient that is not finite stays so, for the caller to stop at."""
+    ratio = hard / realism.clamp(min=torch.finfo(realism.dtype).tiny)
+    return torch.where(hard.isfinite(), ratio.clamp(max=MOST), ratio)

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from synthcl.generators.gan.hard_gradient import join_gradients, join_parameter_gradients
+from synthcl.generators.gan.hard_gradient import MOST, join_gradients, join_parameter_gradients
 
 N = 6
 
@@ -40,6 +40,13 @@ class TestJoinGradients:
     def test_no_realism_gradient_lets_no_hard_gradient_through(self):
         joined, metrics = join_gradients(torch.zeros(1, 3, 4, 4), torch.ones(1, 3, 4, 4), 1.0)
         assert torch.equal(joined, torch.zeros(1, 3, 4, 4)) and metrics["hard_clipped"] == 1
+        assert metrics["hard_ratio"] == MOST  # no reason to stop, as a number that is not finite would be
+
+    def test_an_infinite_gradient_is_not_hidden(self):
+        hard = torch.full((1, 3, 4, 4), math.inf)
+        for realism in (torch.zeros(1, 3, 4, 4), torch.ones(1, 3, 4, 4)):
+            assert join_gradients(realism, hard, 1.0)[1]["hard_ratio"].isinf()
+            assert join_parameter_gradients([realism], [hard], 1.0)[1]["hard_ratio"].isinf()
 
     def test_a_nan_is_not_hidden(self):
         hard = torch.zeros(2, 3, 4, 4)
