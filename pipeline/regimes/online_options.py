@@ -94,6 +94,6 @@ def online_options(config: TrainConfig, total_steps: int) -> OnlineOptions:
         ramp_steps=round(config.hard_ramp * total_steps),
         last_hard_step=round((1 - config.hard_freeze) * total_steps) if config.hard_freeze else None,
         guard=config.hard_guard,
-        goes_back=config.hard and config.hard_guard and config.guard_goes_back and config.eval_encoder is not None,
+        goes_back=config.hard and config.hard_guard and config.guard_goes_back,
         similarity=SimilarityTarget(*target, total_steps, config.pair_ema_decay) if target is not None else None,
     )

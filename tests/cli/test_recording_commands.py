@@ -36,7 +36,7 @@ def test_a_replay_ends_with_the_weights_of_the_recorded_run(synthcl, generator, 
 def test_an_interrupted_recording_is_the_uninterrupted_one(synthcl, generator, tmp_path, monkeypatch):
     online(synthcl, generator, tmp_path / "whole", tmp_path / "whole-rec")
     original = TrainingStep.__call__
-    for crash in (2, 5):
+    for crash in (2, 4, 5):
         out, rec = tmp_path / f"run{crash}", tmp_path / f"rec{crash}"
 
         def crashing(self, step, crash=crash):
