@@ -1,5 +1,6 @@
-# Two commands on a machine that has Python >= 3.10 and make: `make demo` and `make test`. `make lint` is for those who
-# change the code: style and types, with the versions of the tools that pyproject.toml pins.
+# Two commands on a machine that has Python >= 3.10 and make: `make demo` and `make test`. Two more are for those who
+# change the code. `make test-slow`: clusters, and whole scripts of benchmarks/. `make lint`: style and types, with the
+# versions of the tools that pyproject.toml pins.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -7,14 +8,19 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 LINTED := $(VENV)/.linted
 
-.PHONY: demo test lint docs stubs clean
+.PHONY: demo test test-slow lint docs stubs clean
 
 demo: $(INSTALLED)
 	$(BIN)/synthcl demo --out demo
 
 # A file stays in one process. One thread each: threads of several processes would wait for each other.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests --numprocesses auto --maxprocesses 4 --dist loadfile
+
 test: $(INSTALLED)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(PYTEST) -m "not slow"
+
+test-slow: $(INSTALLED)
+	$(PYTEST) -m slow
 
 lint: $(LINTED)
 	$(BIN)/ruff check .

@@ -34,6 +34,7 @@ SIDES = {
 }
 
 
+@pytest.mark.slow
 def test_both_sides_train_once_and_stand_in_the_table(run, tmp_path):
     printed = [json.loads(line) for line in run(tmp_path, "--seeds", "1").splitlines()]
     assert [(row["learner"], row["side"]) for row in printed] == [

@@ -21,6 +21,7 @@ def measure(script, *options):
     return json.loads(done.stdout)["settings"]
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_a_run_is_the_undisturbed_one():
     """The script compares all files of the runs, and fails where one differs."""
     settings = measure("exact_kills.py", "--kills", 2, "--steps", 12, "--only", "online-moco,pretrain-gan")
@@ -47,11 +48,13 @@ def ranks():
     return measure("exact_ranks.py", *options, "--only", "simclr-online,byol-real,byol-offline")
 
 
+@pytest.mark.slow
 def test_two_processes_read_the_samples_that_one_does(ranks):
     found = ranks["byol-offline"]["2"]
     assert found["same_draws"] and found["float64"]["weights_learner"] < 1e-10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("setting", ["simclr-online", "byol-real"])
 def test_two_processes_take_the_steps_of_one(ranks, setting):
     found = ranks[setting]["2"]

@@ -75,6 +75,7 @@ def rows_of(folder):
     return [json.loads(line) for line in (folder / "results.jsonl").read_text().splitlines()]
 
 
+@pytest.mark.slow
 def test_every_arm_is_measured_at_every_point(runs):
     rows = rows_of(runs[0])
     assert [(row["arm"], row["at"]) for row in rows] == [(arm, at) for arm in ARMS for at in (3, 6)]
@@ -87,12 +88,14 @@ def test_every_arm_is_measured_at_every_point(runs):
     assert all(first[arm] != last[arm] for arm in ARMS)
 
 
+@pytest.mark.slow
 def test_networks_have_about_as_many_weights_as_ours(runs):
     rows = rows_of(runs[0])
     for name in ("parameters_generator", "parameters_discriminator"):
         assert all(0.8 < row[name] / rows[0][name] < 1.25 for row in rows)
 
 
+@pytest.mark.slow
 def test_a_run_taken_up_again_is_the_undisturbed_one(runs):
     whole, parted, log = runs
     times = ("cpu_seconds", "wall_seconds")
@@ -104,6 +107,7 @@ def test_a_run_taken_up_again_is_the_undisturbed_one(runs):
     assert log.count("goes on at step 3") == len(ARMS)
 
 
+@pytest.mark.slow
 def test_finished_jobs_are_passed_over_and_other_protocols_refused(compare, runs):
     folder = runs[1]
     before = (folder / "results.jsonl").read_bytes()

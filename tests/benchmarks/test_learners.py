@@ -31,6 +31,7 @@ def run(monkeypatch, capsys):
     return call
 
 
+@pytest.mark.slow
 def test_each_learner_is_compared_once_and_stands_in_the_table(run, tmp_path):
     (row,) = [json.loads(line) for line in run(tmp_path, "--learners", "byol", "--seeds", "1").splitlines()]
     assert row["learner"] == "byol" and row["linear"].keys() == {"real", "offline", "online"}

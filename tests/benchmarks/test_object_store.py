@@ -12,6 +12,7 @@ import pytest
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
+@pytest.mark.slow
 def test_faults_are_injected_and_survived():
     command = [sys.executable, str(BENCHMARKS / "object_store.py"), "--faults", "2", "--seed", "3"]
     done = subprocess.run(command, capture_output=True, text=True)

@@ -36,6 +36,7 @@ def run(monkeypatch, capsys, tmp_path):
     return call
 
 
+@pytest.mark.slow
 def test_each_arm_has_its_own_set_and_stands_in_the_table(run, tmp_path):
     (row,) = [json.loads(line) for line in run("--seeds", "1").splitlines()]
     arms = {"real", "real-4-views", "singles", "pairs", "groups", "anchored", "apart"}

@@ -29,6 +29,7 @@ def test_a_large_set_is_a_small_one_many_times(scale, tmp_path):
     assert shards.column("sample_index").tolist() == list(range(30))
 
 
+@pytest.mark.slow
 def test_a_training_tells_what_it_took(scale, monkeypatch, capsys):
     words = ["--samples", "20", "--per-shard", "20", "--ranks", "", "--steps", "8", "--rounds", "1"]
     monkeypatch.setattr(sys, "argv", ["scale.py", *words, "--batch-size", "8", "--data", "digits[:32]"])

@@ -21,6 +21,7 @@ def test_a_set_is_that_of_one_process(synthcl, generator, tmp_path, slurm_here):
     assert "squeue --job 17" in result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="ray is not installed: pip install 'synthcl[ray]'")
 def test_a_set_is_made_by_ray_on_this_machine(synthcl, generator, tmp_path, capfd):
     """On a cluster of its own, by a worker that loads the generator."""

@@ -35,6 +35,7 @@ class DyingOnce(ScoreWorker):
         os._exit(1)
 
 
+@pytest.mark.slow
 @needs_ray
 def test_scores_are_those_of_one_process_though_a_worker_is_killed(
     make_set, encoder_folder, tmp_path, monkeypatch, capfd

@@ -115,6 +115,7 @@ def once(condition, act):
     thread.join()
 
 
+@pytest.mark.slow
 @needs_ray
 def test_what_a_lost_worker_was_at_another_does_and_what_is_there_stays(tmp_path, ask, render, digest, whole, capfd):
     out, mark = tmp_path / "set", str(tmp_path / "killed")
@@ -140,6 +141,7 @@ def test_what_a_lost_worker_was_at_another_does_and_what_is_there_stays(tmp_path
     assert digest(out) == whole
 
 
+@pytest.mark.slow
 @needs_ray
 def test_a_shard_that_always_fails_is_named_with_the_reason(tmp_path, ask):
     def fault(indices):
@@ -151,6 +153,7 @@ def test_a_shard_that_always_fails_is_named_with_the_reason(tmp_path, ask):
     assert {"000000.parquet", "000005.parquet"} <= set(published(tmp_path / "set"))
 
 
+@pytest.mark.slow
 @needs_ray
 def test_a_shard_that_always_ends_its_worker_is_named_and_no_other(tmp_path, ask):
     def fault(indices):
@@ -169,6 +172,7 @@ def heard():
     signal.signal(signal.SIGINT, before)
 
 
+@pytest.mark.slow
 @needs_ray
 @pytest.mark.usefixtures("heard")
 @pytest.mark.parametrize(("number", "error"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Stopped)])
@@ -190,6 +194,7 @@ def test_a_signal_ends_all_workers_and_the_same_command_continues(tmp_path, ask,
         assert ask("set", ray_workers=1).complete and digest(out) == whole
 
 
+@pytest.mark.slow
 @needs_ray
 def test_a_node_that_is_lost_while_its_worker_writes(tmp_path, cluster, ask, digest, whole, capfd):
     out, node = tmp_path / "set", cluster.add_node(num_cpus=1)
@@ -212,6 +217,7 @@ def test_a_node_that_is_lost_while_its_worker_writes(tmp_path, cluster, ask, dig
     assert "another takes over: its " in captured.err and not captured.out
 
 
+@pytest.mark.slow
 @needs_ray
 def test_wrong_options_of_a_generator_are_told_as_they_are_by_one_process(tmp_path, cluster):
     def wrong(config):
