@@ -46,7 +46,7 @@ def kills(options: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         torch.manual_seed(0)
         generator = Path(folder) / "generator"
-        GANGenerator(16, choose_preset(16, "tiny").widths(16)).save_pretrained(generator)
+        GANGenerator(**choose_preset(16, "tiny").generator_shape(16)).save_pretrained(generator)
         killer = _Killer(Path(folder), generator, rng)
         for setting in _KILLED:
             made, sets = 0, 0

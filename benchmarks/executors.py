@@ -52,7 +52,7 @@ def make_generator(folder: Path) -> Path:
     from synthcl.generators.gan.presets import choose_preset
 
     torch.manual_seed(0)
-    GANGenerator(SIZE, choose_preset(SIZE, "tiny").widths(SIZE)).save_pretrained(folder / "generator")
+    GANGenerator(**choose_preset(SIZE, "tiny").generator_shape(SIZE)).save_pretrained(folder / "generator")
     return folder / "generator"
 
 

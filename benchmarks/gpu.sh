@@ -7,7 +7,7 @@
 # |---|---|---|
 # | wheels | with a network: fetch the packages that a bare machine lacks into --wheels | DIR/*.whl |
 # | check | what is installed; whether a step waits for the GPU, in each regime, for SimCLR and MoCo v2 | environment.json, waiting-*.jsonl |
-# | precision | generators drawing in fp32 and in bf16; the online step in both | precision.jsonl, precision-*.jsonl |
+# | precision | generators drawing in fp32 and in bf16; the online step in both; a GAN compiled | precision.jsonl, precision-*.jsonl, compiled.json |
 # | joint-simclr, joint-moco | joint_step.py, ResNet-18 and the GAN `base` | joint-*.jsonl |
 # | training | training.py against lightly, the bare step and scikit-learn | training.jsonl |
 # | views | views.py | views.json |
@@ -63,6 +63,7 @@ if [[ ${TOY:-} == 1 ]]; then
     workers=0
     views=(--size 8 --batch-size 8 --rounds 2 --warmup 1)
     samples=8
+    compiled=(--rounds 1 --calls 1 --batch-size 8)
 else
     device=cuda image_size=32
     backbone=resnet18 batch=512 preset=base diffusion=small clock=wall
@@ -73,6 +74,7 @@ else
     workers=0,$(nproc)
     views=(--size 32 --batch-size 512)
     samples=256
+    compiled=(--batch-size 128)
 fi
 
 say() { echo "$*" >&2; }
@@ -167,6 +169,11 @@ stage_precision() {
     for precision in fp32 bf16; do
         joint "$out/precision-$precision.jsonl" "online online-diffusion" --generator-precision $precision
     done
+    if [[ ! -s $out/compiled.json ]]; then
+        benchmark compiled_generator.py --presets $preset --image-size $image_size --device $device "${compiled[@]}" \
+            >"$work/compiled.json"
+        mv "$work/compiled.json" "$out/compiled.json"
+    fi
 }
 
 stage_joint() { # LEARNER

@@ -154,8 +154,8 @@ def write(options: argparse.Namespace) -> dict[str, Any]:
         from synthcl.generators.gan.presets import choose_preset
 
         torch.manual_seed(0)
-        widths = choose_preset(options.image_size, options.preset).widths(options.image_size)
-        generator = GANGenerator(options.image_size, widths).to(device).eval().requires_grad_(False)
+        shape = choose_preset(options.image_size, options.preset).generator_shape(options.image_size)
+        generator = GANGenerator(**shape).to(device).eval().requires_grad_(False)
     render = Renderer(generator, sampling_key(0), device)
     count, batch = options.num_samples, options.batch_size
 

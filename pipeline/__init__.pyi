@@ -242,8 +242,8 @@ def compare(
         warmup_epochs: Length of the linear warm-up, at most a tenth of the training (10: solo-learn's).
         precision: Precision that the learner computes in; auto is bf16 where the device has it, else fp32.
         compile: Compile the learner and the views with torch.compile: minutes before the first steps. It pays for
-            small images on a CPU; on a GPU it has not been timed. Not with --accumulate or --adversarial, which
-            torch.compile does not take.
+            small images on a CPU; on a GPU it has not been timed. The generator stays as it is: compiled, it was
+            slower on a CPU. Not with --accumulate or --adversarial, which torch.compile does not take.
         sync_batchnorm: Take batch statistics over all processes rather than each its own.
         cache: Where decoded images stay: on the device, in RAM, on disk in a file that all processes and runs share,
             nowhere, or wherever they fit.
@@ -998,8 +998,8 @@ def train(
         warmup_epochs: Length of the linear warm-up, at most a tenth of the training (10: solo-learn's).
         precision: Precision that the learner computes in; auto is bf16 where the device has it, else fp32.
         compile: Compile the learner and the views with torch.compile: minutes before the first steps. It pays for
-            small images on a CPU; on a GPU it has not been timed. Not with --accumulate or --adversarial, which
-            torch.compile does not take.
+            small images on a CPU; on a GPU it has not been timed. The generator stays as it is: compiled, it was
+            slower on a CPU. Not with --accumulate or --adversarial, which torch.compile does not take.
         sync_batchnorm: Take batch statistics over all processes rather than each its own.
         cache: Where decoded images stay: on the device, in RAM, on disk in a file that all processes and runs share,
             nowhere, or wherever they fit.

@@ -27,6 +27,8 @@ from synthcl.pipeline.runtime.environment import record_environment
 IMAGE_SIZE = 16
 GAN_EVERY = 500
 """Steps of a generator from one measurement of its samples to the next."""
+GAN_PRESET = "tiny"
+"""Of the generators of settings that name no other: what `auto` was when the study began."""
 COMMON = {"image_size": IMAGE_SIZE, "backbone": "resnet10-w16", "batch_size": 128, "log_every": 50}
 
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -40,6 +42,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
     # So few that they are short at this length: 500, for as many steps, and a generator of them or of all images.
     "hundredth": {"part": "[:1%,balanced]", "epochs": 390, "gan_steps": 6000},
     "hundredth-wide-generator": {"part": "[:1%,balanced]", "epochs": 390, "generator": "full"},
+    # With the generator that came later, trained for as long by the clock, which is twice as many steps.
+    "full-plain": {"part": "", "epochs": 3, "gan_steps": 12_000, "preset": "plain"},
+    "tenth-wide-plain": {"part": "[:10%,balanced]", "epochs": 30, "generator": "full-plain"},
     # To try the script.
     "toy": {"part": "[:50%,balanced]", "epochs": 1, "gan_steps": 20},
 }
@@ -155,14 +160,15 @@ def run_cell(options: argparse.Namespace, out: Path, arm: str, name: str, seed: 
 
 
 def gan(options: argparse.Namespace, out: Path, setting: str, seed: int) -> Path:
-    """The generator of a setting and a seed, pretrained by the defaults; other processes wait while it is made."""
-    data, steps = options.data + SETTINGS[setting]["part"], SETTINGS[setting]["gan_steps"]
+    """The generator of a setting and a seed, pretrained by its preset; other processes wait while it is made."""
+    chosen = SETTINGS[setting]
+    how = {"steps": chosen["gan_steps"], "preset": chosen.get("preset", GAN_PRESET), "image_size": IMAGE_SIZE}
     measured = {"eval_encoder": options.eval_encoder, "eval_every": GAN_EVERY} if options.eval_encoder else {}
     folder = out / "generators" / f"{setting}-seed-{seed}"
     folder.parent.mkdir(parents=True, exist_ok=True)
     with open(folder.with_suffix(".lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        pretrain(data=data, image_size=IMAGE_SIZE, steps=steps, seed=seed, out=str(folder), log_every=50, **measured)
+        pretrain(data=options.data + chosen["part"], seed=seed, out=str(folder), log_every=50, **how, **measured)
     return folder
 
 

@@ -1,9 +1,12 @@
 """A narrow residual generator and discriminator without normalisation layers, after R3GAN (arXiv 2501.05441).
 
 Residual stages at doubling resolutions, leaky ReLU, resampling outside the residual blocks, and initialisation in place
-of normalisation: no sample's activations depend on another's, in either network. Two deviations, ours: plain 3x3 - 3x3
+of normalisation: no sample's activations depend on another's, in either network. Two deviations, ours: 3x3 - 3x3
 blocks in place of grouped inverted bottlenecks (grouped convolutions are slow where the nets are narrow), and a dense
 first and last layer in place of learned 4x4 bases.
+
+The generator may be plain instead: DCGAN's 4x4 transposed convolutions of stride 2 (arXiv 1511.06434), without batch
+normalisation. At 16 pixels it comes nearer to the real images in equal time (benchmarks/gan/README.md).
 
 The stages may run under autocast; what meets latents, pixels and logits runs in fp32 whatever the caller is under.
 
@@ -14,6 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -24,7 +28,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..base import Draws, Generator
-from .presets import resolutions
+from .presets import ARCHITECTURES, PLAIN, RESIDUAL, resolutions
 
 _Model = TypeVar("_Model", bound="StrictModel")
 
@@ -86,14 +90,35 @@ def _stages(widths: Sequence[int], blocks: Sequence[int], *, up: bool) -> nn.Seq
     return nn.Sequential(*layers)
 
 
+class Upsample(nn.Module):
+    """conv(act(x)), to twice the resolution: a 4x4 transposed convolution of stride 2, as DCGAN's generator has.
+
+    Torch's own initialisation, uniform in 1 / sqrt(fan-in), with which it was measured.
+    """
+
+    def __init__(self, channels_in: int, channels_out: int) -> None:
+        super().__init__()
+        self.conv = nn.ConvTranspose2d(channels_in, channels_out, 4, stride=2, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(F.leaky_relu(x, SLOPE))
+
+
 def _full_precision(like: Tensor) -> torch.autocast:
     return torch.autocast(like.device.type, enabled=False)
 
 
-def _check_stages(image_size: int, widths: Sequence[int], blocks: int | Sequence[int]) -> tuple[int, list[int]]:
-    """The side at the base, and the blocks at each resolution, when there is one number of each a resolution."""
-    sides = resolutions(image_size)
+def _check_stages(
+    image_size: int, widths: Sequence[int], blocks: int | Sequence[int], architecture: str = RESIDUAL
+) -> tuple[int, list[int]]:
+    """The side at the base, and the blocks at each resolution that has any, when there is one number of each."""
+    if architecture not in ARCHITECTURES:
+        raise ValueError(f"architecture must be {' or '.join(ARCHITECTURES)}, not {architecture!r}")
+    # The last convolution of a plain generator makes pixels: there is no width at their resolution.
+    sides = resolutions(image_size)[: -1 if architecture == PLAIN else None]
     counts = [blocks] * len(sides) if isinstance(blocks, int) else list(blocks)
+    if architecture == PLAIN and any(counts):
+        raise ValueError(f"a plain generator has no residual blocks: blocks_per_stage must be 0, not {blocks}")
     for name, given in (("widths", widths), ("numbers of blocks", counts)):
         if len(given) != len(sides):
             raise ValueError(
@@ -136,23 +161,38 @@ class GANGenerator(StrictModel, Generator, ConfigMixin):
 
     Args:
         image_size: S, in pixels.
-        widths: channels at each resolution, from the base up to S.
-        blocks_per_stage: residual blocks at each resolution: one number for all, or one each, as for `widths`.
+        widths: channels at each resolution, from the base up to S; plain: up to S / 2.
+        blocks_per_stage: residual blocks at each resolution: one number for all, or one each, as for `widths`. 0 if
+            plain.
         latent_size: L; 64 as in R3GAN's public configuration.
+        architecture: residual, or plain.
+
+    Raises:
+        ValueError: a size, a number of widths or of blocks, or an architecture that there is not.
     """
 
     differentiable: ClassVar[bool] = True
 
     @register_to_config
     def __init__(
-        self, image_size: int, widths: Sequence[int], blocks_per_stage: int | Sequence[int] = 1, latent_size: int = 64
+        self,
+        image_size: int,
+        widths: Sequence[int],
+        blocks_per_stage: int | Sequence[int] = 1,
+        latent_size: int = 64,
+        architecture: str = RESIDUAL,
     ) -> None:
         super().__init__()
-        base, blocks = _check_stages(image_size, widths, blocks_per_stage)
-        self.stem = _msr(nn.Linear(latent_size, widths[0] * base * base), 1.0)
+        base, blocks = _check_stages(image_size, widths, blocks_per_stage, architecture)
+        self.stem = nn.Linear(latent_size, widths[0] * base * base)
         self.unflatten = nn.Unflatten(1, (widths[0], base, base))
-        self.stages = _stages(widths, blocks, up=True)
-        self.to_rgb = _msr(nn.Conv2d(widths[-1], 3, 3, padding=1), 1.0)
+        if architecture == PLAIN:
+            self.stages = nn.Sequential(*(Upsample(*pair) for pair in pairwise(widths)))
+            self.to_rgb = nn.ConvTranspose2d(widths[-1], 3, 4, stride=2, padding=1)
+        else:
+            _msr(self.stem, 1.0)
+            self.stages = _stages(widths, blocks, up=True)
+            self.to_rgb = _msr(nn.Conv2d(widths[-1], 3, 3, padding=1), 1.0)
 
     @property
     def image_size(self) -> int:

@@ -7,8 +7,12 @@ such as 12, 20, 28, 48 or 96. The widths, all ours, grow towards low resolution,
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+RESIDUAL, PLAIN = ARCHITECTURES = ("residual", "plain")
+"""Of a generator: residual blocks with bilinear resampling between them, or transposed convolutions alone."""
 
 MIN_IMAGE_SIZE, MAX_IMAGE_SIZE = 8, 128
 _BASES = range(4, 8)
@@ -46,46 +50,82 @@ class Training:
 
 
 @dataclass(frozen=True)
-class Preset:
+class NetworkSize:
     """Width at a resolution is `area / resolution`, held within [narrowest, widest].
 
     Attributes:
-        area, narrowest, widest, blocks_per_stage: of both networks.
-        training: what they are trained with. Rates, gamma and augmentation of `tiny` were measured on CIFAR-10 at 16
-            pixels, one seed (benchmarks/gan/README.md). Those of the others are 0.064 over `widest` (see
-            `default_learning_rate`) and unmeasured. `penalty_every`: one step in four brought `tiny` further in equal
-            time: on digits at 8 pixels to a Frechet distance of 40 and 44 against 54 and 62 (two seeds, features of a
-            small classifier, 30 s on one core). `small` has it for the same saving, unmeasured; the larger two keep
-            R3GAN's every step.
-        discriminator_preset: the preset that the discriminator has its size from; None: this one.
+        area, narrowest, widest: in channels times pixels, and in channels.
+        blocks: residual blocks at each resolution but the image's.
+        blocks_at_image_size: there, where a block costs most; None: as many.
     """
 
     area: int
     narrowest: int
     widest: int
-    blocks_per_stage: int
-    training: Training
-    discriminator_preset: str | None = None
+    blocks: int
+    blocks_at_image_size: int | None = None
 
-    def widths(self, image_size: int) -> list[int]:
-        """Channels at each resolution, from the base up to `image_size`."""
-        return [min(max(self.area // side, self.narrowest), self.widest) for side in resolutions(image_size)]
+    def widths(self, sides: list[int]) -> list[int]:
+        """Channels at each of these resolutions."""
+        return [min(max(self.area // side, self.narrowest), self.widest) for side in sides]
 
     def shape(self, image_size: int) -> dict[str, Any]:
-        """The keyword arguments of a network for images of `image_size` pixels."""
-        return {
-            "image_size": image_size,
-            "widths": self.widths(image_size),
-            "blocks_per_stage": self.blocks_per_stage,
-        }
+        """The keyword arguments of a residual network for images of `image_size` pixels."""
+        sides = resolutions(image_size)
+        blocks: int | list[int] = self.blocks
+        if self.blocks_at_image_size is not None:
+            blocks = [self.blocks] * (len(sides) - 1) + [self.blocks_at_image_size]
+        return {"image_size": image_size, "widths": self.widths(sides), "blocks_per_stage": blocks}
+
+
+@dataclass(frozen=True)
+class Preset:
+    """The size of both networks, and what they are trained with.
+
+    Attributes:
+        size: of the generator, and of the discriminator if it has none of its own.
+        training: rates, penalties and the rest. Those of `plain` and `tiny` were measured on CIFAR-10 at 16
+            pixels (benchmarks/gan/README.md). Those of the others are 0.064 over `widest` (see
+            `default_learning_rate`) and unmeasured. `penalty_every`: one step in four brought `tiny` further in equal
+            time: on digits at 8 pixels to a Frechet distance of 40 and 44 against 54 and 62 (two seeds, features of a
+            small classifier, 30 s on one core). `small` has it for the same saving, unmeasured; the larger two keep
+            R3GAN's every step.
+        architecture: of the generator, as `GANGenerator` has it.
+        discriminator_size: None: `size`.
+    """
+
+    size: NetworkSize
+    training: Training
+    architecture: str = RESIDUAL
+    discriminator_size: NetworkSize | None = None
+
+    def generator_shape(self, image_size: int) -> dict[str, Any]:
+        """The keyword arguments of `GANGenerator` for images of `image_size` pixels."""
+        if self.architecture == RESIDUAL:
+            return self.size.shape(image_size)
+        widths = self.size.widths(resolutions(image_size)[:-1])
+        return {"image_size": image_size, "widths": widths, "blocks_per_stage": 0, "architecture": self.architecture}
+
+    def discriminator_shape(self, image_size: int) -> dict[str, Any]:
+        """The keyword arguments of `GANDiscriminator`, likewise."""
+        return (self.discriminator_size or self.size).shape(image_size)
 
 
 PRESETS = {
+    "plain": Preset(
+        size=NetworkSize(area=192, narrowest=8, widest=48, blocks=0),
+        architecture=PLAIN,
+        discriminator_size=NetworkSize(area=176, narrowest=8, widest=44, blocks=1, blocks_at_image_size=0),
+        training=Training(
+            generator_learning_rate=1e-3,
+            discriminator_learning_rate=1e-3,
+            gamma=0.02,
+            penalty_every=4,
+            augment="none",
+        ),
+    ),
     "tiny": Preset(
-        area=256,
-        narrowest=16,
-        widest=32,
-        blocks_per_stage=1,
+        size=NetworkSize(area=256, narrowest=16, widest=32, blocks=1),
         training=Training(
             generator_learning_rate=5e-4,
             discriminator_learning_rate=5e-4,
@@ -95,24 +135,15 @@ PRESETS = {
         ),
     ),
     "small": Preset(
-        area=1024,
-        narrowest=24,
-        widest=96,
-        blocks_per_stage=1,
+        size=NetworkSize(area=1024, narrowest=24, widest=96, blocks=1),
         training=Training(generator_learning_rate=2e-3 / 3, discriminator_learning_rate=2e-3 / 3, penalty_every=4),
     ),
     "base": Preset(
-        area=4096,
-        narrowest=64,
-        widest=256,
-        blocks_per_stage=2,
+        size=NetworkSize(area=4096, narrowest=64, widest=256, blocks=2),
         training=Training(generator_learning_rate=2.5e-4, discriminator_learning_rate=2.5e-4),
     ),
     "large": Preset(
-        area=8192,
-        narrowest=96,
-        widest=512,
-        blocks_per_stage=2,
+        size=NetworkSize(area=8192, narrowest=96, widest=512, blocks=2),
         training=Training(generator_learning_rate=1.25e-4, discriminator_learning_rate=1.25e-4),
     ),
 }
@@ -149,3 +180,23 @@ def choose_preset(image_size: int, name: str = "auto") -> Preset:
     if name not in PRESETS:
         raise ValueError(f"unknown GAN preset {name!r}: choose from auto, {', '.join(PRESETS)}")
     return PRESETS[name]
+
+
+def opponent_shape(generator: Mapping[str, Any]) -> dict[str, Any]:
+    """The keyword arguments of a `GANDiscriminator` that is about as large as a generator of this shape.
+
+    It is the generator's mirror image. A plain one's opponent has half as many channels at the image's resolution as
+    that generator at half of it, and a block at each resolution but the image's, as in the preset `plain`.
+    """
+    widths, blocks = list(generator["widths"]), generator["blocks_per_stage"]
+    if generator["architecture"] == PLAIN:
+        widths, blocks = [*widths, max(1, widths[-1] // 2)], [1] * len(widths) + [0]
+    return {"image_size": generator["image_size"], "widths": widths, "blocks_per_stage": blocks}
+
+
+def default_learning_rate(widths: Sequence[int]) -> float:
+    """0.064 / greatest width: 2e-3 at 32 channels, the better of 1e-3 and 2e-3 on 8-pixel digits (ours; one seed).
+
+    Adam's rate falls as 1 / width, as for hidden layers in arXiv 2203.03466, table 3.
+    """
+    return 0.064 / max(widths)

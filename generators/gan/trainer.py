@@ -22,13 +22,13 @@ from .diffaugment import NUM_PARAMETERS, check_policy, diffaugment
 from .hard_gradient import HardGradient, join_gradients, join_parameter_gradients
 from .losses import discriminator_loss, generator_loss, gradient_penalties
 from .networks import GANDiscriminator, GANGenerator
-from .presets import Training, choose_preset
+from .presets import Training, choose_preset, default_learning_rate, opponent_shape
 from .saved import DISCRIMINATOR_FOLDER, TRAINING_FOLDER, SavedTraining, load_optimizers, save_optimizers
 
 logger = logging.getLogger(__name__)
 
 _DEFAULTS = Training()
-_SHAPE = ("image_size", "widths", "blocks_per_stage", "latent_size")
+_SHAPE = ("image_size", "widths", "blocks_per_stage", "latent_size", "architecture")
 
 
 class GANTrainer(GeneratorTrainer):
@@ -153,12 +153,14 @@ class GANTrainer(GeneratorTrainer):
         """
         chosen = choose_preset(image_size, preset)
         values = dataclasses.asdict(chosen.training)
+        opponent = chosen
         if discriminator_preset is not None:
             opponent = choose_preset(image_size, discriminator_preset)
             values["discriminator_learning_rate"] = opponent.training.discriminator_learning_rate
-        else:
-            opponent = choose_preset(image_size, chosen.discriminator_preset) if chosen.discriminator_preset else chosen
-        networks = GANGenerator(**chosen.shape(image_size)), GANDiscriminator(**opponent.shape(image_size))
+        networks = (
+            GANGenerator(**chosen.generator_shape(image_size)),
+            GANDiscriminator(**opponent.discriminator_shape(image_size)),
+        )
         return cls(*networks, **_overridden(values, options))
 
     @classmethod
@@ -186,7 +188,7 @@ class GANTrainer(GeneratorTrainer):
         if has_discriminator:
             discriminator = GANDiscriminator.from_pretrained(folder / DISCRIMINATOR_FOLDER)
         else:
-            discriminator = GANDiscriminator(**_shape(average, ("image_size", "widths", "blocks_per_stage")))
+            discriminator = GANDiscriminator(**opponent_shape(_shape(average)))
         _log_fresh_starts(folder, discriminator=not has_discriminator, training=saved is None)
         values = {"ema_warmup": False} | ({} if saved is None else _after_training(saved))
         trainer = cls(generator, discriminator, average, **_overridden(values, options))
@@ -350,14 +352,6 @@ def _rate(given: float | None, shared: float | None, network: GANGenerator | GAN
         if rate is not None:
             return check_range(option, rate, above=0)
     return default_learning_rate(network.config.widths)
-
-
-def default_learning_rate(widths: Sequence[int]) -> float:
-    """0.064 / greatest width: 2e-3 at 32 channels, the better of 1e-3 and 2e-3 on 8-pixel digits (ours; one seed).
-
-    Adam's rate falls as 1 / width, as for hidden layers in arXiv 2203.03466, table 3.
-    """
-    return 0.064 / max(widths)
 
 
 def _gradients(parameters: Sequence[nn.Parameter]) -> list[Tensor]:

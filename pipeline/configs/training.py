@@ -214,8 +214,8 @@ class TrainingConfig(JointConfig):
     compile: bool = option(
         False,
         help="Compile the learner and the views with torch.compile: minutes before the first steps. It pays for small "
-        "images on a CPU; on a GPU it has not been timed. Not with --accumulate or --adversarial, which torch.compile "
-        "does not take.",
+        "images on a CPU; on a GPU it has not been timed. The generator stays as it is: compiled, it was slower on a "
+        "CPU. Not with --accumulate or --adversarial, which torch.compile does not take.",
         group="Computing",
     )
     sync_batchnorm: bool = option(

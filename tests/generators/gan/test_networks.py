@@ -1,16 +1,24 @@
 """The GAN's networks: every size, independent samples, initialisation, and configurations that do not fit."""
 
+import json
+
 import pytest
 import torch
+from torch.nn import functional as F
 
 from synthcl.generators.gan import GANDiscriminator, GANGenerator
 from synthcl.generators.gan.networks import ResidualBlock
-from synthcl.generators.gan.presets import PRESETS, choose_preset, resolutions
+from synthcl.generators.gan.presets import ARCHITECTURES, PRESETS, choose_preset, resolutions
 
 
 def networks(size: int, widths=None, blocks: int = 1) -> tuple[GANGenerator, GANDiscriminator]:
     shape = {"image_size": size, "widths": widths or [8] * len(resolutions(size)), "blocks_per_stage": blocks}
     return GANGenerator(**shape), GANDiscriminator(**shape)
+
+
+def plain(size: int, widths=None) -> GANGenerator:
+    widths = widths or [8] * (len(resolutions(size)) - 1)
+    return GANGenerator(image_size=size, widths=widths, blocks_per_stage=0, architecture="plain")
 
 
 @pytest.mark.parametrize("size", [8, 12, 14, 16, 20, 28, 32, 48, 64, 96, 128])
@@ -20,6 +28,30 @@ def test_every_size_from_8_to_128(size):
     images = generator(generator.sample_latents(2))
     assert images.shape == (2, 3, size, size) and images.abs().max() <= 1
     assert discriminator(images).shape == (2,)
+    images = plain(size)(generator.sample_latents(2))
+    assert images.shape == (2, 3, size, size) and images.abs().max() <= 1
+
+
+def test_a_plain_generator_is_that_of_dcgan_without_norms():
+    torch.manual_seed(0)
+    generator = plain(16, [12, 6])
+    latents = generator.sample_latents(3)
+    first, second = generator.stages[0].conv, generator.to_rgb
+    assert first.weight.shape == (12, 6, 4, 4) and second.weight.shape == (6, 3, 4, 4)
+    h = (latents @ generator.stem.weight.T + generator.stem.bias).reshape(3, 12, 4, 4)
+    for layer in (first, second):
+        h = F.conv_transpose2d(F.leaky_relu(h, 0.2), layer.weight, layer.bias, stride=2, padding=1)
+    torch.testing.assert_close(generator(latents), h.tanh())
+    assert len(list(generator.parameters())) == 6
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_an_image_depends_on_its_own_latent_alone(architecture):
+    torch.manual_seed(0)
+    generator = plain(16) if architecture == "plain" else networks(16)[0]
+    latents = generator.sample_latents(5)
+    alone = torch.cat([generator(latent[None]) for latent in latents])
+    torch.testing.assert_close(generator(latents), alone, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize(("size", "sides"), [(8, [4, 8]), (28, [7, 14, 28]), (96, [6, 12, 24, 48, 96])])
@@ -30,12 +62,16 @@ def test_resolutions_double_from_the_base(size, sides):
 @pytest.mark.parametrize("name", sorted(PRESETS))
 @pytest.mark.parametrize("size", [8, 32, 128])
 def test_presets_narrow_towards_high_resolution(name, size):
-    widths = choose_preset(size, name).widths(size)
-    assert len(widths) == len(resolutions(size)) and widths == sorted(widths, reverse=True)
+    preset, sides = choose_preset(size, name), resolutions(size)
+    widths = preset.generator_shape(size)["widths"]
+    assert len(widths) == len(sides) - (preset.architecture == "plain") and widths == sorted(widths, reverse=True)
+    widths = preset.discriminator_shape(size)["widths"]
+    assert len(widths) == len(sides) and widths == sorted(widths, reverse=True)
 
 
 def test_presets_grow():
-    parameters = [sum(choose_preset(32, name).widths(32)) for name in ("tiny", "small", "base", "large")]
+    sizes = [choose_preset(32, name).size for name in ("tiny", "small", "base", "large")]
+    parameters = [sum(size.widths(resolutions(32))) for size in sizes]
     assert parameters == sorted(set(parameters))
 
 
@@ -48,6 +84,12 @@ def test_widths_that_do_not_fit_the_size_are_refused():
         GANGenerator(image_size=32, widths=[8, 8])
     with pytest.raises(ValueError, match=r"32 pixels take 4 numbers of blocks.*\[1, 0\]"):
         GANDiscriminator(image_size=32, widths=[8, 8, 8, 8], blocks_per_stage=[1, 0])
+    with pytest.raises(ValueError, match=r"32 pixels take 3 widths.*\[4, 8, 16\].*\[8, 8\]"):
+        plain(32, [8, 8])
+    with pytest.raises(ValueError, match=r"no residual blocks.*must be 0, not 1"):
+        GANGenerator(image_size=16, widths=[8, 8], architecture="plain")
+    with pytest.raises(ValueError, match=r"residual or plain, not 'dense'"):
+        GANGenerator(image_size=16, widths=[8, 8, 8], architecture="dense")
 
 
 def test_each_resolution_may_have_its_own_number_of_blocks(tmp_path):
@@ -56,9 +98,24 @@ def test_each_resolution_may_have_its_own_number_of_blocks(tmp_path):
         network = kind(**shape)
         found = [block.conv1.in_channels for block in network.modules() if isinstance(block, ResidualBlock)]
         assert sorted(found, reverse=True) == [16, 16, 8]
-        network.save_pretrained(str(tmp_path / kind.__name__))
-        again = kind.from_pretrained(str(tmp_path / kind.__name__))
-        assert all(torch.equal(a, b) for a, b in zip(network.parameters(), again.parameters(), strict=True))
+        assert_comes_back(network, tmp_path / kind.__name__)
+
+
+def test_a_plain_generator_comes_back_and_one_saved_before_there_were_any_is_residual(tmp_path):
+    generator = plain(16)
+    assert_comes_back(generator, tmp_path / "plain")
+    networks(16)[0].save_pretrained(str(tmp_path / "residual"))
+    config = tmp_path / "residual" / "config.json"
+    saved = json.loads(config.read_text())
+    assert saved.pop("architecture") == "residual"
+    config.write_text(json.dumps(saved))
+    assert GANGenerator.from_pretrained(str(tmp_path / "residual")).config.architecture == "residual"
+
+
+def assert_comes_back(network, folder):
+    network.save_pretrained(str(folder))
+    again = type(network).from_pretrained(str(folder))
+    assert all(torch.equal(a, b) for a, b in zip(network.parameters(), again.parameters(), strict=True))
 
 
 def test_logits_of_a_sample_do_not_depend_on_its_batch():
@@ -92,13 +149,16 @@ def test_signals_keep_their_scale_through_a_deep_network():
     assert 0.01 < logits.std() < 10
 
 
-def test_autocast_reaches_neither_pixels_nor_logits():
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_autocast_reaches_neither_pixels_nor_logits(architecture):
     torch.manual_seed(0)
-    generator, discriminator = networks(8)
+    generator, discriminator = networks(16)
+    if architecture == "plain":
+        generator = plain(16)
     latents = generator.sample_latents(2)
-    plain = generator(latents)
+    full = generator(latents)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        images, logits = generator(latents), discriminator(plain)
+        images, logits = generator(latents), discriminator(full)
     assert images.dtype == logits.dtype == torch.float32
-    torch.testing.assert_close(images, plain, rtol=0, atol=0.05)
+    torch.testing.assert_close(images, full, rtol=0, atol=0.05)
     assert not torch.equal(images.bfloat16().float(), images), "the output should not be rounded to bf16"

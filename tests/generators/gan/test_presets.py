@@ -3,7 +3,7 @@
 import pytest
 
 from synthcl.generators.gan import GANTrainer
-from synthcl.generators.gan.presets import PRESETS
+from synthcl.generators.gan.presets import PRESETS, default_learning_rate
 
 RATES = ("generator_learning_rate", "discriminator_learning_rate")
 TINY, BASE = (PRESETS[name].training for name in ("tiny", "base"))
@@ -14,7 +14,11 @@ def test_every_value_of_a_preset_reaches_the_trainer(name):
     trainer = GANTrainer.create(8, preset=name)
     chosen = PRESETS[name]
     assert trainer.options == vars(chosen.training)
-    assert trainer.generator.config.widths == trainer.discriminator.config.widths == chosen.widths(8)
+    for network, shape in (
+        (trainer.generator, chosen.generator_shape(8)),
+        (trainer.discriminator, chosen.discriminator_shape(8)),
+    ):
+        assert {key: network.config[key] for key in shape} == shape
 
 
 @pytest.mark.parametrize(
@@ -35,5 +39,12 @@ def test_learning_rates_are_those_given_then_those_of_the_preset(given, expected
 def test_the_discriminator_may_have_the_size_of_another_preset():
     trainer = GANTrainer.create(8, preset="tiny", discriminator_preset="small")
     assert trainer.generator.config.widths == [32, 32] and trainer.discriminator.config.widths == [96, 96]
+    trainer = GANTrainer.create(8, preset="small", discriminator_preset="plain")
+    assert trainer.discriminator.config.blocks_per_stage == [1, 0]
     with pytest.raises(ValueError, match=r"'huge'.*tiny"):
         GANTrainer.create(8, preset="tiny", discriminator_preset="huge")
+
+
+def test_the_default_learning_rate_falls_with_width():
+    assert default_learning_rate([32, 16]) == pytest.approx(2e-3)
+    assert default_learning_rate([256, 64]) == pytest.approx(2.5e-4)

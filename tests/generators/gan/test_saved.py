@@ -135,6 +135,18 @@ def test_without_a_discriminator_the_rest_is_taken_up(folder, caplog):
     go_on(taken, range(1))
 
 
+def test_a_plain_generator_goes_on_too_and_without_its_discriminator_has_one_about_as_large(tmp_path):
+    torch.manual_seed(0)
+    straight = go_on(GANTrainer.create(SIZE, preset="plain", ema_warmup=False), range(5))
+    straight.save_pretrained(tmp_path)
+    taken = GANTrainer.from_pretrained(tmp_path)
+    assert_equal(go_on(straight, range(5, 7)), go_on(taken, range(5, 7)))
+    shutil.rmtree(tmp_path / "discriminator")
+    alone = GANTrainer.from_pretrained(tmp_path)
+    assert alone.discriminator.config.widths == [48, 24] and alone.discriminator.config.blocks_per_stage == [1, 0]
+    go_on(alone, range(1))
+
+
 def edited(**changes):
     def edit(training):
         file = training / "trainer.json"

@@ -12,7 +12,6 @@ from torch import nn
 
 from synthcl.generators.gan import GANDiscriminator, GANGenerator, GANTrainer
 from synthcl.generators.gan.diffaugment import NUM_PARAMETERS, diffaugment
-from synthcl.generators.gan.trainer import default_learning_rate
 from synthcl.pipeline.randomness import Key
 
 SIZE, N = 8, 6
@@ -307,11 +306,6 @@ class TestSchedules:
 def test_values_out_of_range_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         build(**options)
-
-
-def test_the_default_learning_rate_falls_with_width():
-    assert default_learning_rate([32, 16]) == pytest.approx(2e-3)
-    assert default_learning_rate([256, 64]) == pytest.approx(2.5e-4)
 
 
 def test_the_bound_in_parameters_is_that_of_the_norm_of_the_gradient_of_g():
