@@ -31,12 +31,13 @@ from ..base import Draws, Generator
 from .presets import ARCHITECTURES, PLAIN, RESIDUAL, resolutions
 
 _Model = TypeVar("_Model", bound="StrictModel")
+_Layer = TypeVar("_Layer", nn.Conv2d, nn.Linear)
 
 SLOPE = 0.2
 """The negative slope of the leaky ReLU, as in R3GAN's public configuration."""
 
 
-def _msr(layer: nn.Conv2d | nn.Linear, gain: float) -> nn.Conv2d | nn.Linear:
+def _msr(layer: _Layer, gain: float) -> _Layer:
     """Variance 1 / fan-in times gain squared (He et al. 2015, arXiv 1502.01852, eq. 10), bias 0."""
     nn.init.normal_(layer.weight, std=gain / math.sqrt(layer.weight[0].numel()))
     if layer.bias is not None:
@@ -186,6 +187,7 @@ class GANGenerator(StrictModel, Generator, ConfigMixin):
         base, blocks = _check_stages(image_size, widths, blocks_per_stage, architecture)
         self.stem = nn.Linear(latent_size, widths[0] * base * base)
         self.unflatten = nn.Unflatten(1, (widths[0], base, base))
+        self.to_rgb: nn.Conv2d | nn.ConvTranspose2d
         if architecture == PLAIN:
             self.stages = nn.Sequential(*(Upsample(*pair) for pair in pairwise(widths)))
             self.to_rgb = nn.ConvTranspose2d(widths[-1], 3, 4, stride=2, padding=1)
