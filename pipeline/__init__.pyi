@@ -757,8 +757,8 @@ def pretrain(
         generator_precision: Precision that the generator computes in; auto is bf16 on a GPU that has it, else fp32.
             fp16 is for drawing alone. Samples of another precision are other samples: a set or a run keeps to one.
         generator: Kind of generator.
-        preset: Size of the networks and how they are trained: tiny, small, base (gan: large too); auto goes by image
-            size.
+        preset: Size of the networks and how they are trained: tiny, small, base (gan: plain and large too); auto goes
+            by image size.
         flip: Diffusion: mirror half of the images, where left and right mean the same.
         bf16: Former name of --generator-precision bf16.
         image_size: Pixels a side; others are resized and centre-cropped. The images' own size if not given.
@@ -770,8 +770,8 @@ def pretrain(
         decay: Last part of the steps over which learning rates fall to 0, along a half cosine; 0 is none, and the
             preset's if not given.
         ema_decay: Decay of the moving average of weights; the preset's if not given.
-        discriminator_preset: GAN: size and learning rate of the discriminator (tiny, small, base, large); those of
-            --preset if not given.
+        discriminator_preset: GAN: size and learning rate of the discriminator (plain, tiny, small, base, large);
+            those of --preset if not given.
         gamma: GAN: weight of the gradient penalties on the discriminator; the preset's if not given.
         final_gamma: GAN: what --gamma comes to at the last step, by an equal factor each step.
         penalty_every: GAN: steps from one with gradient penalties to the next, which weigh as many times more; the

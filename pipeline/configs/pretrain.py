@@ -20,8 +20,8 @@ class PretrainConfig(SamplingConfig):
     generator: str = option("gan", help="Kind of generator.", choices=generator_kinds(), group="Generator")
     preset: str = option(
         "auto",
-        help="Size of the networks and how they are trained: tiny, small, base (gan: large too); auto goes by image "
-        "size.",
+        help="Size of the networks and how they are trained: tiny, small, base (gan: plain and large too); auto goes "
+        "by image size.",
         metavar="NAME",
         group="Generator",
     )
@@ -58,8 +58,8 @@ class PretrainConfig(SamplingConfig):
     )
     discriminator_preset: str | None = option(
         None,
-        help="GAN: size and learning rate of the discriminator (tiny, small, base, large); those of --preset if not "
-        "given.",
+        help="GAN: size and learning rate of the discriminator (plain, tiny, small, base, large); those of --preset "
+        "if not given.",
         metavar="NAME",
         group="GAN",
     )
