@@ -119,7 +119,7 @@ PRESETS = {
         training=Training(
             generator_learning_rate=1e-3,
             discriminator_learning_rate=1e-3,
-            gamma=0.02,
+            gamma=0.05,
             penalty_every=4,
             augment="none",
         ),
