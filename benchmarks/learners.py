@@ -86,7 +86,7 @@ def source(options: argparse.Namespace, out: Path, setting: dict[str, Any]) -> t
     generator = options.generator or str(out / options.setting / "generator")
     images = {name: setting["images"][name] for name in ("data", "image_size")}
     if not options.generator:
-        pretrain(**images, **setting["gan"], seed=0, out=generator, log_every=50)
+        pretrain(**images, **{"preset": "tiny", **setting["gan"]}, seed=0, out=generator, log_every=50)
     shards = str(out / options.setting / "shards")
     generate(generator=generator, num_samples=setting["samples"], pairs=True, out=shards, workers=1)
     return generator, shards

@@ -78,7 +78,10 @@ def test_joint_training_goes_on_with_what_pretraining_used(synthcl, tmp_path):
 
 WRONG = {
     "an unknown part of the augmentation": (["--augment", "color"], "'color': choose from none, colour, translation"),
-    "a discriminator of no preset": (["--discriminator-preset", "huge"], "'huge': choose from auto, tiny, small, base"),
+    "a discriminator of no preset": (
+        ["--discriminator-preset", "huge"],
+        "'huge': choose from auto, plain, tiny, small, base",
+    ),
     "a gamma of zero that changes": (["--gamma", 0, "--final-gamma", 0.1], "gamma, where there is a final_gamma, must"),
     "a decay beyond the whole": (["--decay", 1.5], "--decay must be at most 1, not 1.5"),
     "a beta of one": (["--final-beta2", 1], "--final-beta2 must be below 1, not 1.0"),

@@ -158,7 +158,7 @@ WRONG = [
     ("train --config typed.yaml --data digits --out new", 2, "--steps takes a whole number or none, not 'many'"),
     ("pretrain --data digits", 2, "Missing option '--out'"),
     ("pretrain --data digits --out new --generator gam", 2, "'gam' is not one of 'gan', 'diffusion'"),
-    ("pretrain --data digits --out new --preset huge", 2, "unknown GAN preset 'huge': choose from auto, tiny"),
+    ("pretrain --data digits --out new --preset huge", 2, "unknown GAN preset 'huge': choose from auto, plain, tiny"),
     ("pretrain --data digits --out new --steps 2 --image-size 9", 2, "from 8 to 128, not 9: try 8, 16, 28"),
     ("pretrain --data digits --out new --steps 2 --ema-decay 1", 2, "--ema-decay must be below 1, not 1.0"),
     ("pretrain --data digits --out new --steps 2 --eval-every 1", 2, "give --eval-encoder RUN"),
