@@ -170,13 +170,13 @@ def resolutions(image_size: int) -> list[int]:
 
 
 def choose_preset(image_size: int, name: str = "auto") -> Preset:
-    """The preset called `name`; "auto" (ours) is `plain` up to 16 pixels, which suits a CPU, and `base` above.
+    """The preset called `name`; "auto" (ours) is `tiny` up to 16 pixels, which suits a CPU, and `base` above.
 
     Raises:
         ValueError: an unknown name, with the choices.
     """
     if name == "auto":
-        name = "plain" if image_size <= 16 else "base"
+        name = "tiny" if image_size <= 16 else "base"
     if name not in PRESETS:
         raise ValueError(f"unknown GAN preset {name!r}: choose from auto, {', '.join(PRESETS)}")
     return PRESETS[name]

@@ -320,13 +320,10 @@ class GANTrainer(GeneratorTrainer):
         return state | {"num_steps": self.num_steps, "steps_before": self.steps_before}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        # An earlier version's `auto` was another preset, with other networks or constants.
-        own = self.generator.state_dict()
-        shapes = [{key: value.shape for key, value in weights.items()} for weights in (own, state["generator"])]
-        if "steps_before" not in state or shapes[0] != shapes[1]:
+        if "steps_before" not in state:
             raise ValueError(
-                "the checkpoint of the GAN is of an earlier version, which trained another network or with other "
-                "constants, and cannot be continued; begin again in a new folder"
+                "the checkpoint of the GAN is of an earlier version, which trained it with other constants, and cannot "
+                "be continued; begin again in a new folder"
             )
         for name, model in self.modules().items():
             model.load_state_dict(state[name])
