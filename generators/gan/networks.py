@@ -82,10 +82,16 @@ class Resample(nn.Module):
 
 
 def _stages(widths: Sequence[int], blocks: Sequence[int], *, up: bool) -> nn.Sequential:
-    """So many residual blocks at each of `widths`, with resampling between them."""
+    """So many residual blocks at each of `widths`, with resampling between them.
+
+    On the way down, where a resolution has no block, there is an activation: a mean over 2x2 pixels of what is linear
+    in them does not see a checkerboard, and a generator that can draw one learns to.
+    """
     layers: list[nn.Module] = []
     for i, (channels, count) in enumerate(zip(widths, blocks, strict=True)):
         if i:
+            if not up and not blocks[i - 1]:
+                layers.append(nn.LeakyReLU(SLOPE))
             layers.append(Resample(widths[i - 1], channels, up=up))
         layers.extend(ResidualBlock(channels, sum(blocks)) for _ in range(count))
     return nn.Sequential(*layers)

@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from synthcl.generators.gan import GANDiscriminator, GANGenerator
-from synthcl.generators.gan.networks import ResidualBlock
+from synthcl.generators.gan.networks import Resample, ResidualBlock
 from synthcl.generators.gan.presets import ARCHITECTURES, PRESETS, choose_preset, resolutions
 
 
@@ -128,6 +128,25 @@ def test_logits_of_a_sample_do_not_depend_on_its_batch():
     alone = torch.cat([discriminator(image[None]) for image in images])
     torch.testing.assert_close(discriminator(images), alone, rtol=1e-5, atol=1e-5)
     assert not list(discriminator.buffers()), "a buffer would be a statistic over a batch"
+
+
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_a_discriminator_is_not_linear_in_pixels_where_it_takes_their_mean(name):
+    """If it were, a checkerboard would be lost in the mean over 2x2 pixels, but for the border."""
+    torch.manual_seed(0)
+    discriminator = GANDiscriminator(**choose_preset(16, name).discriminator_shape(16))
+    layers = list(discriminator.stages)
+    first_mean = next(i for i, layer in enumerate(layers) if isinstance(layer, Resample))
+    for layer in layers[:first_mean]:
+        if isinstance(layer, ResidualBlock):
+            torch.nn.init.normal_(layer.conv2.weight, std=0.1)
+    before_the_mean = torch.nn.Sequential(discriminator.from_rgb, *layers[:first_mean], torch.nn.AvgPool2d(2))
+    board = torch.ones(16, 16)
+    board[::2, 1::2] = board[1::2, ::2] = -1
+    image = torch.rand(1, 3, 16, 16) - 0.5
+    with torch.no_grad():
+        seen = (before_the_mean(image + 0.3 * board) - before_the_mean(image))[..., 1:-1, 1:-1]
+    assert seen.abs().max() > 1e-3
 
 
 def test_a_block_begins_as_the_identity_and_fixup_scales_its_first_layer():
