@@ -6,7 +6,7 @@ blocks in place of grouped inverted bottlenecks (grouped convolutions are slow w
 first and last layer in place of learned 4x4 bases.
 
 The generator may be plain instead: DCGAN's 4x4 transposed convolutions of stride 2 (arXiv 1511.06434), without batch
-normalisation. On CIFAR-10 at 16 pixels it comes nearer to the real images in equal time (benchmarks/gan/README.md).
+normalisation; benchmarks/gan/README.md has how the two compare.
 
 The stages may run under autocast; what meets latents, pixels and logits runs in fp32 whatever the caller is under.
 
