@@ -107,6 +107,7 @@ def compare(options: argparse.Namespace) -> None:
             "ours_parameters": match,
             "encoder": encoder.name,
             "frechet_distance_of_real_images": judge.floor,
+            "checkerboard_of_real_images": judge.checkerboard,
             "torch": torch.__version__,
             "hardware": hardware(),
         },

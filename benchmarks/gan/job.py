@@ -154,7 +154,7 @@ class Job:
             "parameters_generator": parameters["generator"],
             "parameters_discriminator": parameters["discriminator"],
             "margin": margin if math.isfinite(margin) else None,
-            **dict.fromkeys(("frechet_distance", "precision", "recall")),
+            **dict.fromkeys(("frechet_distance", "precision", "recall", "checkerboard")),
         }
         if healthy:
             # The same latents at each point, so that points of a training differ by the training alone.

@@ -98,10 +98,22 @@ def measurements(points: dict[tuple[float, str], Rows], arms: Sequence[str], bas
                     mean_deviation(distances.values(), 2),
                     *differences,
                     *(mean_deviation(values(own, name).values(), 3) for name in ("precision", "recall", "margin")),
+                    mean_deviation(values(own, "checkerboard").values(), 1),
                 ]
             )
     compared = [f"less {baseline}, 95% interval", f"over {baseline}, 95% interval"]
-    head = [unit, "arm", "n", "images", "Fréchet distance", *compared, "precision", "recall", "margin of D"]
+    head = [
+        unit,
+        "arm",
+        "n",
+        "images",
+        "Fréchet distance",
+        *compared,
+        "precision",
+        "recall",
+        "margin of D",
+        "checkerboard",
+    ]
     return markdown(head, lines)
 
 
@@ -140,8 +152,8 @@ def difference(arm: str, own: Rows, other: Rows, log: bool) -> Difference | None
 
 
 def values(rows: Rows, name: str) -> dict[int, float]:
-    """By seed, where there is one."""
-    return {seed: row[name] for seed, row in rows.items() if row[name] is not None}
+    """By seed, where there is one; rows of earlier versions lack what was not measured then."""
+    return {seed: row[name] for seed, row in rows.items() if row.get(name) is not None}
 
 
 def diverged(rows: Rows) -> int:

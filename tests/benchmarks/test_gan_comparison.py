@@ -82,7 +82,7 @@ def test_every_arm_is_measured_at_every_point(runs):
     for row in rows:
         assert row["steps"] == row["at"] and row["images"] == row["at"] * BATCH
         assert row["frechet_distance"] > 0 and math.isfinite(row["margin"])
-        assert 0 <= row["precision"] <= 1 and 0 <= row["recall"] <= 1
+        assert 0 <= row["precision"] <= 1 and 0 <= row["recall"] <= 1 and row["checkerboard"] > 0
         assert (runs[0] / "grids" / f"{row['arm']}-seed0-{row['at']:g}.png").exists()
     first, last = ({row["arm"]: row["frechet_distance"] for row in rows if row["at"] == at} for at in (3, 6))
     assert all(first[arm] != last[arm] for arm in ARMS)
@@ -170,6 +170,7 @@ def made_rows(tmp_path):
             row = {"arm": arm, "recipe": arm, "seed": seed, "unit": "cpu_seconds", "at": 60.0, "images": 6000}
             row |= {"cpu_seconds": 60.0, "wall_seconds": 90.0, "parameters_generator": 1000}
             row |= {"parameters_discriminator": 900, "frechet_distance": distance, "precision": 0.5, "recall": 0.25}
+            row |= {} if arm == "sngan" else {"checkerboard": 3.5}  # as rows from before it was measured
             lines.append(json.dumps(row | {"margin": None}))
     file = tmp_path / "results.jsonl"
     file.write_text("\n".join(lines) + '\n{"arm": "ou')
@@ -181,7 +182,10 @@ def test_the_table_has_spreads_and_paired_intervals(run, made_rows, tmp_path):
     code, tables, errors = run("table", made_rows, "--plot", plot)
     assert code == 0 and "line 15: cut off" in errors and plot.read_bytes().startswith(b"\x89PNG")
     assert "| ours | 1,000 | 900 | 100 ± 0 | 1.50 ± 0.00 |" in tables
-    assert "| 60 | ours | 3 | 6,000 ± 0 | 5.00 ± 1.00 | - | - | 0.500 ± 0.000 | 0.250 ± 0.000 | - |" in tables
+    assert (
+        "| 60 | ours | 3 | 6,000 ± 0 | 5.00 ± 1.00 | - | - | 0.500 ± 0.000 | 0.250 ± 0.000 | - | 3.5 ± 0.0 |" in tables
+    )
+    assert next(line for line in tables.splitlines() if line.startswith("| 60 | sngan |")).endswith("| - | - |")
     line = next(line for line in tables.splitlines() if line.startswith("| 60 | dcgan"))
     for scale, form, back in ((np.array, "+.2f", float), (np.log, ".2f", math.exp)):
         found = stats.ttest_rel(scale(DISTANCES["dcgan"]), scale(DISTANCES["ours"]))
@@ -199,6 +203,17 @@ def test_the_table_says_what_the_protocol_concludes(run, made_rows):
     assert "- sngan+diffaug: too few seeds to tell" in said
     turned = run("table", made_rows, "--baseline", "dcgan")[1]
     assert "- ours: dcgan is worse" in turned
+
+
+def test_a_checkerboard_has_its_amplitude_and_stripes_and_edges_have_none(load):
+    checkerboard = load("measure").checkerboard
+    board = torch.ones(8, 8)
+    board[::2, 1::2] = board[1::2, ::2] = -1
+    grey = torch.full((2, 3, 8, 8), 100.0)
+    assert checkerboard((grey + 20 * board).byte()) == checkerboard((grey - 20 * board).byte()) == 20
+    columns = torch.arange(8.0).expand(8, 8)
+    for pattern in (0 * columns, columns % 2, columns.T % 2, (columns > 3).float()):
+        assert checkerboard((grey + 20 * pattern).byte()) == 0
 
 
 def test_modulating_activations_is_modulating_weights(load):
