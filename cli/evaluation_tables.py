@@ -31,6 +31,10 @@ MEASURES = {
     ),
     "train_distance": ("distance to train", "", "median, of generated images to the nearest training image"),
     "held_out_distance": ("  of held-out images", "", "the same of held-out images: about what to expect"),
+    "checkerboard": (
+        "checkerboard", "", "its amplitude in generated images, in levels of 255, which the distance hardly sees"
+    ),
+    "checkerboard_real": ("  of real images", "", "the same of real images: about what to expect"),
     "alignment": ("alignment", "↓", "mean squared distance between two views of an image; 0 is perfect"),
     "uniformity": ("uniformity", "↓", "how unevenly images are spread over the sphere; 0 if all are alike"),
 }  # fmt: skip

@@ -15,6 +15,7 @@ from synthcl.pipeline.data.memory import MemoryStore
 from synthcl.pipeline.data.order import Permutation
 from synthcl.pipeline.encoder import Encoder
 from synthcl.pipeline.errors import UsageError
+from synthcl.pipeline.evaluation.checkerboard import checkerboard
 from synthcl.pipeline.evaluation.features import extract_features
 from synthcl.pipeline.evaluation.frechet import frechet_distance
 from synthcl.pipeline.evaluation.manifold import NEAREST_K, measure_manifold
@@ -43,7 +44,7 @@ class Judge:
         self.encoder, self.num_samples, self.num_neighbours = encoder, num_samples, num_neighbours
         order = Permutation(len(store), Key.from_seed(0).child("gan comparison", "real"))
         self.real = self._features(store.read(order(np.arange(num_samples))))
-        self.checkerboard = checkerboard(store.read(order(np.arange(num_samples))))
+        self.checkerboard = checkerboard(store.read(order(np.arange(num_samples)))).mean().item()
         """That of the real images."""
         others = order(np.arange(num_samples, min(2 * num_samples, len(store))))
         self.floor = None
@@ -60,22 +61,9 @@ class Judge:
             "frechet_distance": frechet_distance(self.real, features),
             "precision": manifold.precision,
             "recall": manifold.recall,
-            "checkerboard": checkerboard(images),
+            "checkerboard": checkerboard(images).mean().item(),
         }
 
     def _features(self, images: Tensor) -> Tensor:
         """(N, F) of (N, 3, S, S) uint8."""
         return extract_features(self.encoder, MemoryStore(images, "samples"), device=torch.device("cpu"))
-
-
-def checkerboard(images: Tensor) -> float:
-    """Mean amplitude of a checkerboard, in levels of 255: |x00 - x01 - x10 + x11| / 4 over blocks of 2x2 pixels.
-
-    An encoder that learned from resized crops hardly sees one, and so neither does the Fréchet distance.
-
-    Args:
-        images: (N, 3, S, S) uint8, S even.
-    """
-    blocks = images.float().unflatten(-1, (-1, 2)).unflatten(-3, (-1, 2))  # (N, 3, S / 2, 2, S / 2, 2)
-    odd_columns = blocks[..., 0] - blocks[..., 1]
-    return (odd_columns[..., 0, :] - odd_columns[..., 1, :]).abs().mean().item() / 4

@@ -64,6 +64,10 @@ QUANTITIES = {
     ),
     "precision": ("precision of G", "The part of samples that lie among real images, in the same features."),
     "recall": ("recall of G", "The part of real images that lie among samples, in the same features."),
+    "checkerboard": (
+        "checkerboard of G",
+        "The amplitude of a checkerboard in samples, in levels of 255, which the Fréchet distance hardly sees.",
+    ),
     "margin": (
         "discriminator's margin",
         "The discriminator's score of real images less that of synthetic ones: nearer to zero is harder to tell apart. "
@@ -81,6 +85,7 @@ OF_GENERATOR = {
     "frechet_distance": "Fréchet distance",
     "precision": "precision",
     "recall": "recall",
+    "checkerboard": "checkerboard",
 }
 """What is shown over the pretraining of the generator, with titles."""
 

@@ -24,6 +24,7 @@ from ..encoder import Encoder, load_encoder
 from ..errors import DataError, UsageError
 from ..randomness import Key
 from ..runs.folder import RunFolder, read_config
+from .checkerboard import measure_checkerboard
 from .frechet import frechet_distance
 from .manifold import NEAREST_K, measure_manifold
 from .online import shared_features
@@ -34,7 +35,9 @@ log = logging.getLogger(__name__)
 
 RECALL_SAMPLES = 2000
 """The most samples that precision and recall are measured on: their cost grows with the square. Ours."""
-MEASURES = ("frechet_distance", "precision", "recall", "frechet_distance_real")
+MEASURES = (
+    "frechet_distance", "precision", "recall", "frechet_distance_real", "checkerboard", "checkerboard_real",
+)  # fmt: skip
 
 
 class OnlineQuality:
@@ -74,9 +77,11 @@ class OnlineQuality:
         self.chosen = order(np.arange(2 * self.num_samples))
         self.real: Tensor | None = None
         self.distance_real: float | None = None
+        self.checkerboard_real: float | None = None
 
     def __call__(self, generator: Generator, train: ImageStore) -> dict[str, float]:
-        """`frechet_distance`, `precision` and `recall` of samples, and `frechet_distance_real`, of real images.
+        """`frechet_distance`, `precision`, `recall` and `checkerboard` of samples, and `frechet_distance_real` and
+        `checkerboard_real`, of real images. A checkerboard's amplitude is in levels of 255 (see checkerboard.py).
 
         The same in every process, each of which computes a share of the features.
 
@@ -87,10 +92,11 @@ class OnlineQuality:
         Raises:
             RunStopped: features that are no numbers.
         """
-        if self.real is None or self.distance_real is None:
+        if self.real is None or self.distance_real is None or self.checkerboard_real is None:
             real, others = (PartStore(train, part) for part in np.split(self.chosen, 2))
             self.real = shared_features(self.encoder, real, self.device)
             self.distance_real = frechet_distance(self.real, shared_features(self.encoder, others, self.device))
+            self.checkerboard_real = measure_checkerboard(real, self.device)
         samples = GeneratorStore(generator, "the generator", self.num_samples, self.seed, self.device)
         features = shared_features(self.encoder, samples, self.device)
         manifold = measure_manifold(self.real[:RECALL_SAMPLES], features[:RECALL_SAMPLES], NEAREST_K)
@@ -99,6 +105,8 @@ class OnlineQuality:
             manifold.precision,
             manifold.recall,
             self.distance_real,
+            measure_checkerboard(samples, self.device),
+            self.checkerboard_real,
         )
         return dict(zip(MEASURES, values, strict=True))
 

@@ -23,6 +23,7 @@ from ..errors import DataError, UsageError
 from ..randomness import Key
 from ..runs.folder import read_config
 from ..shards.side_tables import check_free, write_side_table
+from .checkerboard import checkerboard_warning, has_checkerboard, measure_checkerboard
 from .features import cached_features, choose_device
 from .frechet import frechet_distance
 from .manifold import Manifold, measure_manifold
@@ -66,7 +67,8 @@ def evaluate_quality(source: str | Path, data: str, **options: Any) -> dict[str,
     Returns:
         `precision`, `recall`, `density`, `coverage` (see manifold.py), `frechet_distance`, and
         `frechet_distance_held_out`, what real images that were held out come to; `authenticity`, `nearer_to_train`,
-        `nearer_than_held_out`, `train_distance`, `held_out_distance` (see memorisation.py); `encoder`, `encoder_hash`,
+        `nearer_than_held_out`, `train_distance`, `held_out_distance` (see memorisation.py); `checkerboard` and
+        `checkerboard_real` (see checkerboard.py), None if the images are of two sizes; `encoder`, `encoder_hash`,
         `num_generated`, `num_real`, `num_held_out`, `seconds`, `warnings` and the options. With `per_class` also
         `by_class`, a row for each class that either kind has: `class`, `num_real`, `num_generated`, and `precision`,
         `recall`, `density`, `coverage` and `frechet_distance`, None where a class has no more than `k` images.
@@ -95,12 +97,16 @@ def evaluate_quality(source: str | Path, data: str, **options: Any) -> dict[str,
     memorisation = measure_memorisation(generated, real, held_out)
     if config.scores is not None:
         write_side_table(source, config.scores, sample_scores(manifold, memorisation), overwrite=config.overwrite)
+    boards = _checkerboards(images)
+    if boards is not None and has_checkerboard(*boards):
+        warnings.append(checkerboard_warning(*boards))
     for warning in warnings:
         log.warning(warning)
     result = {
         "task": "quality",
         "source": str(source),
         **_measures(manifold, memorisation, real, generated, held_out),
+        **dict(zip(("checkerboard", "checkerboard_real"), boards or (None, None), strict=True)),
         **({"by_class": by_class} if config.per_class else {}),
         **{f"num_{name}": len(features) for name, features in images.features.items()},
         **options_of(config),
@@ -111,6 +117,15 @@ def evaluate_quality(source: str | Path, data: str, **options: Any) -> dict[str,
     }
     home = _home(config)
     return record_result(home, result, ("source", *options_of(config))) if home is not None else result
+
+
+def _checkerboards(images: _Images) -> tuple[float, float] | None:
+    """The amplitude in generated and in real images; None if they are of two sizes, of which it depends."""
+    generated, real = (images.stores[name] for name in ("generated", "real"))
+    if generated.image_size != real.image_size:
+        return None
+    cpu = torch.device("cpu")
+    return measure_checkerboard(generated, cpu), measure_checkerboard(real, cpu)
 
 
 def _by_class(images: _Images, k: int) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ from ..configs.pretrain import PretrainConfig
 from ..data import GlobalOrder, ImageStore, cached, open_images
 from ..data.ahead import Ahead, costs_to_read
 from ..errors import UsageError
+from ..evaluation.checkerboard import checkerboard_warning, has_checkerboard
 from ..evaluation.online_quality import MEASURES, OnlineQuality, open_real_encoder
 from ..generation.generate import save_generator
 from ..generation.preview import real_section, save_real_images
@@ -50,8 +51,9 @@ def pretrain(config: PretrainConfig) -> dict[str, Any]:
         The run's result: `run`, `generator`, `steps`, `seconds`, `image_size`, `num_images`, `training`, what the
         generator was trained with, `generator_precision`, what it computed in, `generator_hash`, its weights', and
         where the length was changed what `runs.length.length_facts` gives. With an encoder to measure by also
-        `frechet_distance`, `precision`, `recall`, `frechet_distance_real` (see `OnlineQuality`), `eval_encoder` and
-        `eval_encoder_hash`. With --push also `push`, what `Repository.push` returns, in the main process.
+        `frechet_distance`, `precision`, `recall`, `frechet_distance_real`, `checkerboard`, `checkerboard_real` (see
+        `OnlineQuality`), `eval_encoder` and `eval_encoder_hash`. With --push also `push`, what `Repository.push`
+        returns, in the main process.
 
     Raises:
         UsageError: options that cannot be used, or fewer steps than the run has done.
@@ -221,6 +223,9 @@ def _result(
     if quality is not None:
         last = run.metrics.read()[-1]
         result |= {name: last[name] for name in MEASURES if name in last}
+        boards = [result[name] for name in ("checkerboard", "checkerboard_real") if name in result]
+        if boards and has_checkerboard(*boards):  # a run of an earlier version may have none
+            log.warning(checkerboard_warning(*boards))
         result |= {"eval_encoder": config.eval_encoder, "eval_encoder_hash": quality.encoder.weights_hash()}
     return result
 

@@ -21,6 +21,8 @@ MEASURES = {
     "frechet_distance_real": "of real images to others",
     "precision": "precision",
     "recall": "recall",
+    "checkerboard": "amplitude of a checkerboard, levels of 255",
+    "checkerboard_real": "of real images",
 }
 """What --eval-encoder measures, and what a card calls it."""
 

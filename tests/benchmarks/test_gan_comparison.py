@@ -205,17 +205,6 @@ def test_the_table_says_what_the_protocol_concludes(run, made_rows):
     assert "- ours: dcgan is worse" in turned
 
 
-def test_a_checkerboard_has_its_amplitude_and_stripes_and_edges_have_none(load):
-    checkerboard = load("measure").checkerboard
-    board = torch.ones(8, 8)
-    board[::2, 1::2] = board[1::2, ::2] = -1
-    grey = torch.full((2, 3, 8, 8), 100.0)
-    assert checkerboard((grey + 20 * board).byte()) == checkerboard((grey - 20 * board).byte()) == 20
-    columns = torch.arange(8.0).expand(8, 8)
-    for pattern in (0 * columns, columns % 2, columns.T % 2, (columns > 3).float()):
-        assert checkerboard((grey + 20 * pattern).byte()) == 0
-
-
 def test_modulating_activations_is_modulating_weights(load):
     """Against eq. 1 and 3 of arXiv 1912.04958, a sample at a time."""
     stylegan2 = load("recipes.stylegan2")

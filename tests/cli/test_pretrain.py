@@ -122,6 +122,18 @@ def encoder(synthcl, tmp_path_factory):
     return path
 
 
+def test_samples_with_a_checkerboard_are_said(synthcl, encoder, tmp_path, monkeypatch):
+    measure = ["--eval-encoder", encoder, "--eval-samples", 100, "--steps", 2]
+    said = {}
+    for name, factor in (("none", float("inf")), ("strong", 0.0)):
+        monkeypatch.setattr("synthcl.pipeline.evaluation.checkerboard.FACTOR", factor)
+        monkeypatch.setattr("synthcl.pipeline.evaluation.checkerboard.UNSEEN", 0.0)
+        done = synthcl(*PRETRAIN, *measure, "--out", tmp_path / name)
+        words = f"the samples have a checkerboard of {done.json['checkerboard']:.1f} levels"
+        said[name] = words in " ".join(done.stderr.split())
+    assert said == {"none": False, "strong": True}
+
+
 @pytest.mark.parametrize("kind", ["gan", "diffusion"])
 def test_measuring_a_run_does_not_change_it_and_resumes_exactly(synthcl, encoder, tmp_path, kind):
     pretrain = [*PRETRAIN, "--log-every", 2, "--keep", 3, "--generator", kind, "--steps", 6]

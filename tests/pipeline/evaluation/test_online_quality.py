@@ -10,6 +10,7 @@ import torch
 from synthcl.generators.gan import GANGenerator
 from synthcl.pipeline.errors import DataError, RunStopped, UsageError
 from synthcl.pipeline.evaluation import online_quality
+from synthcl.pipeline.evaluation.checkerboard import checkerboard
 from synthcl.pipeline.evaluation.features import extract_features
 from synthcl.pipeline.evaluation.frechet import frechet_distance
 from synthcl.pipeline.evaluation.manifold import measure_manifold
@@ -39,9 +40,11 @@ def test_it_is_what_the_measures_say_of_the_first_samples_and_of_two_parts_of_th
     parts = np.split(quality.chosen, 2)
     assert len(set(quality.chosen.tolist())) == 80, "the parts share no image"
     real, others = (extract_features(encoder, PartStore(store, part), device=CPU) for part in parts)
-    samples = extract_features(encoder, GeneratorStore(generator, "g", 40, 0, CPU), device=CPU)
+    drawn = GeneratorStore(generator, "g", 40, 0, CPU)
+    samples = extract_features(encoder, drawn, device=CPU)
     manifold = measure_manifold(real[:30], samples[:30], 5)
     expected = [frechet_distance(real, samples), manifold.precision, manifold.recall, frechet_distance(real, others)]
+    expected += [checkerboard(images).mean().item() for images in (drawn.read(range(40)), store.read(parts[0]))]
     for _ in range(2):
         assert quality(generator, store) == pytest.approx(dict(zip(MEASURES, expected, strict=True)), rel=1e-4)
 

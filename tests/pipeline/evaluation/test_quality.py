@@ -12,13 +12,14 @@ from synthcl.pipeline.evaluation import evaluate_quality
 from synthcl.pipeline.evaluation.features import extract_features
 from synthcl.pipeline.evaluation.frechet import frechet_distance
 from synthcl.pipeline.evaluation.manifold import measure_manifold
+from synthcl.pipeline.images.png import encode_pngs
 from synthcl.pipeline.shards import open_shard_store, write_shard_set
 
 
 def test_shards_and_generator_are_measured_alike(run, generator, shards):
     of_shards = evaluate_quality(shards, "digits", encoder=str(run), num_samples=40, seed=3)
     of_generator = evaluate_quality(generator, "digits", encoder=str(run), num_samples=40, seed=3)
-    for name in ("precision", "recall", "density", "coverage", "frechet_distance", "authenticity"):
+    for name in ("precision", "recall", "density", "coverage", "frechet_distance", "authenticity", "checkerboard"):
         assert of_shards[name] == pytest.approx(of_generator[name], rel=1e-4)
     assert of_shards["num_real"] == of_shards["num_generated"] == of_shards["num_held_out"] == 40
     assert 0 < of_shards["frechet_distance_held_out"] < of_shards["frechet_distance"]
@@ -37,6 +38,25 @@ def test_copies_of_training_images_are_found(run):
     result = evaluate_quality("digits:train", "digits", encoder=str(run), num_samples=2000)
     assert result["authenticity"] == 0 and result["nearer_than_held_out"] == 1
     assert result["nearer_to_train"] > 0.55  # a quarter of the training images is compared with all held-out ones
+
+
+def test_a_checkerboard_is_said(run, tmp_path):
+    """Of 90 levels, beyond twice what digits of 8 pixels have; and not where there is none."""
+    images = open_images("digits", split="train", image_size=8).read(range(100))
+    board = torch.ones(8, 8)
+    board[::2, 1::2] = board[1::2, ::2] = -1
+    levels = images.float() * 0.25 + 95
+    for name, amplitude in (("plain", 0), ("board", 90)):
+        (tmp_path / name).mkdir()
+        for number, content in enumerate(encode_pngs((levels + amplitude * board).byte().numpy())):
+            (tmp_path / name / f"{number:03}.png").write_bytes(content)
+    plain, board = (
+        evaluate_quality(str(tmp_path / name), "digits", encoder=str(run), num_samples=100)
+        for name in ("plain", "board")
+    )
+    assert board["checkerboard_real"] == plain["checkerboard_real"]
+    assert board["checkerboard"] > plain["checkerboard"] + 50
+    assert [any("a checkerboard of" in text for text in one["warnings"]) for one in (plain, board)] == [False, True]
 
 
 def test_scores_go_to_a_side_table_of_the_set(run, shards):
