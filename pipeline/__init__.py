@@ -30,7 +30,7 @@ _EXPORTS = {
     "GenerateConfig": ".configs.generate",
     "train": ".training.train",
     "TrainConfig": ".configs.train",
-    "evaluate": ".evaluation.tasks",
+    "evaluate": ".evaluation.table",
     "compare": ".comparison.compare",
     "CompareConfig": ".configs.compare",
     "embed": ".exporting.embedding",

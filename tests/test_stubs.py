@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from synthcl import pipeline
-from synthcl.pipeline.evaluation.tasks import TASKS
+from synthcl.pipeline.evaluation.table import TASKS
 from synthcl.pipeline.options.config import default_of, is_required
 
 TOOL = Path(__file__).parent.parent / "tools" / "stubs.py"

@@ -4,8 +4,8 @@ import pytest
 
 from synthcl.cli import main
 from synthcl.pipeline.errors import UsageError
-from synthcl.pipeline.evaluation import tasks
-from synthcl.pipeline.evaluation.tasks import TASKS, evaluate
+from synthcl.pipeline.evaluation import table
+from synthcl.pipeline.evaluation.table import TASKS, evaluate
 
 
 def test_each_command_of_eval_has_its_task():
@@ -14,12 +14,12 @@ def test_each_command_of_eval_has_its_task():
 
 
 def test_a_task_is_called_with_the_source_the_images_and_the_options(monkeypatch):
-    monkeypatch.setitem(tasks.TASKS, "knn", lambda *arguments, **options: (arguments, options))
+    monkeypatch.setitem(table.TASKS, "knn", lambda *arguments, **options: (arguments, options))
     assert evaluate("runs/a", "digits", "knn", k=5) == (("runs/a", "digits"), {"k": 5})
 
 
 def test_without_a_name_it_is_the_linear_probe(monkeypatch):
-    monkeypatch.setitem(tasks.TASKS, "linear", lambda *arguments, **options: "linear")
+    monkeypatch.setitem(table.TASKS, "linear", lambda *arguments, **options: "linear")
     assert evaluate("runs/a", "digits") == "linear"
 
 
