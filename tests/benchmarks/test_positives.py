@@ -61,3 +61,17 @@ def test_each_arm_has_its_own_set_and_stands_in_the_table(run, tmp_path):
     difference = row["knn"]["groups"][0] - row["knn"]["pairs"][0]
     (line,) = [line for line in run("--table").splitlines() if line.startswith("| groups - pairs")]
     assert line.endswith(f"{difference:+.2f} |")
+
+
+@pytest.mark.slow
+def test_variations_at_several_strengths_go_into_two_losses(run, tmp_path):
+    (row,) = [json.loads(line) for line in run("--seeds", "1", "--question", "anchors").splitlines()]
+    strengths = ("10", "25", "50")
+    made = {f"{loss}-{strength}" for loss in ("anchored", "clsp") for strength in strengths}
+    assert row["question"] == "anchors" and row["linear"].keys() == {"real", "real-4-views", "pairs"} | made
+    found = pyarrow.parquet.read_table(tmp_path / "digits" / "compared-anchors" / "results.parquet").to_pylist()
+    losses = {one["arm"]: one["value"] for one in found if one["metric"] == "loss"}
+    # Of one step from the same weights: the nearer a variation, and the other loss, the other the number.
+    assert len({losses[arm] for arm in made}) == len(made)
+    assert run("--seeds", "1", "--question", "anchors") == ""
+    assert sum(line.startswith("| clsp-25 - ") for line in run("--table").splitlines()) == 2
