@@ -124,8 +124,8 @@ def push(config: PushConfig, shard_set: str, as_json: bool) -> None:
 def index(config: Config, folder: str, as_json: bool) -> None:
     """Adopt a folder of someone else's tars, or make lost sidecars of a generated set again."""
     from ..pipeline.progress.line import Progress
-    from ..pipeline.shards.adopt import index_shards
     from ..pipeline.shards.status import describe_set
+    from ..pipeline.shards.writing.adopt import index_shards
 
     with Progress("index", 0, "tars") as progress:
         index_shards(folder, progress=_report(progress))

@@ -22,13 +22,14 @@ from ..cluster.worker import enter_node
 from ..configs.generate import GenerateConfig
 from ..errors import DataError
 from ..progress.line import Progress
-from ..shards.encoder_pool import EncoderPool
 from ..shards.layout import MANIFEST, num_shards, shard_name
 from ..shards.manifest import Manifest, read_manifest
 from ..shards.network import is_url
 from ..shards.publish import PartLock, disk_errors
 from ..shards.set_files import SetFiles, open_files
-from ..shards.set_writer import (
+from ..shards.status import ShardSetInfo, complete_set, set_info
+from ..shards.writing.encoder_pool import EncoderPool
+from ..shards.writing.set_writer import (
     begin_set,
     check_same_set,
     encoding_of,
@@ -37,7 +38,6 @@ from ..shards.set_writer import (
     plan_set,
     write_shards,
 )
-from ..shards.status import ShardSetInfo, complete_set, set_info
 
 if TYPE_CHECKING:
     from .rendering import Samples

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from .interop import as_torch_dataset, as_webdataset
     from .manifest import Recipe
     from .reader import ShardSet, ShardStore, open_shard_set, open_shard_store
-    from .recorder import ShardRecorder
-    from .set_writer import write_shard_set
     from .status import ShardSetInfo
+    from .writing.recorder import ShardRecorder
+    from .writing.set_writer import write_shard_set
 
 _MODULES = {
     "Recipe": "manifest",
-    "ShardRecorder": "recorder",
+    "ShardRecorder": "writing.recorder",
     "ShardSet": "reader",
     "ShardSetInfo": "status",
     "ShardStore": "reader",
@@ -30,7 +30,7 @@ _MODULES = {
     "as_webdataset": "interop",
     "open_shard_set": "reader",
     "open_shard_store": "reader",
-    "write_shard_set": "set_writer",
+    "write_shard_set": "writing.set_writer",
 }
 
 __all__ = [

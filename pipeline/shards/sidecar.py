@@ -295,3 +295,8 @@ def _check_contiguous(path: Path, places: Places, shard: ShardEntry) -> None:
     length = int(ends[-1]) if len(ends) else 0
     if (places.offsets.reshape(-1) != starts).any() or shard.size != length + len(end_marker(length)):
         raise DataError(f"{path} is not sound: it leaves gaps in {shard.name}")
+
+
+def label_files(values: pa.Array) -> list[bytes]:
+    """The contents of the members that hold a column's values: as text."""
+    return [str(value).encode() for value in values.to_pylist()]

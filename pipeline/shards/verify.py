@@ -19,8 +19,7 @@ from .publish import file_sha256
 from .reader import read_checked
 from .scan import scan_tar
 from .set_files import SetFiles, open_files
-from .shard_writer import label_files
-from .sidecar import Places, member_names, read_places, read_table
+from .sidecar import Places, label_files, member_names, read_places, read_table
 from .status import published_shards
 
 _MOST_ERRORS = 100

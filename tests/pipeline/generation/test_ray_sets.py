@@ -22,8 +22,8 @@ from synthcl.pipeline.generation.ray_sets import ShardWorker, write_on_ray
 from synthcl.pipeline.shards import write_shard_set
 from synthcl.pipeline.shards.layout import HIDDEN
 from synthcl.pipeline.shards.publish import PartLock
-from synthcl.pipeline.shards.set_writer import begin_set
 from synthcl.pipeline.shards.status import complete_set
+from synthcl.pipeline.shards.writing.set_writer import begin_set
 
 needs_ray = pytest.mark.skipif(
     importlib.util.find_spec("ray") is None, reason="ray is not installed: pip install 'synthcl[ray]'"

@@ -10,8 +10,8 @@ import yaml
 from synthcl.pipeline.errors import DataError
 from synthcl.pipeline.shards.card import write_card
 from synthcl.pipeline.shards.reader import open_shard_set
-from synthcl.pipeline.shards.set_writer import write_shard_set
 from synthcl.pipeline.shards.verify import verify_shard_set
+from synthcl.pipeline.shards.writing.set_writer import write_shard_set
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ import pytest
 
 from synthcl.pipeline.errors import DataError, UsageError
 from synthcl.pipeline.shards import open_shard_set, open_shard_store, write_shard_set
-from synthcl.pipeline.shards.adopt import index_shards
 from synthcl.pipeline.shards.layout import manifest_path
 from synthcl.pipeline.shards.manifest import read_manifest
 from synthcl.pipeline.shards.verify import verify_shard_set
+from synthcl.pipeline.shards.writing.adopt import index_shards
 
 PROMPTS = ["a cat", "ein Hund, größer", "鳥"]
 

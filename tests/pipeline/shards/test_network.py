@@ -96,6 +96,6 @@ def test_a_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> 
 def test_folders_need_no_fsspec() -> None:
     import subprocess
 
-    code = "import sys, synthcl.pipeline.shards.set_writer; sys.exit('fsspec' in sys.modules)"
+    code = "import sys, synthcl.pipeline.shards.writing.set_writer; sys.exit('fsspec' in sys.modules)"
     assert importlib.util.find_spec("fsspec") is not None
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

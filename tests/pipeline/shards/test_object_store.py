@@ -11,12 +11,12 @@ import pytest
 
 from synthcl.pipeline.errors import DataError, UsageError
 from synthcl.pipeline.shards import ShardRecorder, open_shard_set, write_shard_set
-from synthcl.pipeline.shards.adopt import index_shards
 from synthcl.pipeline.shards.object_store import ObjectStore, find_sets
 from synthcl.pipeline.shards.publish import TemporaryFile
 from synthcl.pipeline.shards.side_tables import write_side_table
 from synthcl.pipeline.shards.status import find_shard_sets, summarize
 from synthcl.pipeline.shards.verify import verify_shard_set
+from synthcl.pipeline.shards.writing.adopt import index_shards
 
 URL = "s3://bucket/set"
 MANIFEST, SIDECAR, TAR = ".synthcl/shardset.json", ".synthcl/000001.parquet", "000001.tar"

@@ -106,7 +106,7 @@ def test_other_data_is_left_alone(hub, make_set, there):
 
 
 def test_another_set_is_left_alone(hub, make_set):
-    from synthcl.pipeline.shards.set_writer import write_shard_set
+    from synthcl.pipeline.shards.writing.set_writer import write_shard_set
 
     path = make_set()
     push_shards(path, to="me/set")

@@ -14,7 +14,7 @@ from PIL import Image
 
 from synthcl.pipeline.errors import DataError
 from synthcl.pipeline.shards import open_shard_set, open_shard_store
-from synthcl.pipeline.shards.adopt import index_shards
+from synthcl.pipeline.shards.writing.adopt import index_shards
 
 
 @pytest.mark.parametrize("views", [1, 2, 12])

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..images.encoding import Encoding, encode_images
-from .layout import BLOCK, member_extensions, member_header, padding, sample_key
+from ...images.encoding import Encoding, encode_images
+from ..layout import BLOCK, member_extensions, member_header, padding, sample_key
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from synthcl.pipeline.errors import DataError
-from synthcl.pipeline.shards import encoder_pool, write_shard_set
+from synthcl.pipeline.shards import write_shard_set
+from synthcl.pipeline.shards.writing import encoder_pool
 
 
 def test_an_encoder_process_that_dies_ends_the_call(tmp_path: Path, render, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,7 +30,7 @@ def test_an_encoder_process_that_dies_ends_the_call(tmp_path: Path, render, monk
 
 
 def test_writing_does_not_import_torch() -> None:
-    modules = "synthcl.pipeline.shards.set_writer, synthcl.pipeline.shards.encoder_pool"
+    modules = "synthcl.pipeline.shards.writing.set_writer, synthcl.pipeline.shards.writing.encoder_pool"
     code = f"import sys, {modules}; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 

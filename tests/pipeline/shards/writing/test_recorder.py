@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from synthcl.pipeline.errors import DataError, UsageError
-from synthcl.pipeline.shards import ShardRecorder, open_shard_set, recorded_set
+from synthcl.pipeline.shards import ShardRecorder, open_shard_set
+from synthcl.pipeline.shards.writing import recorded_set
 
 PER_STEP, TOTAL = 7, 24
 

@@ -10,8 +10,8 @@ from PIL import Image
 
 from synthcl.pipeline.errors import DataError
 from synthcl.pipeline.shards import ShardRecorder, open_shard_set, open_shard_store
-from synthcl.pipeline.shards.adopt import index_shards
 from synthcl.pipeline.shards.verify import verify_shard_set
+from synthcl.pipeline.shards.writing.adopt import index_shards
 
 
 def png(color: int, size: tuple[int, int] = (8, 8), kind: str = "PNG") -> bytes:

@@ -14,15 +14,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ..errors import UsageError
-from ..images.encoding import Encoding
+from ...errors import UsageError
+from ...images.encoding import Encoding
+from ..manifest import Recipe
+from ..network import is_url
+from ..sidecar import RECORDED
+from ..status import ShardSetInfo
 from .encoder_pool import EncoderPool
-from .manifest import Recipe
-from .network import is_url
 from .recorded_set import RecordedSet, plan_recorded_set
 from .set_writer import plan_set
-from .sidecar import RECORDED
-from .status import ShardSetInfo
 
 _PENDING_STEPS = 32  # ours: how many steps training may be ahead of the recording
 _CHUNK = 64  # ours: how many samples an encoder process takes at once

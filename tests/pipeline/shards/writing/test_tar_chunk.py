@@ -9,7 +9,7 @@ import pytest
 
 from synthcl.pipeline.images.encoding import Encoding, encode_images
 from synthcl.pipeline.shards.layout import end_marker
-from synthcl.pipeline.shards.tar_chunk import encode_chunk
+from synthcl.pipeline.shards.writing.tar_chunk import encode_chunk
 
 
 @pytest.mark.parametrize(("views", "names"), [(1, [".png"]), (2, [".view0.png", ".view1.png"])])

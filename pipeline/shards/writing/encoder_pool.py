@@ -2,8 +2,8 @@
 
 They are processes and not threads, since Python code in a thread would take the interpreter from the generator's thread
 again and again. They do not come from `multiprocessing`, whose children outlive a parent that is killed, and import the
-user's script again. Each is a child `python -m synthcl.pipeline.shards.encoder_pool` on two pipes, which imports no
-torch, starts in a fraction of a second, and ends when its parent ends, however that ends.
+user's script again. Each is a child `python -m synthcl.pipeline.shards.writing.encoder_pool` on two pipes, which
+imports no torch, starts in a fraction of a second, and ends when its parent ends, however that ends.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from typing import BinaryIO
 
 import numpy as np
 
-from ..images.encoding import Encoding
-from ..runtime.capacity import available_cores
+from ...images.encoding import Encoding
+from ...runtime.capacity import available_cores
 from .tar_chunk import TarChunk, encode_chunk
 
 

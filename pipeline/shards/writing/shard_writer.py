@@ -13,12 +13,12 @@ from types import TracebackType
 import numpy as np
 import pyarrow as pa
 
+from ..layout import LABEL_COLUMNS, end_marker, sidecar_name
+from ..manifest import Manifest
+from ..publish import PartLock, TemporaryFile, disk_errors
+from ..set_files import SetFiles
+from ..sidecar import TarFacts, build_table, label_files, write_sidecar
 from .encoder_pool import EncoderPool
-from .layout import LABEL_COLUMNS, end_marker, sidecar_name
-from .manifest import Manifest
-from .publish import PartLock, TemporaryFile, disk_errors
-from .set_files import SetFiles
-from .sidecar import TarFacts, build_table, write_sidecar
 from .tar_chunk import TarChunk
 
 PENDING_BYTES = 1 << 28
@@ -176,11 +176,6 @@ def gather_places(chunks: Sequence[TarChunk], starts: Sequence[int]) -> dict[str
 def join_columns(parts: Sequence[Mapping[str, pa.Array]]) -> dict[str, pa.Array]:
     """The columns of several chunks, one after the other."""
     return {name: pa.concat_arrays([part[name] for part in parts]) for name in parts[0]}
-
-
-def label_files(values: pa.Array) -> list[bytes]:
-    """The contents of the members that hold a column's values: as text."""
-    return [str(value).encode() for value in values.to_pylist()]
 
 
 class _Budget:

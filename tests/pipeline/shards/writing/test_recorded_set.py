@@ -9,10 +9,10 @@ import pytest
 from synthcl.pipeline.errors import DataError
 from synthcl.pipeline.images.encoding import Encoding
 from synthcl.pipeline.shards import open_shard_set
-from synthcl.pipeline.shards.recorded_set import RecordedSet, plan_recorded_set
-from synthcl.pipeline.shards.set_writer import plan_set
 from synthcl.pipeline.shards.sidecar import RECORDED
-from synthcl.pipeline.shards.tar_chunk import encode_chunk
+from synthcl.pipeline.shards.writing.recorded_set import RecordedSet, plan_recorded_set
+from synthcl.pipeline.shards.writing.set_writer import plan_set
+from synthcl.pipeline.shards.writing.tar_chunk import encode_chunk
 
 PER_STEP, PER_SHARD = 2, 6
 

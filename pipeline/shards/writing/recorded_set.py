@@ -23,14 +23,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from ..errors import DataError, UsageError
-from ..files import sync_folder
-from .layout import BLOCK, HIDDEN, end_marker, manifest_path, padding, shard_name, sidecar_path
-from .manifest import Manifest, read_manifest
-from .publish import PartLock, TemporaryFile, disk_errors, file_sha256
-from .set_files import LocalFiles
-from .shard_writer import gather_places
-from .sidecar import (
+from ...errors import DataError, UsageError
+from ...files import sync_folder
+from ..layout import BLOCK, HIDDEN, end_marker, manifest_path, padding, shard_name, sidecar_path
+from ..manifest import Manifest, read_manifest
+from ..publish import PartLock, TemporaryFile, disk_errors, file_sha256
+from ..set_files import LocalFiles
+from ..sidecar import (
     TarFacts,
     build_table,
     member_names,
@@ -41,7 +40,8 @@ from .sidecar import (
     write_sidecar,
     write_table,
 )
-from .status import ShardSetInfo, complete_set
+from ..status import ShardSetInfo, complete_set
+from .shard_writer import gather_places
 from .tar_chunk import TarChunk
 
 _TAR, _ROWS = "recording.tar", "recording.parquet"

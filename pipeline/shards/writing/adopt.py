@@ -14,16 +14,16 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from ..errors import DataError, UsageError
-from .layout import HIDDEN, SIDECAR_SUFFIX, manifest_path, sample_key, sidecar_path
-from .manifest import Manifest, Recipe, read_manifest
-from .network import is_url
-from .publish import PartLock, TemporaryFile, disk_errors, file_sha256
-from .scan import ScannedSample, scan_tar
-from .set_files import LocalFiles
+from ...errors import DataError, UsageError
+from ..layout import HIDDEN, SIDECAR_SUFFIX, manifest_path, sample_key, sidecar_path
+from ..manifest import Manifest, Recipe, read_manifest
+from ..network import is_url
+from ..publish import PartLock, TemporaryFile, disk_errors, file_sha256
+from ..scan import ScannedSample, scan_tar
+from ..set_files import LocalFiles
+from ..sidecar import TarFacts, build_table, write_sidecar
+from ..status import ShardSetInfo, entry_of_sidecar, set_info
 from .set_writer import Report, made_with
-from .sidecar import TarFacts, build_table, write_sidecar
-from .status import ShardSetInfo, entry_of_sidecar, set_info
 
 
 def index_shards(directory: str | Path, *, progress: Report | None = None) -> ShardSetInfo:

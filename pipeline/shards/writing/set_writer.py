@@ -20,16 +20,16 @@ from typing import Any, TypeAlias
 import numpy as np
 import pyarrow as pa
 
-from ..errors import DataError, UsageError
-from ..images.encoding import Encoding
+from ...errors import DataError, UsageError
+from ...images.encoding import Encoding
+from ..layout import LABEL_COLUMNS, MANIFEST, num_shards, shard_name, shard_samples
+from ..manifest import MAX_VIEWS_PER_SAMPLE, Manifest, Recipe, find_manifest, read_manifest
+from ..publish import PartLock, disk_errors
+from ..set_files import SetFiles, for_each, open_files
+from ..sidecar import CONDITIONS
+from ..status import ShardSetInfo, check_files, complete_set, find_entry, is_published, set_info
 from .encoder_pool import EncoderPool, default_workers
-from .layout import LABEL_COLUMNS, MANIFEST, num_shards, shard_name, shard_samples
-from .manifest import MAX_VIEWS_PER_SAMPLE, Manifest, Recipe, find_manifest, read_manifest
-from .publish import PartLock, disk_errors
-from .set_files import SetFiles, for_each, open_files
 from .shard_writer import ShardJob, ShardWriter
-from .sidecar import CONDITIONS
-from .status import ShardSetInfo, check_files, complete_set, find_entry, is_published, set_info
 
 BATCH_SIZE = 256
 """How many samples `render` is asked for at once. Ours."""
