@@ -120,7 +120,7 @@ def evaluate_quality(source: str | Path, data: str, **options: Any) -> dict[str,
 
 
 def _checkerboards(images: _Images) -> tuple[float, float] | None:
-    """The amplitude in generated and in real images; None if they are of two sizes, of which it depends."""
+    """The amplitude in generated and in real images; None if they are of two sizes, on which it depends."""
     generated, real = (images.stores[name] for name in ("generated", "real"))
     if generated.image_size != real.image_size:
         return None
