@@ -61,8 +61,9 @@ def test_two_processes_take_the_steps_of_one(ranks, setting):
     assert found["same_draws"]
     losses = {mode: [v for n, v in found[mode].items() if n.startswith("loss")] for mode in ("tethered", "float64")}
     assert max(losses["tethered"]) < 1e-5 and max(losses["float64"]) < 1e-5
-    # Adam makes whole steps of the rounding of gradients near zero: G and D are compared where there is none.
-    assert found["tethered"]["weights_learner"] < 1e-4
+    # Adam makes whole steps of the rounding of gradients near zero: G and D are compared where there is none. The bound
+    # is a processor's: 2.3e-4 on an AMD EPYC, less than 1e-4 on others. What a mistake would change, float64 shows.
+    assert found["tethered"]["weights_learner"] < 1e-3
     weights = {name: value for name, value in found["float64"].items() if name.startswith("weights")}
     assert len(weights) == (4 if setting == "simclr-online" else 1) and max(weights.values()) < 1e-10
     assert max(value for name, value in found["slow"].items() if name.startswith("weights")) < 1e-4

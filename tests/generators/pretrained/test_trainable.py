@@ -1,4 +1,5 @@
-"""Pipelines in a latent space: the same images as for shards, and a gradient from them to the network."""
+"""Pipelines in a latent space: the same images as for shards, but for the rounding of some processors' kernels where
+the adapter is there, and a gradient from them to the network."""
 
 from __future__ import annotations
 
@@ -10,6 +11,8 @@ from synthcl.generators.pretrained import PretrainedGenerator, TrainablePipeline
 from synthcl.generators.registry import LATENT_PIPELINES
 
 STEPS = 3
+ROUNDING = {"rtol": 0.0, "atol": 1e-5}
+"""A hundredth of a level of 255 is 8e-5; 1e-6 was found on an AMD EPYC, none on an Intel Xeon."""
 
 
 @pytest.fixture(params=LATENT_PIPELINES)
@@ -41,14 +44,15 @@ def test_images_are_those_for_shards_and_the_gradient_is_that_of_a_plain_pass(ma
     frozen, learning = make(kind, PretrainedGenerator), make(kind, gradient_steps=gradient_steps)
     latents = learning.sample_latents(2, draws=draws(2))
     images = learning(latents)
-    assert images.requires_grad and torch.equal(images, frozen(latents))
+    assert images.requires_grad
+    torch.testing.assert_close(images, frozen(latents), **ROUNDING)
     # Nothing run again, and all in one.
     frozen.gradient_steps = gradient_steps
     plain = frozen._finish(frozen._solve(latents))
-    found, wanted = gradients(learning, images), gradients(frozen, plain)
-    assert sum(gradient.abs().sum() for gradient in wanted) > 0
-    for one, other in zip(found, wanted, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
+    found, wanted = (torch.cat([g.flatten() for g in gradients(*one)]) for one in ((learning, images), (frozen, plain)))
+    assert wanted.abs().sum() > 0
+    # As a whole: where rounding takes a pixel across the end of its range, some numbers change by themselves.
+    assert (found - wanted).norm() < 1e-3 * wanted.norm()
 
 
 def test_more_steps_carry_another_gradient(make, draws, kind):
@@ -154,7 +158,7 @@ def test_the_solver_can_be_changed_and_is_saved(make, tmp_path, draws):
     assert loaded.sampling_steps == 2 and type(loaded.scheduler).__name__ == "DPMSolverMultistepScheduler"
     latents = loaded.sample_latents(2, draws=draws(2))
     with torch.no_grad():
-        assert torch.equal(loaded(latents), generator(latents))
+        torch.testing.assert_close(loaded(latents), generator(latents), **ROUNDING)
 
 
 def test_a_prediction_of_another_kind_is_refused(build_pipeline):
