@@ -21,6 +21,10 @@ from .worker import Worker
 
 ATTEMPTS = 3
 """How often an item is tried, and how many workers in a row may fail to start, for each that is wanted. Ours."""
+AT_ONCE = 4
+"""Items that a worker has at most: one that it works on, those that it finishes (a shard goes to the disk, which may
+take longer than drawing the next one), and one to begin without asking. Ours: with two, workers that write small shards
+stood idle for a tenth of the time (benchmarks/README.md)."""
 POLL_SECONDS = 1.0
 """Between two looks at how far the workers are. Ours."""
 WAIT_SECONDS = 60.0
@@ -130,9 +134,10 @@ class RayPool:
                 )
             self.began = time.monotonic()
             self._made = ray.put(self.make)
-            self._remote = ray.remote(num_cpus=self.cpus, num_gpus=self.worker_gpus, max_restarts=0, max_concurrency=4)(
-                _Actor
-            )
+            # As many calls at once as it has items, and `progress` and `close` beside them.
+            self._remote = ray.remote(
+                num_cpus=self.cpus, num_gpus=self.worker_gpus, max_restarts=0, max_concurrency=AT_ONCE + 2
+            )(_Actor)
             for _ in range(self.size):
                 self._add()
             self._exit = self._exit.pop_all()
@@ -201,16 +206,16 @@ class RayPool:
         self._call("start", member, self._index, self.size)
 
     def _hand_out(self) -> None:
-        """Give each free worker an item, and each busy one another to begin while it finishes the first.
+        """Give each free worker an item, and then each busy one others to begin while it finishes the first.
 
-        Once there are fewer items than workers none waits behind another. One that has failed before is alone, so that
-        no other is blamed for the loss of its worker.
+        Towards the end fewer wait behind others, and none once there are fewer items than workers. One that has failed
+        before is alone, so that no other is blamed for the loss of its worker.
         """
         started = [member for member in self._members if member.started]
-        for ahead in (0, 1):
+        for ahead in range(AT_ONCE):
             for member in (m for m in started if len(m.items) == ahead):
                 alone = any(self._attempts[item] for item in [*member.items, *list(self._waiting)[:1]])
-                if not self._waiting or (ahead and (alone or len(self._waiting) < len(started))):
+                if not self._waiting or (ahead and (alone or len(self._waiting) < ahead * len(started))):
                     continue
                 item = self._waiting.popleft()
                 member.items.append(item)

@@ -12,7 +12,7 @@ LAUNCHERS = ("WORLD_SIZE", "RANK", "LOCAL_RANK", "PMI_SIZE", "PMI_RANK", "OMPI_C
 
 
 class Worker(Protocol):
-    """What works in an actor. `work` is called by two threads, `progress` by a third."""
+    """What works in an actor. `work` is called by several threads at once, `progress` by another."""
 
     def open(self) -> Any:
         """Open what the work takes; the answer goes to `RayPool.first` and to `check` of `RayPool.run`."""
