@@ -52,13 +52,10 @@ def measure_checkerboard(store: ImageStore, device: torch.device) -> float:
     return sum_over_processes(total).item() / num_images
 
 
-def has_checkerboard(samples: float, real: float) -> bool:
-    """Whether the amplitude in samples is one to look at, beside that in real images of their size."""
-    return samples > FACTOR * real + UNSEEN
-
-
-def checkerboard_warning(samples: float, real: float) -> str:
-    """A sentence about samples that `has_checkerboard`."""
+def checkerboard_warning(samples: float, real: float) -> str | None:
+    """A sentence where the amplitude in samples is one to look at, beside that in real images of their size."""
+    if samples <= FACTOR * real + UNSEEN:
+        return None
     return (
         f"the samples have a checkerboard of {samples:.1f} levels of 255, real images {real:.1f}: look at them, for "
         "the Fréchet distance hardly sees it"

@@ -23,7 +23,7 @@ from ..errors import DataError, UsageError
 from ..randomness import Key
 from ..runs.folder import read_config
 from ..shards.side_tables import check_free, write_side_table
-from .checkerboard import checkerboard_warning, has_checkerboard, measure_checkerboard
+from .checkerboard import checkerboard_warning, measure_checkerboard
 from .features import cached_features, choose_device
 from .frechet import frechet_distance
 from .manifold import Manifold, measure_manifold
@@ -98,8 +98,8 @@ def evaluate_quality(source: str | Path, data: str, **options: Any) -> dict[str,
     if config.scores is not None:
         write_side_table(source, config.scores, sample_scores(manifold, memorisation), overwrite=config.overwrite)
     boards = _checkerboards(images)
-    if boards is not None and has_checkerboard(*boards):
-        warnings.append(checkerboard_warning(*boards))
+    if boards is not None and (sentence := checkerboard_warning(*boards)):
+        warnings.append(sentence)
     for warning in warnings:
         log.warning(warning)
     result = {

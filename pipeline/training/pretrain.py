@@ -17,7 +17,7 @@ from ..configs.pretrain import PretrainConfig
 from ..data import GlobalOrder, ImageStore, cached, open_images
 from ..data.ahead import Ahead, costs_to_read
 from ..errors import UsageError
-from ..evaluation.checkerboard import checkerboard_warning, has_checkerboard
+from ..evaluation.checkerboard import checkerboard_warning
 from ..evaluation.online_quality import MEASURES, OnlineQuality, open_real_encoder
 from ..generation.generate import save_generator
 from ..generation.preview import real_section, save_real_images
@@ -224,8 +224,8 @@ def _result(
         last = run.metrics.read()[-1]
         result |= {name: last[name] for name in MEASURES if name in last}
         boards = [result[name] for name in ("checkerboard", "checkerboard_real") if name in result]
-        if boards and has_checkerboard(*boards):  # a run of an earlier version may have none
-            log.warning(checkerboard_warning(*boards))
+        if boards and (sentence := checkerboard_warning(*boards)):  # a run of an earlier version may have none
+            log.warning(sentence)
         result |= {"eval_encoder": config.eval_encoder, "eval_encoder_hash": quality.encoder.weights_hash()}
     return result
 

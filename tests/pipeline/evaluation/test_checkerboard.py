@@ -9,7 +9,7 @@ from synthcl.pipeline.evaluation.checkerboard import (
     FACTOR,
     UNSEEN,
     checkerboard,
-    has_checkerboard,
+    checkerboard_warning,
     measure_checkerboard,
 )
 
@@ -60,4 +60,7 @@ def test_the_first_images_of_a_store_count(make_store, monkeypatch):
     ("real", "samples", "said"), [(4, 4.4, False), (4, 20, True), (0.1, 1.9, False), (0, 2.1, True)]
 )
 def test_what_is_worth_a_look(real, samples, said):
-    assert has_checkerboard(samples, real) == said == (samples > FACTOR * real + UNSEEN)
+    assert (samples > FACTOR * real + UNSEEN) == said
+    sentence = checkerboard_warning(samples, real)
+    assert (sentence is not None) == said
+    assert not said or f"a checkerboard of {samples:.1f} levels of 255, real images {real:.1f}" in sentence
