@@ -71,7 +71,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--image-size", type=int, default=16)
     parser.add_argument("--backbone", default="resnet10-w8")
     parser.add_argument("--batch-size", type=int, default=64, help="real images a step; as many synthetic ones")
-    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--steps", type=int, default=240, help="far more than it takes to visit each shard once")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--per-shard", type=int, default=PER_SHARD)
     options = parser.parse_args()
