@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
+import tarfile
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from synthcl.cli import main
 
@@ -102,3 +105,31 @@ def commands_refuse(tmp_path: Path) -> Callable[..., None]:
             assert result.exit_code == 1 and not report["ok"] and report["errors"]
 
     return check
+
+
+def _png(color: int, size: tuple[int, int] = (8, 8), kind: str = "PNG") -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", size, (color, color, color)).save(buffer, kind)
+    return buffer.getvalue()
+
+
+def _write_tar(path: Path, members: dict[str, bytes], format: int = tarfile.PAX_FORMAT, mtime: float = 0.5) -> None:
+    """A tar as others write them, with extended headers."""
+    path.parent.mkdir(exist_ok=True)
+    with tarfile.open(path, "w", format=format) as file:
+        for name, data in members.items():
+            member = tarfile.TarInfo(name)
+            member.size, member.mtime = len(data), mtime if format == tarfile.PAX_FORMAT else 0
+            file.addfile(member, io.BytesIO(data))
+
+
+@pytest.fixture(scope="session")
+def png() -> Callable[..., bytes]:
+    """An image file of one grey: `png(color, size, kind)`."""
+    return _png
+
+
+@pytest.fixture(scope="session")
+def write_tar() -> Callable[..., None]:
+    """Writes a tar as others write them: `write_tar(path, {name: bytes})`."""
+    return _write_tar

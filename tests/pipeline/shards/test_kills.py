@@ -8,27 +8,10 @@ from pathlib import Path
 
 import pytest
 
-WRITER = """
-import sys
-import numpy as np
-from synthcl.pipeline.shards import write_shard_set
-
-def render(indices):
-    i = np.asarray(indices)[:, None, None, None, None]
-    _, c, y, x = np.ogrid[0:1, 0:3, 0:8, 0:8]
-    return ((i * 7 + c * 31 + y * 3 + x * 5) ^ (i * 13)).astype(np.uint8)
-
-directory, samples, parts, delay = sys.argv[1], *map(float, sys.argv[2:])
-for part in range(int(parts)):
-    write_shard_set(directory, {"seed": 0}, int(samples), 16, render, workers=0, batch_size=4,
-        process_index=part, num_processes=int(parts),
-        progress=lambda done, total: __import__("time").sleep(delay))
-"""
-
 
 def start(directory: Path, *, samples: int = 64, parts: int = 1, delay: float = 0.0) -> subprocess.Popen:
-    arguments = [str(value) for value in (directory, samples, parts, delay)]
-    return subprocess.Popen([sys.executable, "-c", WRITER, *arguments])
+    script = Path(__file__).parent / "write_slowly.py"
+    return subprocess.Popen([sys.executable, script, *map(str, (directory, samples, parts, delay, 0))])
 
 
 @pytest.fixture(scope="module")

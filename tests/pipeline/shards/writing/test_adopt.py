@@ -1,12 +1,9 @@
 """Adopting tars from elsewhere, and making lost sidecars again."""
 
-import io
-import tarfile
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from synthcl.pipeline.errors import DataError
 from synthcl.pipeline.shards import ShardRecorder, open_shard_set, open_shard_store
@@ -14,23 +11,7 @@ from synthcl.pipeline.shards.verify import verify_shard_set
 from synthcl.pipeline.shards.writing.adopt import index_shards
 
 
-def png(color: int, size: tuple[int, int] = (8, 8), kind: str = "PNG") -> bytes:
-    buffer = io.BytesIO()
-    Image.new("RGB", size, (color, color, color)).save(buffer, kind)
-    return buffer.getvalue()
-
-
-def write_tar(path: Path, members: dict[str, bytes], format: int = tarfile.PAX_FORMAT, mtime: float = 0.5) -> None:
-    """A tar as others write them, with extended headers."""
-    path.parent.mkdir(exist_ok=True)
-    with tarfile.open(path, "w", format=format) as file:
-        for name, data in members.items():
-            member = tarfile.TarInfo(name)
-            member.size, member.mtime = len(data), mtime if format == tarfile.PAX_FORMAT else 0
-            file.addfile(member, io.BytesIO(data))
-
-
-def test_tars_of_others_are_adopted(tmp_path: Path) -> None:
+def test_tars_of_others_are_adopted(tmp_path: Path, png, write_tar) -> None:
     path = tmp_path / "theirs"
     for shard in range(3):
         samples = {f"dir/img{shard}_{i}": i for i in range(4)}
@@ -53,7 +34,7 @@ def test_tars_of_others_are_adopted(tmp_path: Path) -> None:
     assert verify_shard_set(path, decode=True).to_dict() == {"ok": True, "num_samples": 12, "errors": []}
 
 
-def test_adopting_again_takes_new_tars_and_forgets_old_ones(tmp_path: Path) -> None:
+def test_adopting_again_takes_new_tars_and_forgets_old_ones(tmp_path: Path, png, write_tar) -> None:
     write_tar(tmp_path / "s" / "a.tar", {"1.png": png(1)})
     first = index_shards(tmp_path / "s")
     assert index_shards(tmp_path / "s").recipe_hash == first.recipe_hash
@@ -66,7 +47,7 @@ def test_adopting_again_takes_new_tars_and_forgets_old_ones(tmp_path: Path) -> N
     assert verify_shard_set(tmp_path / "s").ok
 
 
-def test_images_of_several_sizes_need_one(tmp_path: Path) -> None:
+def test_images_of_several_sizes_need_one(tmp_path: Path, png, write_tar) -> None:
     write_tar(tmp_path / "s" / "a.tar", {"1.png": png(1, (8, 8)), "2.webp": png(200, (20, 10), "WEBP")})
     info = index_shards(tmp_path / "s")
     assert info.manifest.image_size is None and info.manifest.image_format is None

@@ -35,24 +35,6 @@ def test_writing_does_not_import_torch() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-WRITER = """
-import sys
-import numpy as np
-from synthcl.pipeline.shards import write_shard_set
-
-def render(indices):
-    i = np.asarray(indices)[:, None, None, None, None]
-    _, c, y, x = np.ogrid[0:1, 0:3, 0:8, 0:8]
-    return ((i * 7 + c * 31 + y * 3 + x * 5) ^ (i * 13)).astype(np.uint8)
-
-directory, samples, parts, delay = sys.argv[1], *map(float, sys.argv[2:])
-for part in range(int(parts)):
-    write_shard_set(directory, {"seed": 0}, int(samples), 16, render, workers=0, batch_size=4,
-        process_index=part, num_processes=int(parts),
-        progress=lambda done, total: __import__("time").sleep(delay))
-"""
-
-
 def alive(pid: int) -> bool:
     stat = Path(f"/proc/{pid}/stat")
     try:
@@ -62,8 +44,8 @@ def alive(pid: int) -> bool:
 
 
 def test_encoder_processes_end_with_their_parent(tmp_path: Path) -> None:
-    code = WRITER.replace("workers=0", "workers=2")
-    process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "set"), "64", "1", "0.5"])
+    script = Path(__file__).parents[1] / "write_slowly.py"
+    process = subprocess.Popen([sys.executable, script, tmp_path / "set", "64", "1", "0.5", "2"])
     children: list[int] = []
     deadline = time.monotonic() + 20
     listing = Path(f"/proc/{process.pid}/task/{process.pid}/children")
