@@ -45,6 +45,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
     # With the generator that came later, trained for as long by the clock, which is twice as many steps.
     "full-plain": {"part": "", "epochs": 3, "gan_steps": 12_000, "preset": "plain"},
     "tenth-wide-plain": {"part": "[:10%,balanced]", "epochs": 30, "generator": "full-plain"},
+    # Ten times as long, with all images and with so few that they may be short then.
+    "full-ten-times": {"part": "", "epochs": 30, "generator": "full-plain"},
+    "hundredth-ten-times": {"part": "[:1%,balanced]", "epochs": 3900, "generator": "full-plain"},
     # To try the script.
     "toy": {"part": "[:50%,balanced]", "epochs": 1, "gan_steps": 20},
 }
