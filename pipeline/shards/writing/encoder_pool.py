@@ -14,6 +14,7 @@ import pickle
 import queue
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
@@ -25,15 +26,22 @@ from ...images.encoding import Encoding
 from ...runtime.capacity import available_cores
 from .tar_chunk import TarChunk, encode_chunk
 
+PENDING_BYTES = 1 << 28
+"""The most bytes of images that wait to be encoded and written, of all writers that share a pool. Ours: enough that the
+generator need not wait for the disk."""
+
 
 class EncoderPool:
     """Encodes chunks of samples in `workers` processes, or, with 0, in the calling thread.
 
     Use it as a context manager; leaving the context ends the processes.
+
+    Attributes:
+        pending: room for images that wait to be encoded and written. Who submits images takes it, and gives it back.
     """
 
     def __init__(self, workers: int, encoding: Encoding) -> None:
-        self.workers, self.encoding = workers, encoding
+        self.workers, self.encoding, self.pending = workers, encoding, Room(PENDING_BYTES)
         self._idle: queue.SimpleQueue[_EncoderProcess] = queue.SimpleQueue()
         self._processes: list[_EncoderProcess] = []
         self._threads = ThreadPoolExecutor(max(1, workers), thread_name_prefix="encode")
@@ -68,6 +76,32 @@ class EncoderPool:
             return process.call(first_index, images, self.encoding, labels)
         finally:
             self._idle.put(process)
+
+
+class Room:
+    """Room for so many bytes, of which threads take some, and wait while there is not enough.
+
+    What is larger than all of it takes all of it.
+
+    Attributes:
+        free: bytes that nobody has taken, of `size`.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.free, self.size = size, size
+        self._changed = threading.Condition()
+
+    def take(self, amount: int) -> None:
+        amount = min(amount, self.size)
+        with self._changed:
+            self._changed.wait_for(lambda: self.free >= amount)
+            self.free -= amount
+
+    def give(self, amount: int) -> None:
+        """Give back what was taken."""
+        with self._changed:
+            self.free += min(amount, self.size)
+            self._changed.notify_all()
 
 
 class _EncoderProcess:

@@ -21,9 +21,6 @@ from ..sidecar import TarFacts, build_table, label_files, write_sidecar
 from .encoder_pool import EncoderPool
 from .tar_chunk import TarChunk
 
-PENDING_BYTES = 1 << 28
-"""The most bytes of images that wait to be written. Ours: enough that the generator need not wait for the disk."""
-
 
 @dataclass(frozen=True)
 class ShardJob:
@@ -64,7 +61,6 @@ class ShardWriter:
             queue.SimpleQueue()
         )
         self._image_size: int | None = None
-        self._pending = _Budget(PENDING_BYTES)
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="shards", daemon=True)
 
@@ -73,14 +69,13 @@ class ShardWriter:
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        if error is not None:
-            self._chunks.put(None)
+        self._chunks.put(None)
         self._thread.join()
         if error is None and self._error is not None:
             raise self._error
 
     def add(self, first_index: int, images: np.ndarray, columns: Mapping[str, pa.Array] | None = None) -> None:
-        """Add the next samples, all of one shard. Waits if many are pending.
+        """Add the next samples, all of one shard. Waits while too many of the pool's are pending.
 
         Args:
             first_index: the index of the first.
@@ -95,10 +90,15 @@ class ShardWriter:
         if self._image_size not in (None, images.shape[-1]):
             raise ValueError(f"render gave images of {images.shape[-1]} pixels after images of {self._image_size}")
         self._image_size = images.shape[-1]
-        self._pending.take(images.nbytes)
         columns = columns or {}
         labels = {name: label_files(columns[LABEL_COLUMNS[name]]) for name in self.plan.labels}
-        self._chunks.put((self.pool.submit(first_index, images, labels), images.nbytes, columns))
+        self.pool.pending.take(images.nbytes)
+        try:
+            chunk = self.pool.submit(first_index, images, labels)
+        except BaseException:
+            self.pool.pending.give(images.nbytes)
+            raise
+        self._chunks.put((chunk, images.nbytes, columns))
 
     def _run(self) -> None:
         try:
@@ -108,8 +108,8 @@ class ShardWriter:
                         return
         except BaseException as error:
             self._error = error
-        finally:
-            self._pending.close()
+            while (item := self._chunks.get()) is not None:  # so that nobody waits for room that these take up
+                self.pool.pending.give(item[1])
 
     def _write(self, job: ShardJob) -> bool:
         """Write and publish one shard. False if its samples do not come."""
@@ -122,12 +122,14 @@ class ShardWriter:
                 item = self._chunks.get()
                 if item is None:
                     return False
-                chunk = item[0].result()
+                try:
+                    chunk = item[0].result()
+                finally:
+                    self.pool.pending.give(item[1])
                 starts.append(tar.size)
                 tar.write(chunk.data)
                 chunks.append(chunk)
                 columns.append(item[2])
-                self._pending.give(item[1])
                 missing -= len(chunk.sizes)
                 self._report(len(chunk.sizes))
             tar.write(end_marker(tar.size))
@@ -176,28 +178,3 @@ def gather_places(chunks: Sequence[TarChunk], starts: Sequence[int]) -> dict[str
 def join_columns(parts: Sequence[Mapping[str, pa.Array]]) -> dict[str, pa.Array]:
     """The columns of several chunks, one after the other."""
     return {name: pa.concat_arrays([part[name] for part in parts]) for name in parts[0]}
-
-
-class _Budget:
-    """Bounds the bytes that are pending: who wants to add more waits until others are done."""
-
-    def __init__(self, size: int) -> None:
-        self._free, self._size, self._closed = size, size, False
-        self._condition = threading.Condition()
-
-    def take(self, amount: int) -> None:
-        amount = min(amount, self._size)
-        with self._condition:
-            self._condition.wait_for(lambda: self._closed or self._free >= amount)
-            self._free -= amount
-
-    def give(self, amount: int) -> None:
-        with self._condition:
-            self._free += min(amount, self._size)
-            self._condition.notify_all()
-
-    def close(self) -> None:
-        """Let everyone through, since nobody will give back any more."""
-        with self._condition:
-            self._closed = True
-            self._condition.notify_all()

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -59,3 +60,22 @@ def test_encoder_processes_end_with_their_parent(tmp_path: Path) -> None:
     while any(alive(pid) for pid in children) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not any(alive(pid) for pid in children)
+
+
+def test_room_is_waited_for() -> None:
+    room, taken = encoder_pool.Room(100), []
+
+    def take() -> None:
+        for amount in (60, 500, 10):  # what is larger than all of it takes all of it
+            room.take(amount)
+            taken.append(amount)
+
+    thread = threading.Thread(target=take)
+    room.take(50)
+    thread.start()
+    for amounts, given in (([], 50), ([60], 60), ([60, 500], 500)):
+        time.sleep(0.05)
+        assert taken == amounts
+        room.give(given)
+    thread.join(5)
+    assert taken == [60, 500, 10]
