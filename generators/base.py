@@ -239,6 +239,7 @@ class GeneratorTrainer(ABC):
         ema_decay: of the average, a step, in [0, 1). It may be changed between steps, as a target for the similarity of
             pairs does.
         num_steps: steps done, which schedules follow; `state_dict` has it by this name.
+        preset: the name of the preset that `create` took, which "auto" came to; None otherwise.
 
     The keyword arguments of a kind's class are its options. Every kind has `device`, `synchronise`, `learning_rate` (of
     all that learns), `decay` and `total_steps` (the last part of that many steps, over which learning rates fall) and
@@ -249,6 +250,7 @@ class GeneratorTrainer(ABC):
     ema: Generator
     ema_decay: float
     num_steps: int
+    preset: str | None = None
 
     @classmethod
     @abstractmethod

@@ -55,17 +55,22 @@ def resolutions(image_size: int) -> list[int]:
     return sides
 
 
-def choose_preset(image_size: int, name: str = "auto") -> Preset:
-    """The preset called `name`; "auto" (ours) is `tiny` up to 16 pixels, which suits a CPU, and `base` above.
+def preset_name(image_size: int, name: str = "auto") -> str:
+    """The name of a preset; "auto" (ours) is `tiny` up to 16 pixels, which suits a CPU, and `base` above.
 
     Raises:
         ValueError: an unknown name, with the choices.
     """
     if name == "auto":
-        name = "tiny" if image_size <= 16 else "base"
+        return "tiny" if image_size <= 16 else "base"
     if name not in PRESETS:
         raise ValueError(f"unknown diffusion preset {name!r}: choose from auto, {', '.join(PRESETS)}")
-    return PRESETS[name]
+    return name
+
+
+def choose_preset(image_size: int, name: str = "auto") -> Preset:
+    """The preset of that name; see `preset_name`."""
+    return PRESETS[preset_name(image_size, name)]
 
 
 def unet_config(image_size: int, preset: str = "auto") -> dict[str, Any]:

@@ -11,7 +11,7 @@ from .denoising import DenoisingTrainer
 from .generator import DiffusionGenerator
 from .lora import add_lora, merged
 from .objective import check_prediction
-from .presets import choose_preset, unet_config
+from .presets import choose_preset, preset_name, unet_config
 
 NUM_TIMESTEPS = 1000
 """T, as in DDPM (arXiv 2006.11239, section 4)."""
@@ -44,7 +44,9 @@ class DiffusionTrainer(DenoisingTrainer):
             timestep_spacing="trailing",
         )
         generator = DiffusionGenerator(UNet2DModel(**unet_config(image_size, preset)), scheduler)
-        return cls(generator, **{"learning_rate": choose_preset(image_size, preset).learning_rate, **options})
+        trainer = cls(generator, **{"learning_rate": choose_preset(image_size, preset).learning_rate, **options})
+        trainer.preset = preset_name(image_size, preset)
+        return trainer
 
     @classmethod
     def from_pretrained(

@@ -22,7 +22,7 @@ from .diffaugment import NUM_PARAMETERS, check_policy, diffaugment
 from .hard_gradient import HardGradient, join_gradients, join_parameter_gradients
 from .losses import discriminator_loss, generator_loss, gradient_penalties
 from .networks import GANDiscriminator, GANGenerator
-from .presets import Training, choose_preset, default_learning_rate, opponent_shape
+from .presets import Training, choose_preset, default_learning_rate, opponent_shape, preset_name
 from .saved import DISCRIMINATOR_FOLDER, TRAINING_FOLDER, SavedTraining, load_optimizers, save_optimizers
 
 logger = logging.getLogger(__name__)
@@ -161,7 +161,9 @@ class GANTrainer(GeneratorTrainer):
             GANGenerator(**chosen.generator_shape(image_size)),
             GANDiscriminator(**opponent.discriminator_shape(image_size)),
         )
-        return cls(*networks, **_overridden(values, options))
+        trainer = cls(*networks, **_overridden(values, options))
+        trainer.preset = preset_name(image_size, preset)
+        return trainer
 
     @classmethod
     def from_pretrained(cls, directory: str | Path, **options: Any) -> GANTrainer:

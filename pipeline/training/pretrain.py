@@ -90,7 +90,7 @@ def _train(config: PretrainConfig) -> dict[str, Any]:
         config,
         main_process=accelerator.is_main_process,
         steps=config.steps,
-        came_to={"generator_precision": precision},
+        came_to={"generator_precision": precision} | ({"preset": trainer.preset} if trainer.preset else {}),
         rate=lambda total_steps, index: _learning_rate(trainer.options, total_steps, index),
     )
     accelerator.wait_for_everyone()
@@ -215,6 +215,7 @@ def _result(
         "seconds": round(seconds, 2),
         "image_size": store.image_size,
         "num_images": len(store),
+        "preset": trainer.preset,
         "training": trainer.options,
         "generator_precision": trainer.generator.computes_in,
         "generator_hash": fingerprint(trainer.ema),

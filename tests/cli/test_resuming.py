@@ -150,3 +150,16 @@ def test_a_finished_run_is_never_called_another_length(synthcl, tmp_path):
     refused = " ".join(train("real", 8, code=1).stderr.split())
     assert "real is finished, and its checkpoints are gone, so that it cannot be extended to 8 steps; give" in refused
     assert {path: path.read_bytes() for path in (tmp_path / "real").glob("*.*")} == written
+
+
+def test_a_run_goes_on_with_the_preset_that_auto_came_to(synthcl, tmp_path):
+    command, run = [*PRETRAIN[:-2], *OPTIONS, "--steps", 4], tmp_path / "run"
+
+    def go_on(*options, code=0):
+        (run / "result.json").unlink(missing_ok=True)
+        return synthcl(*command, *options, "--out", run, "--json", code=code)
+
+    assert go_on().json["preset"] == "tiny"
+    assert json.loads((run / "run.json").read_text())["came_to"]["preset"] == "tiny"
+    assert go_on("--preset", "tiny").json["preset"] == "tiny"
+    assert "--preset: 'tiny' there, 'plain' now" in " ".join(go_on("--preset", "plain", code=2).stderr.split())
