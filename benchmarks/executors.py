@@ -22,6 +22,9 @@ from __future__ import annotations
 import os
 
 os.environ["OMP_NUM_THREADS"] = "1"  # of this process, and of the nodes that it starts
+# As in a cluster that `generate` starts itself. Ray's own default, 15, has workers give way to all that is at 0, Ray's
+# other processes among it, and `--num-jobs` is at 0.
+os.environ.setdefault("RAY_worker_niceness", "0")
 
 import argparse
 import importlib.metadata

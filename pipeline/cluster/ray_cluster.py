@@ -21,6 +21,9 @@ from ..errors import DataError, RunStopped, UsageError
 CONNECT_SECONDS = 20.0
 """For a cluster to answer. Ours."""
 
+NICENESS = "RAY_worker_niceness"
+"""The variable by which the nodes of a cluster say how much their workers give way to others; Ray's default is 15."""
+
 SIGNS = {
     "low on memory": "its node runs low on memory",
     "node has died": "its node is lost",
@@ -60,7 +63,9 @@ def connected(address: str | None) -> Iterator[Any]:
     try:
         if place := re.fullmatch(r"([\w.-]+):(\d+)", address):  # Ray itself would try for minutes
             socket.create_connection((place[1], int(place[2])), timeout=CONNECT_SECONDS).close()
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **own)
+        # Workers of a cluster that is the command's own give way no more than the command itself would.
+        with _variable(NICENESS, "0") if own else contextlib.nullcontext():
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **own)
     except (OSError, RuntimeError, ValueError) as error:
         raise DataError(f"cannot connect to the Ray cluster at --ray-address {address}: {first_line(error)}") from None
     if threading.current_thread() is threading.main_thread():
@@ -70,6 +75,19 @@ def connected(address: str | None) -> Iterator[Any]:
     finally:
         with contextlib.redirect_stdout(io.StringIO()):  # Ray prints what it has held back of lost nodes
             ray.shutdown()
+
+
+@contextmanager
+def _variable(name: str, value: str) -> Iterator[None]:
+    """Within it an environment variable has a value, unless it had one."""
+    if name in os.environ:
+        yield
+        return
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        del os.environ[name]
 
 
 def room(nodes: list[dict[str, float]], cpus: float, gpus: float) -> int:

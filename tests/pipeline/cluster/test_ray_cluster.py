@@ -11,6 +11,7 @@ import pytest
 
 from synthcl.pipeline.cluster import ray_cluster
 from synthcl.pipeline.cluster.ray_cluster import (
+    NICENESS,
     Stopped,
     cause_in_words,
     connected,
@@ -123,6 +124,23 @@ def test_which_cluster_it_is(monkeypatch, given, variable, expected):
     with connected(given):
         pass
     assert called == [expected, "end"]
+
+
+@pytest.mark.parametrize(
+    ("address", "variable", "expected"), [(None, None, "0"), (None, "5", "5"), ("auto", None, None)]
+)
+def test_workers_of_an_own_cluster_are_no_nicer_than_the_command(monkeypatch, address, variable, expected):
+    seen = []
+    ray = SimpleNamespace(is_initialized=lambda: False, init=lambda **_: seen.append(os.environ.get(NICENESS)))
+    ray.shutdown = lambda: None
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.delenv(NICENESS, raising=False)
+    if variable is not None:
+        monkeypatch.setenv(NICENESS, variable)
+    with connected(address):
+        assert os.environ.get(NICENESS) == variable
+    assert seen == [expected]
 
 
 def test_a_program_that_is_connected_stays_so(monkeypatch):
