@@ -74,8 +74,11 @@ def test_room_is_waited_for() -> None:
     room.take(50)
     thread.start()
     for amounts, given in (([], 50), ([60], 60), ([60, 500], 500)):
-        time.sleep(0.05)
+        deadline = time.monotonic() + 20
+        while len(taken) < len(amounts) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(0.05)  # for more than it may take
         assert taken == amounts
         room.give(given)
-    thread.join(5)
+    thread.join(20)
     assert taken == [60, 500, 10]
