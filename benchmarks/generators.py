@@ -37,8 +37,9 @@ from synthcl.generators import Generator, create_trainer
 from synthcl.pipeline.configs.generate import GenerateConfig
 from synthcl.pipeline.data import open_images
 from synthcl.pipeline.evaluation import evaluate_quality
-from synthcl.pipeline.generation.generate import generate, open_generator, sampling_key
-from synthcl.pipeline.generation.rendering import Renderer
+from synthcl.pipeline.generation.generate import generate
+from synthcl.pipeline.generation.opening import open_generator
+from synthcl.pipeline.generation.rendering import Renderer, sampling_key
 
 FRESH = re.compile(r"(?P<kind>[a-z]+):(?P<preset>[a-z]+):(?P<size>\d+)")
 NUM_PAIRS = 200

@@ -143,8 +143,8 @@ def write(options: argparse.Namespace) -> dict[str, Any]:
     """`write_shard_set` against the same calls of the generator without it."""
     import torch
 
-    from synthcl.pipeline.generation.generate import open_generator, sampling_key
-    from synthcl.pipeline.generation.rendering import Renderer
+    from synthcl.pipeline.generation.opening import open_generator
+    from synthcl.pipeline.generation.rendering import Renderer, sampling_key
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if options.generator:

@@ -20,7 +20,8 @@ def generate(config: GenerateConfig, as_json: bool) -> None:
     With --executor ray or slurm many machines write it together, which must share the file system of --out, if that
     is no URL.
     """
-    announce("loading torch and the generator")
+    if config.executor != "slurm":
+        announce("loading torch and the generator")
     from ..pipeline.generation.generate import generate
 
     result = generate(config)

@@ -38,7 +38,7 @@ _EXPORTS = {
     "export": ".exporting.export",
     "ExportConfig": ".configs.export",
     "load_encoder": ".encoder",
-    "open_generator": ".generation.generate",
+    "open_generator": ".generation.opening",
     "read_config": ".runs.folder",
     "read_metrics": ".runs.folder",
     "open_shard_set": ".shards",

@@ -13,7 +13,7 @@ from .configs.pretrain import PretrainConfig as PretrainConfig
 from .configs.train import TrainConfig as TrainConfig
 from .data import open_images as open_images
 from .encoder import load_encoder as load_encoder
-from .generation.generate import open_generator as open_generator
+from .generation.opening import open_generator as open_generator
 from .runs.folder import read_config as read_config
 from .runs.folder import read_metrics as read_metrics
 from .shards import open_shard_set as open_shard_set

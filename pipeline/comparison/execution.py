@@ -17,7 +17,8 @@ from ..data import GlobalOrder, open_images
 from ..data.caching import shared_cache
 from ..evaluation.task import open_labeled
 from ..files import read_json, write_json
-from ..generation.generate import generate, open_generator
+from ..generation.generate import generate
+from ..generation.opening import open_generator
 from ..progress.overall import Overall
 from ..randomness import Key
 from ..regimes.base import check_generator_size

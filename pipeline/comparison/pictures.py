@@ -19,7 +19,7 @@ from torchvision.utils import make_grid
 from ..data import ImageStore, open_images
 from ..encoder import Encoder
 from ..errors import DataError, UsageError
-from ..generation.generate import open_generator
+from ..generation.opening import open_generator
 from ..generation.rendering import to_bytes
 from ..images.grids import read_grid
 from ..randomness import Key

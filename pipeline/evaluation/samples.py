@@ -14,8 +14,8 @@ from ..data import ImageStore, Permutation, open_images
 from ..data.parts import PartStore
 from ..data.store import Indices, as_indices
 from ..errors import DataError, UsageError
-from ..generation.generate import open_generator, sampling_key
-from ..generation.rendering import Renderer
+from ..generation.opening import open_generator
+from ..generation.rendering import Renderer, sampling_key
 from ..hub.locations import is_hub_location
 from ..randomness import Key
 from ..runs.folder import command_of

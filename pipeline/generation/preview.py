@@ -13,7 +13,8 @@ from ..configs.preview import PreviewConfig
 from ..data import ImageStore, open_images
 from ..images.grids import Section, read_grid, save_grid, save_sections
 from ..options.config import takes_options
-from .generate import open_generator, sampling_key
+from .opening import open_generator
+from .rendering import sampling_key
 
 NUM_REAL = 8
 """Real images in a row. Ours."""

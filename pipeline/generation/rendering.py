@@ -159,3 +159,8 @@ def _described(generator: Generator, latents: Tensor) -> dict[str, list[Any]]:
             f"{', '.join(CONDITIONS)}"
         )
     return found
+
+
+def sampling_key(seed: int) -> Key:
+    """What the latents of generated samples are drawn from, by sample index."""
+    return Key.from_seed(seed).child("generate")

@@ -16,7 +16,7 @@ from ...generators.base import Draws, Generator
 from ...generators.fingerprint import fingerprint
 from ...learners.base import Learner
 from ..errors import UsageError
-from ..generation.generate import generator_options, open_generator
+from ..generation.opening import generator_options, open_generator
 from ..randomness import Key
 from .assembly import RealImages, ViewMaker, assemble
 from .base import MultiViewedBatch, Regime, Share, as_samples, check_generator_size

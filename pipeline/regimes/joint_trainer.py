@@ -7,7 +7,8 @@ from torch import Tensor
 
 from ...generators import Generator, GeneratorTrainer, load_trainer
 from ..errors import UsageError
-from ..generation.generate import generator_options, locate_generator
+from ..generation.locating import locate_generator
+from ..generation.opening import generator_options
 from ..randomness import Key
 from ..runtime.distributed import average_gradients
 from ..runtime.precision import generator_precision

@@ -22,7 +22,7 @@ from ...generators import Generator, GeneratorTrainer
 from ...generators.base import Draws
 from ...generators.fingerprint import fingerprint
 from ...learners.base import Learner, LearnerOutput
-from ..generation.generate import save_generator
+from ..generation.opening import save_generator
 from ..randomness import Key
 from ..runs.loop import Journal
 from ..shards import ShardRecorder

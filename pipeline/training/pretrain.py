@@ -19,7 +19,7 @@ from ..data.ahead import Ahead, costs_to_read
 from ..errors import UsageError
 from ..evaluation.checkerboard import checkerboard_warning
 from ..evaluation.online_quality import MEASURES, OnlineQuality, open_real_encoder
-from ..generation.generate import save_generator
+from ..generation.opening import save_generator
 from ..generation.preview import real_section, save_real_images
 from ..hub.pushing import check_push
 from ..images.grids import Section, save_sections

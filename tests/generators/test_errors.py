@@ -7,7 +7,7 @@ import pytest
 
 from synthcl.generators import OptionError, create_trainer, load_generator, load_trainer
 from synthcl.pipeline.errors import UsageError
-from synthcl.pipeline.generation.generate import generator_options
+from synthcl.pipeline.generation.opening import generator_options
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,9 @@ from synthcl.generators import create_trainer
 from synthcl.pipeline.data import open_images
 from synthcl.pipeline.data.memory import MemoryStore
 from synthcl.pipeline.generation import preview as module
-from synthcl.pipeline.generation.generate import open_generator, sampling_key, save_generator
+from synthcl.pipeline.generation.opening import open_generator, save_generator
 from synthcl.pipeline.generation.preview import REAL_FILE, preview, save_real_images, some_images
-from synthcl.pipeline.generation.rendering import Renderer
+from synthcl.pipeline.generation.rendering import Renderer, sampling_key
 from synthcl.pipeline.images.grids import read_grid
 
 

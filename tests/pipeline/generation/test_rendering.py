@@ -10,7 +10,8 @@ from synthcl.generators import OptionError, create_trainer
 from synthcl.generators.base import Generator
 from synthcl.pipeline.data import open_images
 from synthcl.pipeline.errors import DataError
-from synthcl.pipeline.generation.rendering import Renderer, Varier, to_bytes
+from synthcl.pipeline.generation.opening import open_generator
+from synthcl.pipeline.generation.rendering import Renderer, Varier, sampling_key, to_bytes
 from synthcl.pipeline.randomness import Key
 
 CPU, SIZE, KEY = torch.device("cpu"), 8, Key.from_seed(4)
@@ -95,3 +96,27 @@ def test_a_generator_without_a_way_back_has_no_variations():
     generator = create_trainer("gan", SIZE, preset="tiny").ema
     with pytest.raises(OptionError, match="a GANGenerator has no way from an image to a latent"):
         generator.check_variations(0.5)
+
+
+@pytest.mark.parametrize("strength", [None, 0.3])
+def test_a_sample_is_the_same_in_any_batch(run, strength):
+    size = 1 if strength is None else 2
+    render = Renderer(open_generator(str(run)), sampling_key(3), CPU, size, strength)
+    whole = render(np.arange(6))
+    assert whole.dtype == torch.uint8 and whole.shape == (6, size, 3, 8, 8)
+    some = render(np.array([4, 1]))
+    assert (some.int() - whole[[4, 1]].int()).abs().max() <= 1  # one level: a batch sums in another order
+    other = Renderer(open_generator(str(run)), sampling_key(4), CPU, size, strength)(np.arange(6))
+    assert (other.int() - whole.int()).abs().float().mean() > 1
+    if strength is not None:
+        alone = Renderer(open_generator(str(run)), sampling_key(3), CPU)(np.arange(6))
+        assert torch.equal(alone[:, 0], whole[:, 0]) and not torch.equal(whole[:, 0], whole[:, 1])
+
+
+def test_images_that_are_no_numbers_are_told_in_fp16(run):
+    generator = open_generator(str(run))
+    with torch.no_grad():
+        next(generator.parameters()).fill_(torch.nan)
+    generator.computes_in = "fp16"
+    with pytest.raises(DataError, match=r"overflows in fp16.*give --generator-precision bf16 or fp32"):
+        Renderer(generator, sampling_key(0), CPU)(np.arange(1))

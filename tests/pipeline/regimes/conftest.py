@@ -14,7 +14,7 @@ from accelerate import Accelerator
 from synthcl.generators import create_trainer
 from synthcl.pipeline.configs.train import TrainConfig
 from synthcl.pipeline.data import open_images
-from synthcl.pipeline.generation.generate import save_generator
+from synthcl.pipeline.generation.opening import save_generator
 from synthcl.pipeline.randomness import Key
 from synthcl.pipeline.regimes.assembly import RealImages, ViewMaker
 from synthcl.pipeline.regimes.base import Share

@@ -7,7 +7,7 @@ from synthcl.generators.fingerprint import fingerprint
 from synthcl.learners.base import LearnerOutput
 from synthcl.pipeline.configs.train import TrainConfig
 from synthcl.pipeline.errors import UsageError
-from synthcl.pipeline.generation.generate import open_generator
+from synthcl.pipeline.generation.opening import open_generator
 from synthcl.pipeline.regimes.base import MultiViewedBatch
 from synthcl.pipeline.regimes.gradients import quantize
 from synthcl.pipeline.regimes.recording import (

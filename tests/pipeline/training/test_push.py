@@ -6,7 +6,8 @@ import yaml
 from synthcl.generators import load_generator
 from synthcl.generators.fingerprint import fingerprint
 from synthcl.pipeline.errors import DataError, UsageError
-from synthcl.pipeline.generation.generate import generate, locate_generator
+from synthcl.pipeline.generation.generate import generate
+from synthcl.pipeline.generation.locating import locate_generator
 from synthcl.pipeline.training import pretrain as pretraining
 from synthcl.pipeline.training.pretrain import pretrain
 from synthcl.pipeline.training.train import train

@@ -1,0 +1,53 @@
+"""Generators on disk: opened to draw from, and saved by a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ...generators import Generator, GeneratorTrainer, OptionError, load_generator
+from ..errors import UsageError
+from ..files import write_folder
+from ..runtime.precision import generator_precision
+from .locating import locate_generator
+
+
+def open_generator(
+    source: str, device: torch.device | str = "cpu", precision: str = "auto", **options: Any
+) -> Generator:
+    """A generator to draw from, frozen.
+
+    Args:
+        source: a run of `pretrain` or `train`, a generator's folder, a hub id, or `module:Class`.
+        device: where to.
+        precision: what it computes in, as --generator-precision.
+        options: of the kind, such as `sampler`; see `load_generator`.
+
+    Raises:
+        UsageError: its kind does not take an option, or not with that value; or a precision that the device lacks.
+        DataError: a run that has none.
+        ValueError: there is none.
+    """
+    computes_in = generator_precision(precision, device)
+    with generator_options():
+        generator = load_generator(locate_generator(source), **options)
+    generator.computes_in = computes_in
+    return generator.to(device).eval().requires_grad_(False)
+
+
+@contextmanager
+def generator_options() -> Iterator[None]:
+    """Has an option that a generator does not take be wrong usage."""
+    try:
+        yield
+    except OptionError as error:
+        raise UsageError(str(error)) from None
+
+
+def save_generator(trainer: GeneratorTrainer, run: Path) -> None:
+    """Put what `load_generator` opens into a run's folder, whole or not at all."""
+    write_folder(run / "generator", lambda folder: trainer.save_pretrained(folder))
