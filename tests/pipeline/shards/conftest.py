@@ -11,11 +11,13 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
 
 from synthcl.cli import main
+from synthcl.pipeline.shards import ShardRecorder, open_shard_set
 
 SIZE = 16  # of the images of `make_set`
 
@@ -133,3 +135,27 @@ def png() -> Callable[..., bytes]:
 def write_tar() -> Callable[..., None]:
     """Writes a tar as others write them: `write_tar(path, {name: bytes})`."""
     return _write_tar
+
+
+@pytest.fixture
+def recorded(tmp_path: Path) -> Path:
+    """A set of ten steps of three samples each, with columns."""
+    path = tmp_path / "recorded"
+    with ShardRecorder(path, {"seed": 1}, samples_per_shard=8, workers=0) as recorder:
+        recorder.rewind(0)
+        for step in range(10):
+            images = np.full((3, 1, 3, 4, 4), step, np.uint8)
+            recorder.append(step, images, hardness=np.array([0, 1, np.nan]) + step, generator="ab"[step % 2])
+        recorder.finish()
+    return path
+
+
+@pytest.fixture
+def selected() -> Callable[[Path, str], list[int]]:
+    """The indices of the samples of a set for which a condition holds."""
+
+    def of(path: Path, where: str) -> list[int]:
+        shards = open_shard_set(path, where=where)
+        return shards.sample_indices(np.arange(len(shards))).tolist()
+
+    return of

@@ -7,24 +7,7 @@ import numpy as np
 import pytest
 
 from synthcl.pipeline.errors import UsageError
-from synthcl.pipeline.shards import ShardRecorder, open_shard_set
-
-
-@pytest.fixture
-def recorded(tmp_path: Path) -> Path:
-    path = tmp_path / "recorded"
-    with ShardRecorder(path, {"seed": 1}, samples_per_shard=8, workers=0) as recorder:
-        recorder.rewind(0)
-        for step in range(10):
-            images = np.full((3, 1, 3, 4, 4), step, np.uint8)
-            recorder.append(step, images, hardness=np.array([0, 1, np.nan]) + step, generator="ab"[step % 2])
-        recorder.finish()
-    return path
-
-
-def selected(path: Path, where: str) -> list[int]:
-    shards = open_shard_set(path, where=where)
-    return shards.sample_indices(np.arange(len(shards))).tolist()
+from synthcl.pipeline.shards import open_shard_set
 
 
 @pytest.mark.parametrize(
@@ -39,7 +22,7 @@ def selected(path: Path, where: str) -> list[int]:
         ("abs(step - 9) < 0.5", [27, 28, 29]),
     ],
 )
-def test_conditions(recorded: Path, where: str, expected: list[int]) -> None:
+def test_conditions(recorded: Path, selected, where: str, expected: list[int]) -> None:
     assert selected(recorded, where) == expected
 
 

@@ -6,28 +6,11 @@ import numpy as np
 import pytest
 
 from synthcl.pipeline.errors import DataError, UsageError
-from synthcl.pipeline.shards import ShardRecorder, open_shard_set
+from synthcl.pipeline.shards import open_shard_set
 from synthcl.pipeline.shards.side_tables import write_side_table
 
 
-@pytest.fixture
-def recorded(tmp_path: Path) -> Path:
-    path = tmp_path / "recorded"
-    with ShardRecorder(path, {"seed": 1}, samples_per_shard=8, workers=0) as recorder:
-        recorder.rewind(0)
-        for step in range(10):
-            images = np.full((3, 1, 3, 4, 4), step, np.uint8)
-            recorder.append(step, images, hardness=np.array([0, 1, np.nan]) + step, generator="ab"[step % 2])
-        recorder.finish()
-    return path
-
-
-def selected(path: Path, where: str) -> list[int]:
-    shards = open_shard_set(path, where=where)
-    return shards.sample_indices(np.arange(len(shards))).tolist()
-
-
-def test_side_tables_are_columns_too(recorded: Path, digest) -> None:
+def test_side_tables_are_columns_too(recorded: Path, selected, digest) -> None:
     before = digest(recorded)
     write_side_table(recorded, "score", {"hardness": np.arange(30.0), "cluster": np.arange(30) % 4})
     write_side_table(recorded, "later", {"cluster": np.arange(30) % 3})
