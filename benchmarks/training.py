@@ -5,16 +5,17 @@
     python benchmarks/training.py --parts probe,knn,start --rounds 3
 
 `pipeline`: `train`, regime `real`, with reading, views, step, loop and log; beside it lightly's method with its own
-transforms and a DataLoader, and the bare step on random tensors.
+transforms and a DataLoader, that of solo-learn's recipe (solo_learn_methods.py), and the bare step on random tensors.
 `probe`: the fit of `eval linear` at one penalty; beside it scikit-learn's LogisticRegression at the same.
 `knn`: the votes of `eval knn`; beside them lightly's `knn_predict` and scikit-learn's KNeighborsClassifier.
 `start`: seconds until `--help` is printed, a first step is logged, a first shard is written; beside them Python alone,
 and Python with torch and torchvision.
 
 `pipeline` needs lightly (`pip install lightly`), which this benchmark and the tests depend on and the package does not.
-Both have the same images, decoded in memory, backbone, batch, precision, memory format and widths of heads; both of
-MoCo's losses are symmetric, as in lightly's CIFAR-10 benchmark. lightly's workers start anew each round, and fill their
-queues, before its time begins. `--workers 0,2` makes it a contestant for each number; 0 makes views in the process.
+All have the same images, decoded in memory, backbone, batch, precision, memory format and widths of heads; all of
+MoCo's losses are symmetric, as in lightly's CIFAR-10 benchmark. A DataLoader's workers start anew each round, and fill
+their queues, before its time begins. `--workers 0,2` makes it a contestant for each number; 0 makes views in the
+process.
 
 Contestants alternate, and ratios are taken within a round. Tables go to stderr, a line of JSON a result to stdout.
 """
@@ -34,6 +35,7 @@ from typing import Any
 import numpy as np
 import torch
 from lightly_methods import LIGHTLY, VIEWS, Pictures
+from solo_learn_methods import SOLO_LEARN
 from speed import (
     PausedTraining,
     Stopwatch,
@@ -57,6 +59,7 @@ from synthcl.pipeline.data import open_images
 from synthcl.pipeline.evaluation.knn import knn_scores
 from synthcl.pipeline.evaluation.linear import fit_logistic
 
+RIVALS = {"lightly": LIGHTLY, "solo_learn": SOLO_LEARN}
 CLASSES, FEATURES = 10, 512
 POLL_SECONDS = 0.005
 GIVE_UP_SECONDS = 300
@@ -128,7 +131,9 @@ def race(
     mixed = ours.step.accelerator.mixed_precision
     contestants: dict[str, Callable[[int], None]] = {"ours": ours, "bare": bare_step(ours, options)}
     for workers in map(int, options.workers.split(",")):
-        contestants[f"lightly_{workers}_workers"] = Lightly(learner, images, workers, options, watch.device, mixed)
+        for name, methods in RIVALS.items():
+            rival = Rival(methods[learner], images, workers, options, watch.device, mixed)
+            contestants[f"{name}_{workers}_workers"] = rival
     times, of_host = contest(
         contestants, rounds=options.rounds, warmup=options.warmup, steps=options.steps, watch=watch
     )
@@ -158,11 +163,11 @@ def bare_step(training: PausedTraining, options: argparse.Namespace) -> Callable
     return once(one)
 
 
-class Lightly:
-    """A training by lightly, as its CIFAR-10 benchmark writes one, with its own transforms, loss and heads.
+class Rival:
+    """A training as a public library writes one, with its own transforms, loss and heads, and a DataLoader.
 
     Args:
-        learner: a name of `LIGHTLY`.
+        make: the method around a backbone, one of `RIVALS`.
         images: (N, S, S, 3) uint8.
         workers: of the DataLoader.
         options: of the benchmark.
@@ -172,7 +177,7 @@ class Lightly:
 
     def __init__(
         self,
-        learner: str,
+        make: Callable[[nn.Module], nn.Module],
         images: np.ndarray,
         workers: int,
         options: argparse.Namespace,
@@ -182,7 +187,7 @@ class Lightly:
         self.device, self.workers = device, workers
         self.bf16 = mixed == "bf16"
         size = options.image_size
-        self.method: nn.Module = LIGHTLY[learner](create_backbone(options.backbone, image_size=size))
+        self.method = make(create_backbone(options.backbone, image_size=size))
         self.method.to(device).to(memory_format=torch.channels_last)
         learned = [p for p in self.method.parameters() if p.requires_grad]
         self.optimizer = torch.optim.SGD(learned, lr=0.06, momentum=0.9, weight_decay=5e-4)
