@@ -9,8 +9,9 @@
 # | check | what is installed; whether a step waits for the GPU, in each regime, for SimCLR and MoCo v2 | environment.json, waiting-*.jsonl |
 # | precision | generators drawing in fp32 and in bf16; the online step in both; a GAN compiled | precision.jsonl, precision-*.jsonl, compiled.json |
 # | joint-simclr, joint-moco | joint_step.py, ResNet-18 and the GAN `base` | joint-*.jsonl |
-# | training | training.py against lightly, the bare step and scikit-learn | training.jsonl |
-# | views | views.py | views.json |
+# | training | training.py against lightly, solo-learn's recipe, the bare step and scikit-learn | training.jsonl |
+# | compiled | joint_step.py with --compile, and with CUDA graphs too (torch's TORCHINDUCTOR_CUDAGRAPHS=1) | compiled-*.jsonl |
+# | views | views.py, compiled views too | views.json |
 # | gan | the generator of the study: GAN `base` at 32 pixels | work/gan |
 # | study-LEARNER-ARM | simclr, moco; real, real-equal-views, fresh, online: a training and two probes | study.jsonl |
 # | table | what study.jsonl says | stdout |
@@ -72,7 +73,7 @@ else
     length=(--epochs "${EPOCHS:-25}")
     probes=(--num-train 50000 --num-test 10000)
     workers=0,$(nproc)
-    views=(--size 32 --batch-size 512)
+    views=(--size 32 --batch-size 512 --compiled)
     samples=256
     compiled=(--batch-size 128)
 fi
@@ -194,6 +195,12 @@ stage_training() {
     fi
 }
 
+stage_compiled() {
+    joint "$out/compiled-plain.jsonl" "real offline fresh online" --set compile=true
+    # Work as a whole graph, launched at once: for shapes that stay, as a step's do.
+    TORCHINDUCTOR_CUDAGRAPHS=1 joint "$out/compiled-graphs.jsonl" "real offline fresh online" --set compile=true
+}
+
 stage_views() {
     [[ -s $out/views.json ]] && return 0
     benchmark views.py --device $device "${views[@]}" >"$work/views.json"
@@ -256,7 +263,7 @@ END
 }
 
 stages() {
-    printf '%s\n' check precision joint-simclr joint-moco training views gan
+    printf '%s\n' check precision joint-simclr joint-moco training compiled views gan
     printf 'study-%s\n' {simclr,moco}-{real,real-equal-views,fresh,online}
     echo table
 }
@@ -265,7 +272,7 @@ run_stage() {
     stage=$1
     say "stage $stage"
     case $stage in
-    wheels | check | precision | training | views | gan | table) "stage_$stage" ;;
+    wheels | check | precision | training | compiled | views | gan | table) "stage_$stage" ;;
     joint-simclr | joint-moco) stage_joint "${stage#joint-}" ;;
     study-simclr-* | study-moco-*)
         local rest=${stage#study-}
