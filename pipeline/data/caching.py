@@ -93,6 +93,9 @@ class CachedStore(MemoryStore):
     def origin(self) -> tuple[str, np.ndarray]:
         return self._store.origin()
 
+    def short_sides(self, indices: np.ndarray) -> np.ndarray | None:
+        return self._store.short_sides(indices)
+
 
 class MappedStore(ImageStore):
     """The images of another store, from a file of decoded ones; from the store itself where there can be no file.
@@ -128,8 +131,13 @@ class MappedStore(ImageStore):
     def origin(self) -> tuple[str, np.ndarray]:
         return self._store.origin()
 
+    def short_sides(self, indices: np.ndarray) -> np.ndarray | None:
+        return self._store.short_sides(indices)
 
-def cached(store: ImageStore, mode: str = "auto", device: torch.device | str = "cpu") -> ImageStore:
+
+def cached(
+    store: ImageStore, mode: str = "auto", device: torch.device | str = "cpu", beside: ImageStore | None = None
+) -> ImageStore:
     """A store that reads the same images from memory. Decoding shows its progress, in the process that decodes.
 
     Sets of `FILE_BYTES` or more come from a file of decoded images that all processes and runs share (see `decoded`),
@@ -142,6 +150,7 @@ def cached(store: ImageStore, mode: str = "auto", device: torch.device | str = "
             take at most `DEVICE_FRACTION` of its free memory, else `ram` if they take at most `RAM_FRACTION` of the
             free RAM, else `disk` if they have a file or may have one, else `none`.
         device: the device of training. On the CPU, `device` and `ram` are the same.
+        beside: another store of the run, which may yet take the RAM that its images have been given.
 
     Returns:
         A store whose `read` gives tensors on the CPU (`ram`, `disk`, `none`) or on `device` (`device`).
@@ -153,7 +162,9 @@ def cached(store: ImageStore, mode: str = "auto", device: torch.device | str = "
         raise UsageError(f"--cache {mode!r} is unknown: choose one of {', '.join(CACHE_MODES)}")
     if mode == "none" or (isinstance(store, MemoryStore) and mode == "disk"):
         return store
-    target = _target(mode, torch.device(device), _num_bytes(store))
+    # Memory that is set aside is free until it is written to.
+    promised = _num_bytes(beside) if isinstance(beside, MemoryStore) and not beside.images.is_cuda else 0
+    target = _target(mode, torch.device(device), _num_bytes(store), promised)
     if isinstance(store, MemoryStore) and (target is None or store.images.device == target):
         return store
     if target is None:
@@ -176,14 +187,14 @@ def _num_bytes(store: ImageStore) -> int:
     return len(store) * 3 * store.image_size**2
 
 
-def _target(mode: str, device: torch.device, num_bytes: int) -> torch.device | None:
-    """Where the images go; None is nowhere."""
+def _target(mode: str, device: torch.device, num_bytes: int, promised: int = 0) -> torch.device | None:
+    """Where the images go; None is nowhere. `promised` bytes of the free RAM are others'."""
     cpu = torch.device("cpu")
     if mode != "auto":
         return {"device": device, "ram": cpu, "disk": None}[mode]
     if device.type == "cuda" and num_bytes <= DEVICE_FRACTION * torch.cuda.mem_get_info(device)[0]:
         return device
-    return cpu if num_bytes <= RAM_FRACTION * available_ram() else None
+    return cpu if num_bytes + promised <= RAM_FRACTION * available_ram() else None
 
 
 def _room(store: ImageStore, mode: str, target: torch.device) -> Tensor:

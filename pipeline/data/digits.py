@@ -16,6 +16,7 @@ from .memory import MemoryStore
 
 SPLITS = ("train", "test")
 _TEST_EVERY = 5
+_SIZE = 8
 _WHITE = 16  # the values of the file are 0 to 16
 
 
@@ -23,10 +24,10 @@ def open_digits(split: str, name: str, image_size: int | None) -> MemoryStore:
     """The `train` or `test` split, gray as RGB."""
     pixels, labels = _read()
     chosen = np.flatnonzero(_is_test(labels) == (split == "test"))
-    gray = torch.from_numpy(np.rint(pixels[chosen] * (255 / _WHITE)).astype(np.uint8)).reshape(-1, 1, 8, 8)
+    gray = torch.from_numpy(np.rint(pixels[chosen] * (255 / _WHITE)).astype(np.uint8)).reshape(-1, 1, _SIZE, _SIZE)
     images = gray.expand(-1, 3, -1, -1).contiguous()
-    images = resize_images(images, image_size or 8)
-    return MemoryStore(images, name, labels[chosen], [str(digit) for digit in range(10)])
+    images = resize_images(images, image_size or _SIZE)
+    return MemoryStore(images, name, labels[chosen], [str(digit) for digit in range(10)], resized_from=_SIZE)
 
 
 @functools.cache

@@ -51,8 +51,9 @@ def open_download(dataset: str, split: str, name: str, image_size: int | None, d
     labels = getattr(source, "targets", None)
     labels = getattr(source, "labels", None) if labels is None else labels
     labels = None if labels is None or split == "unlabeled" else np.asarray(labels, dtype=np.int64)
+    size = images.shape[-1]
     return MemoryStore(
-        resize_images(images, image_size or images.shape[-1]), name, labels, getattr(source, "classes", None)
+        resize_images(images, image_size or size), name, labels, getattr(source, "classes", None), resized_from=size
     )
 
 

@@ -10,9 +10,7 @@ from torch import Tensor
 
 from ..errors import DataError
 from ..images.decoding import LOCAL_FORMATS, decode_images, image_dimensions
-from .store import ImageStore, Indices, as_indices, spread
-
-_PEEKED_IMAGES = 32  # ours: headers read on opening, to notice early that sizes differ
+from .store import PEEKED_IMAGES, ImageStore, Indices, as_indices, spread
 
 
 class EncodedStore(ImageStore):
@@ -42,6 +40,9 @@ class EncodedStore(ImageStore):
             )
         return images
 
+    def short_sides(self, indices: np.ndarray) -> np.ndarray:
+        return np.array([min(size) for size in self._dimensions(indices)], dtype=np.int64)
+
     def _settle_size(self, image_size: int | None) -> None:
         """Take the size asked for, or else that of the images, as far as a look at some of their headers tells.
 
@@ -52,13 +53,9 @@ class EncodedStore(ImageStore):
         self.image_size = image_size or self._native_size()
 
     def _native_size(self) -> int:
-        indices = spread(len(self), _PEEKED_IMAGES)
+        indices = spread(len(self), PEEKED_IMAGES)
         first: tuple[int, int] | None = None
-        for index, data in zip(indices, self.read_encoded(indices), strict=True):
-            try:
-                size = image_dimensions(data, self.formats)
-            except ValueError as error:
-                raise DataError(f"cannot read {self.describe(index)}: {error}") from error
+        for index, size in zip(indices, self._dimensions(indices), strict=True):
             first = first or size
             if size != first:
                 raise DataError(
@@ -72,6 +69,14 @@ class EncodedStore(ImageStore):
                 )
         assert first is not None, "a store has at least one image"
         return first[0]
+
+    def _dimensions(self, indices: np.ndarray) -> Iterator[tuple[int, int]]:
+        """Width and height of images, of which their headers tell."""
+        for index, data in zip(indices, self.read_encoded(indices), strict=True):
+            try:
+                yield image_dimensions(data, self.formats)
+            except ValueError as error:
+                raise DataError(f"cannot read {self.describe(index)}: {error}") from error
 
     def _contents(self, indices: np.ndarray) -> Iterator[bytes]:
         yield from map(bytes, self.read_encoded(indices))

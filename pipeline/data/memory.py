@@ -20,6 +20,7 @@ class MemoryStore(ImageStore):
         name: the SPEC.
         labels: (N,) integers, or None.
         class_names: the labels' names, or None.
+        resized_from: pixels of the shorter side that all of them had before they came to S, or None.
     """
 
     def __init__(
@@ -28,6 +29,8 @@ class MemoryStore(ImageStore):
         name: str,
         labels: np.ndarray | None = None,
         class_names: Sequence[str] | None = None,
+        *,
+        resized_from: int | None = None,
     ) -> None:
         if images.dtype != torch.uint8 or images.dim() != 4 or images.shape[1] != 3:
             raise ValueError(f"images must be (N, 3, S, S) uint8, not {tuple(images.shape)} {images.dtype}")
@@ -36,6 +39,7 @@ class MemoryStore(ImageStore):
         self.image_size = images.shape[-1]
         self.labels = None if labels is None else np.asarray(labels, dtype=np.int64)
         self.class_names = class_names
+        self._resized_from = resized_from
 
     def __len__(self) -> int:
         return len(self.images)
@@ -51,6 +55,9 @@ class MemoryStore(ImageStore):
 
     def keys(self, indices: Indices) -> list[str]:
         return [str(index) for index in as_indices(indices, len(self))]
+
+    def short_sides(self, indices: np.ndarray) -> np.ndarray | None:
+        return None if self._resized_from is None else np.full(len(indices), self._resized_from)
 
 
 class ResizedStore(ImageStore):
@@ -74,3 +81,6 @@ class ResizedStore(ImageStore):
 
     def keys(self, indices: Indices) -> list[str]:
         return self._store.keys(indices)
+
+    def short_sides(self, indices: np.ndarray) -> np.ndarray | None:
+        return self._store.short_sides(indices)

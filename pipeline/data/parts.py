@@ -47,6 +47,9 @@ class PartStore(ImageStore):
     def files(self) -> Sequence[Path]:
         return self._store.files()
 
+    def short_sides(self, indices: np.ndarray) -> np.ndarray | None:
+        return self._store.short_sides(self._part[indices])
+
     def release(self) -> None:
         self._store.release()
 

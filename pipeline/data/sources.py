@@ -38,7 +38,12 @@ class Source(NamedTuple):
 
 
 def open_images(
-    spec: str, *, image_size: int | None = None, split: str | None = None, data_root: str | Path | None = None
+    spec: str,
+    *,
+    image_size: int | None = None,
+    split: str | None = None,
+    data_root: str | Path | None = None,
+    as_read: bool = False,
 ) -> ImageStore:
     """Open the images that a SPEC names.
 
@@ -51,6 +56,8 @@ def open_images(
             own size, if they are square and all of one size.
         split: what to open where the SPEC names no split and the source has some; None is `train`.
         data_root: where data sets called by name lie, or are downloaded to.
+        as_read: whether images of a set that lies whole in memory are brought to `image_size` only as they are read:
+            for a size at which all of them might not fit.
 
     Raises:
         UsageError: a SPEC that names nothing, a split that is not there, or a part that is malformed, empty or outside
@@ -63,12 +70,17 @@ def open_images(
     source = find_source(parsed.location, data_root)
     chosen = choose_split(parsed, source.splits, split)
     name = f"{parsed.location}:{chosen}" if chosen else parsed.location
+    # Some sets called by name lie whole in memory.
+    whole = parsed.location in DATASETS and not is_in_files(parsed.location)
     if parsed.part is None:
-        return source.open(chosen, name, image_size)
+        if not (whole and as_read) or image_size is None:
+            return source.open(chosen, name, image_size)
+        from .memory import ResizedStore
+
+        return ResizedStore(source.open(chosen, name, None), image_size)
     from .parts import open_part
 
-    # Some sets called by name lie whole in memory: they are opened at their own size, and only the part is resized.
-    whole = parsed.location in DATASETS and not is_in_files(parsed.location)
+    # These are opened at their own size, and only the part is resized.
     return open_part(source.open(chosen, name, None if whole else image_size), parsed.part, image_size)
 
 

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 Indices: TypeAlias = "Sequence[int] | np.ndarray | Tensor"
 
+PEEKED_IMAGES = 32
+"""How many images' headers are read to learn of the sizes of all: few enough to be read on opening. Ours."""
+
 _FINGERPRINT_IMAGES = 64  # ours: enough to tell sets apart, few enough to read at once from a slow disk
 
 
@@ -57,6 +60,11 @@ class ImageStore(ABC):
         """The files that the images are in, as far as their sizes and times tell whether an image has changed; none
         where they do not."""
         return ()
+
+    def short_sides(self, indices: np.ndarray) -> np.ndarray | None:
+        """Pixels of the shorter sides that images have before they are brought to `image_size`, (N,) int64, as far as
+        headers tell; None where it is not known."""
+        return None
 
     def release(self) -> None:
         """Let go of what is kept in memory only to read faster, because all has been read for now."""

@@ -272,6 +272,10 @@ class ShardStore(ImageStore):
     def keys(self, indices: Indices) -> list[str]:
         return self.shards.keys(indices)
 
+    def short_sides(self, indices: np.ndarray) -> np.ndarray | None:
+        size = self.shards.locator.manifest.image_size
+        return None if size is None else np.full(len(indices), size)
+
 
 def open_shard_store(path: str | Path, image_size: int | None = None, where: str | None = None) -> ShardStore:
     """Open a shard set as an image store; see `open_shard_set`."""

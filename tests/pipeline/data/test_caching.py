@@ -78,6 +78,16 @@ def test_none_and_what_does_not_fit_stay_as_they_are(monkeypatch):
     assert cached(store, "auto", "cpu") is not store
 
 
+def test_auto_leaves_memory_that_another_store_of_the_run_was_given(monkeypatch):
+    store, need = CountingStore(), 50 * 3 * 4 * 4
+    other = cached(CountingStore(), "ram", "cpu")
+    monkeypatch.setattr(caching, "available_ram", lambda: 2 * need / caching.RAM_FRACTION - 1)
+    assert cached(store, "auto", "cpu", beside=other) is store
+    assert cached(store, "auto", "cpu", beside=CountingStore()) is not store  # which keeps none there
+    monkeypatch.setattr(caching, "available_ram", lambda: 2 * need / caching.RAM_FRACTION)
+    assert cached(store, "auto", "cpu", beside=other) is not store
+
+
 def test_auto_prefers_the_device_while_it_fits(monkeypatch):
     free = {"bytes": 1000}
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free["bytes"], 2**40))

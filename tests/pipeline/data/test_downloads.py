@@ -60,7 +60,8 @@ def test_torchvision_data_sets(tmp_path, capsys, fake, dataset):
         expected = expected[:, :1].expand(-1, 3, -1, -1)
     assert torch.equal(images, expected)
     np.testing.assert_array_equal(store.labels, [0, 1, 2, 0, 1, 2])
-    assert open_images(dataset, data_root=tmp_path, image_size=8).read([0]).shape == (1, 3, 8, 8)
+    larger = open_images(dataset, data_root=tmp_path, image_size=8)
+    assert larger.read([0]).shape == (1, 3, 8, 8) and larger.short_sides(np.arange(2)).tolist() == [4, 4]
     capsys.readouterr()
 
 

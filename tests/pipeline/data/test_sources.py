@@ -33,6 +33,22 @@ def test_splits_and_the_held_out_one(tmp_path, picture):
     assert data.test_spec(f"{tmp_path}/b") == f"{tmp_path}/b:val"
 
 
+def test_a_set_in_memory_is_resized_as_it_is_read(monkeypatch):
+    from synthcl.pipeline.data import digits, memory
+
+    whole, resized = open_images("digits", image_size=16), []
+    monkeypatch.setattr(digits, "resize_images", lambda images, size: resized.append((len(images), size)) or images)
+    resize = memory.resize_images
+    monkeypatch.setattr(
+        memory, "resize_images", lambda images, s: resized.append((len(images), s)) or resize(images, s)
+    )
+    store = open_images("digits", image_size=16, as_read=True)
+    assert (store.name, store.image_size, len(store)) == (whole.name, 16, len(whole))
+    assert torch.equal(store.read([7, 2]), whole.read([7, 2]))
+    assert resized == [(len(whole), 8), (2, 16)]
+    assert store.fingerprint() == whole.fingerprint() and store.labels.tolist() == whole.labels.tolist()
+
+
 @pytest.mark.parametrize("kind", ["folder", "classes", "split", "tar", "pattern", "parquet", "odd"])
 def test_a_part_of_any_source_decodes_its_images_alone(tmp_path, picture, encode, write_tar, write_parquet, kind):
     """Images 3, 4 and 5 of 8; the others are damaged behind their headers."""

@@ -61,6 +61,34 @@ def test_images_that_two_parts_share(one, other, shared, image_size):
     assert count_shared(cached(one, "ram"), cached(other, "ram")) == shared
 
 
+@pytest.mark.parametrize("mode", ["none", "ram", "disk"])
+@pytest.mark.parametrize("kind", ["folder", "part", "tar", "parquet"])
+def test_stores_tell_the_size_that_images_had(
+    tmp_path, monkeypatch, picture, encode, write_tar, write_parquet, kind, mode
+):
+    monkeypatch.setenv("SYNTHCL_CACHE", str(tmp_path / "cache"))
+    files = [encode(picture(i, 30 + 2 * i, 20 + 5 * i)) for i in range(5)]
+    if kind == "tar":
+        write_tar(tmp_path / "images" / "a.tar", {f"{i}.png": data for i, data in enumerate(files)})
+    elif kind == "parquet":
+        write_parquet(tmp_path / "images" / "a.parquet", files)
+    else:
+        (tmp_path / "images").mkdir()
+        for i, data in enumerate(files):
+            (tmp_path / "images" / f"{i}.png").write_bytes(data)
+    spec = f"{tmp_path / 'images'}{'[1:]' if kind == 'part' else ''}"
+    store = cached(open_images(spec, image_size=8), mode)
+    assert store.short_sides(np.array([3, 0])).tolist() == ([38, 25] if kind == "part" else [35, 20])
+
+
+@pytest.mark.parametrize("spec", ["digits", "digits[:10%]"])
+def test_sets_in_memory_tell_the_size_that_images_had(spec):
+    for size in (None, 4, 16):
+        for as_read in (False, True):
+            assert open_images(spec, image_size=size, as_read=as_read).short_sides(np.arange(2)).tolist() == [8, 8]
+    assert MemoryStore(torch.zeros(5, 3, 4, 4, dtype=torch.uint8), "x").short_sides(np.arange(2)) is None
+
+
 @pytest.mark.parametrize("indices", [[3, 0, 3], (3, 0, 3), np.array([3, 0, 3], np.uint8), torch.tensor([3, 0, 3])])
 def test_indices_become_64_bit_integers(indices):
     found = as_indices(indices, 4)

@@ -59,6 +59,7 @@ def test_an_image_store_of_pairs_has_the_first_images(make_set, render) -> None:
     assert len(store) == 50 and store.keys([7]) == ["0000000007"] and store.labels is None
     resized = open_shard_store(make_set(images_per_sample=2), image_size=8)
     assert resized.image_size == 8 and resized.read([0]).shape == (1, 3, 8, 8)
+    assert resized.short_sides(np.arange(3)).tolist() == [16] * 3
 
 
 def encoded(image: np.ndarray, kind: str, **options: object) -> bytes:
