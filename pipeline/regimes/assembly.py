@@ -30,13 +30,23 @@ VIEWS_PER_IMAGE = 2
 
 @dataclass(frozen=True)
 class RealImages:
-    """The real images of each step, in an order that follows from the seed alone."""
+    """The real images of each step, in an order that follows from the seed alone.
+
+    Attributes:
+        store: what they are read from.
+        order: says which are a step's.
+        share: which of these are this process's.
+        device: where they are wanted.
+        with_labels: whether `labels` gives theirs.
+        chosen: (k,) int64, which of this process's images of a step are read; all of them if None.
+    """
 
     store: ImageStore
     order: GlobalOrder
     share: Share
     device: torch.device
     with_labels: bool = False
+    chosen: np.ndarray | None = None
 
     @classmethod
     def create(
@@ -50,7 +60,7 @@ class RealImages:
         return self.order.steps_per_epoch
 
     def images(self, step: int) -> Tensor:
-        """(b, 3, S, S) float32 in [0, 1]."""
+        """(b, 3, S, S) float32 in [0, 1]; (k, 3, S, S) of those that are chosen."""
         return to_float(self._ahead(step).to(self.device, non_blocking=True))
 
     def labels(self, step: int) -> Tensor | None:
@@ -64,7 +74,8 @@ class RealImages:
         return torch.from_numpy(np.asarray(self.store.labels, dtype=np.int64)[self._indices(step)])
 
     def _indices(self, step: int) -> np.ndarray:
-        return self.order.indices(step, self.share.rank, self.share.num_processes)
+        indices = self.order.indices(step, self.share.rank, self.share.num_processes)
+        return indices if self.chosen is None else indices[self.chosen]
 
     def _read(self, step: int) -> Tensor:
         return self.store.read(self._indices(step))

@@ -39,12 +39,6 @@ def open_trainer(setup: RegimeSetup) -> GeneratorTrainer:
         trainer = load_trainer(locate_generator(config.source), device=device, synchronise=average_gradients, **options)
     size, image_size = trainer.generator.image_size, setup.real.store.image_size
     check_generator_size(config.source, size, image_size, resizes=config.resize_samples)
-    if size > image_size:
-        raise UsageError(
-            f"--generator {config.source} makes images of {size} pixels, and the training is at {image_size}: it would "
-            "learn from enlarged real images, and to blur like them; give a larger --image-size, a generator of "
-            "smaller images, or --fresh, which leaves it as it is"
-        )
     if config.hard and config.hard_on == "latents":
         _check_latents(config.source, trainer.generator)
     return trainer

@@ -27,7 +27,8 @@ from ..randomness import Key
 from ..runs.loop import Journal
 from ..shards import ShardRecorder
 from .assembly import RealImages, ViewMaker, assemble
-from .base import MultiViewedBatch, Regime, Share, as_samples, hardness_metrics, resized
+from .base import MultiViewedBatch, Regime, Share, as_samples, hardness_metrics
+from .counterparts import Counterparts, open_counterparts
 from .fresh import samples_key
 from .gradients import reverse_gradient, unscaled
 from .guard import HardGuard, LastGood
@@ -73,9 +74,11 @@ class OnlineRegime(Regime):
         options: OnlineOptions,
         recording: RunRecording | None = None,
         autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
+        counterparts: Counterparts | None = None,
     ) -> None:
         self.recording, self.autocast = recording, autocast
         self.real, self.views, self.trainer, self.share, self.options = real, views, trainer, share, options
+        self.counterparts = counterparts or Counterparts.create(real, share, trainer.generator.image_size)
         self.samples_per_step = share.total
         self.key = samples_key(key)
         self.guard = HardGuard(real.device)
@@ -160,12 +163,8 @@ class OnlineRegime(Regime):
         if self.options.similarity is not None:
             self.trainer.ema_decay = self.options.similarity.decay(step, metrics["pair_similarity"])
         hard, told = self._hard_gradient(step, batch, output, learner, loss_scale)
-        # The discriminator compares each sample with one real image, spread evenly over the step's, so that each
-        # process finds its samples' among its own; with more samples than images they come again.
-        count, available = len(batch.images), len(batch.real)
-        partners = torch.arange(count, device=batch.real.device) * available // count
         trained = self.trainer.step(
-            resized(batch.real[partners], self.trainer.generator.image_size) * 2 - 1,
+            self.counterparts.images(step, batch.real),
             batch.draws,
             images=batch.images,
             hard_gradient=hard,
@@ -237,7 +236,8 @@ class OnlineRegime(Regime):
 
     @contextmanager
     def open(self) -> Iterator[None]:
-        with self.recorder if self.recorder is not None else nullcontext():
+        recording = self.recorder if self.recorder is not None else nullcontext()
+        with self.counterparts.reading_ahead(), recording:
             yield
 
     @property
@@ -306,13 +306,16 @@ def build(setup: RegimeSetup) -> OnlineRegime:
     """
     config = setup.config
     trainer = open_trainer(setup)
+    share = setup.synthetic_share()
+    counterparts = open_counterparts(setup, share, trainer.generator.image_size)
     return OnlineRegime(
         setup.real,
         setup.views,
         trainer,
-        setup.synthetic_share(),
+        share,
         setup.key,
         online_options(config, setup.total_steps),
         open_recording(config, trainer.generator, setup.accelerator.is_main_process),
         setup.accelerator.autocast,
+        counterparts,
     )

@@ -34,11 +34,17 @@ def metrics(run):
     return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 
-@pytest.mark.parametrize("kind", ["dit", "sd"])
-def test_adapters_learn_through_the_autoencoder_and_resume_bit_for_bit(synthcl, pipelines, prompts, tmp_path, kind):
+@pytest.mark.parametrize(
+    ("kind", "smaller"), [("dit", []), ("sd", []), ("dit", ["--image-size", 8, "--resize-samples"])]
+)
+def test_adapters_learn_through_the_autoencoder_and_resume_bit_for_bit(
+    synthcl, pipelines, prompts, tmp_path, kind, smaller
+):
+    """At the pipeline's own size, and with a learner of smaller images."""
     chosen = ["--classes", "2-4"] if kind == "dit" else ["--prompts", prompts]
     run = [
         *TRAIN,
+        *smaller,
         "--online",
         "--generator",
         pipelines / kind,
@@ -88,7 +94,7 @@ def test_fresh_draws_for_prompts(synthcl, pipelines, prompts, tmp_path):
         ("dit", ["--online", "--classes", "12"], 2, "classes must be some of 0 to 9, not [12]"),
         ("dit", ["--online", "--hard-on", "latents"], 2, "--hard-on latents needs a gradient at the latents"),
         ("lcm", ["--online", "--prompts", "PROMPTS"], 1, "does not learn"),
-        ("dit", ["--online", "--image-size", 8, "--resize-samples"], 2, "makes images of 16 pixels"),
+        ("dit", ["--online", "--image-size", 8], 2, "makes images of 16 pixels, and the training is at 8"),
     ],
 )
 def test_what_cannot_be_is_refused_in_a_sentence(synthcl, pipelines, prompts, tmp_path, kind, options, code, message):

@@ -65,6 +65,7 @@ def made(tmp_path_factory):
     path = tmp_path_factory.mktemp("made")
     common = {"data": "digits", "image_size": 8, "batch_size": 8, "preset": "tiny"}
     pretrain(**common, steps=1, out=str(path / "gan"))
+    pretrain(**common | {"image_size": 16}, steps=1, out=str(path / "larger"))
     pretrain(**common, steps=1, out=str(path / "diffusion"), generator="diffusion", sampling_steps=2)
     generate(generator=str(path / "gan"), num_samples=16, pairs=True, out=str(path / "set"))
     return path
@@ -81,6 +82,7 @@ REGIMES = {
         "online": True, "generator": "gan", "hard_objective": "real-negatives", "hard_gate": 1.0, "pair_floor": 0.1,
     },
     "online bounded on parameters": {"online": True, "generator": "gan", "hardness_clip_on": "parameters"},
+    "online with larger images": {"online": True, "generator": "larger", "resize_samples": True},
     "online on latents": {"online": True, "generator": "gan", "hard_on": "latents"},
     "online with diffusion": {"online": True, "generator": "diffusion", "gradient_steps": 1},
 }  # fmt: skip
