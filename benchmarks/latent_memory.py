@@ -5,7 +5,8 @@
 Networks of the published sizes are made on the device `meta`, where tensors have shapes and no values, and what
 autograd keeps for the way back from the images is added up: with all of it kept, and as joint training has it, where
 each block of the network, and the decoder, keep what they are given alone and run again, the decoder on a part of the
-samples at a time. Prints a table in GiB, in fp32; one sampling step carries the gradient, without guidance.
+samples at a time. Prints a table in GiB, in fp32; one sampling step carries the gradient, without guidance. A second
+table, in MiB, has what the learner keeps of each view, which is of the learner's image size.
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ from torch import Tensor, nn
 
 from synthcl.generators.diffusion.lora import TARGETS
 from synthcl.generators.pretrained.trainable import DECODED_PIXELS
+from synthcl.learners import create_backbone
 
-GIB = 2**30
+MIB, GIB = 2**20, 2**30
+LEARNERS = ("resnet18", "resnet50")
 TRAINED_COPIES = 5
 """Of each weight that is trained: itself, its gradient, AdamW's two means, and the moving average."""
 
@@ -68,6 +71,21 @@ def main() -> None:
     for name, network in NETWORKS.items():
         for rank in (options.rank, None):
             print(f"| {name} | {' | '.join(row(network, options.samples, rank))} |", flush=True)
+    print("\n| learner | pixels | kept of a view, MiB |\n|---|---|---|")
+    for name in LEARNERS:
+        for pixels in (224, 512):
+            print(f"| {name} | {pixels} | {kept_of_a_view(name, pixels) / MIB:.0f} |", flush=True)
+
+
+def kept_of_a_view(name: str, pixels: int) -> float:
+    """Bytes that autograd keeps of each view in a backbone, without what one pass keeps whatever its views."""
+    with torch.device("meta"):
+        backbone = create_backbone(name, image_size=pixels)
+        weights = {p.untyped_storage()._cdata for p in backbone.parameters()}
+        kept = [Kept(weights) for _ in range(2)]
+        for views, each in enumerate(kept, start=2):
+            each.during(lambda views=views: backbone(torch.zeros(views, 3, pixels, pixels)))
+    return kept[1].total - kept[0].total
 
 
 def row(network: Network, samples: int, rank: int | None) -> list[str]:
