@@ -81,7 +81,8 @@ class OnlineQuality:
 
     def __call__(self, generator: Generator, train: ImageStore) -> dict[str, float]:
         """`frechet_distance`, `precision`, `recall` and `checkerboard` of samples, and `frechet_distance_real` and
-        `checkerboard_real`, of real images. A checkerboard's amplitude is in levels of 255 (see checkerboard.py).
+        `checkerboard_real`, of real images. A checkerboard's amplitude is in levels of 255 (see checkerboard.py); it is
+        left out where samples and real images are of two sizes, which have not the same.
 
         The same in every process, each of which computes a share of the features.
 
@@ -92,23 +93,19 @@ class OnlineQuality:
         Raises:
             RunStopped: features that are no numbers.
         """
-        if self.real is None or self.distance_real is None or self.checkerboard_real is None:
+        if self.real is None or self.distance_real is None:
             real, others = (PartStore(train, part) for part in np.split(self.chosen, 2))
             self.real = shared_features(self.encoder, real, self.device)
             self.distance_real = frechet_distance(self.real, shared_features(self.encoder, others, self.device))
-            self.checkerboard_real = measure_checkerboard(real, self.device)
+            if generator.image_size == train.image_size:
+                self.checkerboard_real = measure_checkerboard(real, self.device)
         samples = GeneratorStore(generator, "the generator", self.num_samples, self.seed, self.device)
         features = shared_features(self.encoder, samples, self.device)
         manifold = measure_manifold(self.real[:RECALL_SAMPLES], features[:RECALL_SAMPLES], NEAREST_K)
-        values = (
-            frechet_distance(self.real, features),
-            manifold.precision,
-            manifold.recall,
-            self.distance_real,
-            measure_checkerboard(samples, self.device),
-            self.checkerboard_real,
-        )
-        return dict(zip(MEASURES, values, strict=True))
+        values = [frechet_distance(self.real, features), manifold.precision, manifold.recall, self.distance_real]
+        if self.checkerboard_real is not None:
+            values += [measure_checkerboard(samples, self.device), self.checkerboard_real]
+        return dict(zip(MEASURES, values, strict=False))
 
 
 def open_real_encoder(path: str) -> Encoder:

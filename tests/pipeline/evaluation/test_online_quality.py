@@ -49,6 +49,15 @@ def test_it_is_what_the_measures_say_of_the_first_samples_and_of_two_parts_of_th
         assert quality(generator, store) == pytest.approx(dict(zip(MEASURES, expected, strict=True)), rel=1e-4)
 
 
+def test_samples_of_another_size_have_no_checkerboard_to_compare(encoder, generator, make_store):
+    store = make_store(num_images=100)
+    quality = opened(encoder, store)
+    larger = GANGenerator(image_size=2 * SIZE, widths=[8, 8, 8]).eval().requires_grad_(False)
+    for _ in range(2):
+        assert list(quality(larger, store)) == list(MEASURES[:4])
+    assert list(opened(encoder, store)(generator, store)) == list(MEASURES)
+
+
 def test_images_and_samples_are_drawn_by_the_seed(encoder, generator, make_store):
     store = make_store(num_images=100)
     first, again, other = (opened(encoder, store, seed=seed) for seed in (0, 0, 1))
