@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import gc
+import tarfile
+
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import webdataset
 
 from synthcl.pipeline.shards import open_shard_set
 
@@ -39,9 +44,70 @@ def test_classes_are_drawn_and_kept(synthcl, pipelines, tmp_path):
     assert set(found["class"]) <= {2, 3, 4, 7} and len(set(found["class"])) > 1 and set(found["guidance"]) == {2.0}
     some = open_shard_set(out, where=f"class = {found['class'][0]}")
     assert len(some) == found["class"].count(found["class"][0])
-    assert "--write-labels" not in synthcl("shards", "verify", out).stdout
+    synthcl("shards", "verify", out)
     synthcl("shards", "card", out)
     assert "The class of each is what it was drawn for" in (out / "README.md").read_text()
+
+
+@pytest.fixture(scope="module")
+def labelled(synthcl, pipelines, tmp_path_factory):
+    """Makes sets with labels in the tars, by command and once each: (folder, extension and column of the labels)."""
+    folder, made = tmp_path_factory.mktemp("labelled"), {}
+    prompts = folder / "prompts.txt"
+    prompts.write_text("a red cat\nun cœur français 7\n7 cats\n", encoding="utf-8")
+    text = ("--generator", pipelines / "StableDiffusionPipeline", "--prompts", prompts)
+    given = {
+        "classes": ("--generator", pipelines / "DiTPipeline", "--classes", "2-4"),
+        "prompts": text,
+        "prompts-in-pairs": (*text, "--images-per-sample", 2),
+    }
+
+    def make(name):
+        if name not in made:
+            synthcl("generate", *given[name], *FEW, "--write-labels", "--out", folder / name)
+            made[name] = folder / name
+        return made[name], *(("cls", "class") if name == "classes" else ("txt", "prompt"))
+
+    return make
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # webdataset leaves files to the garbage collector
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("name", ["classes", "prompts", "prompts-in-pairs"])
+def test_other_readers_find_the_labels_of_the_sidecars(labelled, tmp_path, monkeypatch, name):
+    """tarfile, webdataset and Hugging Face's datasets, unchanged."""
+    out, extension, column = labelled(name)
+    table = columns(out, "key", column)
+    wanted = dict(zip(table["key"], table[column], strict=True))
+    assert len(wanted) == 10 and len(set(wanted.values())) > 1
+    images = open_shard_set(out).read_views(range(10)).numpy().transpose(0, 1, 3, 4, 2)  # (N, V, H, W, C)
+    kinds = ["png"] if name != "prompts-in-pairs" else ["view0.png", "view1.png"]
+    assert images.shape[1] == len(kinds)
+
+    files = {}
+    for tar in sorted(out.glob("*.tar")):
+        with tarfile.open(tar) as opened:
+            files |= {member.name: opened.extractfile(member).read() for member in opened}
+    labels = {each.split(".")[0]: data.decode() for each, data in files.items() if each.endswith(f".{extension}")}
+    assert labels == {key: str(value) for key, value in wanted.items()}
+    assert len(files) == 10 * (len(kinds) + 1)
+
+    tars = [str(tar) for tar in sorted(out.glob("*.tar"))]
+    samples = list(webdataset.WebDataset(tars, shardshuffle=False).decode("rgb8"))
+    assert [(sample["__key__"], sample[extension]) for sample in samples] == list(wanted.items())
+    assert all((sample[kind] == images[i, v]).all() for i, sample in enumerate(samples) for v, kind in enumerate(kinds))
+
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    import datasets
+
+    datasets.disable_progress_bars()
+    data = datasets.load_dataset("webdataset", split="train", data_dir=str(out), cache_dir=str(tmp_path / "cache"))
+    assert dict(zip(data["__key__"], data[extension], strict=True)) == wanted
+    for row in data:
+        found = np.stack([np.asarray(row[kind]) for kind in kinds])
+        assert (found == images[list(wanted).index(row["__key__"])]).all()
+    gc.collect()
 
 
 def test_prompts_are_drawn_in_order_in_groups(synthcl, pipelines, prompts, tmp_path):
