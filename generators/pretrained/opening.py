@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import diffusers
 from diffusers import DiffusionPipeline
 from huggingface_hub import get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
@@ -103,7 +104,7 @@ def _nothing_at(source: str, error: BaseException) -> str:
 
 
 def _check_index(source: str, index: dict[str, Any]) -> None:
-    """Refuse classes that are not diffusers' own, and pipelines that are not served."""
+    """Refuse classes that are not diffusers' own, pipelines that are not served, and parts that are none of one."""
     name = index.get("_class_name")
     if not isinstance(name, str):
         raise ValueError(_needs_code(source, f"its class {name}"))
@@ -114,10 +115,22 @@ def _check_index(source: str, index: dict[str, Any]) -> None:
             continue
         if part in LEFT_OUT and ADAPTERS[name].takes_prompts:
             continue
-        if value[0] == "transformers" and value[1] in TEXT_PARTS:
+        library, kind = value if len(value) == 2 else (None, None)
+        if library == "transformers" and kind in TEXT_PARTS:
             continue
-        if value[0] != "diffusers":
+        if library != "diffusers":
             raise ValueError(_needs_code(source, f"its {part}, {value},"))
+        if not _is_part(kind):
+            raise ValueError(
+                f"the pipeline {source!r} cannot be opened: its {part}, {value}, is no model and no scheduler of "
+                f"diffusers {diffusers.__version__}; give another pipeline"
+            )
+
+
+def _is_part(name: Any) -> bool:
+    """Whether diffusers has a model or a scheduler of this name. A pipeline within one would be opened unchecked."""
+    kind = getattr(diffusers, name, None) if isinstance(name, str) else None
+    return isinstance(kind, type) and issubclass(kind, (diffusers.ModelMixin, diffusers.SchedulerMixin))
 
 
 def check_transformers(source: str) -> None:

@@ -162,6 +162,28 @@ def test_code_in_the_folder_does_not_run_unless_trusted(tmp_path, changes):
     assert not ran.exists()
 
 
+@pytest.mark.parametrize(
+    "part", ["DDPMPipeline", "DiffusionPipeline", "utils", "NoSuchModel", 5, None, ["UNet2DModel"]]
+)
+def test_what_is_no_part_of_a_pipeline_is_refused(tmp_path, part):
+    """A pipeline within a pipeline, most of all: what it is made of would not be looked at."""
+    folder, ran = save(tmp_path / "p"), tmp_path / "ran"
+    edit_index(folder, unet=["diffusers", part])
+    save(folder / "unet")
+    (folder / "unet" / "my_unet.py").write_text(CODE.format(path=str(ran)))
+    edit_index(folder / "unet", unet=["my_unet", "MyUNet"])
+    with pytest.raises(ValueError, match=r"its unet, \['diffusers', .*\], is no model and no scheduler of diffusers"):
+        load_generator(folder)
+    assert not ran.exists()
+
+
+@pytest.mark.parametrize("part", [[], ["diffusers"], ["diffusers", "UNet2DModel", "more"]])
+def test_an_index_of_another_form_is_refused(tmp_path, part):
+    edit_index(save(tmp_path), unet=part)
+    with pytest.raises(ValueError, match="is not part of diffusers"):
+        load_generator(tmp_path)
+
+
 def test_trusted_code_runs_and_serves_what_extends_a_served_pipeline(tmp_path, monkeypatch):
     monkeypatch.setattr("diffusers.utils.dynamic_modules_utils.HF_MODULES_CACHE", str(tmp_path / "cache"))
     folder, ran = save(tmp_path / "p"), tmp_path / "ran"
@@ -204,6 +226,61 @@ def test_a_pipeline_in_the_hubs_cache_needs_no_connection(tmp_path, monkeypatch)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     generator = load_generator("somebody/pipeline", sampling_steps=2)
     assert generator(torch.tensor([[1, -1]])).shape == (1, 3, 8, 8)
+
+
+WEIGHTS = "unet/diffusion_pytorch_model.safetensors"
+
+
+@pytest.fixture
+def put(hub, tmp_path):
+    """Puts a pipeline on the stand-in of the hub as `me/pipe`, and beside its files a script and a pickle in each of
+    its folders; where one of those has run, the path that it returns exists. Arguments are of `edit_index`."""
+
+    def put(*, safetensors: bool = True, **changes) -> Path:
+        folder, ran = save(tmp_path / "p"), tmp_path / "ran"
+        for name in (".", "unet", "scheduler"):
+            for script in ("my_unet.py", "my_pipeline.py", "pipeline.py"):
+                (folder / name / script).write_text(CODE.format(path=str(ran)))
+            for pickled in ("diffusion_pytorch_model.bin", "more.pkl") if name == "unet" else ("more.pkl",):
+                torch.save({"bomb": Bomb(ran)}, folder / name / pickled)
+        if not safetensors:
+            (folder / WEIGHTS).unlink()
+        edit_index(folder, **changes)
+        files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+        hub.put("model", "me/pipe", {name: path.read_bytes() for name, path in files.items()})
+        return ran
+
+    return put
+
+
+@HUB_WARNING
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"unet": ["my_unet", "MyUNet"]}, "needs code of its own: its unet"),
+        ({"unet": ["my_unet", "MyUNet"], "safetensors": False}, "needs code of its own: its unet"),
+        ({"_class_name": ["my_pipeline", "MyPipeline"]}, "needs code of its own: its class"),
+        ({"_class_name": "FluxPipeline"}, "a FluxPipeline cannot serve"),
+        ({"unet": ["diffusers", "DiffusionPipeline"]}, "is no model and no scheduler of diffusers"),
+        ({"safetensors": False}, "could not be loaded.*if its weights are pickled files and you trust them"),
+    ],
+)
+def test_of_a_hub_id_that_is_refused_the_index_alone_is_fetched(hub, put, changes, message):
+    ran = put(**changes)
+    with pytest.raises(ValueError, match=f"'me/pipe'.*{message}" if "Flux" not in message else message):
+        load_generator("me/pipe")
+    assert not ran.exists() and set(hub.fetched) == {"model_index.json"}
+
+
+@HUB_WARNING
+def test_a_hub_id_is_served_from_its_safetensors_and_nothing_beside_them_runs(hub, put):
+    """diffusers fetches a `pipeline.py` and all that lies beside a scheduler too, and reads neither."""
+    ran = put()
+    generator = load_generator("me/pipe", sampling_steps=2)
+    assert generator(torch.tensor([[1, -1]])).shape == (1, 3, 8, 8)
+    assert not ran.exists()
+    assert {name for name in hub.fetched if name.startswith("unet/")} == {WEIGHTS, "unet/config.json"}
+    assert not any(name.endswith(".bin") for name in hub.fetched)
 
 
 def test_a_folder_without_an_index_is_refused(tmp_path):

@@ -1,5 +1,9 @@
 """Generators on disk, opened to draw from."""
 
+import json
+import pickle
+from pathlib import Path
+
 import pytest
 
 from synthcl.pipeline.errors import UsageError
@@ -18,3 +22,60 @@ def test_other_errors_pass():
     with pytest.raises(ValueError, match="damaged") as error, generator_options():
         raise ValueError("damaged")
     assert not isinstance(error.value, UsageError)
+
+
+CODE = """
+from pathlib import Path
+Path({path!r}).touch()
+from diffusers import DDPMPipeline, UNet2DModel
+class MyUNet(UNet2DModel): pass
+class MyPipeline(DDPMPipeline): pass
+"""
+
+
+class Bomb:
+    """Unpickled, it makes a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (Path.touch, (self.path,))
+
+
+@pytest.fixture
+def put(hub, build_pipeline, tmp_path):
+    """Puts a good pipeline on the stand-in of the hub as `me/pipe`, with scripts and pickles beside its files and
+    `changes` to its index; where a script or a pickle has run, the path that it returns exists."""
+
+    def put(**changes):
+        folder, ran = tmp_path / "pipe", tmp_path / "ran"
+        build_pipeline("DDPMPipeline").save_pretrained(folder)
+        for name in (".", "unet", "scheduler"):
+            (folder / name / "my_unet.py").write_text(CODE.format(path=str(ran)))
+            (folder / name / "my_pipeline.py").write_text(CODE.format(path=str(ran)))
+            for pickled in ("diffusion_pytorch_model.bin", "pytorch_model.bin", "more.pkl"):
+                (folder / name / pickled).write_bytes(pickle.dumps(Bomb(ran)))
+        index = json.loads((folder / "model_index.json").read_text()) | changes
+        (folder / "model_index.json").write_text(json.dumps(index))
+        files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+        hub.put("model", "me/pipe", {name: path.read_bytes() for name, path in files.items()})
+        return ran
+
+    return put
+
+
+def test_of_a_pipeline_on_the_hub_neither_scripts_nor_pickles_are_fetched(hub, put):
+    ran = put()
+    generator = open_generator("hf://me/pipe", sampling_steps=2)
+    assert generator(generator.sample_latents(1)).shape == (1, 3, 8, 8)
+    assert not ran.exists() and "unet/diffusion_pytorch_model.safetensors" in hub.fetched
+    assert {Path(name).suffix for name in hub.fetched} == {".json", ".safetensors"}
+
+
+@pytest.mark.parametrize("changes", [{"unet": ["my_unet", "MyUNet"]}, {"_class_name": ["my_pipeline", "MyPipeline"]}])
+def test_a_pipeline_on_the_hub_that_names_its_own_code_is_refused(hub, put, changes):
+    ran = put(**changes)
+    with pytest.raises(ValueError, match="needs code of its own"):
+        open_generator("hf://me/pipe")
+    assert not ran.exists() and {Path(name).suffix for name in hub.fetched} == {".json", ".safetensors"}
