@@ -19,6 +19,7 @@ def pipelines(build_pipeline, tmp_path_factory):
     folder = tmp_path_factory.mktemp("pipelines")
     build_pipeline("DiTPipeline", num_embeds_ada_norm=10).save_pretrained(folder / "DiTPipeline")
     build_pipeline("StableDiffusionPipeline").save_pretrained(folder / "StableDiffusionPipeline")
+    build_pipeline("DDIMPipeline", num_class_embeds=6).save_pretrained(folder / "DDIMPipeline")
     return folder
 
 
@@ -47,6 +48,14 @@ def test_classes_are_drawn_and_kept(synthcl, pipelines, tmp_path):
     synthcl("shards", "verify", out)
     synthcl("shards", "card", out)
     assert "The class of each is what it was drawn for" in (out / "README.md").read_text()
+
+
+def test_a_unet_of_classes_draws_those_asked_for(synthcl, pipelines, tmp_path):
+    for name, chosen in (("some", ("--classes", 1, "--classes", 4)), ("all", ())):
+        synthcl("generate", "--generator", pipelines / "DDIMPipeline", *FEW, *chosen, "--out", tmp_path / name)
+    assert set(columns(tmp_path / "some", "class")["class"]) == {1, 4}
+    assert len(set(columns(tmp_path / "all", "class")["class"])) > 2
+    assert "guidance" not in open_shard_set(tmp_path / "some").table().column_names
 
 
 @pytest.fixture(scope="module")
@@ -179,6 +188,7 @@ def test_groups_train(synthcl, generator, tmp_path):
         ("gan", ("--images-per-sample", 65), 2, "--images-per-sample must be at most 64, not 65"),
         ("gan", ("--images-per-sample", 0), 2, "--images-per-sample must be at least 1, not 0"),
         ("DiTPipeline", ("--classes", "8-12"), 2, "classes must be some of 0 to 9, not [8, 9, 10, 11, 12]"),
+        ("DDIMPipeline", ("--classes", "4-6"), 2, "classes must be some of 0 to 5, not [4, 5, 6]"),
         ("DiTPipeline", ("--classes", "dog"), 2, "--classes 'dog' is no class"),
         ("DiTPipeline", ("--prompts", "PROMPTS"), 2, "a DiTPipeline takes no prompts; leave them out"),
         ("DiTPipeline", ("--pairs", "--group-by", "condition", "--pair-strength", 0.5), 2, "--pair-strength is for"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import pytest
 import torch
 
@@ -29,6 +31,57 @@ def test_images_are_those_of_the_pipeline_itself(draws, build_pipeline, conditio
     ).images
     ours = generator(latents).permute(0, 2, 3, 1) / 2 + 0.5
     torch.testing.assert_close(ours, torch.from_numpy(theirs).float(), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_a_consistency_model_of_classes_draws_what_the_pipeline_itself_draws(draws, build_pipeline, steps):
+    pipeline = build_pipeline("ConsistencyModelPipeline", num_class_embeds=6)
+    generator = PretrainedGenerator(pipeline, sampling_steps=steps, classes=[1, 2, 5])
+    latents = generator.sample_latents(4, draws=draws(4))
+    seeds, classes = latents.T.tolist()
+    assert len(set(classes)) > 1 and generator.describe(latents) == {"class": classes}
+
+    def theirs(labels):
+        images = pipeline(
+            batch_size=4,
+            class_labels=labels,
+            generator=[torch.Generator().manual_seed(seed) for seed in seeds],
+            num_inference_steps=steps,
+            output_type="np",
+        ).images
+        return torch.from_numpy(images).float()
+
+    ours = generator(latents).permute(0, 2, 3, 1) / 2 + 0.5
+    torch.testing.assert_close(ours, theirs(classes), rtol=1e-4, atol=1e-4)
+    assert (ours - theirs([(label + 1) % 6 for label in classes])).abs().amax((1, 2, 3)).min() > 1e-3
+
+
+@pytest.mark.parametrize("kind", ["DDPMPipeline", "DDIMPipeline", "PNDMPipeline"])
+def test_a_unet_of_classes_draws_what_diffusers_draws_with_the_labels_at_its_network(
+    draws, build_pipeline, monkeypatch, kind
+):
+    """These pipelines hand their network no labels; here they do, and nothing else is other than theirs."""
+    pipeline = build_pipeline(kind, num_class_embeds=6)
+    generator = PretrainedGenerator(pipeline, sampling_steps=5)
+    latents = generator.sample_latents(4, draws=draws(4))
+    seeds, classes = latents.T.tolist()
+    assert len(set(classes)) > 1 and generator.describe(latents) == {"class": classes}
+    ours = generator(latents).permute(0, 2, 3, 1) / 2 + 0.5
+    forward = pipeline.unet.forward
+    for shift in (0, 1):
+        labels = (torch.tensor(classes) + shift) % 6
+        monkeypatch.setattr(pipeline.unet, "forward", functools.partial(forward, class_labels=labels))
+        images = pipeline(
+            batch_size=4,
+            generator=[torch.Generator().manual_seed(seed) for seed in seeds],
+            num_inference_steps=5,
+            output_type="np",
+        ).images
+        theirs = torch.from_numpy(images).float()
+        if shift == 0:
+            torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
+        else:
+            assert (ours - theirs).abs().amax((1, 2, 3)).min() > 1e-3
 
 
 def test_guidance_goes_through_the_class_after_the_last(build_pipeline):
