@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
+from synthcl.learners import create_backbone, create_learner
 from synthcl.pipeline.data import GlobalOrder, cached, open_images
 from synthcl.pipeline.data.window_order import WindowOrder
 from synthcl.pipeline.errors import UsageError
@@ -17,7 +18,7 @@ from synthcl.pipeline.regimes.base import Share
 from synthcl.pipeline.regimes.offline import OfflineRegime, ShardImages, sample_order
 from synthcl.pipeline.shards import open_shard_set, remote, write_shard_set
 from synthcl.pipeline.shards.interop import TorchShards
-from synthcl.pipeline.views import Augmentation
+from synthcl.pipeline.views import Augmentation, denormalize
 
 CPU = torch.device("cpu")
 SIZE = 8
@@ -60,6 +61,7 @@ def regime(
     seed: int = 0,
     where: str | None = None,
     mode: str = "none",
+    images_per_sample: int = 2,
 ) -> OfflineRegime:
     key = Key.from_seed(seed)
     real = RealImages.create(open_images("digits", image_size=SIZE), Share(16, rank, num_processes), key, CPU)
@@ -67,7 +69,7 @@ def regime(
     share = Share(8, rank, num_processes)
     order = sample_order(images, share, key, 2)
     views = ViewMaker(Augmentation("none", SIZE), key)
-    return OfflineRegime(real, views, cached(images, mode), 2, share, order, STEPS)
+    return OfflineRegime(real, views, cached(images, mode), images_per_sample, share, order, STEPS)
 
 
 def numbers(regime: OfflineRegime, step: int) -> list[int]:
@@ -119,6 +121,63 @@ def test_any_number_of_loading_workers_gives_the_same(sets: Path, source: str, w
     loader = DataLoader(TorchShards(shards), batch_sampler=[step.tolist() for step in steps], num_workers=workers)
     for (images, samples), step in zip(loader, steps, strict=True):
         assert samples.tolist() == step.tolist() and (images[:, 1, 0, 0, 0] == samples).all()
+
+
+@pytest.fixture
+def fours(tmp_path: Path) -> str:
+    """A set of 20 samples of four images, each of one value: image v of sample i is 4 i + v."""
+
+    def render(indices: np.ndarray) -> np.ndarray:
+        values = indices[:, None] * 4 + np.arange(4)
+        return np.broadcast_to(values[..., None, None, None], (len(indices), 4, 3, SIZE, SIZE)).astype(np.uint8)
+
+    write_shard_set(tmp_path / "fours", {"name": "fours"}, 20, 10, render, images_per_sample=4, workers=0)
+    return str(tmp_path / "fours")
+
+
+def learner() -> torch.nn.Module:
+    torch.manual_seed(0)
+    return create_learner("simclr", create_backbone("resnet10-w8", image_size=SIZE), temperature=0.3)
+
+
+@pytest.mark.parametrize(("rank", "num_processes"), [(0, 1), (0, 2), (1, 2)])
+def test_a_batch_has_two_views_of_each_of_the_four_images_of_a_sample_in_its_group(
+    fours: str, rank: int, num_processes: int
+) -> None:
+    offline = regime([fours], images_per_sample=4, rank=rank, num_processes=num_processes)
+    batch = offline.batch(3, learner())
+    real, samples = 16 // num_processes, 8 // num_processes
+    assert batch.num_real == real * 2 and len(batch.views) == real * 2 + samples * 4 * 2
+    groups = torch.cat(
+        (
+            torch.arange(rank * real, (rank + 1) * real).repeat_interleave(2),
+            16 + torch.arange(rank * samples, (rank + 1) * samples).repeat_interleave(8),
+        )
+    )
+    assert torch.equal(batch.groups, groups)
+    pixels = (denormalize(batch.views[batch.num_real :]) * 255).round().int()
+    assert (pixels == pixels[:, :1, :1, :1]).all()
+    drawn = offline.order.indices(3, rank, num_processes)
+    expected = [4 * sample + image for sample in drawn for image in range(4) for _ in range(2)]
+    assert pixels[:, 0, 0, 0].tolist() == expected and len(set(drawn)) == samples
+
+
+def test_simclrs_loss_of_four_images_a_sample_is_the_formula(fours: str) -> None:
+    """Supervised contrast (arXiv 2004.11362, eq. 2): 1 positive of a real view, 7 of a synthetic one."""
+    simclr = learner()
+    batch = regime([fours], images_per_sample=4).batch(0, simclr)
+    found = batch.ask(simclr)
+    z = found.embeddings.double()
+    losses = []
+    for i in range(len(z)):
+        others = [a for a in range(len(z)) if a != i]
+        total = sum(torch.exp(z[i] @ z[a] / 0.3) for a in others)
+        positives = [a for a in others if batch.groups[a] == batch.groups[i]]
+        assert len(positives) == (1 if i < batch.num_real else 7)
+        losses.append(-sum(torch.log(torch.exp(z[i] @ z[p] / 0.3) / total) for p in positives) / len(positives))
+    expected = torch.stack(losses)
+    torch.testing.assert_close(found.hardness.double(), expected, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(found.loss.double(), expected.mean(), rtol=1e-4, atol=1e-4)
 
 
 def test_a_condition_holds_for_all_sets(paths: list[str]) -> None:
