@@ -121,7 +121,14 @@ def _parquet_rows(path: Path) -> Iterator[tuple[int, str]]:
         for batch in file.iter_batches(columns=[column]):
             if not pa.types.is_string(batch.schema[0].type) and not pa.types.is_large_string(batch.schema[0].type):
                 raise DataError(f"--prompts {path}: column {column} holds {batch.schema[0].type}, not text")
-            for value in batch.column(0).to_pylist():
+            try:
+                values = batch.column(0).to_pylist()
+            except UnicodeDecodeError as error:  # a file may say that any bytes are text
+                raise DataError(
+                    f"--prompts {path}: column {column} is not UTF-8 somewhere after row {number:,} ({error.reason}); "
+                    "write it as UTF-8"
+                ) from None
+            for value in values:
                 number += 1
                 if value is not None and value.strip():
                     yield number, value.strip()

@@ -6,6 +6,7 @@ import gc
 import tarfile
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import webdataset
@@ -135,14 +136,25 @@ def test_prompts_are_drawn_in_order_in_groups(synthcl, pipelines, prompts, tmp_p
 
 
 def test_prompts_of_a_parquet_file_are_the_same(synthcl, pipelines, prompts, tmp_path):
-    import pyarrow as pa
-
     table = tmp_path / "prompts.parquet"
     pq.write_table(pa.table({"caption": ["a red cat", "blue dog 7", "7 cats"]}), table)
     base = ("generate", "--generator", pipelines / "StableDiffusionPipeline", *FEW)
     for name, file in (("text", prompts), ("parquet", table)):
         synthcl(*base, "--prompts", file, "--out", tmp_path / name)
     assert (tmp_path / "text" / "000001.tar").read_bytes() == (tmp_path / "parquet" / "000001.tar").read_bytes()
+
+
+def test_a_million_prompts_take_little_memory(synthcl, pipelines, prompts, tmp_path, request):
+    many = tmp_path / "many.txt"
+    many.write_text("\n".join(f"a photo of number {i}" for i in range(1_000_000)))
+    base = ("generate", "--generator", pipelines / "StableDiffusionPipeline", "--sampling-steps", 2, "--workers", 0)
+    synthcl(*base, "--num-samples", 4, "--prompts", prompts, "--out", tmp_path / "few")  # what is loaded in any case
+    peak_memory = request.getfixturevalue("peak_memory")
+    synthcl(*base, "--num-samples", 4, "--prompts", many, "--out", tmp_path / "set")
+    assert peak_memory() < 400e6  # about 180 bytes a prompt, of which its text as a string of Python's takes 70
+    assert columns(tmp_path / "set", "prompt")["prompt"] == [f"a photo of number {i}" for i in range(4)]
+    recipe = open_shard_set(tmp_path / "set").recipe.values["generator"]
+    assert recipe["prompts"]["number"] == 1_000_000
 
 
 def test_a_preview_is_of_the_first_prompts(synthcl, pipelines, prompts, tmp_path):
@@ -195,6 +207,7 @@ def test_groups_train(synthcl, generator, tmp_path):
         ("StableDiffusionPipeline", (), 2, "draws what prompts say; give some"),
         ("StableDiffusionPipeline", ("--prompts", "nowhere.txt"), 2, "there is no such file"),
         ("StableDiffusionPipeline", ("--prompts", "NUL"), 1, "line 1 holds a control character"),
+        ("StableDiffusionPipeline", ("--prompts", "NUL-PARQUET"), 1, "line 2 holds a control character"),
     ],
 )
 def test_what_cannot_be_is_refused_in_a_sentence(
@@ -202,7 +215,9 @@ def test_what_cannot_be_is_refused_in_a_sentence(
 ):
     nul = tmp_path / "nul.txt"
     nul.write_bytes(b"a \x00 cat")
-    files = {"PROMPTS": prompts, "NUL": nul}
+    nul_in_parquet = tmp_path / "nul.parquet"
+    pq.write_table(pa.table({"text": ["a cat", "a \x00 dog"]}), nul_in_parquet)
+    files = {"PROMPTS": prompts, "NUL": nul, "NUL-PARQUET": nul_in_parquet}
     source = generator if kind == "gan" else pipelines / kind
     options = [files.get(one, one) for one in options]
     result = synthcl(

@@ -36,25 +36,6 @@ def encode():
     return make
 
 
-@pytest.fixture
-def peak_memory() -> Callable[[], int]:
-    """Tells by how many bytes the peak of this process's memory has grown since the test began.
-
-    Not by tracemalloc: in Python 3.11 its stop() can crash a process that has native threads.
-    """
-    reset = Path("/proc/self/clear_refs")
-    if not reset.exists():
-        pytest.skip("this system does not tell a process's peak memory")
-
-    def resident(name: str) -> int:
-        lines = Path("/proc/self/status").read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith(name + ":")) * 1024
-
-    reset.write_text("5")  # forget the peak so far
-    before = resident("VmRSS")
-    return lambda: resident("VmHWM") - before
-
-
 SIZE = 16
 
 

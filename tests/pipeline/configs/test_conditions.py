@@ -95,6 +95,17 @@ def test_parquet_without_text_is_refused(tmp_path):
         read_prompts(file)
 
 
+def test_a_prompt_of_a_parquet_file_that_is_no_text_is_refused(tmp_path):
+    file = tmp_path / "prompts.parquet"
+    pq.write_table(pa.table({"text": ["a cat", "a \x00 dog"]}), file)
+    with pytest.raises(DataError, match="line 2 holds a control character; prompts are plain text"):
+        read_prompts(file)
+    _, ends, data = pa.array([b"a cat", b"a \xff dog"]).buffers()
+    pq.write_table(pa.table({"text": pa.StringArray.from_buffers(2, ends, data)}), file)
+    with pytest.raises(DataError, match=r"column text is not UTF-8 somewhere after row 0 \(invalid start byte\)"):
+        read_prompts(file)
+
+
 def test_a_file_that_is_not_there_is_wrong_usage(tmp_path):
     with pytest.raises(UsageError, match="there is no such file; give a text file with a prompt a line"):
         read_prompts(tmp_path / "none.txt")
