@@ -600,7 +600,6 @@ def generate(config: GenerateConfig, /) -> dict[str, Any]: ...
 def generate(
     *,
     generator: str | PathLike[str],
-    num_samples: int,
     out: str | PathLike[str],
     sampler: Literal["ddim", "dpm"] | None = None,
     sampling_steps: int | None = None,
@@ -616,8 +615,10 @@ def generate(
     ray_workers: int | None = None,
     worker_cpus: float = 1.0,
     worker_gpus: float | None = None,
+    num_samples: int | None = None,
     anchors: str | PathLike[str] | None = None,
     anchor_strength: float = 0.5,
+    per_anchor: int | None = None,
     data_root: str | PathLike[str] | None = None,
     pairs: bool = False,
     images_per_sample: int | None = None,
@@ -642,7 +643,6 @@ def generate(
     Args:
         generator: A generator: a run of `pretrain`, one pushed to the hub (hf://USER/NAME), a diffusers pipeline
             (folder or hub id), or package.module:Class.
-        num_samples: Latents to draw.
         out: Folder of the shard set, or its URL in an object store: s3://BUCKET/SET.
         sampler: Diffusion: solver to sample with; the generator's own if not given. [ddim: 2010.02502, dpm:
             2211.01095]
@@ -666,10 +666,13 @@ def generate(
         worker_cpus: CPUs of each worker.
         worker_gpus: GPUs of each worker; with a part of one, several share it. One, if the cluster has any, if not
             given.
+        num_samples: Latents to draw. Must be given, but for --anchors with --per-anchor.
         anchors: Variations of these real images instead of samples: sample i of image i, in turn, which it is a
             positive of in training [CLSP: 2408.16965]. Of diffusion, which puts noise into an image and takes it out
             again.
         anchor_strength: How far a variation is from its image: near 0 the same, at 1 it has nothing of it. Ours.
+        per_anchor: Variations of each of the images: that many times as many samples as there are images, in place of
+            --num-samples.
         data_root: Folder of the torchvision datasets, downloaded into when missing. [default: ~/.cache/synthcl/data]
         pairs: Two similar images of each latent instead of one.
         images_per_sample: Similar images of each latent, mutual positives: more than the 2 of --pairs.

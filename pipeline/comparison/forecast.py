@@ -203,6 +203,7 @@ class _Forecast:
         wanted = generation(self.config, self.budget) if self.budget is not None else None
         if wanted is None:
             return None
+        assert wanted.num_samples is not None, "a comparison says how many"
         left = wanted.num_samples - min(samples_done(wanted.out), wanted.num_samples)
         if left and self.set is None:
             self.set = try_set(self.config, self.home)

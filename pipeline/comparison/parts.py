@@ -111,6 +111,7 @@ def set_parts(config: CompareConfig, budget: Budget) -> list[Part]:
     wanted = generation(config, budget)
     if wanted is None:
         return []
+    assert wanted.num_samples is not None, "a comparison says how many"
     done = min(samples_done(wanted.out), wanted.num_samples)
     cost = GENERATION_COST * (2 if config.pairs else 1)
     title = f"offline set of {wanted.num_samples:,} latents"

@@ -32,7 +32,9 @@ class GenerateConfig(RayConfig, SourceConfig):
         metavar="DIR|HUB_ID",
         group="Generator",
     )
-    num_samples: int = option(help="Latents to draw.", minimum=1, group="Shard set")
+    num_samples: int | None = option(
+        None, help="Latents to draw. Must be given, but for --anchors with --per-anchor.", minimum=1, group="Shard set"
+    )
     out: str = option(
         help="Folder of the shard set, or its URL in an object store: s3://BUCKET/SET.",
         metavar="DIR|URL",
@@ -51,6 +53,15 @@ class GenerateConfig(RayConfig, SourceConfig):
         above=0,
         maximum=1,
         needs="anchors",
+        group="Anchors",
+    )
+    per_anchor: int | None = option(
+        None,
+        help="Variations of each of the images: that many times as many samples as there are images, in place of "
+        "--num-samples.",
+        minimum=1,
+        needs="anchors",
+        instead_of="num_samples",
         group="Anchors",
     )
     data_root: str | None = common.data_root_option("Anchors", needs="anchors")
@@ -150,6 +161,14 @@ class GenerateConfig(RayConfig, SourceConfig):
         if isinstance(self.images_per_sample, int) and self.images_per_sample > 1:
             self.pairs = True  # what the options of groups need
         super().__post_init__()
+        if self.num_samples is None and self.per_anchor is None:
+            also = ", or --per-anchor variations of each" if self.anchors is not None else ""
+            raise UsageError(f"Missing option '--num-samples': latents to draw{also}")
+        if self.num_samples is not None and self.per_anchor is not None:
+            raise UsageError(
+                f"--num-samples {self.num_samples} and --per-anchor {self.per_anchor} both say how many samples there "
+                "are; give one of them"
+            )
         if self.anchors is not None and (self.group_by != "latent" or self.pair_strength != PAIR_STRENGTH):
             name = "pair-strength" if self.group_by == "latent" else "group-by"
             raise UsageError(

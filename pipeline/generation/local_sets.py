@@ -13,11 +13,11 @@ def write_here(config: GenerateConfig) -> ShardSetInfo:
     """Write this process's part of the set."""
     accelerator = create_accelerator("fp32")
     samples = open_samples(config, accelerator.device)
-    with Progress("generate", config.num_samples, "samples", enabled=accelerator.is_main_process) as progress:
+    with Progress("generate", samples.num_samples, "samples", enabled=accelerator.is_main_process) as progress:
         return write_shard_set(
             config.out,
             samples.recipe,
-            config.num_samples,
+            samples.num_samples,
             config.samples_per_shard,
             samples.render,
             images_per_sample=config.group_size,

@@ -124,7 +124,7 @@ def plan_of(config: GenerateConfig, samples: Samples) -> Manifest:
     """The set that the options ask for, of these samples."""
     return plan_set(
         samples.recipe,
-        config.num_samples,
+        samples.num_samples,
         config.samples_per_shard,
         config.group_size,
         config.format,

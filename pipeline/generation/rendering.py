@@ -26,6 +26,7 @@ class Samples:
 
     Attributes:
         recipe: what the samples are a function of.
+        num_samples: how many the set has.
         render: images by index; see `Renderer`.
         describe: what samples are drawn for; None where the generator has nothing to say.
         columns: of the sidecars, that `describe` gives.
@@ -33,6 +34,7 @@ class Samples:
     """
 
     recipe: dict[str, Any]
+    num_samples: int
     render: Callable[[np.ndarray], Any]
     describe: Callable[[np.ndarray], Mapping[str, Sequence[Any]]] | None = None
     columns: tuple[str, ...] = ()

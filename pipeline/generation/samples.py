@@ -37,15 +37,25 @@ def open_samples(config: GenerateConfig, device: torch.device) -> Samples:
     renderer: Renderer | Varier
     if config.anchors is None:
         renderer, own = _renderer(config, generator, device)
+        num_samples = config.num_samples
     else:
         renderer, own = _varier(config, config.anchors, generator, device)
+        num_samples = config.num_samples or len(renderer.anchors) * (config.per_anchor or 0)
+    assert num_samples, "the options say how many there are"
     described = renderer.describe(np.arange(1))
     if config.write_labels and not described:
         raise UsageError(
             f"--write-labels: the samples of {config.generator} are of no class and no prompt; leave it out"
         )
     labels = [name for name, column in LABEL_COLUMNS.items() if column in described and config.write_labels]
-    return Samples(recipe | own, renderer, renderer.describe if described else None, tuple(described), tuple(labels))
+    return Samples(
+        recipe | own,
+        num_samples,
+        renderer,
+        renderer.describe if described else None,
+        tuple(described),
+        tuple(labels),
+    )
 
 
 def _renderer(config: GenerateConfig, generator: Generator, device: torch.device) -> tuple[Renderer, dict[str, Any]]:
@@ -77,7 +87,7 @@ def _varier(
         generator.check_variations(config.anchor_strength)
         store = open_images(anchors, image_size=generator.image_size, split="train", data_root=config.data_root)
         varier = Varier(generator, sampling_key(config.seed), device, store, config.anchor_strength, config.group_size)
-        varier.describe(np.arange(min(len(store), config.num_samples)))
+        varier.describe(np.arange(min(len(store), config.num_samples or len(store))))
     whole, positions = store.origin()
     chosen = hashlib.sha256(np.ascontiguousarray(positions, dtype="<i8").tobytes()).hexdigest()
     return varier, {"anchors": {"images": whole, "chosen": chosen, "strength": config.anchor_strength}}

@@ -42,6 +42,21 @@ def test_the_set_knows_the_images_that_it_varies(synthcl, variations, pipeline):
     assert "anchors.chosen" in synthcl(*again, "--out", variations, code=2).stderr
 
 
+def test_so_many_of_each_image_are_so_many_samples(synthcl, pipeline, tmp_path):
+    base = ("generate", "--generator", pipeline, "--sampling-steps", 2, "--workers", 0, "--samples-per-shard", 16)
+    base = (*base, "--anchors", "digits[:20]")
+    for name, number in (("each", ("--per-anchor", 2)), ("all", ("--num-samples", 40))):
+        synthcl(*base, *number, "--out", tmp_path / name)
+    files = {
+        name: {f.relative_to(tmp_path / name): f.read_bytes() for f in (tmp_path / name).rglob("*") if f.is_file()}
+        for name in ("each", "all")
+    }
+    assert files["each"] == files["all"] and len(files["each"]) == 7  # three shards, their sidecars, and the index
+    assert "all 40 samples are there" in synthcl(*base, "--per-anchor", 2, "--out", tmp_path / "all").stderr
+    more = synthcl(*base, "--per-anchor", 3, "--out", tmp_path / "all", "--json").json
+    assert (more["num_samples"], more["existing"], more["written"]) == (60, 40, 20)
+
+
 @pytest.mark.parametrize("loss", ["ppcl", "clsp"])
 def test_training_takes_them_for_positives_of_their_images(synthcl, variations, tmp_path, loss):
     base = ("train", "--data", "digits[:40]", "--shards", variations, "--synthetic-loss", loss, *SMALL)
@@ -90,6 +105,14 @@ def test_what_cannot_be_is_refused_in_a_sentence(synthcl, variations, pipeline, 
             "variations of real images have the labels of those",
         ),
         ((*train, "--data", "digits[:40]", "--shards", plain, "--no-anchored"), "holds none; leave it out"),
+        (
+            (*train, "--data", "digits[:40]", "--shards", f"file://{variations}"),
+            "variations are read one by one; copy the set here first",
+        ),
+        (
+            (*generate, "--generator", pipeline, "--anchors", "digits", "--per-anchor", 2),
+            "--num-samples 4 and --per-anchor 2 both say how many samples there are",
+        ),
         ((*train, "--data", "digits[:40]", "--no-anchored"), "--anchored means nothing in the regime real"),
     ):
         refused = synthcl(*options, code=2)

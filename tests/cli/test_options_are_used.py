@@ -72,7 +72,7 @@ COMMANDS = {
         "generate --generator GENERATOR --num-samples 4 --pairs --workers 0 --out OUT/set",
         "generate --generator GENERATOR --num-samples 4 --executor slurm --partition p --time 1:00 "
         "--slurm-option gres=gpu:1 --no-submit --out OUT/slurm",
-        "generate --generator DIFFUSION --sampling-steps 4 --num-samples 4 --anchors digits --workers 0 --out OUT/v",
+        "generate --generator DIFFUSION --sampling-steps 4 --anchors digits[:4] --per-anchor 1 --workers 0 --out OUT/v",
     ],
     "TrainConfig": [
         TRAIN + "--steps 1 --learner-option hidden_dim=8 --out OUT/real",

@@ -14,6 +14,7 @@ REQUIRED = {"data": "digits", "encoder": "e", "out": "x", "generator": "g", "num
 NEEDED = {
     "CompareConfig": {"data": "digits", "generator": "g", "steps": 1},
     "EmbedConfig": {"data": ["digits"]},
+    "GenerateConfig": {"num_samples": 4},
     "TrainConfig": {"steps": 1},
     "TransferConfig": {"data": ["digits"]},
 }

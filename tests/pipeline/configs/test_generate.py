@@ -35,6 +35,20 @@ WRONG = {
     "a quality of 101": ({"format": "jpg", "quality": 101}, "--quality must be at most 100, not 101"),
     "another format": ({"format": "gif"}, "--format 'gif' is not known; choose one of png, jpg, webp"),
     "no samples": ({"num_samples": 0}, "--num-samples must be at least 1, not 0"),
+    "no number of samples": ({"num_samples": None}, "Missing option '--num-samples': latents to draw$"),
+    "no number of variations": (
+        {"num_samples": None, "anchors": "digits"},
+        "Missing option '--num-samples': latents to draw, or --per-anchor variations of each",
+    ),
+    "two numbers of variations": (
+        {"anchors": "digits", "per_anchor": 2},
+        "--num-samples 10 and --per-anchor 2 both say how many samples there are; give one of them",
+    ),
+    "variations of nothing": (
+        {"num_samples": None, "per_anchor": 2},
+        "--per-anchor means nothing without --anchors SPEC; give both",
+    ),
+    "no variations": ({"anchors": "digits", "per_anchor": 0}, "--per-anchor must be at least 1, not 0"),
 }
 
 

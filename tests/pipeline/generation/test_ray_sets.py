@@ -58,7 +58,8 @@ def samples(render, fault=None, seconds=0.0):
         return render(indices)
 
     def open_samples(config):
-        return SimpleNamespace(recipe=RECIPE, render=slow, describe=None, columns=(), labels=())
+        number = config.num_samples
+        return SimpleNamespace(recipe=RECIPE, num_samples=number, render=slow, describe=None, columns=(), labels=())
 
     return open_samples
 
