@@ -10,6 +10,9 @@ import pytest
 from click.testing import CliRunner
 
 from synthcl.cli import main
+from synthcl.generators import load_trainer
+from synthcl.generators.pretrained import PretrainedGenerator
+from synthcl.generators.pretrained.adapters import ADAPTERS, UNetAdapter
 from synthcl.pipeline.comparison.verdict import meaning
 from synthcl.pipeline.configs.arms import Arm
 from synthcl.pipeline.data.catalogue import MEAN_PER_CLASS, NAMED_SETS, SUITES, TOP1
@@ -82,6 +85,67 @@ def test_the_guide_has_the_data_sets_and_suites_of_the_table():
     assert {name: tuple(re.findall(r"`(.*?)`", text)) for name, text in suites} == {
         n: s.sets for n, s in SUITES.items()
     }
+
+
+def cells(page: Path, header: str) -> list[list[str]]:
+    """The rows of a page's table below its header."""
+    _, _, below = page.read_text().partition(header + "\n")
+    rows = below.split("\n\n")[0].splitlines()[1:]
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+
+
+def test_the_page_on_diffusion_has_what_each_pipeline_draws_of(build_pipeline):
+    rows = cells(DOCS / "diffusion.md", "| pipeline | what it draws | to choose from | guidance |")
+    found = {}
+    for names, _, choice, guidance in rows:
+        found |= dict.fromkeys(re.findall(r"`(\w+)`", names), (choice, guidance))
+    assert list(found) == list(ADAPTERS)
+    for name, (choice, guidance) in found.items():
+        adapter = ADAPTERS[name](build_pipeline(name))
+        assert ("--prompts" in choice) == adapter.takes_prompts
+        assert ("where its network has them" in choice) == issubclass(ADAPTERS[name], UNetAdapter)
+        assert ("--classes" in choice) == (adapter.num_classes is not None or isinstance(adapter, UNetAdapter))
+        assert guidance.startswith("`--guidance-scale`") == hasattr(adapter, "guidance_scale")
+
+
+@pytest.mark.parametrize("name", ADAPTERS)
+def test_the_page_on_diffusion_has_what_each_pipeline_takes(build_pipeline, conditions, tmp_path, name):
+    with_classes = {"num_class_embeds": 6} if issubclass(ADAPTERS[name], UNetAdapter) else {}
+
+    def works(act, **changes):
+        try:
+            act(build_pipeline(name, **changes))
+        except ValueError:
+            return False
+        return True
+
+    def drawn(pipeline, **options):
+        return PretrainedGenerator(pipeline, sampling_steps=8, **conditions(name), **options)
+
+    def joint(pipeline):
+        pipeline.save_pretrained(tmp_path / "pipeline")
+        load_trainer(tmp_path / "pipeline", sampling_steps=2, **conditions(name))
+
+    def part_of_the_way(check):
+        if works(lambda pipeline: check(drawn(pipeline))):
+            return "yes"
+        return "with `--sampler`" if works(lambda pipeline: check(drawn(pipeline, sampler="ddim"))) else "no"
+
+    def with_or_without(act, word):
+        plain, other = works(act), works(act, **with_classes)
+        return "yes" if plain and other else word if plain or other else "no"
+
+    header = "| pipeline | `--sampler` | `--pairs`, `--images-per-sample` | `--group-by condition` | `--anchors` "
+    header += "| joint training |"
+    rows = {row[0]: row[1:] for row in cells(DOCS / "diffusion.md", header)}
+    assert list(rows) == [f"`{one}`" for one in ADAPTERS]
+    assert rows[f"`{name}`"] == [
+        "yes" if works(lambda pipeline: drawn(pipeline, sampler="dpm")) else "no",
+        part_of_the_way(lambda generator: generator.check_group(0.5)),
+        with_or_without(lambda pipeline: drawn(pipeline).check_group(None), "with classes"),
+        part_of_the_way(lambda generator: generator.check_variations(0.5)),
+        with_or_without(joint, "without classes"),
+    ]
 
 
 def commands_of(command: click.Command) -> dict[str, click.Command]:

@@ -115,9 +115,10 @@ def test_the_class_changes_the_image(build_pipeline, kind):
     assert (first - second).abs().max() > 1e-3
 
 
-@pytest.mark.parametrize("kind", ["DDPMPipeline", "DDIMPipeline", "LDMPipeline", "DiTPipeline"])
-def test_a_stronger_pair_is_less_similar(draws, build_pipeline, kind):
-    generator = PretrainedGenerator(build_pipeline(kind), sampling_steps=6)
+@pytest.mark.parametrize("kind", ADAPTERS)
+def test_a_stronger_pair_is_less_similar(draws, build_pipeline, conditions, kind):
+    sampler = "ddim" if kind == "PNDMPipeline" else None
+    generator = PretrainedGenerator(build_pipeline(kind), sampling_steps=6, sampler=sampler, **conditions(kind))
     latents = generator.sample_latents(4, draws=draws(4))
     distances = []
     for strength in (0.17, 0.5, 1.0):
