@@ -14,12 +14,13 @@ def locate_generator(source: str) -> str:
     hub (`hf://USER/NAME`) was fetched to, or `source` as it is.
 
     Raises:
-        DataError: a run that has no generator, or is being trained on.
+        DataError: a place on the hub without weights in safetensors, or a run that has no generator or is being trained
+            on.
     """
     if is_hub_location(source):
-        from ..hub.fetching import MODEL_FILES, fetch
+        from ..hub.fetching import MODEL_FILES, WEIGHTS, fetch
 
-        return str(fetch(source, (MODEL_FILES,), "generator"))
+        return str(fetch(source, (MODEL_FILES,), "generator in safetensors", WEIGHTS))
     inside, command = Path(source) / "generator", command_of(source)
     if inside.is_dir():
         check_finished(Path(source), "generator")

@@ -21,12 +21,14 @@ from .locations import HubLocation, parse_location
 
 MODEL_FILES = ("*.safetensors", "*.json", "*.txt", "*.model")
 """What models are read from: weights, configurations, vocabularies."""
+WEIGHTS = ("*.safetensors",)
+"""Those of them without which there is no model."""
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 """Files that run code as they are read."""
 
 
 @functools.cache
-def fetch(text: str, kinds: tuple[tuple[str, ...], ...], wanted: str) -> Path:
+def fetch(text: str, kinds: tuple[tuple[str, ...], ...], wanted: str, core: tuple[str, ...] = ()) -> Path:
     """The folder, file or pattern that a location names, here.
 
     Fetched once in a process, so that it sees one state of the repository.
@@ -35,6 +37,7 @@ def fetch(text: str, kinds: tuple[tuple[str, ...], ...], wanted: str) -> Path:
         text: `hf://[datasets/]USER/NAME[@REVISION][/PATH]`.
         kinds: names of files of each kind, such as `*.tar`; those of the first kind of which there are any are fetched.
         wanted: what they are, for the error if there are none.
+        core: names of those of them that there must be some of; any will do if not given.
 
     Raises:
         UsageError: a malformed location.
@@ -53,7 +56,7 @@ def fetch(text: str, kinds: tuple[tuple[str, ...], ...], wanted: str) -> Path:
                     allow_patterns=_below(location.path, patterns),
                 )
             )
-        if any(path.is_file() and _fits(path.name, patterns) for path in _found(folder, location.path)):
+        if any(path.is_file() and _fits(path.name, core or patterns) for path in _found(folder, location.path)):
             return folder / location.path
     raise DataError(_nothing(location, text, wanted))
 

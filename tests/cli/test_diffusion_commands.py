@@ -179,3 +179,36 @@ def test_a_hub_id_that_cannot_be_reached_is_a_clear_error(synthcl, tmp_path, mon
         "generate", "--generator", "nobody/nothing-here", "--num-samples", 4, "--out", tmp_path / "s", code=1
     )
     assert "nobody/nothing-here" in result.stderr
+
+
+@pytest.mark.filterwarnings("ignore:The `local_dir_use_symlinks` argument")  # diffusers passes the hub's client that
+@pytest.mark.parametrize(
+    ("source", "index", "message"),
+    [
+        ("me/pipe", {"unet": ["my_unet", "MyUNet"]}, "trust_remote_code runs it"),
+        ("hf://me/pipe", {"unet": ["my_unet", "MyUNet"]}, "trust_remote_code runs it"),
+        ("me/pipe", {}, "if its weights are pickled files and you trust them"),
+        ("hf://me/pipe", {}, "neither code nor pickles from the hub are run or read here"),
+    ],
+)
+def test_code_and_pickles_on_the_hub_are_refused_in_a_sentence(
+    synthcl, hub, build_pipeline, tmp_path, source, index, message
+):
+    folder, ran = tmp_path / "pipe", tmp_path / "ran"
+    build_pipeline("DDPMPipeline").save_pretrained(folder)
+    for script in ("my_unet.py", "unet/my_unet.py"):
+        (folder / script).write_text(f"open({str(ran)!r}, 'w')")
+    weights = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    weights.with_suffix(".bin").write_bytes(b"no pickle")
+    if index:
+        (folder / "model_index.json").write_text(
+            json.dumps(json.loads((folder / "model_index.json").read_text()) | index)
+        )
+    else:
+        weights.unlink()
+    files = {f.relative_to(folder).as_posix(): f.read_bytes() for f in folder.rglob("*") if f.is_file()}
+    hub.put("model", "me/pipe", files)
+    out = tmp_path / "set"
+    refused = synthcl("generate", "--generator", source, "--num-samples", 2, "--out", out, code=1)
+    assert message in " ".join(refused.stderr.split())
+    assert not ran.exists() and not out.exists() and not any(name.endswith((".py", ".bin")) for name in hub.fetched)

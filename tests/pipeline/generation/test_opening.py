@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from synthcl.pipeline.errors import UsageError
+from synthcl.pipeline.errors import DataError, UsageError
 from synthcl.pipeline.generation.opening import generator_options, open_generator
 
 
@@ -48,7 +48,7 @@ def put(hub, build_pipeline, tmp_path):
     """Puts a good pipeline on the stand-in of the hub as `me/pipe`, with scripts and pickles beside its files and
     `changes` to its index; where a script or a pickle has run, the path that it returns exists."""
 
-    def put(**changes):
+    def put(*, safetensors=True, **changes):
         folder, ran = tmp_path / "pipe", tmp_path / "ran"
         build_pipeline("DDPMPipeline").save_pretrained(folder)
         for name in (".", "unet", "scheduler"):
@@ -56,6 +56,8 @@ def put(hub, build_pipeline, tmp_path):
             (folder / name / "my_pipeline.py").write_text(CODE.format(path=str(ran)))
             for pickled in ("diffusion_pytorch_model.bin", "pytorch_model.bin", "more.pkl"):
                 (folder / name / pickled).write_bytes(pickle.dumps(Bomb(ran)))
+        if not safetensors:
+            (folder / "unet" / "diffusion_pytorch_model.safetensors").unlink()
         index = json.loads((folder / "model_index.json").read_text()) | changes
         (folder / "model_index.json").write_text(json.dumps(index))
         files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
@@ -79,3 +81,12 @@ def test_a_pipeline_on_the_hub_that_names_its_own_code_is_refused(hub, put, chan
     with pytest.raises(ValueError, match="needs code of its own"):
         open_generator("hf://me/pipe")
     assert not ran.exists() and {Path(name).suffix for name in hub.fetched} == {".json", ".safetensors"}
+
+
+def test_a_pipeline_on_the_hub_whose_weights_are_pickles_is_refused_as_such(hub, put):
+    """Allowing pickles is for folders and plain hub ids; from here none is fetched."""
+    ran = put(safetensors=False)
+    for options in ({}, {"allow_pickle": True}):
+        with pytest.raises(DataError, match=r"holds no generator in safetensors; it has .*, but neither code nor pick"):
+            open_generator("hf://me/pipe", **options)
+    assert not ran.exists() and {Path(name).suffix for name in hub.fetched} == {".json"}
