@@ -26,6 +26,11 @@ def config(**options):
     return GenerateConfig(**{"generator": "g", "num_samples": 10, "out": "set", "executor": "slurm", **options})
 
 
+def test_variations_of_each_image_are_counted_by_the_tasks(tmp_path):
+    text = batch_script(config(num_samples=None, anchors="digits[:20]", per_anchor=2), "/work", tmp_path)
+    assert " --per-anchor 2" in text and "--num-samples" not in text
+
+
 def test_the_tasks_get_the_options_of_the_command_as_they_were_given(tmp_path, slurm_here, monkeypatch):
     """A command in place of Python's writes down what it is called with, in folders whose names need quotes."""
     folder = tmp_path / 'it\'s a "folder" #1 100% $HOME'
