@@ -887,7 +887,7 @@ def train(
     keep: int = 2,
     seed: int = 0,
     shards: Sequence[str | PathLike[str]] = ...,
-    shards_per_window: int = 8,
+    shards_per_window: int | None = None,
     online: bool = False,
     fresh: bool = False,
     generator: str | PathLike[str] | None = None,
@@ -1019,8 +1019,10 @@ def train(
         seed: Seed that all randomness follows from.
         shards: A shard set of synthetic samples to stream (offline): a folder, or a URL such as s3://BUCKET/SET. May
             be repeated.
-        shards_per_window: How many shards are mixed with each other where --shards are at URLs. More mix better, and
-            need more of the cache. Ours.
+        shards_per_window: Read --shards in windows: this many shards are mixed with each other, then the next. More
+            mix better, and need more of the cache or of the free memory. At URLs it is 8 if not given (ours). The
+            samples of folders are mixed as one if it is not given; give it where reads in any order are slow
+            (spinning disks, network file systems).
         online: Train the generator jointly and draw samples from it at each step.
         fresh: Draw new samples at each step from a generator that stays as it is.
         generator: The generator of --online and --fresh, as `pretrain` wrote it.

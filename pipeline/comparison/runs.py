@@ -12,7 +12,7 @@ from ..configs.arms import Arm, label_arm, read_label
 from ..configs.train import TrainConfig
 from ..errors import DataError, UsageError
 from ..regimes.table import REGIMES
-from ..runs.folder import RunFolder, read_config, read_record
+from ..runs.folder import RunFolder, as_said_now, read_config, read_record
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def read_run(path: str | Path) -> ComparedRun:
     if result is None:
         raise DataError(f"--run {path} is not finished; run its command again first")
     try:
-        config = TrainConfig.of_run(values)
+        config = TrainConfig.of_run(as_said_now(values, record))
     except UsageError as error:
         raise DataError(f"{path / 'config.yaml'} is damaged, or of another version of synthcl: {error}") from None
     return ComparedRun(path, config, result, record, Arm(config.regime, config.regime))

@@ -17,6 +17,9 @@ from .training import TrainingConfig
 if TYPE_CHECKING:
     pass
 
+SHARDS_PER_WINDOW = 8
+"""How many shards are mixed where sets lie at URLs and no number is given. Ours."""
+
 
 @dataclass(kw_only=True)
 class TrainConfig(TrainingConfig):
@@ -33,10 +36,12 @@ class TrainConfig(TrainingConfig):
         concerns=("offline",),
         group="Source of synthetic images",
     )
-    shards_per_window: int = option(
-        8,
-        help="How many shards are mixed with each other where --shards are at URLs. More mix better, and need more of "
-        "the cache. Ours.",
+    shards_per_window: int | None = option(
+        None,
+        help="Read --shards in windows: this many shards are mixed with each other, then the next. More mix better, "
+        "and need more of the cache or of the free memory. At URLs it is 8 if not given (ours). The samples of folders "
+        "are mixed as one if it is not given; give it where reads in any order are slow (spinning disks, network file "
+        "systems).",
         minimum=1,
         concerns=("offline",),
         group="Source of synthetic images",
@@ -113,9 +118,16 @@ class TrainConfig(TrainingConfig):
             raise UsageError("--record writes what an online run draws; give it with --online")
         if self.where is not None and not self.shards:
             raise UsageError("--where chooses samples of --shards; give it with a set")
+        self._settle_windows()
         for f in dataclasses.fields(self):
             if getattr(self, f.name) != default_of(f) and not concerns(f, [self.regime]):
                 raise UsageError(meaningless(f, [self.regime]))
+
+    def _settle_windows(self) -> None:
+        if any("://" in path for path in self.shards):
+            self.shards_per_window = self.shards_per_window or SHARDS_PER_WINDOW
+        elif not self.shards and self.shards_per_window == SHARDS_PER_WINDOW:
+            self.shards_per_window = None  # a file of an earlier version, where this was the default
 
     @classmethod
     def of_run(cls, values: dict[str, Any]) -> TrainConfig:
@@ -169,8 +181,6 @@ class TrainConfig(TrainingConfig):
         for f in dataclasses.fields(self):
             if f.name in names and not concerns(f, [self.regime]):
                 raise UsageError(meaningless(f, [self.regime]))
-        if "shards_per_window" in names and not any("://" in path for path in self.shards):
-            raise UsageError("--shards-per-window is for --shards at URLs; the samples of folders are mixed as one")
 
 
 OF_THE_LEARNER = ("learner", "learner_option", "local_views", "local_size")

@@ -1,4 +1,4 @@
-"""The order of training for sets that are fetched shard by shard: it shuffles shards, and samples within windows.
+"""The order of training for sets that are read shard by shard: it shuffles shards, and samples within windows.
 
 A window is a few shards that follow each other in the shuffled order. The samples of a window are shuffled together. So
 a step needs the shards of one window (of two at a window's end), and every sample comes once an epoch. The order is a
@@ -23,7 +23,7 @@ class WindowOrder(SampleOrder):
         shard_sizes: samples in each shard.
         batch_size: samples a step over all processes.
         key: names the order; the same key gives the same order on any number of processes.
-        shards_per_window: how many shards are mixed. More shards mix better and take more of the cache.
+        shards_per_window: how many shards are mixed. More shards mix better and take more of the cache or memory.
 
     Raises:
         UsageError: the batch size is below 1 or above the number of samples.

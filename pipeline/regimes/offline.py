@@ -119,8 +119,8 @@ def check_recipe(option: str, shards: ShardSet, config: TrainConfig) -> None:
         )
 
 
-def sample_order(images: ShardImages, share: Share, key: Key, shards_per_window: int) -> SampleOrder:
-    """The order of the sets' samples: a permutation of all where all are here, windows of shards where any is not.
+def sample_order(images: ShardImages, share: Share, key: Key, shards_per_window: int | None) -> SampleOrder:
+    """The order of the sets' samples: windows of this many shards, wherever they lie; without, a permutation of all.
 
     Raises:
         UsageError: fewer samples than a step takes, or a cache that does not hold the shards that a step needs.
@@ -131,7 +131,7 @@ def sample_order(images: ShardImages, share: Share, key: Key, shards_per_window:
             f"(--batch-size times --synthetic-ratio); lower either, or give more"
         )
     key = key.child("shard order")
-    if not images.remote:
+    if shards_per_window is None:
         return GlobalOrder(images.num_samples, share.total, key)
     for each in images.sets:
         # A step at the end of a window needs the next one too.
@@ -285,6 +285,11 @@ def build(setup: RegimeSetup) -> OfflineRegime:
             )
         if images.remote:
             raise UsageError(f"--shards {images.name}: variations are read one by one; copy the set here first")
+        if config.shards_per_window is not None:
+            raise UsageError(
+                f"--shards-per-window {config.shards_per_window}: variations are read in the order of their images; "
+                "leave it out, or give --no-anchored"
+            )
         order: StepOrder = AnchoredOrder(setup.real, share, sets, setup.key)
         anchors = torch.from_numpy(anchors_of(share, setup.real.share)).to(setup.real.device)
     else:

@@ -15,7 +15,7 @@ from ...generators import Generator
 from ...generators.fingerprint import fingerprint
 from ...learners.base import LearnerOutput
 from ...learners.collectives import gather
-from ..configs.train import TrainConfig
+from ..configs.train import SHARDS_PER_WINDOW, TrainConfig
 from ..options.config import default_of
 from ..shards import ShardRecorder
 from .base import MultiViewedBatch
@@ -61,6 +61,7 @@ def open_recording(config: TrainConfig, generator: Generator, main_process: bool
         return RunRecording(None, weights[:12])
     unchanging = {f.name for f in fields(config) if not f.metadata["option"].may_change}
     options = {name: value for name, value in config.to_dict().items() if name in unchanging - {"generator", "record"}}
+    options["shards_per_window"] = SHARDS_PER_WINDOW  # which was its default when the first recipes were written
     del options["generator_precision"]  # `auto` says nothing yet
     if generator.computes_in != "fp32":  # which is what recordings without this entry were made in
         options["generator_precision"] = generator.computes_in

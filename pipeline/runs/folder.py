@@ -69,7 +69,7 @@ def open_run(
     main_process: bool = True,
     steps: int | None = None,
     rate: Rate | None = None,
-    came_to: Mapping[str, str] | None = None,
+    came_to: Mapping[str, Any] | None = None,
 ) -> RunFolder:
     """Make the run folder of a command, or take up the one that the same command left.
 
@@ -83,8 +83,8 @@ def open_run(
         main_process: whether this process writes; the others only check.
         steps: its length; None for commands whose runs have none.
         rate: the learning rate of a length at a step, for the record of a change.
-        came_to: what options that may be `auto` came to here, by name. The run's record has them, and it is continued
-            with the same alone.
+        came_to: what options that may be `auto` came to here, by name, and those that a version without the entry
+            took in another way (`as_said_now`). The run's record has them, and it is continued with the same alone.
 
     Raises:
         UsageError: a URL, or the folder holds a run with other options (the message lists the differences), or one that
@@ -117,7 +117,7 @@ def open_run(
     return RunFolder(path)
 
 
-def check_out(out: str | Path, command: str, config: Config, came_to: Mapping[str, str] | None = None) -> bool:
+def check_out(out: str | Path, command: str, config: Config, came_to: Mapping[str, Any] | None = None) -> bool:
     """Whether a folder holds a run of a command with these options, to be taken up; it may be new or empty otherwise.
 
     Without `came_to` an option that is `auto` fits whatever it came to.
@@ -169,13 +169,13 @@ def _take_up(
     return changes, False
 
 
-def _check_same(path: Path, command: str, config: Config, came_to: Mapping[str, str] | None = None) -> None:
+def _check_same(path: Path, command: str, config: Config, came_to: Mapping[str, Any] | None = None) -> None:
     """Raises UsageError unless a run is of this command, with these options. Without `came_to`, `auto` is `auto`."""
     record = read_record(path)
     there = record["command"]
     if there != command:
         raise UsageError(f"--out {path} holds a run of `synthcl {there}`; give another folder for `synthcl {command}`")
-    saved, given = read_config(path), config.to_dict()
+    saved, given = as_said_now(read_config(path), record), config.to_dict()
     for name, before in _came_to(record, saved).items():
         if name not in given:
             continue
@@ -191,7 +191,7 @@ def _check_same(path: Path, command: str, config: Config, came_to: Mapping[str, 
         )
 
 
-def _came_to(record: Mapping[str, Any], saved: Mapping[str, Any]) -> dict[str, str]:
+def _came_to(record: Mapping[str, Any], saved: Mapping[str, Any]) -> dict[str, Any]:
     """What options came to where a run began, by name."""
     if "generator_precision" not in saved:  # generators were in fp32 then, but for `pretrain --bf16`
         return {"generator_precision": "bf16" if saved.get("bf16") else "fp32"} | record.get("came_to", {})
@@ -286,6 +286,20 @@ def read_config(path: str | Path) -> dict[str, Any]:
         raise DataError(f"{file} is damaged ({str(error).splitlines()[0]}): {RESTORE}") from None
     if not isinstance(values, dict):
         raise DataError(f"{file} is damaged (it holds no options): {RESTORE}")
+    return values
+
+
+def as_said_now(saved: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that a run was started with, as this version says them.
+
+    Args:
+        saved: what `read_config` gives.
+        record: what `read_record` gives.
+    """
+    values = dict(saved)
+    at_urls = any("://" in str(path) for path in values.get("shards") or [])
+    if "shards_per_window" in values and not at_urls and "shards_per_window" not in record.get("came_to", {}):
+        values["shards_per_window"] = None  # it meant nothing for folders then, and stood there at its default
     return values
 
 

@@ -82,7 +82,8 @@ def train(config: TrainConfig) -> dict[str, Any]:
         main_process=accelerator.is_main_process,
         steps=steps,
         rate=lambda total_steps, step: schedule(total_steps).at(step),
-        came_to=precisions(config, accelerator),
+        came_to=precisions(config, accelerator)
+        | ({"shards_per_window": config.shards_per_window} if config.shards else {}),
     )
     accelerator.wait_for_everyone()
     if run.result is not None:

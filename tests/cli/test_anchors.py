@@ -104,6 +104,10 @@ def test_what_cannot_be_is_refused_in_a_sentence(synthcl, variations, pipeline, 
             (*train, "--data", "digits[:40]", "--shards", variations, "--learner", "supcon", "--synthetic-classes"),
             "variations of real images have the labels of those",
         ),
+        (
+            (*train, "--data", "digits[:40]", "--shards", variations, "--shards-per-window", 2),
+            "--shards-per-window 2: variations are read in the order of their images",
+        ),
         ((*train, "--data", "digits[:40]", "--shards", plain, "--no-anchored"), "holds none; leave it out"),
         (
             (*train, "--data", "digits[:40]", "--shards", f"file://{variations}"),

@@ -142,7 +142,7 @@ def test_a_file_may_name_what_a_command_is_about(synthcl, tmp_path, command):
             "--quality is for --format",
         ),
         (["generate", "--generator", "g", "--num-samples", 3, "--out", "x", "--pair-strength", 0.3], "without --pairs"),
-        (["train", "--data", "d", "--out", "x", "--steps", 1, "--shards", "s", "--shards-per-window", 8], "at URLs"),
+        (["train", "--data", "d", "--out", "x", "--steps", 1, "--shards-per-window", 8], "means nothing in the regime"),
     ],
 )
 def test_what_is_missing_or_without_meaning_is_told(synthcl, arguments, message):

@@ -16,6 +16,15 @@ def test_a_run_is_read_with_what_came_of_it(make_run):
     assert [row["step"] for row in run.metrics()] == [1, 2, 3, 4]
 
 
+def test_a_run_of_before_is_read_as_what_it_was(make_run):
+    """When windows were for URLs alone, the record of every run had their default."""
+    run = make_run("offline", 0)
+    config = run.path / "config.yaml"
+    assert "shards_per_window: null\n" in config.read_text()
+    config.write_text(config.read_text().replace("shards_per_window: null\n", "shards_per_window: 8\n"))
+    assert read_run(run.path).config == run.config
+
+
 def of_pretrain(path):
     (path / "run.json").write_text(json.dumps({"command": "pretrain"}))
 

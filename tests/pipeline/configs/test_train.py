@@ -95,20 +95,31 @@ def test_options_that_contradict_each_other_are_refused(options, message):
         TrainConfig(**{**COMMON, **options})
 
 
-TYPED = {
-    "windows of folders": ({"shards": ["s"]}, "shards_per_window", "--shards-per-window is for --shards at URLs"),
+WINDOWS = {
+    "a folder": ({"shards": ["s"]}, None),
+    "a folder, and a number": ({"shards": ["s"], "shards_per_window": 3}, 3),
+    "a folder, and the number of URLs": ({"shards": ["s"], "shards_per_window": 8}, 8),
+    "a URL": ({"shards": ["s3://bucket/set"]}, 8),
+    "a URL beside a folder": ({"shards": ["here", "s3://bucket/set"]}, 8),
+    "a URL, and a number": ({"shards": ["s3://bucket/set"], "shards_per_window": 3}, 3),
+    "a file of before, of no set": ({"shards_per_window": 8}, None),
 }
 
 
-@pytest.mark.parametrize(("options", "name", "message"), TYPED.values(), ids=TYPED.keys())
-def test_a_default_that_is_typed_where_it_means_nothing_is_refused(options, name, message):
-    config = TrainConfig(**{**COMMON, **options})
-    with pytest.raises(UsageError, match=message):
-        config.check_given([name])
+@pytest.mark.parametrize(("options", "width"), WINDOWS.values(), ids=WINDOWS.keys())
+def test_windows_are_for_urls_and_wherever_they_are_asked_for(options, width):
+    config = TrainConfig(**COMMON, **options)
+    assert config.shards_per_window == width
+    assert TrainConfig.from_values(config.to_dict()) == config == TrainConfig.of_run(config.to_dict())
 
 
-def test_windows_are_for_sets_elsewhere():
-    TrainConfig(**COMMON, shards=["here", "s3://bucket/set"]).check_given(["shards_per_window"])
+def test_a_number_of_shards_without_shards_is_refused():
+    with pytest.raises(UsageError, match="--shards-per-window means nothing in the regime real"):
+        TrainConfig(**COMMON, shards_per_window=3)
+    with pytest.raises(UsageError, match="--shards-per-window means nothing in the regime real"):
+        TrainConfig(**COMMON).check_given(["shards_per_window"])
+    with pytest.raises(UsageError, match="--shards-per-window must be at least 1, not 0"):
+        TrainConfig(**COMMON, shards=["s"], shards_per_window=0)
 
 
 @pytest.mark.parametrize(("name", "source"), [("fresh", "gan"), ("online", "gan"), ("replay", "recording")])

@@ -1,4 +1,4 @@
-"""The offline regime: sets here in a keyed permutation, sets elsewhere in windows of shards, and both mixed."""
+"""The offline regime: sets in a keyed permutation or in windows of shards, here and elsewhere, and both mixed."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -62,12 +62,13 @@ def regime(
     where: str | None = None,
     mode: str = "none",
     images_per_sample: int = 2,
+    width: int | None = 2,
 ) -> OfflineRegime:
     key = Key.from_seed(seed)
     real = RealImages.create(open_images("digits", image_size=SIZE), Share(16, rank, num_processes), key, CPU)
     images = ShardImages([open_shard_set(path, where=where) for path in paths], SIZE)
     share = Share(8, rank, num_processes)
-    order = sample_order(images, share, key, 2)
+    order = sample_order(images, share, key, width)
     views = ViewMaker(Augmentation("none", SIZE), key)
     return OfflineRegime(real, views, cached(images, mode), images_per_sample, share, order, STEPS)
 
@@ -84,13 +85,23 @@ def paths(request: pytest.FixtureRequest, sets: Path) -> list[str]:
     return SOURCES[request.param](sets)
 
 
-def test_the_order_is_that_of_the_place(sets: Path) -> None:
-    kinds = {name: type(regime(paths(sets)).order) for name, paths in SOURCES.items()}
-    assert kinds == {"here": GlobalOrder, "elsewhere": WindowOrder, "mixed": WindowOrder}
+def test_the_order_is_the_same_wherever_the_sets_lie(sets: Path) -> None:
+    orders = {name: regime(paths(sets)).order for name, paths in SOURCES.items()}
+    for order in orders.values():
+        assert isinstance(order, WindowOrder)
+        for step in range(STEPS):
+            assert order.indices(step).tolist() == orders["elsewhere"].indices(step).tolist()
 
 
-def test_an_epoch_has_every_sample_once_and_the_next_another_order(paths: list[str]) -> None:
-    offline = regime(paths)
+def test_without_windows_all_samples_are_mixed_as_one(sets: Path) -> None:
+    order = regime(SOURCES["here"](sets), width=None).order
+    alone = GlobalOrder(115, 8, Key.from_seed(0).child("shard order"))
+    assert all(order.indices(step).tolist() == alone.indices(step).tolist() for step in range(STEPS))
+
+
+@pytest.mark.parametrize("width", [2, None])
+def test_an_epoch_has_every_sample_once_and_the_next_another_order(paths: list[str], width: int | None) -> None:
+    offline = regime(paths, width=width)
     epochs = [[n for step in range(14 * e, 14 * e + 14) for n in numbers(offline, step)] for e in range(2)]
     for epoch in epochs:
         assert len(set(epoch)) == len(epoch) == 14 * 8 and set(epoch) <= set(range(115))

@@ -131,5 +131,6 @@ def test_options_of_later_are_in_the_recipe_only_where_they_say_something(opened
     write_one(recording)
     recorded = read_manifest(tmp_path / "rec").recipe.values["recorded"]
     assert not recorded.keys() & set(LATER) and "synthetic_ratio" in recorded
+    assert recorded["shards_per_window"] == 8  # as in recipes of the time when this was the default
     with pytest.raises(UsageError, match="resize_samples"):
         opened(resize_samples=True)[0].recorder.__enter__()
