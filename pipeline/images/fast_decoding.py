@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 from torchvision.io import ImageReadMode  # also registers torch.ops.image
 
+from .decoding import CHUNK, good_threads, run_in_threads
 from .png import decode_pngs
 
 Files: TypeAlias = Sequence[bytes | memoryview]
@@ -81,3 +82,29 @@ FAST_DECODERS: dict[str, Callable[[Files, int], Decoded]] = {
     "webp": _decode_webp,
 }
 """The decoders, by the format of a set (`png`, `jpg`, `webp`)."""
+
+
+def decode_in_threads(image_format: str, files: Files, size: int, threads: int | None = None) -> Decoded:
+    """What the decoder of a format makes of files, which are split over threads where images are large.
+
+    Args:
+        image_format: one of `FAST_DECODERS`.
+        files: N files.
+        size: pixels a side, S.
+        threads: how many threads decode. None takes one thread if images are small, else one for each core of this
+            process.
+    """
+    decode = FAST_DECODERS[image_format]
+    threads = good_threads(size * size) if threads is None else threads
+    if threads < 2 or len(files) < 2:
+        return decode(files, size)
+    images = torch.empty(len(files), 3, size, size, dtype=torch.uint8)
+    decoded = np.empty(len(files), dtype=bool)
+    chunk = min(CHUNK, -(-len(files) // threads))
+
+    def fill(start: int) -> None:
+        part = slice(start, start + chunk)
+        images[part], decoded[part] = decode(files[part], size)
+
+    run_in_threads(fill, range(0, len(files), chunk), threads)
+    return images, decoded

@@ -20,7 +20,7 @@ from ..data.labels import encode_labels
 from ..data.store import ImageStore, Indices
 from ..errors import DataError
 from ..images.decoding import SAFE_FORMATS, decode_images, image_dimensions
-from ..images.fast_decoding import FAST_DECODERS
+from ..images.fast_decoding import FAST_DECODERS, decode_in_threads
 from .folder import LocalFolder
 from .layout import BLOCK, sample_key
 from .locator import SampleLocator, check_complete
@@ -204,10 +204,10 @@ class ShardSet:
             return decode_images(
                 files, image_size=size, describe=lambda i: self.locator.describe(int(samples[i])), formats=SAFE_FORMATS
             )
-        decode = FAST_DECODERS.get(self.locator.manifest.image_format or "")
-        if decode is None:
+        kind = self.locator.manifest.image_format or ""
+        if kind not in FAST_DECODERS:
             return self._decode_others(files, samples)
-        images, decoded = decode(files, size)
+        images, decoded = decode_in_threads(kind, files, size)
         left = np.flatnonzero(~decoded)
         if len(left):
             images[left] = self._decode_others([files[i] for i in left], samples[left])

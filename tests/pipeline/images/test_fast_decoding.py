@@ -4,10 +4,13 @@ import io
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from synthcl.pipeline.images import decoding
 from synthcl.pipeline.images.decoding import decode_images
-from synthcl.pipeline.images.fast_decoding import FAST_DECODERS
+from synthcl.pipeline.images.encoding import Encoding, encode_images
+from synthcl.pipeline.images.fast_decoding import FAST_DECODERS, decode_in_threads
 
 
 def encoded(image: np.ndarray, kind: str, **options: object) -> bytes:
@@ -38,6 +41,30 @@ def test_fast_decoders_give_what_the_general_one_gives(kind: str, options: dict[
     files = [encoded(image, {"jpg": "JPEG", "webp": "WEBP"}[kind], **options) for image in images]
     fast, decoded = FAST_DECODERS[kind](files, size)
     assert decoded.all() and (fast == decode_images(files)).all()
+
+
+@pytest.mark.parametrize("count", [0, 1, 5, 70])
+@pytest.mark.parametrize("kind", ["jpg", "webp", "png"])
+def test_threads_change_nothing(kind: str, count: int) -> None:
+    files = encode_images(patterns(70, 16), Encoding(kind).resolved())
+    for broken in (3, 69):
+        files[broken] = files[broken][:50]
+    images, decoded = decode_in_threads(kind, files[:count], 16, threads=1)
+    assert np.flatnonzero(~decoded).tolist() == [broken for broken in (3, 69) if broken < count]
+    for threads in (2, 3, 8):
+        again, told = decode_in_threads(kind, files[:count], 16, threads=threads)
+        assert (told == decoded).all() and torch.equal(again[told], images[told])
+
+
+@pytest.mark.parametrize(("size", "parts"), [(64, 1), (65, 4)])
+def test_large_images_are_split_over_the_cores(monkeypatch: pytest.MonkeyPatch, size: int, parts: int) -> None:
+    """All cores have work, and small images, which threads would slow down, stay in one."""
+    monkeypatch.setattr(decoding, "available_cores", lambda: 4)
+    asked: list[int] = []
+    real = FAST_DECODERS["png"]
+    monkeypatch.setitem(FAST_DECODERS, "png", lambda files, size: (asked.append(len(files)), real(files, size))[1])
+    decode_in_threads("png", encode_images(patterns(40, size), Encoding("png")), size)
+    assert sorted(asked) == [40 // parts] * parts
 
 
 @pytest.mark.parametrize("kind", ["jpg", "webp", "png"])

@@ -13,7 +13,8 @@ import torch
 from PIL import Image
 
 from synthcl.pipeline.errors import DataError
-from synthcl.pipeline.shards import open_shard_set, open_shard_store
+from synthcl.pipeline.images import decoding
+from synthcl.pipeline.shards import ShardSet, open_shard_set, open_shard_store, write_shard_set
 from synthcl.pipeline.shards.writing.adopt import index_shards
 
 
@@ -60,6 +61,30 @@ def test_an_image_store_of_pairs_has_the_first_images(make_set, render) -> None:
     resized = open_shard_store(make_set(images_per_sample=2), image_size=8)
     assert resized.image_size == 8 and resized.read([0]).shape == (1, 3, 8, 8)
     assert resized.short_sides(np.arange(3)).tolist() == [16] * 3
+
+
+@pytest.mark.parametrize("kind", ["png", "jpg", "webp"])
+def test_large_images_are_the_same_from_many_threads_and_the_first_damaged_one_is_named(
+    tmp_path: Path, render, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    write_shard_set(tmp_path, {}, 40, 20, lambda i: render(i, size=72), image_format=kind, workers=0)
+    shards, asked = open_shard_set(tmp_path), np.random.default_rng(0).permutation(40)
+    whole, read = {}, ShardSet._read_files
+    for cores in (1, 4):
+        monkeypatch.setattr(decoding, "available_cores", lambda cores=cores: cores)
+        whole[cores] = shards.read_views(asked)
+    assert torch.equal(whole[1], whole[4])
+
+    def damaged(self: ShardSet, samples: np.ndarray, views: int) -> list[memoryview]:
+        """Files that were damaged before their checksums were taken."""
+        files = read(self, samples, views)
+        return [file[: len(file) // 2] if i in (17, 23, 38) else file for i, file in enumerate(files)]
+
+    monkeypatch.setattr(ShardSet, "_read_files", damaged)
+    for cores in (1, 4):
+        monkeypatch.setattr(decoding, "available_cores", lambda cores=cores: cores)
+        with pytest.raises(DataError, match=f"cannot read sample '{asked[17]:010d}'"):
+            shards.read_views(asked)
 
 
 def encoded(image: np.ndarray, kind: str, **options: object) -> bytes:
