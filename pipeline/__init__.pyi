@@ -245,8 +245,8 @@ def compare(
             small images on a CPU; on a GPU it has not been timed. The generator stays as it is: compiled, it was
             slower on a CPU. Not with --accumulate or --adversarial, which torch.compile does not take.
         sync_batchnorm: Take batch statistics over all processes rather than each its own.
-        cache: Where decoded images stay: on the device, in RAM, on disk in a file that all processes and runs share,
-            nowhere, or wherever they fit.
+        cache: Where decoded images stay: on the device, in RAM, on disk in a file that all processes and runs share
+            (not those of sets at URLs), nowhere, or wherever they fit.
         data_root: Folder of the torchvision datasets, downloaded into when missing. [default: ~/.cache/synthcl/data]
         sample_every: Steps between pictures of online pairs; a quarter of the training if not given.
         log_every: Steps between rows of metrics.jsonl.
@@ -786,8 +786,8 @@ def pretrain(
             them, or none; the preset's if not given.
         sample_every: Steps between sample grids (samples/*.png).
         data_root: Folder of the torchvision datasets, downloaded into when missing. [default: ~/.cache/synthcl/data]
-        cache: Where decoded images stay: on the device, in RAM, on disk in a file that all processes and runs share,
-            nowhere, or wherever they fit.
+        cache: Where decoded images stay: on the device, in RAM, on disk in a file that all processes and runs share
+            (not those of sets at URLs), nowhere, or wherever they fit.
         log_every: Steps between rows of metrics.jsonl.
         eval_every: Steps between measurements of samples against real images: Fréchet distance, precision and recall
             in the features of --eval-encoder; at the end alone if not given.
@@ -1004,8 +1004,8 @@ def train(
             small images on a CPU; on a GPU it has not been timed. The generator stays as it is: compiled, it was
             slower on a CPU. Not with --accumulate or --adversarial, which torch.compile does not take.
         sync_batchnorm: Take batch statistics over all processes rather than each its own.
-        cache: Where decoded images stay: on the device, in RAM, on disk in a file that all processes and runs share,
-            nowhere, or wherever they fit.
+        cache: Where decoded images stay: on the device, in RAM, on disk in a file that all processes and runs share
+            (not those of sets at URLs), nowhere, or wherever they fit.
         data_root: Folder of the torchvision datasets, downloaded into when missing. [default: ~/.cache/synthcl/data]
         sample_every: Steps between pictures of the generator's pairs (samples/*.png).
         log_every: Steps between rows of metrics.jsonl.

@@ -60,8 +60,8 @@ def seed_option(group: str | None = None):
 def cache_option():
     return option(
         "auto",
-        help="Where decoded images stay: on the device, in RAM, on disk in a file that all processes and runs share, "
-        "nowhere, or wherever they fit.",
+        help="Where decoded images stay: on the device, in RAM, on disk in a file that all processes and runs share "
+        "(not those of sets at URLs), nowhere, or wherever they fit.",
         choices=CACHES,
         may_change=True,
         group="Computing",

@@ -5,7 +5,9 @@ CACHE/decoded/
     NAME.lock     held while one process decodes; the others wait
 
 NAME follows from the images' fingerprint, from the sizes and times of the files they are in and from what decodes them:
-where any of these changes, it is another file. A file is written under a temporary name, its footer last, and renamed.
+where any of these changes, it is another file. The one before stays, since an environment of other versions may share
+the folder, until room is needed: then what was not used for longest goes first. A file is written under a temporary
+name, its footer last, and renamed.
 """
 
 from __future__ import annotations
@@ -86,6 +88,10 @@ def map_decoded(store: ImageStore, folder: Path | None = None) -> Tensor | None:
     folder = folder or decoded_folder()
     name = file_name(store)
     if name is None:
+        log.warning(
+            "%s has no files here whose sizes and times would tell of a change: its images are not kept in a file",
+            store.name,
+        )  # fmt: skip
         return None
     path = folder / name
     if num_bytes(store) > cache_bytes():
@@ -157,6 +163,7 @@ def _chunk_bytes(store: ImageStore) -> int:
 def _write(path: Path, store: ImageStore) -> None:
     for left in path.parent.glob(f"{TEMPORARY}{path.name}-*"):
         left.unlink(missing_ok=True)  # of a process that was killed: whoever writes this name holds the lock
+    _remove_others_leftovers(path.parent)
     _make_room(path.parent, num_bytes(store))
     temporary = path.parent / f"{TEMPORARY}{path.name}-{uuid.uuid4().hex[:8]}"
     try:
@@ -189,6 +196,15 @@ def _reserve(descriptor: int, size: int) -> None:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
         # A file system that does not know how: a full disk is then found out as it fills.
+
+
+def _remove_others_leftovers(folder: Path) -> None:
+    """Remove what killed processes have left of files that may never be written again, which the bound cannot see."""
+    for left in folder.glob(f"{TEMPORARY}*.u8-*"):
+        name = left.name.removeprefix(TEMPORARY).rpartition("-")[0]
+        with contextlib.suppress(OSError), open((folder / name).with_suffix(".lock"), "a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # an error where a process is at it, or locks are unknown
+            left.unlink(missing_ok=True)
 
 
 def _make_room(folder: Path, size: int) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -89,6 +90,12 @@ class ShardImages(ImageStore):
                     torch.from_numpy(inverse), torch.from_numpy(views[here])
                 ]
         return images
+
+    def files(self) -> list[Path]:
+        return [] if self.remote else [path for each in self.sets for path in each.files()]
+
+    def _identity(self) -> bytes:
+        return b"".join(each.recipe.hash.encode() + each.selection() for each in self.sets)
 
     def keys(self, indices: Sequence[int] | np.ndarray | Tensor) -> list[str]:
         samples = np.asarray(indices, dtype=np.int64) // self.views_per_sample

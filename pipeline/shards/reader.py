@@ -109,6 +109,17 @@ class ShardSet:
             return np.diff(self.locator.starts)
         return np.bincount(self.locator.locate(self.selected)[0], minlength=len(self.locator.shards))
 
+    def files(self) -> list[Path]:
+        """The set's tars and sidecars; none where it is elsewhere, so that nothing is fetched to look at them."""
+        folder = self.locator.folder
+        return [] if self.remote else [f(shard) for shard in self.locator.shards for f in (folder.tar, folder.sidecar)]
+
+    def selection(self) -> bytes:
+        """What tells the samples that are selected from others of the set; nothing where all are."""
+        if self.selected is None:
+            return b""
+        return f"selected of {len(self.locator)} ".encode() + np.ascontiguousarray(self.selected, dtype="<i8").tobytes()
+
     def check_cache(self, num_shards: int) -> None:
         """Raises UsageError if the set is elsewhere and the cache cannot hold any `num_shards` of its tars at once."""
         if isinstance(self.locator.folder, RemoteFolder):
@@ -275,6 +286,12 @@ class ShardStore(ImageStore):
     def short_sides(self, indices: np.ndarray) -> np.ndarray | None:
         size = self.shards.locator.manifest.image_size
         return None if size is None else np.full(len(indices), size)
+
+    def files(self) -> list[Path]:
+        return self.shards.files()
+
+    def _identity(self) -> bytes:
+        return self.shards.selection()
 
 
 def open_shard_store(path: str | Path, image_size: int | None = None, where: str | None = None) -> ShardStore:

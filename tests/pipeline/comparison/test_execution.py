@@ -1,7 +1,8 @@
-"""Doing what is planned: lengths that are decided once, and only what is not there yet. Nothing is trained here."""
+"""Doing what is planned: lengths that are decided once, and only what is not there yet. Hardly anything is trained."""
 
 import dataclasses
 import json
+from collections import Counter
 
 import pytest
 from accelerate import Accelerator
@@ -21,6 +22,7 @@ from synthcl.pipeline.comparison.execution import (
 )
 from synthcl.pipeline.comparison.parts import plan_overall
 from synthcl.pipeline.configs.compare import CompareConfig
+from synthcl.pipeline.data import encoded
 from synthcl.pipeline.errors import UsageError
 from synthcl.pipeline.progress.overall import Overall
 
@@ -113,6 +115,28 @@ def test_the_set_comes_first_then_seed_by_seed(config_of, done, accelerator):
     assert done == [("set", 3200), *((name, seed, 100) for seed in (0, 1) for name in names)]
     assert trained.new and trained.generated["num_samples"] == 3200
     assert [(run.arm.name, run.seed) for run in trained.runs] == [call[:2] for call in done[1:]]
+
+
+def test_the_training_images_are_decoded_once_for_all_runs(config_of, accelerator, monkeypatch, tmp_path, picture):
+    """Each run opens them anew; an arm of other images has those decoded."""
+    for i in range(24):
+        (tmp_path / "photos").mkdir(exist_ok=True)
+        picture(seed=i).save(tmp_path / "photos" / f"{i:02d}.png")
+    data, decoded, real = str(tmp_path / "photos"), Counter(), encoded.decode_images
+
+    def counting(files, *, image_size, **options):
+        decoded.update((hash(bytes(file)), image_size) for file in files)
+        return real(files, image_size=image_size, **options)
+
+    monkeypatch.setattr(encoded, "decode_images", counting)
+    options = {"generator": None, "regimes": "real", "backbone": "resnet10-w8", "precision": "fp32", "steps": 2}
+    arms = ["wide: real --batch-size 12", "small: real --image-size 8"]
+    config = config_of(data=data, image_size=12, batch_size=8, arm=arms, **options)
+    budget, overall = decide_budget(config, accelerator), Overall(enabled=False)
+    plan_overall(overall, config, budget, {data: (24, 24)})
+    decoded.clear()
+    assert len(execute(config, budget, accelerator, overall).runs) == 6
+    assert Counter(decoded.values()) == {1: 48} and Counter(size for _, size in decoded) == {12: 24, 8: 24}
 
 
 def test_what_is_finished_is_skipped_and_what_a_set_took_is_remembered(config_of, done, accelerator, monkeypatch):

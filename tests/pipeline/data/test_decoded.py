@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -14,6 +15,8 @@ import torch
 from synthcl.pipeline.data import cached, caching, decoded, open_images
 from synthcl.pipeline.data.memory import MemoryStore
 from synthcl.pipeline.errors import UsageError
+from synthcl.pipeline.regimes.offline import ShardImages
+from synthcl.pipeline.shards import open_shard_set, open_shard_store
 
 CHILD = """
 import pathlib, sys, time
@@ -120,6 +123,35 @@ def test_another_version_of_what_decodes_is_another_file(home, monkeypatch):
     assert store.decoded == 1
 
 
+def test_what_another_version_left_is_the_first_to_go_for_room(home, monkeypatch):
+    """It stays until then: another environment may share the folder, and ask for it in turn."""
+    monkeypatch.setenv("SYNTHCL_CACHE_BYTES", str(int(2.5 * 40 * 3 * 64)))
+    versions = {"now": "1"}
+    monkeypatch.setattr(decoded, "version_of", lambda name: versions["now"])
+    made = {}
+    for time_of_use, version in enumerate(("1", "2", "3")):
+        versions["now"] = version
+        decoded.map_decoded(SlowStore(home), home / "cache")
+        (made[version],) = set(files(home)) - set(made.values())
+        os.utime(made[version], (time_of_use, time_of_use))
+    assert files(home) == sorted([made["2"], made["3"]])
+    store = SlowStore(home)
+    versions["now"] = "2"
+    assert torch.equal(decoded.map_decoded(store, home / "cache"), store.pixels) and store.decoded == 0
+
+
+def test_what_killed_processes_left_of_other_files_is_cleared_away_and_what_is_being_written_is_not(home):
+    names = {kind: f"{kind}-8.u8" for kind in ("dead", "alive")}
+    (home / "cache").mkdir()
+    for name in names.values():
+        (home / "cache" / f".tmp-{name}-01234567").write_bytes(b"half")
+    with open(home / "cache" / "alive-8.lock", "a") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        decoded.map_decoded(SlowStore(home), home / "cache")
+    left = [path.name for path in files(home) if path.name.startswith(".tmp-")]
+    assert left == [f".tmp-{names['alive']}-01234567"]
+
+
 def flip(file, position):
     data = bytearray(file.read_bytes())
     data[position] ^= 1
@@ -164,6 +196,50 @@ def test_a_disk_that_fills_on_the_way(home, caplog, monkeypatch):
     monkeypatch.setattr(os, "fsync", full)
     assert decoded.map_decoded(SlowStore(home), home / "cache") is None
     assert "No space left" in caplog.text and files(home) == []
+
+
+READ_ONLY = {"no folder yet": lambda cache: None, "a folder": lambda cache: cache.mkdir()}
+
+
+@pytest.mark.parametrize("prepare", READ_ONLY.values(), ids=READ_ONLY.keys())
+def test_a_read_only_disk_is_a_sentence_and_the_images_are_there(home, caplog, monkeypatch, prepare):
+    prepare(home / "cache")
+    monkeypatch.setattr(decoded, "decoded_folder", lambda: home / "cache")
+
+    def refuse(path, mode="r", *rest, **options):
+        if not set(mode) & set("wax+"):
+            return open(path, mode, *rest, **options)
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+    def make(self, *_, exist_ok=False, **__):
+        if not (exist_ok and self.is_dir()):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(self))
+
+    monkeypatch.setattr(decoded, "open", refuse, raising=False)
+    monkeypatch.setattr(Path, "mkdir", make)
+    store = SlowStore(home)
+    assert torch.equal(cached(store, "disk", "cpu").read([5]), store.pixels[[5]])
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert message == (
+        f"the decoded images of slow cannot be kept in {home / 'cache'} (Read-only file system): each process decodes "
+        "them for itself"
+    )
+
+
+def test_writing_tells_how_far_it_is_and_for_how_long(home, monkeypatch, capsys):
+    monkeypatch.setattr(decoded, "CHUNK", 10)
+    seconds = [0.0]
+
+    class SlowerStore(SlowStore):
+        def read(self, indices):
+            seconds[0] += 20.0
+            return super().read(indices)
+
+    monkeypatch.setattr("synthcl.pipeline.progress.line.time.monotonic", lambda: seconds[0])
+    decoded.map_decoded(SlowerStore(home), home / "cache")
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "decode slow: 10/40 images  0/s  1:00 left"
+    assert lines[-1] == "decode slow: 40/40 images  0/s  0:00 left"
 
 
 def test_a_folder_that_cannot_be_written(home, caplog):
@@ -261,6 +337,35 @@ def test_stores_say_which_files_they_are_of(tmp_path, picture):
     assert open_images("digits").files() == () and decoded.file_name(open_images("digits")) is None
     (tmp_path / "a.png").unlink()
     assert decoded.file_name(part) is None
+
+
+@pytest.mark.parametrize("url", [False, True], ids=["here", "at a URL"])
+def test_shard_sets_have_files_where_they_lie_here(home, make_set, caplog, monkeypatch, url):
+    monkeypatch.setenv("SYNTHCL_CACHE", str(home / "fetched"))
+    monkeypatch.setattr(decoded, "decoded_folder", lambda: home / "cache")
+    path = make_set(num_samples=45)
+    tars = [f"00000{i}.tar" for i in range(3)]
+    stores = [open_shard_store(f"file://{path}" if url else path) for _ in range(2)]
+    assert [file.name for file in stores[0].files() if file.suffix == ".tar"] == ([] if url else tars)
+    assert [file.name for file in stores[0].files() if file.suffix != ".tar"] == (
+        [] if url else [f"00000{i}.parquet" for i in range(3)]
+    )
+    fast = [cached(store, "disk", "cpu") for store in stores]
+    assert all(torch.equal(one.read([44, 0]), stores[0].read([44, 0])) for one in fast)
+    assert len(files(home)) == (0 if url else 1)
+    assert ("has no files here" in caplog.text) == url
+
+
+def test_each_selection_of_a_shard_set_has_a_file_of_its_own(make_set):
+    path = make_set(num_samples=200)
+    wanted = [None, "sample_index < 150", "sample_index < 199", "sample_index != 1", "sample_index != 2"]
+    names = {decoded.file_name(open_shard_store(path, where=where)) for where in wanted}
+    sets = {decoded.file_name(ShardImages([open_shard_set(path, where=where)], 16)) for where in wanted}
+    assert len(names) == len(sets) == len(wanted)
+    whole = decoded.file_name(ShardImages([open_shard_set(path)], 16))
+    assert whole in sets and decoded.file_name(ShardImages([open_shard_set(path)] * 2, 16)) not in sets
+    os.utime(path / "000001.tar", (1, 1))
+    assert decoded.file_name(ShardImages([open_shard_set(path)], 16)) not in sets
 
 
 @pytest.mark.parametrize("mode", ["disk", "auto", "device"])
