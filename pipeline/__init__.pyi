@@ -94,6 +94,7 @@ def compare(
     queue_size: int | None = None,
     views: Literal["simclr", "simclr-cifar", "mocov2", "mocov2-cifar", "byol", "dino", "dino-cifar", "adainf", "digits", "none"] | None = None,
     views_per_image: int = 2,
+    view_size: int | None = None,
     local_views: int = 0,
     local_size: int | None = None,
     adversarial: float | None = None,
@@ -217,6 +218,8 @@ def compare(
             given.
         views: Augmentation preset; the learner's published one if not given.
         views_per_image: Views of each image in a step, real or synthetic; all of an image's views are positives.
+        view_size: Pixels a side of views, which are what the encoder takes, cropped from images of --image-size: 224
+            from 256 is usual. As many as the images have if not given.
         local_views: Local views of each image beside the others, small ones of small parts of it (multi-crop): what a
             student answers to them is to be what its teacher answers to the others (dino). Their authors take 6 to
             10.
@@ -858,6 +861,7 @@ def train(
     queue_size: int | None = None,
     views: Literal["simclr", "simclr-cifar", "mocov2", "mocov2-cifar", "byol", "dino", "dino-cifar", "adainf", "digits", "none"] | None = None,
     views_per_image: int = 2,
+    view_size: int | None = None,
     local_views: int = 0,
     local_size: int | None = None,
     adversarial: float | None = None,
@@ -976,6 +980,8 @@ def train(
             given.
         views: Augmentation preset; the learner's published one if not given.
         views_per_image: Views of each image in a step, real or synthetic; all of an image's views are positives.
+        view_size: Pixels a side of views, which are what the encoder takes, cropped from images of --image-size: 224
+            from 256 is usual. As many as the images have if not given.
         local_views: Local views of each image beside the others, small ones of small parts of it (multi-crop): what a
             student answers to them is to be what its teacher answers to the others (dino). Their authors take 6 to
             10.

@@ -25,7 +25,7 @@ from ..regimes.base import check_generator_size
 from ..regimes.offline import check_image_size
 from ..runs.folder import finished_result, say
 from ..shards import open_shard_set
-from ..training.parts import build_learner
+from ..training.parts import build_learner, view_size
 from ..training.train import train
 from .evaluations import Answer, Answers
 from .parts import SET, NumImages, question_key, question_parts, run_key
@@ -79,7 +79,7 @@ def check_inputs(config: CompareConfig) -> dict[str, tuple[int, int]]:
             size = open_images(
                 options.data, image_size=options.image_size, split="train", data_root=options.data_root
             ).image_size
-        build_learner(options, size)
+        build_learner(options, view_size(options, size))
         if not needs_set(arm) or config.shards:
             for path in options.shards:
                 if not options.resize_samples:

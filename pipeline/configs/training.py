@@ -126,6 +126,13 @@ class TrainingConfig(JointConfig):
         maximum=16,
         group="Learner",
     )
+    view_size: int | None = option(
+        None,
+        help="Pixels a side of views, which are what the encoder takes, cropped from images of --image-size: 224 from "
+        "256 is usual. As many as the images have if not given.",
+        minimum=8,
+        group="Learner",
+    )
     local_views: int = option(
         0,
         help="Local views of each image beside the others, small ones of small parts of it (multi-crop): what a "

@@ -41,15 +41,18 @@ class OnlineFeatures:
     Args:
         train: the training images.
         views: the name of the augmentation's preset, as for the training.
+        view_size: pixels a side of the views, likewise.
         seed: of the run.
         device: where features are computed.
         precision: `bf16` for autocast.
     """
 
-    def __init__(self, train: ImageStore, views: str, seed: int, device: torch.device, precision: str) -> None:
+    def __init__(
+        self, train: ImageStore, views: str, view_size: int, seed: int, device: torch.device, precision: str
+    ) -> None:
         self.key = Key.from_seed(seed).child("evaluation", "features")
         self.store = random_part(train, NUM_IMAGES, self.key.child("images"))
-        self.augmentation = Augmentation(views, train.image_size)
+        self.augmentation = Augmentation(views, view_size)
         self.device, self.precision = device, precision
 
     def __call__(self, encoder: Encoder) -> dict[str, float]:

@@ -21,6 +21,7 @@ from ..shards import ShardRecorder
 from .base import MultiViewedBatch
 
 LATER = (
+    "view_size",
     "local_views",
     "local_size",
     "layer_decay",

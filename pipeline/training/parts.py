@@ -72,6 +72,10 @@ def check_labels(config: TrainConfig, store: ImageStore) -> bool:
 def build_learner(config: TrainConfig, image_size: int) -> Learner:
     """The backbone and the learner that the options name, with fresh weights from torch's global generator.
 
+    Args:
+        config: of the training.
+        image_size: pixels a side of what the backbone takes; see `view_size`.
+
     Raises:
         UsageError: an unknown backbone, or an option that the learner does not have.
     """
@@ -101,35 +105,52 @@ def build_learner(config: TrainConfig, image_size: int) -> Learner:
         raise UsageError(str(error)) from None
 
 
+def view_size(config: TrainConfig, image_size: int) -> int:
+    """Pixels a side of views of images of `image_size`, which are what the encoder takes.
+
+    Raises:
+        UsageError: more than the images have.
+    """
+    size = image_size if config.view_size is None else config.view_size
+    if size > image_size:
+        raise UsageError(
+            f"--view-size {size} is above the {image_size} pixels of the images; give at most as many, or --image-size "
+            f"{size} or more"
+        )
+    return size
+
+
 def view_maker(config: TrainConfig, store: ImageStore, key: Key) -> ViewMaker:
-    """The views that the options name."""
-    preset = find_preset(views_preset(config, store))
-    local = None
+    """The views that the options name.
+
+    Raises:
+        UsageError: views that are larger than the images, or local ones that are no smaller than the others.
+    """
+    preset, size, local = find_preset(views_preset(config, store)), view_size(config, store.image_size), None
     if config.local_views:
-        size = _local_size(config, store.image_size)
-        local = Augmentation(local_parameters(preset), size, compiled=config.compile)
-    augmentation = Augmentation(preset, store.image_size, compiled=config.compile)
+        local = Augmentation(local_parameters(preset), _local_size(config, size), compiled=config.compile)
+    augmentation = Augmentation(preset, size, compiled=config.compile)
     return ViewMaker(augmentation, key, config.views_per_image, local, config.local_views)
 
 
-def _local_size(config: TrainConfig, image_size: int) -> int:
-    """Pixels a side of local views.
+def _local_size(config: TrainConfig, whole: int) -> int:
+    """Pixels a side of local views beside others of `whole`.
 
     Raises:
-        UsageError: as many as the images have, or more.
+        UsageError: as many as those have, or more.
     """
-    size = local_size(image_size) if config.local_size is None else config.local_size
-    if size >= image_size:
+    size = local_size(whole) if config.local_size is None else config.local_size
+    if size >= whole:
         raise UsageError(
-            f"--local-size {size} is not below the {image_size} pixels of the images; give fewer, such as "
-            f"{local_size(image_size)}"
+            f"--local-size {size} is not below the {whole} pixels of the other views; give fewer, such as "
+            f"{local_size(whole)}"
         )
     return size
 
 
 def views_preset(config: TrainConfig, store: ImageStore) -> str:
     """The name of the augmentation that the options name."""
-    return config.views or default_preset(config.learner, store.image_size, source=config.data)
+    return config.views or default_preset(config.learner, view_size(config, store.image_size), source=config.data)
 
 
 def optimizer_recipe(config: TrainConfig, learner: Learner) -> OptimizerRecipe:

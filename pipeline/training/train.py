@@ -22,7 +22,7 @@ from ..runs.folder import RunFolder, finished_result, open_run, say_finished
 from ..runs.loop import LoopOptions, run_loop
 from ..runs.trackers import check_trackers, open_trackers
 from ..runtime.distributed import create_accelerator
-from .parts import build_learner, check_labels, make_schedule, precisions, prepare, view_maker
+from .parts import build_learner, check_labels, make_schedule, precisions, prepare, view_maker, view_size
 from .schedule import Schedule
 from .watching import measurements, save_snapshot
 
@@ -56,7 +56,8 @@ def train(config: TrainConfig) -> dict[str, Any]:
     real = RealImages.create(store, share, key, accelerator.device, with_labels=check_labels(config, store))
     steps = config.total_steps(real.steps_per_epoch)
     torch.manual_seed(config.seed)
-    learner = build_learner(config, store.image_size)
+    size = view_size(config, store.image_size)
+    learner = build_learner(config, size)
     setup = RegimeSetup(
         config=config,
         real=real,
@@ -68,7 +69,7 @@ def train(config: TrainConfig) -> dict[str, Any]:
     regime = build_regime(setup)
 
     def encoder() -> Encoder:
-        return Encoder(step.inner.backbone, config.backbone, store.image_size)
+        return Encoder(step.inner.backbone, config.backbone, size)
 
     measured = measurements(config, store, accelerator, regime, steps, encoder)
 

@@ -19,7 +19,7 @@ from ..regimes.base import Regime
 from ..runs.folder import RunFolder
 from ..runs.loop import Measurement
 from ..runs.trackers import Tracker
-from .parts import views_preset
+from .parts import view_size, views_preset
 
 GUARD_LOOKS = 20
 """How often in a training the guard measures the generator, unless --guard-every says it. Ours."""
@@ -61,7 +61,14 @@ def measurements(
         )
         found.append(Measurement(config.eval_every, lambda: knn(encoder())))
     if config.watch_features is not None:
-        features = OnlineFeatures(store, views_preset(config, store), config.seed, accelerator.device, precision)
+        features = OnlineFeatures(
+            store,
+            views_preset(config, store),
+            view_size(config, store.image_size),
+            config.seed,
+            accelerator.device,
+            precision,
+        )
         found.append(Measurement(config.watch_features, lambda: features(encoder())))
     if config.eval_encoder is not None:
         judge = open_real_encoder(config.eval_encoder)

@@ -61,7 +61,10 @@ def test_joint_training_with_local_views_continues_bit_for_bit(synthcl, generato
 REFUSED = {
     "a learner with negatives": (["--local-views", 3], "--local-views is for --learner dino, whose teacher sees whole"),
     "a size of nothing": (["--learner", "dino", "--local-size", 6], "--local-size means nothing without --local-views"),
-    "a large size": ([*DINO, "--local-size", 8], "--local-size 8 is not below the 8 pixels of the images; give fewer"),
+    "a large size": (
+        [*DINO, "--local-size", 8],
+        "--local-size 8 is not below the 8 pixels of the other views; give fewer",
+    ),
     "too many": ([*DINO[:-1], 17], "17"),
 }
 

@@ -76,7 +76,7 @@ COMMANDS = {
     ],
     "TrainConfig": [
         TRAIN + "--steps 1 --learner-option hidden_dim=8 --out OUT/real",
-        TRAIN + "--steps 1 --learner dino --local-views 2 --local-size 6 --out OUT/local",
+        TRAIN + "--steps 1 --learner dino --local-views 2 --local-size 6 --view-size 8 --out OUT/local",
         TRAIN + "--epochs 1 --shards SHARDS --out OUT/offline",
         TRAIN
         + "--steps 1 --online --generator GENERATOR --record OUT/recorded --pair-similarity 0.9:0.5 --eval-encoder RUN "

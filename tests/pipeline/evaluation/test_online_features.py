@@ -24,7 +24,7 @@ MEASURES = {"rankme", "alignment", "uniformity", "feature_spread"}
 def test_it_measures_the_encoder_on_two_views_of_a_part_of_the_images(encoder, monkeypatch):
     monkeypatch.setattr(online_features, "NUM_IMAGES", 50)
     train_images = open_images("digits", image_size=8, split="train")
-    watch = OnlineFeatures(train_images, "digits", 0, CPU, "fp32")
+    watch = OnlineFeatures(train_images, "digits", 8, 0, CPU, "fp32")
     before, state = encoder.weights_hash(), torch.get_rng_state()
     found = watch(encoder)
     assert encoder.weights_hash() == before and torch.equal(torch.get_rng_state(), state)
@@ -36,8 +36,8 @@ def test_it_measures_the_encoder_on_two_views_of_a_part_of_the_images(encoder, m
         "uniformity": uniformity(first),
         "feature_spread": feature_spread(first),
     }
-    assert found == OnlineFeatures(train_images, "digits", 0, CPU, "fp32")(encoder)
-    assert found != OnlineFeatures(train_images, "digits", 1, CPU, "fp32")(encoder)
+    assert found == OnlineFeatures(train_images, "digits", 8, 0, CPU, "fp32")(encoder)
+    assert found != OnlineFeatures(train_images, "digits", 8, 1, CPU, "fp32")(encoder)
     diverged = copy.deepcopy(encoder)
     next(diverged.backbone.parameters()).fill_(float("nan"))
     with pytest.raises(RunStopped, match="not finite"):

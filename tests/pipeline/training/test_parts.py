@@ -18,8 +18,10 @@ from synthcl.pipeline.training.parts import (
     optimizer_recipe,
     precisions,
     view_maker,
+    view_size,
     views_preset,
 )
+from synthcl.pipeline.views import Augmentation, multi_view, normalize, to_float
 from synthcl.pipeline.views.presets import find_preset, local_parameters
 
 NARROW = {"hidden_dim": 8, "embedding_dim": 4, "num_prototypes": 8}
@@ -106,8 +108,24 @@ def test_local_views_are_made_beside_the_others(given, size):
     assert plain.local_augmentation is None and plain.num_local == 0
 
 
+def test_views_may_be_smaller_than_the_images_and_what_is_chosen_by_size_follows_them():
+    store, key = open_images("digits", image_size=80), Key.from_seed(0)
+    chosen = config(data="photos", learner="dino", local_views=3, view_size=64)
+    assert view_size(chosen, 80) == 64 and view_size(config(), 80) == 80
+    assert views_preset(chosen, store) == "dino-cifar"
+    made = view_maker(chosen, store, key)
+    assert (made.augmentation.size, made.local_augmentation.size) == (64, 24)
+    images = to_float(store.read([0, 1, 2]))
+    views = made(images, torch.arange(3), 0)
+    assert views.shape == (3, 2, 3, 64, 64)
+    expected = multi_view(images, torch.arange(3), 2, Augmentation("dino-cifar", 64), key.child("views", 0))
+    assert torch.equal(views.flatten(0, 1), normalize(expected))
+    with pytest.raises(UsageError, match="--view-size 81 is above the 80 pixels of the images; give at most as many"):
+        view_maker(config(view_size=81), store, key)
+
+
 def test_local_views_are_smaller_than_the_images():
-    with pytest.raises(UsageError, match=r"--local-size 16 is not below the 16 pixels of the images.* such as 8"):
+    with pytest.raises(UsageError, match=r"--local-size 16 is not below the 16 pixels of the other views.* such as 8"):
         build_learner(config(learner="dino", local_views=2, local_size=16), 16)
 
 
