@@ -82,7 +82,7 @@ class Renderer:
             DataError: the generator describes them by other names than a shard set has columns for.
         """
         draws = self.key.at(torch.from_numpy(indices))
-        return _described(self.generator, self.generator.sample_latents(len(indices), draws=draws))
+        return described(self.generator, self.generator.sample_latents(len(indices), draws=draws))
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class Varier:
         found: dict[str, list[Any]] = {}
         if self.anchors.labels is not None:
             found["class"] = self.anchors.labels[numbers].tolist()
-        found |= _described(self.generator, self._latents(indices, torch.device("cpu")))
+        found |= described(self.generator, self._latents(indices, torch.device("cpu")))
         return found | {"anchor": self.anchors.keys(numbers), "anchor_index": positions[numbers].tolist()}
 
     def _latents(self, indices: np.ndarray, device: torch.device) -> Tensor:
@@ -153,7 +153,12 @@ def _finished(generator: Generator, group: list[Tensor]) -> Tensor:
     return to_bytes(images)
 
 
-def _described(generator: Generator, latents: Tensor) -> dict[str, list[Any]]:
+def described(generator: Generator, latents: Tensor) -> dict[str, list[Any]]:
+    """What samples of latents (N, ...) are drawn for, by column of a shard set; see `Generator.describe`.
+
+    Raises:
+        DataError: the generator describes them by other names than a shard set has columns for.
+    """
     found = generator.describe(latents)
     if unknown := sorted(set(found) - set(CONDITIONS)):
         raise DataError(

@@ -49,6 +49,7 @@ class OnlineBatch(MultiViewedBatch):
     Attributes:
         real: (b, 3, S, S) in [0, 1].
         draws: of this process's latents.
+        latents: (m, ...).
         images: (m, 3, H, W) in [-1, 1], G(z) with G's graph, of G's own size.
         leaf: the same, detached; its gradient is the learner's, reversed, where that is asked for.
         samples: V times (m, 3, S, S) in [0, 1], quantised: what the learner sees.
@@ -56,6 +57,7 @@ class OnlineBatch(MultiViewedBatch):
 
     real: Tensor
     draws: Draws
+    latents: Tensor
     images: Tensor
     leaf: Tensor
     samples: list[Tensor]
@@ -103,7 +105,9 @@ class OnlineRegime(Regime):
         if self.options.pairs:
             samples.append(self._samples(self._partners(latents, draws)))
         batch = assemble(self.real, self.views, self.share, step, real, samples)
-        return OnlineBatch(**vars(batch), real=real, draws=draws, images=images, leaf=leaf, samples=samples)
+        return OnlineBatch(
+            **vars(batch), real=real, draws=draws, latents=latents, images=images, leaf=leaf, samples=samples
+        )
 
     def _samples(self, images: Tensor) -> Tensor:
         """What the learner sees of the generator's images."""
@@ -218,7 +222,7 @@ class OnlineRegime(Regime):
         hardness = sample_hardness(batch, output, self.views_per_sample)
         similarity = sample_similarity(batch, output, self.views.num_views) if self.options.pairs else None
         generator = f"{self.recording.generator}+{step}"
-        record(self.recording.recorder, step, batch.samples, hardness, similarity, generator)
+        record(self.recording, step, batch.samples, batch.latents, hardness, similarity, generator)
 
     @property
     def views_per_sample(self) -> int:

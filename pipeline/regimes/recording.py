@@ -5,8 +5,10 @@ Shapes: m samples in this process, V = 1 or 2 images a sample, S pixels a side.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,7 +18,9 @@ from ...generators.fingerprint import fingerprint
 from ...learners.base import LearnerOutput
 from ...learners.collectives import gather
 from ..configs.train import SHARDS_PER_WINDOW, TrainConfig
+from ..generation.rendering import described
 from ..options.config import default_of
+from ..randomness import Key
 from ..shards import ShardRecorder
 from .base import MultiViewedBatch
 
@@ -43,10 +47,13 @@ class RunRecording:
     Attributes:
         recorder: the main process's, open; None in the others, which send it their samples.
         generator: the name of the generator that the run began with.
+        describe: what samples of latents (N, ...) are drawn for, by column; None where the generator has nothing to
+            say of them. It may wait for the device.
     """
 
     recorder: ShardRecorder | None
     generator: str
+    describe: Callable[[Tensor], dict[str, list[Any]]] | None = None
 
 
 def open_recording(config: TrainConfig, generator: Generator, main_process: bool) -> RunRecording | None:
@@ -54,12 +61,16 @@ def open_recording(config: TrainConfig, generator: Generator, main_process: bool
 
     Raises:
         UsageError: the folder holds another recording.
+        DataError: the generator describes its samples by names that a shard set has no columns for.
     """
     if config.record is None:
         return None
     weights = fingerprint(generator)
+    one = generator.sample_latents(1, draws=Key.from_seed(config.seed).at(torch.arange(1)))
+    columns = tuple(described(generator, one))
+    describe = partial(described, generator) if columns else None
     if not main_process:
-        return RunRecording(None, weights[:12])
+        return RunRecording(None, weights[:12], describe)
     unchanging = {f.name for f in fields(config) if not f.metadata["option"].may_change}
     options = {name: value for name, value in config.to_dict().items() if name in unchanging - {"generator", "record"}}
     options["shards_per_window"] = SHARDS_PER_WINDOW  # which was its default when the first recipes were written
@@ -70,7 +81,8 @@ def open_recording(config: TrainConfig, generator: Generator, main_process: bool
         if f.name in LATER and getattr(config, f.name) == default_of(f):
             del options[f.name]
     recipe = {"recorded": options, "generator": {"weights": weights}, "seed": config.seed}
-    return RunRecording(ShardRecorder(config.record, recipe, images_per_sample=2 if config.pairs else 1), weights[:12])
+    recorder = ShardRecorder(config.record, recipe, images_per_sample=2 if config.pairs else 1, columns=columns)
+    return RunRecording(recorder, weights[:12], describe)
 
 
 def sample_images(samples: Sequence[Tensor]) -> Tensor:
@@ -90,9 +102,10 @@ def sample_similarity(batch: MultiViewedBatch, output: LearnerOutput, views_per_
 
 
 def record(
-    recorder: ShardRecorder | None,
+    recording: RunRecording,
     step: int,
     samples: Sequence[Tensor],
+    latents: Tensor,
     hardness: Tensor,
     similarity: Tensor | None,
     generator: str,
@@ -100,14 +113,24 @@ def record(
     """Append a step's samples of all processes; those without a recorder only send theirs.
 
     Args:
-        recorder: the main process's; None in the others.
+        recording: where to.
         step: counted from 0.
         samples: V quantised tensors (m, 3, S, S) in [0, 1].
+        latents: (m, ...), what the samples were drawn of.
         hardness: (m,).
         similarity: (m,), for pairs.
         generator: what drew them.
     """
     images, hardness = gather(sample_images(samples)), gather(hardness)
     similarity = gather(similarity) if similarity is not None else None
-    if recorder is not None:
-        recorder.append(step, images, hardness=hardness, pair_similarity=similarity, generator=generator)
+    # The recorder's thread asks what latents say: reading them back here would have the step wait for the device.
+    conditions = partial(recording.describe, gather(latents)) if recording.describe is not None else None
+    if recording.recorder is not None:
+        recording.recorder.append(
+            step,
+            images,
+            hardness=hardness,
+            pair_similarity=similarity,
+            generator=generator,
+            conditions=conditions,
+        )

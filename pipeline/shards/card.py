@@ -108,7 +108,7 @@ def card_text(shards: ShardSet, name: str, *, licence: str | None = None, reposi
 def _what(manifest: Manifest) -> str:
     kinds = {
         "generated": "Samples of a generator, drawn once",
-        "recorded": "What the generator of a joint training drew, in the order in which the encoder saw it",
+        "recorded": "What a training drew of its generator, in the order in which the encoder saw it",
         "adopted": "WebDataset tars that synthcl has indexed",
     }
     tars = "tar" if len(manifest.shards) == 1 else "tars"

@@ -121,7 +121,7 @@ class Manifest:
     """The content of `shardset.json`.
 
     Attributes:
-        kind: `generated`, `recorded` (by an online run) or `adopted` (someone else's tars).
+        kind: `generated`, `recorded` (by a training) or `adopted` (someone else's tars).
         recipe: what the samples are a function of.
         num_samples: samples of the whole set; 0 for a recording in progress.
         samples_per_shard: samples in each shard but the last; None for adopted sets, whose shards differ.

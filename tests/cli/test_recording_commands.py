@@ -1,8 +1,16 @@
 """Recording and replaying from the command line: the learner takes the very same steps."""
 
+from contextlib import contextmanager
+
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import torch
 
+from synthcl.pipeline.generation.opening import open_generator
+from synthcl.pipeline.randomness import Key
+from synthcl.pipeline.regimes.fresh import samples_key
+from synthcl.pipeline.shards import open_shard_set
 from synthcl.pipeline.training.step import TrainingStep
 
 OPTIONS = [
@@ -16,8 +24,27 @@ def online(synthcl, generator, out, record, *options, steps=7, code=0):
     return synthcl("train", *OPTIONS, *arguments, *options, code=code)
 
 
-def tars(folder):
-    return {path.name: path.read_bytes() for path in sorted(folder.glob("*.tar"))}
+@pytest.fixture
+def crashing_at(monkeypatch):
+    """`with crashing_at(step):` the power fails before that step of a training."""
+    original = TrainingStep.__call__
+
+    @contextmanager
+    def crashing(crash):
+        def step_or_crash(self, step):
+            if step == crash:
+                raise OSError("power cut")
+            return original(self, step)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(TrainingStep, "__call__", step_or_crash)
+            yield
+
+    return crashing
+
+
+def files(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.mark.parametrize("options", [[], ["--no-pairs"], ["--learner", "moco", "--queue-size", "32"]])
@@ -33,22 +60,14 @@ def test_a_replay_ends_with_the_weights_of_the_recorded_run(synthcl, generator, 
     assert (rows["pair_similarity"][0] is None) == ("--no-pairs" in options)
 
 
-def test_an_interrupted_recording_is_the_uninterrupted_one(synthcl, generator, tmp_path, monkeypatch):
+def test_an_interrupted_recording_is_the_uninterrupted_one(synthcl, generator, tmp_path, crashing_at):
     online(synthcl, generator, tmp_path / "whole", tmp_path / "whole-rec")
-    original = TrainingStep.__call__
     for crash in (2, 4, 5):
         out, rec = tmp_path / f"run{crash}", tmp_path / f"rec{crash}"
-
-        def crashing(self, step, crash=crash):
-            if step == crash:
-                raise OSError("power cut")
-            return original(self, step)
-
-        monkeypatch.setattr(TrainingStep, "__call__", crashing)
-        online(synthcl, generator, out, rec, code=1)
-        monkeypatch.setattr(TrainingStep, "__call__", original)
+        with crashing_at(crash):
+            online(synthcl, generator, out, rec, code=1)
         online(synthcl, generator, out, rec)
-        assert tars(rec) == tars(tmp_path / "whole-rec")
+        assert files(rec) == files(tmp_path / "whole-rec")
         for name in ("encoder/model.safetensors", "generator/diffusion_pytorch_model.safetensors", "metrics.jsonl"):
             assert (out / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
 
@@ -57,6 +76,53 @@ def test_a_recording_serves_as_an_offline_set_filtered_by_its_columns(synthcl, g
     online(synthcl, generator, tmp_path / "online", tmp_path / "rec")
     options = ["--shards", tmp_path / "rec", "--where", "step >= 2", "--steps", 3]
     synthcl("train", *OPTIONS, *options, "--out", tmp_path / "offline")
+
+
+@pytest.fixture(scope="module")
+def conditional(build_pipeline, tmp_path_factory):
+    """The folder of a pipeline that draws for classes."""
+    folder = tmp_path_factory.mktemp("pipelines") / "dit"
+    build_pipeline("DiTPipeline", num_embeds_ada_norm=10).save_pretrained(folder)
+    return folder
+
+
+DRAWING = ["--image-size", 16, "--sampling-steps", 2, "--classes", "2-4", "--guidance-scale", 2]
+
+
+@pytest.fixture(scope="module")
+def of_classes(synthcl, conditional, tmp_path_factory):
+    """A folder with an online run of that pipeline, `run`, and its recording, `rec`."""
+    folder = tmp_path_factory.mktemp("classes")
+    online(synthcl, conditional, folder / "run", folder / "rec", *DRAWING)
+    return folder
+
+
+def test_a_recording_keeps_the_classes_that_were_drawn(synthcl, conditional, of_classes, tmp_path, crashing_at):
+    shards = open_shard_set(of_classes / "rec")
+    classes = shards.column("class")
+    assert set(classes) == {2, 3, 4} and set(shards.column("guidance")) == {2.0}
+    # Each step draws for its own, and a sample's is that of its latent.
+    generator = open_generator(str(conditional), classes=[2, 3, 4])
+    draws = samples_key(Key.from_seed(0)).child(5).at(torch.arange(8))
+    assert classes[40:48].tolist() == generator.describe(generator.sample_latents(8, draws=draws))["class"]
+    with crashing_at(4):
+        online(synthcl, conditional, tmp_path / "cut", tmp_path / "cut-rec", *DRAWING, code=1)
+    online(synthcl, conditional, tmp_path / "cut", tmp_path / "cut-rec", *DRAWING)
+    assert files(tmp_path / "cut-rec") == files(of_classes / "rec")
+
+
+def test_classes_of_a_recording_choose_samples_are_labels_and_are_measured(synthcl, of_classes, tmp_path):
+    classes = open_shard_set(of_classes / "rec").column("class")
+    assert len(open_shard_set(of_classes / "rec", where="class = 3")) == (classes == 3).sum()
+    train = ["train", *OPTIONS, "--image-size", 16, "--learner", "supcon", "--steps", 2]
+    train += ["--shards", of_classes / "rec", "--where", "class < 4"]
+    for name, options in (("labelled", ["--synthetic-classes"]), ("unlabelled", [])):
+        synthcl(*train, *options, "--out", tmp_path / name)
+    weights = [(tmp_path / run / "encoder" / "model.safetensors").read_bytes() for run in ("labelled", "unlabelled")]
+    assert weights[0] != weights[1]
+    quality = ["eval", "quality", of_classes / "rec", "--data", "digits", "--encoder", of_classes / "run", "--k", 2]
+    measured = synthcl(*quality, "--per-class", "--json").json["by_class"]
+    assert [row["num_generated"] for row in measured] == np.bincount(classes, minlength=10).tolist()
 
 
 WRONG = {

@@ -12,12 +12,14 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
 from synthcl.generators import create_trainer
+from synthcl.generators.gan import GANGenerator
 from synthcl.learners import learner_names
 from synthcl.pipeline import generate, pretrain, train
 from synthcl.pipeline.randomness import Key
 from synthcl.pipeline.regimes.assembly import RealImages
 from synthcl.pipeline.regimes.offline import OfflineRegime
 from synthcl.pipeline.runtime.readback import Readback
+from synthcl.pipeline.shards import open_shard_set
 from synthcl.pipeline.training.step import TrainingStep
 from synthcl.pipeline.views import augmentation, jitter, selection
 
@@ -85,6 +87,7 @@ REGIMES = {
     "online with larger images": {"online": True, "generator": "larger", "resize_samples": True},
     "online on latents": {"online": True, "generator": "gan", "hard_on": "latents"},
     "online with diffusion": {"online": True, "generator": "diffusion", "gradient_steps": 1},
+    "online and recorded": {"online": True, "generator": "gan", "record": "recorded"},
 }  # fmt: skip
 CASES = [*((name, "simclr") for name in REGIMES)]
 CASES += [(name, learner) for learner in learner_names() if learner != "simclr" for name in ("real", "online")]
@@ -120,11 +123,17 @@ def test_no_step_of_training_waits(made, tmp_path, monkeypatch, regime, learner)
     if "generator" in options:
         options["generator"] = str(made / options["generator"])
     options["shards"] = [str(made / name) for name in options["shards"]]
+    if "record" in options:
+        options["record"] = str(tmp_path / options["record"])
+        # What latents say of a sample is read value by value, in the recorder's own time.
+        monkeypatch.setattr(GANGenerator, "describe", lambda self, latents: {"class": [int(z[0] > 0) for z in latents]})
     train(
         data="digits", image_size=8, batch_size=8, backbone="resnet10-w8", views="simclr", precision="fp32", steps=3,
         learner=learner, out=str(tmp_path / "run"), **options,
     )  # fmt: skip
     assert not found
+    if "record" in options:
+        assert set(open_shard_set(options["record"]).column("class")) == {0, 1}
 
 
 @pytest.mark.parametrize("kind", ["gan", "diffusion"])

@@ -26,7 +26,7 @@ import pyarrow as pa
 from ...errors import DataError, UsageError
 from ...files import sync_folder
 from ..layout import BLOCK, HIDDEN, end_marker, manifest_path, padding, shard_name, sidecar_path
-from ..manifest import Manifest, read_manifest
+from ..manifest import Manifest, Recipe, read_manifest
 from ..publish import PartLock, TemporaryFile, disk_errors, file_sha256
 from ..set_files import LocalFiles
 from ..sidecar import (
@@ -90,6 +90,11 @@ class RecordedSet:
     def __exit__(self, *error: object) -> None:
         self._close_tar()
         self._lock.__exit__(None, None, None)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of what samples were drawn for that its sidecars have."""
+        return tuple(self.plan.recipe.values.get("columns", ()))
 
     @property
     def num_samples(self) -> int:
@@ -186,6 +191,10 @@ class RecordedSet:
         if not manifest_path(self.directory).exists():
             self.plan.publish(self.files, self._lock, replace=False)
         found = read_manifest(self.directory)
+        if self.columns and "columns" not in found.recipe.values:
+            # It was begun before recordings had such columns, and all its sidecars are of one kind.
+            values = {name: value for name, value in self.plan.recipe.values.items() if name != "columns"}
+            self.plan = replace(self.plan, recipe=Recipe(values))
         lines = found.recipe.differences(self.plan.recipe)
         if found.kind != "recorded" or lines:
             what = "a recording of another run" if found.kind == "recorded" else "a shard set that was not recorded"

@@ -1,12 +1,15 @@
 """Recording: exactly what the learner's views show, with what it felt, under a recipe that tells recordings apart."""
 
+import threading
+
 import pytest
 import torch
 
 from synthcl.generators.fingerprint import fingerprint
+from synthcl.generators.gan import GANGenerator
 from synthcl.learners.base import LearnerOutput
 from synthcl.pipeline.configs.train import TrainConfig
-from synthcl.pipeline.errors import UsageError
+from synthcl.pipeline.errors import DataError, UsageError
 from synthcl.pipeline.generation.opening import open_generator
 from synthcl.pipeline.regimes.base import MultiViewedBatch
 from synthcl.pipeline.regimes.gradients import quantize
@@ -20,9 +23,11 @@ from synthcl.pipeline.regimes.recording import (
 )
 from synthcl.pipeline.shards import open_shard_set
 from synthcl.pipeline.shards.manifest import read_manifest
+from synthcl.pipeline.shards.sidecar import CONDITIONS
 from synthcl.pipeline.views import to_float
 
 NUM_REAL, LATENTS, VIEWS = 4, 3, 2  # views of real images; samples, each of two images with two views
+LATENT = torch.tensor([[1.0], [-2.0], [3.0]])
 
 
 def a_step(seed=0):
@@ -88,13 +93,13 @@ def write_one(recording):
 
 def test_what_is_recorded_reads_back(opened, tmp_path):
     recording, generator = opened()
-    assert recording.generator == fingerprint(generator)[:12]
+    assert recording.generator == fingerprint(generator)[:12] and recording.describe is None
     batch, output = a_step()
     hardness, similarity = sample_hardness(batch, output, 4), sample_similarity(batch, output, VIEWS)
     with recording.recorder as recorder:
         recorder.rewind(0)
         for step in range(2):
-            record(recorder, step, drawn(), hardness, similarity, f"{recording.generator}@{step}")
+            record(recording, step, drawn(), LATENT, hardness, similarity, f"{recording.generator}@{step}")
         recorder.finish()
     shards = open_shard_set(tmp_path / "rec")
     assert torch.equal(shards.read_views([0, 1, 2]), sample_images(drawn()))
@@ -103,12 +108,50 @@ def test_what_is_recorded_reads_back(opened, tmp_path):
     assert table["hardness"] == pytest.approx(hardness.tolist() * 2)
     assert table["pair_similarity"] == pytest.approx(similarity.tolist() * 2)
     assert set(table["generator"]) == {f"{recording.generator}@{step}" for step in (0, 1)}
+    assert not set(CONDITIONS) & set(shards.locator.column_names()) and "columns" not in shards.recipe.values
+
+
+def signs(self, latents):
+    """What a generator of two classes would say, read value by value, which waits for a device."""
+    return {"class": [int(value > 0) for value in latents[:, 0]], "guidance": [2.5] * len(latents)}
+
+
+def test_what_samples_were_drawn_for_is_recorded_and_asked_for_in_another_thread(opened, tmp_path, monkeypatch):
+    threads = []
+
+    def watched(self, latents):
+        threads.append(threading.current_thread())
+        return signs(self, latents)
+
+    monkeypatch.setattr(GANGenerator, "describe", watched)
+    recording, _ = opened()
+    assert opened(main_process=False)[0].describe is not None  # every process sends its latents
+    threads.clear()
+    with recording.recorder as recorder:
+        recorder.rewind(0)
+        for step, latents in enumerate((LATENT, -LATENT)):
+            record(recording, step, drawn(), latents, torch.zeros(LATENTS), None, "g")
+        recorder.finish()
+    assert len(threads) == 2 and threading.current_thread() not in threads
+    shards = open_shard_set(tmp_path / "rec")
+    assert shards.recipe.values["columns"] == ["class", "guidance"]
+    assert shards.table(columns=["class", "guidance"]).to_pydict() == {
+        "class": [1, 0, 1, 0, 1, 0],
+        "guidance": [2.5] * 6,
+    }
+    assert len(open_shard_set(tmp_path / "rec", where="class = 1 and step = 0")) == 2
+
+
+def test_names_that_a_set_has_no_columns_for_are_refused_before_the_run(opened, monkeypatch):
+    monkeypatch.setattr(GANGenerator, "describe", lambda self, latents: {"colour": [0] * len(latents)})
+    with pytest.raises(DataError, match="describes its samples by 'colour'"):
+        opened()
 
 
 def test_the_main_process_alone_writes(opened, tmp_path):
     recording, _ = opened(main_process=False)
     assert recording.recorder is None and not (tmp_path / "rec").exists()
-    record(None, 0, drawn(), torch.zeros(LATENTS), None, recording.generator)
+    record(recording, 0, drawn(), LATENT, torch.zeros(LATENTS), None, recording.generator)
     assert not (tmp_path / "rec").exists()
     assert opened(record=None)[0] is None
 

@@ -150,6 +150,56 @@ def test_tensors_and_missing_columns(tmp_path: Path) -> None:
     assert set(shards.column("hardness")) == {1.5}
 
 
+CLASSES, PROMPTS = np.arange(PER_STEP) % 3, ["a cat", "ein Hund", "鳥"]
+
+
+def labelled(directory: Path, steps: range, columns: tuple[str, ...] = ("class", "prompt")) -> None:
+    """Take up a recording with what samples were drawn for, and go on to the end of `steps`."""
+
+    def conditions() -> dict[str, list]:
+        return {"class": CLASSES.tolist(), "prompt": [PROMPTS[i] for i in CLASSES]}
+
+    with ShardRecorder(
+        directory, {"seed": 1}, samples_per_shard=30, images_per_sample=2, columns=columns, workers=0
+    ) as recorder:
+        recorder.rewind(steps.start)
+        for step in steps:
+            recorder.append(step, images(step), hardness=np.zeros(PER_STEP), conditions=conditions)
+        recorder.commit(steps.stop)
+        if steps.stop == TOTAL:
+            recorder.finish()
+
+
+def test_what_samples_were_drawn_for_is_in_the_sidecars_and_survives_going_back(tmp_path: Path, digest) -> None:
+    labelled(tmp_path / "whole", range(TOTAL))
+    shards = open_shard_set(tmp_path / "whole")
+    assert (shards.column("class") == np.tile(CLASSES, TOTAL)).all()
+    assert shards.table([1, 9], ["prompt"])["prompt"].to_pylist() == [PROMPTS[1], PROMPTS[2]]
+    labelled(tmp_path / "cut", range(13))
+    labelled(tmp_path / "cut", range(9, 12))
+    labelled(tmp_path / "cut", range(5, TOTAL))
+    assert digest(tmp_path / "cut") == digest(tmp_path / "whole")
+
+
+def test_a_recording_that_was_begun_without_goes_on_without(tmp_path: Path, digest) -> None:
+    labelled(tmp_path / "before", range(TOTAL), columns=())
+    labelled(tmp_path / "now", range(9), columns=())
+    labelled(tmp_path / "now", range(9, TOTAL))
+    assert digest(tmp_path / "now") == digest(tmp_path / "before")
+    assert "class" not in open_shard_set(tmp_path / "now").locator.column_names()
+    labelled(tmp_path / "with", range(9))
+    with pytest.raises(UsageError, match=r'columns: \["class", "prompt"\] there, nothing now'):
+        labelled(tmp_path / "with", range(9, TOTAL), columns=())
+
+
+def test_as_many_values_as_samples_are_asked_for(tmp_path: Path) -> None:
+    with ShardRecorder(tmp_path / "r", {}, columns=["class"], workers=0) as recorder:
+        recorder.rewind(0)
+        recorder.append(0, np.zeros((2, 1, 3, 4, 4), np.uint8), hardness=np.zeros(2), conditions=lambda: {"class": [1]})
+        with pytest.raises(ValueError, match="class of step 0 has 1 values for 2 samples"):
+            recorder.commit(1)
+
+
 def test_what_cannot_be_continued_is_refused(tmp_path: Path, whole: Path, make_set) -> None:
     def recorder(path: Path, recipe: dict[str, object]) -> ShardRecorder:
         return ShardRecorder(path, recipe, samples_per_shard=30, images_per_sample=2, workers=0)
