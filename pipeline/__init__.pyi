@@ -160,6 +160,7 @@ def compare(
         pairs: Two similar images of each latent, mutual positives: of the generator and its moving average (online),
             or of two latents near each other (fresh).
         images_per_sample: Fresh: similar images of each latent, mutual positives; the 2 of a pair if not given.
+            Online always has 2, the generator's and its moving average's: that is the method (arXiv 2202.06464).
         pair_strength: How far the latent of a pair's second image is from the first's: 0 is the same, 1 another.
             [default: 0.3 for fresh, 0 for online]
         pair_ema_decay: Decay of the moving average that gives the second image of a pair.
@@ -923,6 +924,7 @@ def train(
         pairs: Two similar images of each latent, mutual positives: of the generator and its moving average (online),
             or of two latents near each other (fresh).
         images_per_sample: Fresh: similar images of each latent, mutual positives; the 2 of a pair if not given.
+            Online always has 2, the generator's and its moving average's: that is the method (arXiv 2202.06464).
         pair_strength: How far the latent of a pair's second image is from the first's: 0 is the same, 1 another.
             [default: 0.3 for fresh, 0 for online]
         pair_ema_decay: Decay of the moving average that gives the second image of a pair.
@@ -1032,8 +1034,8 @@ def train(
         online: Train the generator jointly and draw samples from it at each step.
         fresh: Draw new samples at each step from a generator that stays as it is.
         generator: The generator of --online and --fresh, as `pretrain` wrote it.
-        replay: A recording of an online run, fed back in its order.
-        record: Write every synthetic sample that the learner sees in an --online run to a shard set.
+        replay: A recording of an --online or --fresh run (--record), fed back in its order.
+        record: Write every synthetic sample that the learner sees in an --online or --fresh run to a shard set.
         anchored: Take samples that are variations of real images (`generate --anchors`) for positives of those, and
             not for images of their own.
         synthetic_classes: Take the column class of --shards for labels, the same numbers as those of the real images

@@ -152,7 +152,7 @@ def images_per_sample(run: TrainConfig) -> int:
     path = run.replay or (run.shards[0] if run.shards else None)
     if path is not None:
         return open_shard_set(path).views_per_sample
-    return (run.images_per_sample or 2) if run.pairs else 1
+    return run.group_size
 
 
 def generation(config: CompareConfig, budget: Budget) -> GenerateConfig | None:

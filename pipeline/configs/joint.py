@@ -32,7 +32,8 @@ class JointConfig(ConditionConfig):
     )
     images_per_sample: int | None = option(
         None,
-        help="Fresh: similar images of each latent, mutual positives; the 2 of a pair if not given.",
+        help="Fresh: similar images of each latent, mutual positives; the 2 of a pair if not given. Online always has "
+        "2, the generator's and its moving average's: that is the method (arXiv 2202.06464).",
         minimum=2,
         maximum=64,
         concerns=("fresh",),
@@ -234,6 +235,11 @@ class JointConfig(ConditionConfig):
         concerns=JOINT,
         group="Training of the generator",
     )
+
+    @property
+    def group_size(self) -> int:
+        """Images of a latent that is drawn at each step, V."""
+        return (self.images_per_sample or 2) if self.pairs else 1
 
     def pair_similarity_range(self) -> tuple[float, float] | None:
         """The two ends of --pair-similarity."""

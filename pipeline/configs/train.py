@@ -65,13 +65,13 @@ class TrainConfig(TrainingConfig):
     )
     replay: str | None = option(
         None,
-        help="A recording of an online run, fed back in its order.",
+        help="A recording of an --online or --fresh run (--record), fed back in its order.",
         metavar="DIR",
         group="Source of synthetic images",
     )
     record: str | None = option(
         None,
-        help="Write every synthetic sample that the learner sees in an --online run to a shard set.",
+        help="Write every synthetic sample that the learner sees in an --online or --fresh run to a shard set.",
         metavar="DIR",
         group="Source of synthetic images",
     )
@@ -114,8 +114,8 @@ class TrainConfig(TrainingConfig):
             refuse_part("--shards", path)
         if self.generator is not None and self.regime not in DRAWN:
             raise UsageError("--generator is for --online and --fresh; to use ready samples give --shards DIR")
-        if self.record is not None and not self.online:
-            raise UsageError("--record writes what an online run draws; give it with --online")
+        if self.record is not None and self.regime not in DRAWN:
+            raise UsageError("--record writes what a run draws at each step; give it with --online or --fresh")
         if self.where is not None and not self.shards:
             raise UsageError("--where chooses samples of --shards; give it with a set")
         self._settle_windows()

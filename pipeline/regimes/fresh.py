@@ -14,12 +14,13 @@ from torch import Tensor
 
 from ...generators.base import Draws, Generator
 from ...generators.fingerprint import fingerprint
-from ...learners.base import Learner
+from ...learners.base import Learner, LearnerOutput
 from ..errors import UsageError
 from ..generation.opening import generator_options, open_generator
 from ..randomness import Key
 from .assembly import RealImages, ViewMaker, assemble
-from .base import MultiViewedBatch, Regime, Share, as_samples, check_generator_size
+from .base import MultiViewedBatch, Share, as_samples, check_generator_size
+from .recording import DrawnBatch, RecordedRegime, RunRecording, open_recording
 from .setup import RegimeSetup
 
 PAIR_STRENGTH = 0.3
@@ -34,7 +35,7 @@ def samples_key(key: Key) -> Key:
     return key.child("online")
 
 
-class FreshRegime(Regime):
+class FreshRegime(RecordedRegime):
     """Real images, and samples of a frozen generator.
 
     Args:
@@ -45,6 +46,7 @@ class FreshRegime(Regime):
         key: the run's.
         group_size: images of each latent, V.
         pair_strength: how far the others are from the first (see `Generator.neighbours`); None for single images.
+        recording: where its samples are recorded, if they are.
     """
 
     def __init__(
@@ -56,7 +58,9 @@ class FreshRegime(Regime):
         key: Key,
         group_size: int,
         pair_strength: float | None,
+        recording: RunRecording | None = None,
     ) -> None:
+        self.recording = recording
         self.real, self.views, self.generator, self.share = real, views, generator, share
         self.group_size, self.pair_strength = group_size, pair_strength
         self.samples_per_step = share.total
@@ -67,18 +71,27 @@ class FreshRegime(Regime):
         """`generator_hash`, and `generator_precision`, what it computed in."""
         return {"generator_hash": fingerprint(self.generator), "generator_precision": self.generator.computes_in}
 
-    def batch(self, step: int, learner: Learner) -> MultiViewedBatch:
+    def batch(self, step: int, learner: Learner) -> DrawnBatch:
         draws = self.key.child(step).at(self.share.numbers(self.real.device))
-        samples = [as_samples(images, self.real.store.image_size) for images in self._draw(draws)]
-        return assemble(self.real, self.views, self.share, step, self.real.images(step), samples)
+        latents, drawn = self._draw(draws)
+        samples = [as_samples(images, self.real.store.image_size) for images in drawn]
+        batch = assemble(self.real, self.views, self.share, step, self.real.images(step), samples)
+        return DrawnBatch(**vars(batch), latents=latents, samples=samples)
+
+    def feedback(
+        self, step: int, batch: MultiViewedBatch, output: LearnerOutput, learner: Learner, *, loss_scale: float = 1.0
+    ) -> dict[str, Tensor]:
+        assert isinstance(batch, DrawnBatch)
+        self.record_step(step, batch, output)
+        return super().feedback(step, batch, output, learner, loss_scale=loss_scale)
 
     @torch.no_grad()
-    def _draw(self, draws: Draws) -> list[Tensor]:
-        """V tensors (m, 3, H, W) in [-1, 1], of the generator's own size."""
+    def _draw(self, draws: Draws) -> tuple[Tensor, list[Tensor]]:
+        """Latents (m, ...), and V tensors (m, 3, H, W) in [-1, 1], of the generator's own size."""
         latents = self.generator.sample_latents(len(draws), draws=draws)
         if self.group_size == 1:
-            return [self.generator(latents)]
-        return self.generator.forward_group(latents, self.group_size, self.pair_strength, draws)
+            return latents, [self.generator(latents)]
+        return latents, self.generator.forward_group(latents, self.group_size, self.pair_strength, draws)
 
 
 def build(setup: RegimeSetup) -> FreshRegime:
@@ -94,9 +107,8 @@ def build(setup: RegimeSetup) -> FreshRegime:
     check_generator_size(
         config.source, generator.image_size, setup.real.store.image_size, resizes=config.resize_samples
     )
-    strength, size = None, 1
+    strength = None
     if config.pairs:
-        size = config.images_per_sample or 2
         strength = config.pair_strength if config.pair_strength is not None else PAIR_STRENGTH
         if strength == 0:
             raise UsageError(
@@ -105,4 +117,14 @@ def build(setup: RegimeSetup) -> FreshRegime:
             )
         with generator_options():
             generator.check_group(strength)
-    return FreshRegime(setup.real, setup.views, generator, setup.synthetic_share(), setup.key, size, strength)
+    recording = open_recording(config, generator, setup.accelerator.is_main_process)
+    return FreshRegime(
+        setup.real,
+        setup.views,
+        generator,
+        setup.synthetic_share(),
+        setup.key,
+        config.group_size,
+        strength,
+        recording,
+    )

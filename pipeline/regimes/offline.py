@@ -175,12 +175,16 @@ def sample_classes(sets: Sequence[ShardSet], real: ImageStore) -> Tensor:
 def set_facts(sets: Sequence[ShardSet]) -> dict[str, Any]:
     """`set_hashes`, the recipes of sets, and `generator_hash` where they are all of one generator."""
     hashes = {"set_hashes": [each.recipe.hash for each in sets]}
-    if any(
-        each.locator.manifest.kind != "generated" for each in sets
-    ):  # a recording's generator changed while it was made
+    if not all(map(_of_one_generator, sets)):
         return hashes
     generators = {(each.recipe.values.get("generator") or {}).get("weights") for each in sets}
     return hashes | ({"generator_hash": generators.pop()} if len(generators) == 1 and None not in generators else {})
+
+
+def _of_one_generator(shards: ShardSet) -> bool:
+    """Whether the generator stayed as it was while the set was made, unlike that of a joint training."""
+    kind, options = shards.locator.manifest.kind, shards.recipe.values.get("recorded") or {}
+    return kind == "generated" or (kind == "recorded" and options.get("fresh") is True)
 
 
 class OfflineRegime(Regime):

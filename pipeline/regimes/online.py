@@ -24,10 +24,8 @@ from ...generators.fingerprint import fingerprint
 from ...learners.base import Learner, LearnerOutput
 from ..generation.opening import save_generator
 from ..randomness import Key
-from ..runs.loop import Journal
-from ..shards import ShardRecorder
 from .assembly import RealImages, ViewMaker, assemble
-from .base import MultiViewedBatch, Regime, Share, as_samples, hardness_metrics
+from .base import MultiViewedBatch, Share, as_samples, hardness_metrics
 from .counterparts import Counterparts, open_counterparts
 from .fresh import samples_key
 from .gradients import reverse_gradient, unscaled
@@ -35,7 +33,7 @@ from .guard import HardGuard, LastGood
 from .hardness import excess_hardness, hard_gradient, part_of_a_latent, without_common_part
 from .joint_trainer import open_trainer
 from .online_options import OnlineOptions, online_options
-from .recording import RunRecording, open_recording, record, sample_hardness, sample_similarity
+from .recording import DrawnBatch, RecordedRegime, RunRecording, open_recording, sample_similarity
 from .setup import RegimeSetup
 
 SNAPSHOT_SAMPLES = 32
@@ -43,27 +41,23 @@ SNAPSHOT_SAMPLES = 32
 
 
 @dataclass(frozen=True, kw_only=True)
-class OnlineBatch(MultiViewedBatch):
+class OnlineBatch(DrawnBatch):
     """What a step keeps beside its views until the learner has answered.
 
     Attributes:
         real: (b, 3, S, S) in [0, 1].
         draws: of this process's latents.
-        latents: (m, ...).
         images: (m, 3, H, W) in [-1, 1], G(z) with G's graph, of G's own size.
         leaf: the same, detached; its gradient is the learner's, reversed, where that is asked for.
-        samples: V times (m, 3, S, S) in [0, 1], quantised: what the learner sees.
     """
 
     real: Tensor
     draws: Draws
-    latents: Tensor
     images: Tensor
     leaf: Tensor
-    samples: list[Tensor]
 
 
-class OnlineRegime(Regime):
+class OnlineRegime(RecordedRegime):
     """Real images, and samples of a generator that learns along."""
 
     def __init__(
@@ -82,6 +76,7 @@ class OnlineRegime(Regime):
         self.real, self.views, self.trainer, self.share, self.options = real, views, trainer, share, options
         self.counterparts = counterparts or Counterparts.create(real, share, trainer.generator.image_size)
         self.samples_per_step = share.total
+        self.group_size = 2 if options.pairs else 1
         self.key = samples_key(key)
         self.guard = HardGuard(real.device)
         self.last_good = LastGood(trainer, real.device) if options.goes_back else None
@@ -163,7 +158,7 @@ class OnlineRegime(Regime):
     ) -> dict[str, Tensor]:
         assert isinstance(batch, OnlineBatch)
         metrics = hardness_metrics(batch, output) | self._similarity(batch, output) | _colours(batch)
-        self._record(step, batch, output)
+        self.record_step(step, batch, output, num_updates=step)
         if self.options.similarity is not None:
             self.trainer.ema_decay = self.options.similarity.decay(step, metrics["pair_similarity"])
         hard, told = self._hard_gradient(step, batch, output, learner, loss_scale)
@@ -216,32 +211,9 @@ class OnlineRegime(Regime):
             metrics["pair_similarity"] = sample_similarity(batch, output, self.views.num_views).mean()
         return metrics
 
-    def _record(self, step: int, batch: OnlineBatch, output: LearnerOutput) -> None:
-        if self.recording is None:
-            return
-        hardness = sample_hardness(batch, output, self.views_per_sample)
-        similarity = sample_similarity(batch, output, self.views.num_views) if self.options.pairs else None
-        generator = f"{self.recording.generator}+{step}"
-        record(self.recording, step, batch.samples, batch.latents, hardness, similarity, generator)
-
-    @property
-    def views_per_sample(self) -> int:
-        """Views of a latent: those of each of its images."""
-        return self.views.num_views * (2 if self.options.pairs else 1)
-
-    @property
-    def recorder(self) -> ShardRecorder | None:
-        """What this process writes the run's samples with, if they are recorded."""
-        return self.recording.recorder if self.recording is not None else None
-
-    @property
-    def journals(self) -> list[Journal]:
-        return [self.recorder] if self.recorder is not None else []
-
     @contextmanager
     def open(self) -> Iterator[None]:
-        recording = self.recorder if self.recorder is not None else nullcontext()
-        with self.counterparts.reading_ahead(), recording:
+        with self.counterparts.reading_ahead(), super().open():
             yield
 
     @property
@@ -270,8 +242,7 @@ class OnlineRegime(Regime):
 
     def save(self, folder: Path) -> None:
         save_generator(self.trainer, folder)
-        if self.recorder is not None:
-            self.recorder.finish()
+        super().save(folder)
 
     def state_dict(self) -> dict[str, Any]:
         similarity = self.options.similarity

@@ -1,13 +1,15 @@
-"""Recording what the learner sees in the online regime, so that it can be replayed or reused.
+"""Recording what the learner sees of a generator, so that it can be replayed or reused: `online` and `fresh` do.
 
-Shapes: m samples in this process, V = 1 or 2 images a sample, S pixels a side.
+Shapes: m samples in this process, V images a sample, U views of an image, S pixels a side.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, fields
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,8 +23,10 @@ from ..configs.train import SHARDS_PER_WINDOW, TrainConfig
 from ..generation.rendering import described
 from ..options.config import default_of
 from ..randomness import Key
+from ..runs.loop import Journal
 from ..shards import ShardRecorder
-from .base import MultiViewedBatch
+from .assembly import ViewMaker
+from .base import MultiViewedBatch, Regime
 
 LATER = (
     "view_size",
@@ -81,7 +85,7 @@ def open_recording(config: TrainConfig, generator: Generator, main_process: bool
         if f.name in LATER and getattr(config, f.name) == default_of(f):
             del options[f.name]
     recipe = {"recorded": options, "generator": {"weights": weights}, "seed": config.seed}
-    recorder = ShardRecorder(config.record, recipe, images_per_sample=2 if config.pairs else 1, columns=columns)
+    recorder = ShardRecorder(config.record, recipe, images_per_sample=config.group_size, columns=columns)
     return RunRecording(recorder, weights[:12], describe)
 
 
@@ -95,10 +99,17 @@ def sample_hardness(batch: MultiViewedBatch, output: LearnerOutput, views_per_sa
     return output.hardness[batch.num_real :].unflatten(0, (-1, views_per_sample)).mean(dim=1)
 
 
-def sample_similarity(batch: MultiViewedBatch, output: LearnerOutput, views_per_image: int) -> Tensor:
-    """(m,) mean cosine similarity of the learner's embeddings across each pair."""
-    embeddings = output.embeddings[batch.num_real :].float().unflatten(0, (-1, 2, views_per_image))
-    return torch.einsum("mid,mjd->mij", embeddings[:, 0], embeddings[:, 1]).mean(dim=(1, 2))
+def sample_similarity(
+    batch: MultiViewedBatch, output: LearnerOutput, views_per_image: int, images_per_sample: int = 2
+) -> Tensor:
+    """(m,) mean cosine similarity of the learner's embeddings across the pairs of each sample's V images, V >= 2."""
+    embeddings = output.embeddings[batch.num_real :].float().unflatten(0, (-1, images_per_sample, views_per_image))
+    found = []
+    for apart in range(1, images_per_sample):  # image v with image v + apart
+        one, other = embeddings[:, :-apart].flatten(0, 1), embeddings[:, apart:].flatten(0, 1)
+        cosines = torch.einsum("mid,mjd->mij", one, other).mean(dim=(1, 2))
+        found.append(cosines.unflatten(0, (-1, images_per_sample - apart)))
+    return torch.cat(found, dim=1).mean(dim=1)
 
 
 def record(
@@ -134,3 +145,71 @@ def record(
             generator=generator,
             conditions=conditions,
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrawnBatch(MultiViewedBatch):
+    """A batch with what its synthetic views were made of.
+
+    Attributes:
+        latents: (m, ...).
+        samples: V times (m, 3, S, S) in [0, 1], quantised: what the learner sees.
+    """
+
+    latents: Tensor
+    samples: list[Tensor]
+
+
+class RecordedRegime(Regime):
+    """A regime that draws from a generator at each step, and records it where it is asked to.
+
+    Attributes:
+        recording: where to; None to record nothing.
+        views: makes the views.
+        group_size: images of each latent, V.
+    """
+
+    recording: RunRecording | None
+    views: ViewMaker
+    group_size: int
+
+    def record_step(self, step: int, batch: DrawnBatch, output: LearnerOutput, num_updates: int | None = None) -> None:
+        """Append a step's samples, if they are recorded.
+
+        Args:
+            step: counted from 0.
+            batch: of the step.
+            output: what the learner made of it.
+            num_updates: how often the generator has been updated since the run began, of one that learns.
+        """
+        if self.recording is None:
+            return
+        hardness, similarity = sample_hardness(batch, output, self.views_per_sample), None
+        if self.group_size > 1:
+            similarity = sample_similarity(batch, output, self.views.num_views, self.group_size)
+        name = self.recording.generator if num_updates is None else f"{self.recording.generator}+{num_updates}"
+        record(self.recording, step, batch.samples, batch.latents, hardness, similarity, name)
+
+    @property
+    def views_per_sample(self) -> int:
+        """Views of a latent: those of each of its images, V U."""
+        return self.views.num_views * self.group_size
+
+    @property
+    def recorder(self) -> ShardRecorder | None:
+        """What this process writes the run's samples with, if they are recorded."""
+        return self.recording.recorder if self.recording is not None else None
+
+    @property
+    def journals(self) -> list[Journal]:
+        return [self.recorder] if self.recorder is not None else []
+
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        with self.recorder if self.recorder is not None else nullcontext():
+            yield
+
+    def save(self, folder: Path) -> None:
+        """Complete the recording; see `Regime.save`."""
+        if self.recorder is not None:
+            self.recorder.finish()

@@ -1,4 +1,4 @@
-"""What an online run drew, fed back in the recorded order: its samples without its joint training.
+"""What an online or fresh run drew, fed back in the recorded order: samples of joint training without it.
 
 Shapes: m samples in this process, V images a sample, S pixels a side.
 """
@@ -62,7 +62,7 @@ class ReplayRegime(Regime):
 def _check_steps(recording: ShardSet, samples_per_step: int, total_steps: int) -> None:
     first = recording.table([0])
     if "step" not in first.column_names or first["step"][0].as_py() is None:
-        raise UsageError(f"--replay {recording.path} is no recording of an online run; use it with --shards")
+        raise UsageError(f"--replay {recording.path} is no recording of a training; use it with --shards")
     counts = np.bincount(recording.column("step"))
     if not (counts == samples_per_step).all():
         raise UsageError(

@@ -67,6 +67,7 @@ _ENTRIES = (
         builder=".fresh:build",
         selected_by="fresh",
         source="generator",
+        of_a_seed=("record",),
         color="#0f766e",
         dark_color="#4fd1c5",
         marker="v",
@@ -96,7 +97,7 @@ _ENTRIES = (
     ),
     RegimeEntry(
         name="replay",
-        summary="what an online run drew, in its order",
+        summary="what an online or fresh run drew, in its order",
         builder=".replay:build",
         selected_by="replay",
         source="recording",

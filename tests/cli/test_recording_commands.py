@@ -19,9 +19,13 @@ OPTIONS = [
 ]  # fmt: skip
 
 
-def online(synthcl, generator, out, record, *options, steps=7, code=0):
-    arguments = ["--online", "--generator", generator, "--record", record, "--steps", steps, "--out", out]
+def drawn(synthcl, regime, generator, out, record, *options, steps=7, code=0):
+    arguments = [f"--{regime}", "--generator", generator, "--record", record, "--steps", steps, "--out", out]
     return synthcl("train", *OPTIONS, *arguments, *options, code=code)
+
+
+def online(synthcl, *arguments, **given):
+    return drawn(synthcl, "online", *arguments, **given)
 
 
 @pytest.fixture
@@ -47,28 +51,51 @@ def files(folder):
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-@pytest.mark.parametrize("options", [[], ["--no-pairs"], ["--learner", "moco", "--queue-size", "32"]])
-def test_a_replay_ends_with_the_weights_of_the_recorded_run(synthcl, generator, tmp_path, options):
-    online(synthcl, generator, tmp_path / "online", tmp_path / "rec", *options)
-    extra = [option for option in options if option != "--no-pairs"]
-    synthcl("train", *OPTIONS, *extra, "--steps", 7, "--replay", tmp_path / "rec", "--out", tmp_path / "replay")
-    weights = [(tmp_path / run / "encoder" / "model.safetensors").read_bytes() for run in ("online", "replay")]
+MOCO = ["--learner", "moco", "--queue-size", "32"]
+RECORDED = [
+    ("online", [], [], 2),
+    ("online", ["--no-pairs"], [], 1),
+    ("online", [], MOCO, 2),
+    ("fresh", ["--no-pairs"], [], 1),
+    ("fresh", ["--images-per-sample", 4], [], 4),
+    ("fresh", ["--images-per-sample", 4], MOCO, 4),
+]
+"""A regime, how it draws, how the learner learns, and images a sample."""
+
+
+@pytest.mark.parametrize(("regime", "drawing", "learning", "images"), RECORDED)
+def test_a_replay_ends_with_the_weights_of_the_recorded_run(
+    synthcl, generator, tmp_path, regime, drawing, learning, images
+):
+    drawn(synthcl, regime, generator, tmp_path / "run", tmp_path / "rec", *drawing, *learning)
+    synthcl("train", *OPTIONS, *learning, "--steps", 7, "--replay", tmp_path / "rec", "--out", tmp_path / "replay")
+    weights = [(tmp_path / run / "encoder" / "model.safetensors").read_bytes() for run in ("run", "replay")]
     assert weights[0] == weights[1]
+    shards = open_shard_set(tmp_path / "rec")
+    assert shards.views_per_sample == images
+    pixels = shards.read_views(range(8)).flatten(2)
+    assert all((pixels[:, 0] != pixels[:, number]).any() for number in range(1, images))
     rows = pq.read_table(tmp_path / "rec" / ".synthcl" / "000000.parquet").to_pydict()
     assert rows["step"] == [i // 8 for i in range(7 * 8)]
     assert all(value is not None for value in rows["hardness"])
-    assert (rows["pair_similarity"][0] is None) == ("--no-pairs" in options)
+    assert (rows["pair_similarity"][0] is None) == (images == 1)
 
 
-def test_an_interrupted_recording_is_the_uninterrupted_one(synthcl, generator, tmp_path, crashing_at):
-    online(synthcl, generator, tmp_path / "whole", tmp_path / "whole-rec")
+@pytest.mark.parametrize(("regime", "drawing"), [("online", []), ("fresh", ["--images-per-sample", 4])])
+def test_an_interrupted_recording_is_the_uninterrupted_one(synthcl, generator, tmp_path, crashing_at, regime, drawing):
+    def run(out, rec, code=0):
+        drawn(synthcl, regime, generator, out, rec, *drawing, code=code)
+
+    run(tmp_path / "whole", tmp_path / "whole-rec")
+    made = ["encoder/model.safetensors", "metrics.jsonl"]
+    made += ["generator/diffusion_pytorch_model.safetensors"] if regime == "online" else []
     for crash in (2, 4, 5):
         out, rec = tmp_path / f"run{crash}", tmp_path / f"rec{crash}"
         with crashing_at(crash):
-            online(synthcl, generator, out, rec, code=1)
-        online(synthcl, generator, out, rec)
+            run(out, rec, code=1)
+        run(out, rec)
         assert files(rec) == files(tmp_path / "whole-rec")
-        for name in ("encoder/model.safetensors", "generator/diffusion_pytorch_model.safetensors", "metrics.jsonl"):
+        for name in made:
             assert (out / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
 
 
@@ -128,9 +155,9 @@ def test_classes_of_a_recording_choose_samples_are_labels_and_are_measured(synth
 WRONG = {
     "another batch size": (["--batch-size", 32, "--replay", "REC"], "8 samples a step, not 16"),
     "more steps": (["--steps", 9, "--replay", "REC"], "holds 7 steps, fewer than the 9"),
-    "no recording": (["--replay", "SHARDS"], "no recording of an online run"),
+    "no recording": (["--replay", "SHARDS"], "no recording of a training"),
     "replay and shards": (["--replay", "REC", "--shards", "REC"], "cannot be given with --shards"),
-    "record without online": (["--record", "REC"], "give it with --online"),
+    "record without drawing": (["--record", "REC"], "give it with --online or --fresh"),
     "where without shards": (["--where", "step > 1"], "give it with a set"),
     "a condition on no column": (["--shards", "REC", "--where", "colour > 1"], "colour"),
 }

@@ -135,9 +135,9 @@ WRONG = [
     (
         f"{NEW} --image-size 8 --batch-size 16 --replay set",
         2,
-        "--replay set is no recording of an online run; use it with --shards",
+        "--replay set is no recording of a training; use it with --shards",
     ),
-    (f"{NEW} --record new2", 2, "--record writes what an online run draws; give it with --online"),
+    (f"{NEW} --record new2", 2, "--record writes what a run draws at each step; give it with --online or --fresh"),
     (f"{NEW} --no-hard", 2, "means nothing in the regime real; it is for online"),
     (f"{NEW} --seed -1", 2, "--seed must be at least 0, not -1"),
     ("train --config nowhere.yaml", 2, "cannot read --config nowhere.yaml"),

@@ -88,6 +88,7 @@ REGIMES = {
     "online on latents": {"online": True, "generator": "gan", "hard_on": "latents"},
     "online with diffusion": {"online": True, "generator": "diffusion", "gradient_steps": 1},
     "online and recorded": {"online": True, "generator": "gan", "record": "recorded"},
+    "fresh and recorded": {"fresh": True, "generator": "gan", "images_per_sample": 3, "record": "recorded"},
 }  # fmt: skip
 CASES = [*((name, "simclr") for name in REGIMES)]
 CASES += [(name, learner) for learner in learner_names() if learner != "simclr" for name in ("real", "online")]

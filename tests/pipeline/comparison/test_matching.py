@@ -84,6 +84,7 @@ HARMLESS = {
     "an option of online in real": ("real", {"pair_ema_decay": 0.5}),
     "an option of synthetic samples in real": ("real", {"synthetic_ratio": 1.0}),
     "a recording": ("online", {"record": "there"}),
+    "a recording of fresh samples": ("fresh", {"record": "there"}),
     "the same length in epochs": ("real", {"steps": None, "epochs": 1}),
 }
 

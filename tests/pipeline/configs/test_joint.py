@@ -21,6 +21,20 @@ def test_what_are_no_two_cosines(text):
         TrainConfig(**ONLINE, pair_similarity=text)
 
 
+@pytest.mark.parametrize(
+    ("name", "options", "size"),
+    [
+        ("online", {}, 2),
+        ("online", {"pairs": False}, 1),
+        ("fresh", {}, 2),
+        ("fresh", {"pairs": False}, 1),
+        ("fresh", {"images_per_sample": 5}, 5),
+    ],
+)
+def test_the_images_of_a_latent(choosing, name, options, size):
+    assert TrainConfig(**(ONLINE | {"online": False} | choosing[name] | options)).group_size == size
+
+
 WRONG = {
     "moved latents have no weight": ({"hard_on": "latents", "hard_weight": 0.5}, "--hard-weight is for --hard-on weig"),
     "nor a bound": ({"hard_on": "latents", "hardness_clip": 1.0}, "--hardness-clip is for --hard-on weights"),

@@ -84,7 +84,11 @@ WRONG = {
     "fresh without a generator": ({"fresh": True}, "--fresh needs --generator DIR"),
     "a generator for nothing": ({"generator": "g"}, "--generator is for --online and --fresh"),
     "a part of a set": ({"shards": ["set[:10%]"]}, r"--shards"),
-    "a recording of nothing": ({"record": "r"}, "--record writes what an online run draws; give it with --online"),
+    "a recording of nothing": (
+        {"record": "r"},
+        "--record writes what a run draws at each step; give it with --online or",
+    ),
+    "a recording of a recording": ({"replay": "r", "record": "s"}, "--record writes what a run draws at each step"),
     "a condition on nothing": ({"where": "step > 1"}, "--where chooses samples of --shards; give it with a set"),
 }
 

@@ -6,12 +6,15 @@ import pytest
 import torch
 
 from synthcl.generators import create_trainer
+from synthcl.learners import create_backbone, create_learner
 from synthcl.pipeline.data import open_images
 from synthcl.pipeline.randomness import Key
 from synthcl.pipeline.regimes.assembly import RealImages, ViewMaker
 from synthcl.pipeline.regimes.base import Share, synthetic_share
-from synthcl.pipeline.regimes.fresh import FreshRegime
-from synthcl.pipeline.views import Augmentation
+from synthcl.pipeline.regimes.fresh import FreshRegime, build
+from synthcl.pipeline.regimes.recording import RunRecording
+from synthcl.pipeline.shards import ShardRecorder, open_shard_set
+from synthcl.pipeline.views import Augmentation, normalize, to_float
 
 CPU = torch.device("cpu")
 SIZE = 8
@@ -48,6 +51,48 @@ def test_pairs_are_near_and_single_images_are_one():
     assert torch.equal(group[:, :4], views) and not torch.equal(group[:, 4], group[:, 6])
     far = regime(1.0).batch(0, None).views[16:].unflatten(0, (4, 4))
     assert (views[:, 0] - views[:, 2]).norm() < (far[:, 0] - far[:, 2]).norm()
+
+
+def learn(one, steps=2):
+    """Give a regime's batches to a learner that stays as it is; the metrics of each step."""
+    torch.manual_seed(1)
+    learner = create_learner("simclr", create_backbone("resnet10-w8", image_size=SIZE)).eval()
+    rows = []
+    with one.open(), torch.no_grad():
+        for journal in one.journals:
+            journal.rewind(0)
+        for step in range(steps):
+            batch = one.batch(step, learner)
+            output = learner(batch.views, batch.groups, batch.num_real)
+            rows.append({name: float(value) for name, value in one.feedback(step, batch, output, learner).items()})
+        one.save(None)
+    return rows
+
+
+@pytest.mark.parametrize("group_size", [1, 2, 4])
+def test_a_recording_holds_the_groups_that_the_learner_saw_and_changes_nothing(tmp_path, group_size):
+    strength = 0.3 if group_size > 1 else None
+    plain, recorded = (regime(strength, group_size=group_size) for _ in range(2))
+    recorder = ShardRecorder(tmp_path / "rec", {"seed": 0}, images_per_sample=group_size, workers=0)
+    recorded.recording = RunRecording(recorder, "a generator")
+    assert learn(recorded) == learn(plain)
+    assert plain.journals == [] and plain.recorder is None
+    shards = open_shard_set(tmp_path / "rec")
+    assert shards.views_per_sample == group_size and len(shards) == 2 * 4
+    # Without augmentation the first view of an image is the image, normalised.
+    seen = plain.batch(1, None).views[16:].unflatten(0, (4, group_size, 2))[:, :, 0]
+    torch.testing.assert_close(seen, normalize(to_float(shards.read_views(range(4, 8))).flatten(0, 1)).view_as(seen))
+    table = shards.table(range(8)).to_pydict()
+    assert set(table["generator"]) == {"a generator"} and table["step"] == [0] * 4 + [1] * 4
+    assert all((value is None) == (group_size == 1) for value in table["pair_similarity"])
+
+
+def test_options_say_where_to_record(setup_of, save_gan, tmp_path):
+    options = {"fresh": True, "generator": str(save_gan()), "images_per_sample": 3}
+    one = build(setup_of(record=str(tmp_path / "rec"), **options))
+    learn(one, 1)
+    assert open_shard_set(tmp_path / "rec").views_per_sample == 3
+    assert build(setup_of(**options)).recording is None
 
 
 @pytest.mark.parametrize("num_processes", [2, 4])

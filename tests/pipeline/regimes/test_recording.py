@@ -1,6 +1,7 @@
 """Recording: exactly what the learner's views show, with what it felt, under a recipe that tells recordings apart."""
 
 import threading
+from itertools import combinations
 
 import pytest
 import torch
@@ -30,9 +31,9 @@ NUM_REAL, LATENTS, VIEWS = 4, 3, 2  # views of real images; samples, each of two
 LATENT = torch.tensor([[1.0], [-2.0], [3.0]])
 
 
-def a_step(seed=0):
+def a_step(seed=0, num_images=2):
     generator = torch.Generator().manual_seed(seed)
-    n = NUM_REAL + LATENTS * 2 * VIEWS
+    n = NUM_REAL + LATENTS * num_images * VIEWS
     embeddings = torch.nn.functional.normalize(torch.randn(n, 5, generator=generator), dim=1)
     batch = MultiViewedBatch(torch.zeros(n, 3, 8, 8), torch.zeros(n, dtype=torch.int64), NUM_REAL)
     return batch, LearnerOutput(torch.zeros(()), torch.rand(n, generator=generator), embeddings)
@@ -43,7 +44,7 @@ def drawn(num_images=2):
     return [quantize(torch.rand(LATENTS, 3, 8, 8, generator=generator)) for _ in range(num_images)]
 
 
-@pytest.mark.parametrize("num_images", [1, 2])
+@pytest.mark.parametrize("num_images", [1, 2, 4])
 def test_images_in_bytes_are_those_that_the_learner_saw(num_images):
     samples = drawn(num_images)
     images = sample_images(samples)
@@ -61,25 +62,34 @@ def test_hardness_is_the_mean_over_a_samples_views():
         assert found[j].item() == pytest.approx(expected)
 
 
-def test_similarity_is_between_views_of_the_one_image_and_of_the_other():
-    batch, output = a_step()
-    found = sample_similarity(batch, output, VIEWS)
+@pytest.mark.parametrize("num_images", [2, 3, 5])
+def test_similarity_is_between_views_of_one_image_and_of_another(num_images):
+    batch, output = a_step(num_images=num_images)
+    found = sample_similarity(batch, output, VIEWS, num_images)
     for j in range(LATENTS):
-        rows = output.embeddings[NUM_REAL + j * 2 * VIEWS :][: 2 * VIEWS]
-        cosines = [float(rows[a] @ rows[b]) for a in range(VIEWS) for b in range(VIEWS, 2 * VIEWS)]
+        images = output.embeddings[NUM_REAL:].unflatten(0, (LATENTS, num_images, VIEWS))[j]
+        cosines = [float(a @ b) for one, other in combinations(images, 2) for a in one for b in other]
         assert found[j].item() == pytest.approx(sum(cosines) / len(cosines), abs=1e-6)
+
+
+def test_the_similarity_of_a_pair_is_to_the_bit_that_of_its_two_images():
+    batch, output = a_step()
+    first, second = output.embeddings[NUM_REAL:].unflatten(0, (-1, 2, VIEWS)).unbind(1)
+    expected = torch.einsum("mid,mjd->mij", first, second).mean(dim=(1, 2))
+    assert torch.equal(sample_similarity(batch, output, VIEWS), expected)
 
 
 @pytest.fixture
 def opened(save_gan, tmp_path):
-    """`opened(main_process, **options)`: a recording into `rec` under options of an online run."""
+    """`opened(main_process, **options)`: a recording into `rec` under options of an online or a fresh run."""
     run = save_gan()
 
     def open_one(main_process=True, computes_in="fp32", **options):
         values = {"data": "digits", "out": "run", "steps": 3, "record": str(tmp_path / "rec"), **options}
         generator = open_generator(str(run))
         generator.computes_in = computes_in
-        config = TrainConfig(online=True, generator=str(run), **values)
+        values.setdefault("online", not options.get("fresh"))
+        config = TrainConfig(generator=str(run), **values)
         return open_recording(config, generator, main_process), generator
 
     return open_one
@@ -162,7 +172,9 @@ def test_a_run_that_goes_on_with_what_may_change_records_into_the_same_set(opene
     write_one(opened(**options)[0])
 
 
-@pytest.mark.parametrize("options", [{"seed": 1}, {"batch_size": 64}, {"hard": False}, {"computes_in": "bf16"}])
+@pytest.mark.parametrize(
+    "options", [{"seed": 1}, {"batch_size": 64}, {"hard": False}, {"computes_in": "bf16"}, {"fresh": True}]
+)
 def test_another_run_is_refused_its_folder(opened, tmp_path, options):
     write_one(opened()[0])
     with pytest.raises(UsageError, match=str(tmp_path / "rec")):

@@ -1,5 +1,6 @@
 """The replay regime: each step's recorded samples, image for image, with the views of that step."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -7,7 +8,7 @@ from synthcl.pipeline.errors import UsageError
 from synthcl.pipeline.regimes.assembly import assemble
 from synthcl.pipeline.regimes.base import Share
 from synthcl.pipeline.regimes.replay import ReplayRegime, build
-from synthcl.pipeline.shards import open_shard_set
+from synthcl.pipeline.shards import ShardRecorder, open_shard_set
 from synthcl.pipeline.views import to_float
 
 
@@ -22,13 +23,33 @@ def replay(parts, recording):
     return make
 
 
+@pytest.fixture(scope="module")
+def recording_of(tmp_path_factory, images_of_step):
+    """`recording_of(views)`: three steps of four groups, drawn by a generator that stayed as it was."""
+
+    def make(views):
+        folder = tmp_path_factory.mktemp("groups") / "rec"
+        recipe = {"recorded": {"fresh": True}, "generator": {"weights": "a" * 64}}
+        with ShardRecorder(folder, recipe, samples_per_shard=5, images_per_sample=views, workers=0) as recorder:
+            recorder.rewind(0)
+            for step in range(3):
+                recorder.append(step, images_of_step(step, views), hardness=np.zeros(4))
+            recorder.finish()
+        return folder
+
+    return make
+
+
+@pytest.mark.parametrize("views", [1, 2, 4])
 @pytest.mark.parametrize("ahead", [False, True])
-def test_a_step_shows_what_was_recorded_in_it_in_the_views_of_an_online_step(parts, replay, images_of_step, ahead):
-    one, regime = parts(augmentation="simclr-cifar"), replay()
+def test_a_step_shows_what_was_recorded_in_it_in_the_views_of_its_step(
+    parts, replay, recording_of, images_of_step, ahead, views
+):
+    one, regime = parts(augmentation="simclr-cifar"), replay(path=recording_of(views))
 
     def check(step):
-        recorded = to_float(torch.from_numpy(images_of_step(step)))
-        samples = [recorded[:, 0], recorded[:, 1]]
+        recorded = to_float(torch.from_numpy(images_of_step(step, views)))
+        samples = [recorded[:, number] for number in range(views)]
         expected = assemble(one.real, one.views, Share(4), step, one.real.images(step), samples)
         batch = regime.batch(step, None)
         assert torch.equal(batch.views, expected.views) and torch.equal(batch.groups, expected.groups)
@@ -55,6 +76,10 @@ def test_its_facts_name_the_set_and_no_generator(replay, recording):
     assert replay().facts == {"set_hashes": [open_shard_set(recording).recipe.hash]}
 
 
+def test_its_facts_name_a_generator_that_stayed_as_it_was(replay, recording_of):
+    assert replay(path=recording_of(3)).facts["generator_hash"] == "a" * 64
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -68,7 +93,7 @@ def test_a_training_that_does_not_fit_the_recording_is_refused(replay, options, 
 
 
 def test_a_set_made_ahead_is_no_recording(replay, shards):
-    with pytest.raises(UsageError, match=f"--replay {shards} is no recording of an online run; use it with --shards"):
+    with pytest.raises(UsageError, match=f"--replay {shards} is no recording of a training; use it with --shards"):
         replay(path=shards)
 
 
