@@ -129,7 +129,7 @@ def record(
         samples: V quantised tensors (m, 3, S, S) in [0, 1].
         latents: (m, ...), what the samples were drawn of.
         hardness: (m,).
-        similarity: (m,), for pairs.
+        similarity: (m,), where a sample has several images.
         generator: what drew them.
     """
     images, hardness = gather(sample_images(samples)), gather(hardness)

@@ -12,6 +12,7 @@ from synthcl.learners.base import LearnerOutput
 from synthcl.pipeline.configs.train import TrainConfig
 from synthcl.pipeline.errors import DataError, UsageError
 from synthcl.pipeline.generation.opening import open_generator
+from synthcl.pipeline.regimes import recording as recording_module
 from synthcl.pipeline.regimes.base import MultiViewedBatch
 from synthcl.pipeline.regimes.gradients import quantize
 from synthcl.pipeline.regimes.recording import (
@@ -135,7 +136,6 @@ def test_what_samples_were_drawn_for_is_recorded_and_asked_for_in_another_thread
 
     monkeypatch.setattr(GANGenerator, "describe", watched)
     recording, _ = opened()
-    assert opened(main_process=False)[0].describe is not None  # every process sends its latents
     threads.clear()
     with recording.recorder as recorder:
         recorder.rewind(0)
@@ -150,6 +150,17 @@ def test_what_samples_were_drawn_for_is_recorded_and_asked_for_in_another_thread
         "guidance": [2.5] * 6,
     }
     assert len(open_shard_set(tmp_path / "rec", where="class = 1 and step = 0")) == 2
+
+
+@pytest.mark.parametrize("described", [False, True])
+def test_a_process_that_does_not_write_sends_its_latents_where_they_say_something(opened, monkeypatch, described):
+    if described:
+        monkeypatch.setattr(GANGenerator, "describe", signs)
+    recording, _ = opened(main_process=False)
+    sent = []
+    monkeypatch.setattr(recording_module, "gather", lambda tensor: sent.append(tensor) or tensor)
+    record(recording, 0, drawn(), LATENT, torch.zeros(LATENTS), None, recording.generator)
+    assert [one.shape for one in sent] == [(LATENTS, 2, 3, 8, 8), (LATENTS,), *([LATENT.shape] if described else [])]
 
 
 def test_names_that_a_set_has_no_columns_for_are_refused_before_the_run(opened, monkeypatch):
