@@ -78,9 +78,15 @@ class Key:
         """(2,) int64: the bits as two words of 32, the low one first."""
         return torch.tensor(_words(self.bits))
 
-    def at(self, indices: Tensor) -> Draws:
-        """The numbers of this stream that belong to samples `indices` (N,) of any integer type, on their device."""
-        return Draws(self, indices.to(torch.int64))
+    def at(self, indices: Tensor, first: int = 0) -> Draws:
+        """The numbers of this stream that belong to samples `indices` (N,) of any integer type, on their device.
+
+        Args:
+            indices: which.
+            first: the number of the sample of index 0, where the stream is of a part of many: `Draws.indices` count
+                from it, and what is drawn does not depend on it.
+        """
+        return Draws(self, indices.to(torch.int64), first)
 
 
 @dataclass(frozen=True)
@@ -108,23 +114,35 @@ class TensorKey:
 
 @dataclass(frozen=True)
 class Draws:
-    """Random numbers for N samples. The same name gives the same numbers each time; draw each thing under its own."""
+    """Random numbers for N samples. The same name gives the same numbers each time; draw each thing under its own.
+
+    Attributes:
+        key: the stream.
+        counters: (N,) int64, the samples' places in it.
+        first: the number of the sample at place 0.
+    """
 
     key: Key | TensorKey
-    indices: Tensor  # (N,) int64
+    counters: Tensor
+    first: int = 0
+
+    @property
+    def indices(self) -> Tensor:
+        """(N,) int64, the samples' numbers."""
+        return self.counters + self.first
 
     def __len__(self) -> int:
-        return len(self.indices)
+        return len(self.counters)
 
     def __getitem__(self, item: slice | Tensor) -> Draws:
         """The draws of some of the samples."""
-        return Draws(self.key, self.indices[item])
+        return Draws(self.key, self.counters[item], self.first)
 
     def bits(self, name: str, *shape: int) -> Tensor:
         """Uniform integers in [0, 2**32), (N, *shape) int64."""
         size = math.prod(shape)
-        blocks = torch.arange((size + 3) // 4, device=self.indices.device)[None]
-        index = self.indices[:, None]
+        blocks = torch.arange((size + 3) // 4, device=self.counters.device)[None]
+        index = self.counters[:, None]
         words = philox(
             (index & _MASK, (index >> 32) & _MASK, blocks, torch.zeros_like(blocks)), self.key.child(name).bits
         )

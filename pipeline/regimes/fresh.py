@@ -72,7 +72,7 @@ class FreshRegime(RecordedRegime):
         return {"generator_hash": fingerprint(self.generator), "generator_precision": self.generator.computes_in}
 
     def batch(self, step: int, learner: Learner) -> DrawnBatch:
-        draws = self.key.child(step).at(self.share.numbers(self.real.device))
+        draws = self.key.child(step).at(self.share.numbers(self.real.device), step * self.share.total)
         latents, drawn = self._draw(draws)
         samples = [as_samples(images, self.real.store.image_size) for images in drawn]
         batch = assemble(self.real, self.views, self.share, step, self.real.images(step), samples)

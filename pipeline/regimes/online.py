@@ -86,7 +86,7 @@ class OnlineRegime(RecordedRegime):
     def batch(self, step: int, learner: Learner) -> OnlineBatch:
         device = self.real.device
         numbers = self.share.numbers(device)
-        draws = self.key.child(step).at(numbers)
+        draws = self.key.child(step).at(numbers, step * self.share.total)
         real = self.real.images(step)
         latents = self.trainer.generator.sample_latents(len(numbers), draws=draws)
         if self.options.moves_latents(step):

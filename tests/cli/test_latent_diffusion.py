@@ -7,6 +7,8 @@ import shutil
 
 import pytest
 
+from synthcl.pipeline.shards import open_shard_set
+
 TRAIN = [
     "train", "--data", "digits[:64]", "--image-size", 16, "--batch-size", 8, "--backbone", "resnet10-w8", "--steps", 4,
     "--checkpoint-every", 2, "--keep", 2, "--log-every", 1, "--precision", "fp32", "--sampling-steps", 2, "--json",
@@ -85,6 +87,15 @@ def test_fresh_draws_for_prompts(synthcl, pipelines, prompts, tmp_path):
     prompts.write_text("7 cats\n")
     synthcl(*run, tmp_path / "two")
     assert metrics(tmp_path / "one")[0]["loss"] != metrics(tmp_path / "two")[0]["loss"]
+
+
+@pytest.mark.parametrize("regime", [["--fresh", "--no-pairs"], ["--online", "--lora-rank", 2]], ids=["fresh", "online"])
+def test_prompts_come_in_turn_from_one_step_to_the_next(synthcl, pipelines, tmp_path, regime):
+    (tmp_path / "prompts.txt").write_text("".join(f"{i} cats\n" for i in range(7)))
+    run = [*TRAIN, *regime, "--generator", pipelines / "sd", "--prompts", tmp_path / "prompts.txt"]
+    synthcl(*run, "--record", tmp_path / "set", "--out", tmp_path / "run")
+    drawn = open_shard_set(tmp_path / "set").table()["prompt"].to_pylist()
+    assert drawn == [f"{i % 7} cats" for i in range(4 * 4)]
 
 
 @pytest.mark.parametrize(

@@ -92,3 +92,10 @@ def test_a_key_that_is_a_tensor_draws_the_same_for_its_name_alone():
     assert torch.equal(draws[1:].uniform("view", 2), key.at(indices).uniform("view", 2)[1:])
     with pytest.raises(ValueError, match="of 'view' alone, not of 'crop'"):
         draws.bits("crop")
+
+
+def test_samples_of_a_part_are_numbered_from_its_first_and_draw_the_same():
+    key, places = Key.from_seed(3), torch.tensor([0, 5, 6])
+    part, whole = key.at(places, 40), key.at(places)
+    assert part.indices.tolist() == [40, 45, 46] and part[1:].indices.tolist() == [45, 46]
+    assert torch.equal(part.normal("z", 3), whole.normal("z", 3))
