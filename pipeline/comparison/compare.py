@@ -11,7 +11,8 @@ from ..errors import UsageError
 from ..options.config import takes_options
 from ..progress.overall import overall_progress
 from ..regimes.table import REGIMES
-from ..runs.folder import RunFolder, open_run, say
+from ..runs.folder import RunFolder, say
+from ..runs.together import hold_run
 from ..runtime.distributed import create_accelerator, precision_of
 from ..runtime.precision import generator_precision
 from .evaluations import Answer
@@ -37,6 +38,7 @@ def compare(config: CompareConfig) -> dict[str, Any]:
 
     Raises:
         UsageError, DataError: options, images, generator or runs that cannot be used.
+        DataError: another comparison is in the folder.
         Interrupted: a signal came; the same command continues.
     """
     return _train_and_compare(config) if config.trains else _compare_existing(config)
@@ -53,21 +55,21 @@ def _train_and_compare(config: CompareConfig) -> dict[str, Any]:
         came_to["generator_precision"] = generator_precision(
             config.generator_precision, accelerator.device, trained=learns
         )
-    folder = open_run(config.out, "compare", config, main_process=accelerator.is_main_process, came_to=came_to)
-    accelerator.wait_for_everyone()
-    budget = decide_budget(config, accelerator)
-    with overall_progress(enabled=accelerator.is_main_process) as overall:
-        plan_overall(overall, config, budget, num_images, joined)
-        trained = execute(config, budget, accelerator, overall)
-        if not accelerator.is_main_process:
-            return {"out": config.out}
-        runs = in_order([*compared(trained.runs), *joined])
-        _check_names(config, runs)
-        answers, new_answers = evaluate_runs(runs, config, config.data, overall, num_images)
-    lines = mismatches(runs, config.equal, planned=config.equal != "steps" and not joined)
-    shared = one_time_costs(config, trained.generated)
-    new = trained.new or new_answers
-    return _conclude(config, config.data, runs, answers, lines, list(budget.notes), shared, folder, new=new)
+    with hold_run(config.out, "compare", config, main_process=accelerator.is_main_process, came_to=came_to) as folder:
+        accelerator.wait_for_everyone()
+        budget = decide_budget(config, accelerator)
+        with overall_progress(enabled=accelerator.is_main_process) as overall:
+            plan_overall(overall, config, budget, num_images, joined)
+            trained = execute(config, budget, accelerator, overall)
+            if not accelerator.is_main_process:
+                return {"out": config.out}
+            runs = in_order([*compared(trained.runs), *joined])
+            _check_names(config, runs)
+            answers, new_answers = evaluate_runs(runs, config, config.data, overall, num_images)
+        lines = mismatches(runs, config.equal, planned=config.equal != "steps" and not joined)
+        shared = one_time_costs(config, trained.generated)
+        new = trained.new or new_answers
+        return _conclude(config, config.data, runs, answers, lines, list(budget.notes), shared, folder, new=new)
 
 
 def _compare_existing(config: CompareConfig) -> dict[str, Any]:
@@ -75,13 +77,13 @@ def _compare_existing(config: CompareConfig) -> dict[str, Any]:
     runs = in_order(read_labelled(config.run, {arm.name: arm for arm in parse_arms(config.arm)}))
     _check_names(config, runs)
     data = config.data or _shared_data(runs)
-    folder = open_run(config.out, "compare", config, main_process=accelerator.is_main_process)
-    if not accelerator.is_main_process:
-        return {"out": config.out}
-    with overall_progress() as overall:
-        num_images = count_images(config, data, runs[0].config.image_size)
-        answers, new = evaluate_runs(runs, config, data, overall, num_images)
-    return _conclude(config, data, runs, answers, mismatches(runs, config.equal), [], {}, folder, new=new)
+    with hold_run(config.out, "compare", config, main_process=accelerator.is_main_process) as folder:
+        if not accelerator.is_main_process:
+            return {"out": config.out}
+        with overall_progress() as overall:
+            num_images = count_images(config, data, runs[0].config.image_size)
+            answers, new = evaluate_runs(runs, config, data, overall, num_images)
+        return _conclude(config, data, runs, answers, mismatches(runs, config.equal), [], {}, folder, new=new)
 
 
 def _conclude(

@@ -28,8 +28,8 @@ from ..encoder import prepare
 from ..errors import UsageError
 from ..options.config import Config
 from ..randomness import Key
-from ..runs.folder import open_run
 from ..runs.loop import LoopOptions, run_loop
+from ..runs.together import hold_run
 from ..views import Augmentation, AugmentationParameters, find_preset, normalize, to_float
 from .features import choose_device
 from .results import hash_of
@@ -143,7 +143,6 @@ def train_classifier(task: Task, config: LinearConfig | FinetuneConfig, name: st
     order = GlobalOrder(len(task.subset), batch_size, key.child("order"))
     settings = config.settings()
     steps = settings.epochs * order.steps_per_epoch
-    run = open_run(_state_folder(task, config, name), f"eval {name}", config)
     task.train = cached(task.train, "auto", device)
     optimizer = _optimizer(model, settings, batch_size, scales)
     augmentation = _augmentation(config, task.encoder.image_size)
@@ -160,7 +159,8 @@ def train_classifier(task: Task, config: LinearConfig | FinetuneConfig, name: st
         watch=("loss", "train_accuracy"),
     )
     parts = {"model": model.head if frozen else model, "optimizer": optimizer}
-    run_loop(run, parts, step, options)
+    with hold_run(_state_folder(task, config, name), f"eval {name}", config) as run:
+        run_loop(run, parts, step, options)
     return _score(model, task.test, config.batch_size, device, autocast)
 
 

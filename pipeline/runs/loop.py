@@ -25,7 +25,7 @@ from ..runtime.distributed import average, is_distributed, loss_of_a_process
 from ..runtime.readback import Readback
 from .checkpoint import Stateful, list_checkpoints, load_newest, save_checkpoint
 from .folder import RunFolder
-from .together import FolderLock, check_agreement
+from .together import check_agreement
 
 ECHO_SECONDS = 3.0
 """Under a launcher, how long a second signal still counts as the first one passed on. Ours."""
@@ -120,7 +120,7 @@ def run_loop(
     """Do the steps that are left, from the newest checkpoint on.
 
     Args:
-        run: where checkpoints and metrics go.
+        run: where checkpoints and metrics go; held (`together.hold_run`), so that no other training is in it.
         parts: everything a step depends on, by name; restored first.
         step: does step i, counted from 0, and returns scalars to log, the same names in every process: tensors, which
             are averaged over processes, and numbers that are the same in each.
@@ -137,26 +137,12 @@ def run_loop(
         Diverged: a metric or a weight is not finite. Nothing is saved from that step on.
         Interrupted: SIGINT, SIGTERM or SIGUSR1 came; the last step is saved.
         RunStopped: another process has ended.
-        DataError: another training is in this folder, or processes see different checkpoints there.
+        DataError: no checkpoint is whole, or processes see different ones.
     """
     row_logs = [run.metrics, *row_logs] if options.main_process else []
     journals = [*journals, *row_logs]
-    with FolderLock(run.path, taken=options.main_process) as lock:
-        return _run_locked(run, parts, step, options, lock, every or {}, journals, row_logs, measurements)
-
-
-def _run_locked(
-    run: RunFolder,
-    parts: Mapping[str, Stateful],
-    step: Callable[[int], Mapping[str, Tensor | float]],
-    options: LoopOptions,
-    lock: FolderLock,
-    every: Mapping[int, Callable[[int], None]],
-    journals: Sequence[Journal],
-    row_logs: Sequence[RowLog],
-    measurements: Sequence[Measurement],
-) -> float:
-    done, seconds_before = _restore(run, parts, journals, lock)
+    every = every or {}
+    done, seconds_before = _restore(run, parts, journals)
     if done == 0:
         for measurement in measurements:
             measurement.begin()
@@ -212,19 +198,17 @@ def _run_locked(
     return clock.seconds()
 
 
-def _restore(
-    run: RunFolder, parts: Mapping[str, Stateful], journals: Sequence[Journal], lock: FolderLock
-) -> tuple[int, float]:
+def _restore(run: RunFolder, parts: Mapping[str, Stateful], journals: Sequence[Journal]) -> tuple[int, float]:
     """Give each part its state of the newest checkpoint; the steps done and the seconds they took.
 
     Raises:
-        DataError: the folder is another training's, there is no whole checkpoint, or processes see different ones.
+        DataError: there is no whole checkpoint, or processes see different ones.
     """
-    checkpoint, problem = None, lock.problem
+    checkpoint, problem = None, None
     try:
-        checkpoint = load_newest(run.checkpoints) if problem is None else None
+        checkpoint = load_newest(run.checkpoints)
     except DataError as error:
-        problem = str(error)
+        problem = error
     check_agreement(checkpoint.identity if checkpoint is not None else "no checkpoint", problem, run.checkpoints)
     if checkpoint is not None:
         for name, part in parts.items():

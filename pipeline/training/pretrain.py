@@ -26,8 +26,9 @@ from ..images.grids import Section, save_sections
 from ..options.config import takes_options
 from ..progress.line import is_main_process
 from ..randomness import Key
-from ..runs.folder import RunFolder, finished_result, open_run, say_finished
+from ..runs.folder import RunFolder, finished_result, say_finished
 from ..runs.loop import LoopOptions, Measurement, run_loop
+from ..runs.together import hold_run
 from ..runs.trackers import check_trackers, open_trackers
 from ..runtime.distributed import average_gradients, create_accelerator, slice_of
 from ..runtime.precision import generator_precision
@@ -84,7 +85,7 @@ def _train(config: PretrainConfig) -> dict[str, Any]:
     torch.manual_seed(config.seed)
     trainer = _create_trainer(config, store.image_size, accelerator.device, precision)
     quality = _open_quality(config, len(store), accelerator.device)
-    run = open_run(
+    with hold_run(
         config.out,
         "pretrain",
         config,
@@ -92,69 +93,69 @@ def _train(config: PretrainConfig) -> dict[str, Any]:
         steps=config.steps,
         came_to={"generator_precision": precision} | ({"preset": trainer.preset} if trainer.preset else {}),
         rate=lambda total_steps, index: _learning_rate(trainer.options, total_steps, index),
-    )
-    accelerator.wait_for_everyone()
-    if run.result is not None:
-        say_finished(run.path)
-        return run.result
-    store = cached(store, config.cache, accelerator.device)
-    key = Key.from_seed(config.seed).child("pretrain")
-    numbers = torch.arange(share.start, share.stop, device=accelerator.device)
+    ) as run:
+        accelerator.wait_for_everyone()
+        if run.result is not None:
+            say_finished(run.path)
+            return run.result
+        store = cached(store, config.cache, accelerator.device)
+        key = Key.from_seed(config.seed).child("pretrain")
+        numbers = torch.arange(share.start, share.stop, device=accelerator.device)
 
-    def read(index: int) -> Tensor:
-        return store.read(order.indices(index, accelerator.process_index, accelerator.num_processes))
+        def read(index: int) -> Tensor:
+            return store.read(order.indices(index, accelerator.process_index, accelerator.num_processes))
 
-    ahead = Ahead(read, accelerator.device)
-    reading = ahead.open(config.steps) if costs_to_read(store, accelerator.device) else nullcontext()
+        ahead = Ahead(read, accelerator.device)
+        reading = ahead.open(config.steps) if costs_to_read(store, accelerator.device) else nullcontext()
 
-    def step(index: int) -> dict[str, Tensor]:
-        real = to_float(ahead(index).to(accelerator.device, non_blocking=True)) * 2 - 1
-        return trainer.step(real, key.child(index).at(numbers))
+        def step(index: int) -> dict[str, Tensor]:
+            real = to_float(ahead(index).to(accelerator.device, non_blocking=True)) * 2 - 1
+            return trainer.step(real, key.child(index).at(numbers))
 
-    measurements = []
-    if quality is not None:
-        measurements = [Measurement(config.eval_every or config.steps, lambda: quality(trainer.ema, store))]
-    samples = run.path / "samples"
-    if accelerator.is_main_process:
-        samples.mkdir(exist_ok=True)
-        real_images = save_real_images(store, run.path)
+        measurements = []
+        if quality is not None:
+            measurements = [Measurement(config.eval_every or config.steps, lambda: quality(trainer.ema, store))]
+        samples = run.path / "samples"
+        if accelerator.is_main_process:
+            samples.mkdir(exist_ok=True)
+            real_images = save_real_images(store, run.path)
 
-    def picture(done: int) -> None:
-        path = samples / f"{done:08d}.png"
-        title = f"step {done:,}: samples of the moving average"
-        save_sections(
-            [*real_section(real_images), Section(_samples(trainer, key), "generated images")], path, title=title
-        )
-        for tracker in trackers:
-            tracker.append_picture(done, path)
+        def picture(done: int) -> None:
+            path = samples / f"{done:08d}.png"
+            title = f"step {done:,}: samples of the moving average"
+            save_sections(
+                [*real_section(real_images), Section(_samples(trainer, key), "generated images")], path, title=title
+            )
+            for tracker in trackers:
+                tracker.append_picture(done, path)
 
-    with (
-        reading,
-        open_trackers(config.tracker, run, config, main_process=accelerator.is_main_process) as trackers,
-    ):
-        seconds = run_loop(
-            run,
-            {"trainer": trainer},
-            step,
-            LoopOptions(
-                label="pretrain",
-                total_steps=config.steps,
-                images_per_step=config.batch_size,
-                log_every=config.log_every,
-                checkpoint_every=config.checkpoint_every,
-                keep=config.keep,
-                device=accelerator.device,
-                watch=WATCH,
-                main_process=accelerator.is_main_process,
-            ),
-            row_logs=[*trackers, DiscriminatorWatch(run.metrics, ADVICE)],
-            every={config.sample_every: picture},
-            measurements=measurements,
-        )
-    result = _result(config, run, trainer, store, quality, seconds)
-    if accelerator.is_main_process:
-        save_generator(trainer, run.path)
-        run.finish(result)
+        with (
+            reading,
+            open_trackers(config.tracker, run, config, main_process=accelerator.is_main_process) as trackers,
+        ):
+            seconds = run_loop(
+                run,
+                {"trainer": trainer},
+                step,
+                LoopOptions(
+                    label="pretrain",
+                    total_steps=config.steps,
+                    images_per_step=config.batch_size,
+                    log_every=config.log_every,
+                    checkpoint_every=config.checkpoint_every,
+                    keep=config.keep,
+                    device=accelerator.device,
+                    watch=WATCH,
+                    main_process=accelerator.is_main_process,
+                ),
+                row_logs=[*trackers, DiscriminatorWatch(run.metrics, ADVICE)],
+                every={config.sample_every: picture},
+                measurements=measurements,
+            )
+        result = _result(config, run, trainer, store, quality, seconds)
+        if accelerator.is_main_process:
+            save_generator(trainer, run.path)
+            run.finish(result)
     accelerator.wait_for_everyone()
     return result
 

@@ -18,8 +18,9 @@ from ..regimes.assembly import RealImages
 from ..regimes.base import Regime, Share
 from ..regimes.guard import GuardNotice
 from ..regimes.setup import RegimeSetup, build_regime
-from ..runs.folder import RunFolder, finished_result, open_run, say_finished
+from ..runs.folder import RunFolder, finished_result, say_finished
 from ..runs.loop import LoopOptions, run_loop
+from ..runs.together import hold_run
 from ..runs.trackers import check_trackers, open_trackers
 from ..runtime.distributed import create_accelerator
 from .parts import build_learner, check_labels, make_schedule, precisions, prepare, view_maker, view_size
@@ -42,6 +43,7 @@ def train(config: TrainConfig) -> dict[str, Any]:
 
     Raises:
         UsageError: options that cannot be used, or fewer steps than the run has done.
+        DataError: images or a folder that cannot be used, or another training is in the folder.
     """
     check_trackers(config.tracker)
     if (finished := finished_result(config.out, "train", config)) is not None:
@@ -76,7 +78,7 @@ def train(config: TrainConfig) -> dict[str, Any]:
     def schedule(total_steps: int) -> Schedule:
         return make_schedule(config, learner, real.steps_per_epoch, total_steps)
 
-    run = open_run(
+    with hold_run(
         config.out,
         "train",
         config,
@@ -85,33 +87,33 @@ def train(config: TrainConfig) -> dict[str, Any]:
         rate=lambda total_steps, step: schedule(total_steps).at(step),
         came_to=precisions(config, accelerator)
         | ({"shards_per_window": config.shards_per_window} if config.shards else {}),
-    )
-    accelerator.wait_for_everyone()
-    if run.result is not None:
-        say_finished(run.path)
-        return run.result
-    step = prepare(config, accelerator, learner, regime, schedule(steps))
+    ) as run:
+        accelerator.wait_for_everyone()
+        if run.result is not None:
+            say_finished(run.path)
+            return run.result
+        step = prepare(config, accelerator, learner, regime, schedule(steps))
 
-    with (
-        real.reading_ahead(steps),
-        regime.open(),
-        open_trackers(config.tracker, run, config, main_process=accelerator.is_main_process) as trackers,
-    ):
-        seconds = run_loop(
-            run,
-            step.parts,
-            step,
-            _loop_options(config, accelerator, steps),
-            journals=regime.journals,
-            every={config.sample_every: lambda done: save_snapshot(regime, run, done, store, trackers)},
-            row_logs=[*trackers, GuardNotice(log.warning), CollapseWatch(run.metrics)],
-            measurements=measured,
-        )
-        result = _result(config, run, regime, real, steps, seconds)
-        if accelerator.is_main_process:
-            encoder().save(run.path / "encoder")
-            regime.save(run.path)
-            run.finish(result)
+        with (
+            real.reading_ahead(steps),
+            regime.open(),
+            open_trackers(config.tracker, run, config, main_process=accelerator.is_main_process) as trackers,
+        ):
+            seconds = run_loop(
+                run,
+                step.parts,
+                step,
+                _loop_options(config, accelerator, steps),
+                journals=regime.journals,
+                every={config.sample_every: lambda done: save_snapshot(regime, run, done, store, trackers)},
+                row_logs=[*trackers, GuardNotice(log.warning), CollapseWatch(run.metrics)],
+                measurements=measured,
+            )
+            result = _result(config, run, regime, real, steps, seconds)
+            if accelerator.is_main_process:
+                encoder().save(run.path / "encoder")
+                regime.save(run.path)
+                run.finish(result)
     accelerator.wait_for_everyone()
     return result
 

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from synthcl.pipeline.comparison import evaluations, execution, forecast
+from synthcl.pipeline.runs.together import FolderLock
 from synthcl.pipeline.training.step import TrainingStep
 
 pytestmark = pytest.mark.usefixtures("quick_probes")
@@ -51,6 +52,15 @@ def test_what_was_finished_is_not_done_again(finished):
     assert difference["seeds"] == [0, 1, 2] and difference["n"] == 3
     assert result["mismatches"] == []
     assert json.loads((out / "result.json").read_text()) == result
+
+
+def test_a_second_comparison_in_a_folder_is_refused_and_changes_nothing(synthcl, generator, finished):
+    out, *_ = finished
+    before = {path: path.read_bytes() for path in out.iterdir() if path.is_file()}
+    with FolderLock(out):
+        error = compare(synthcl, generator, out, "--regimes", "real,online", code=1).stderr
+    assert f"another process is training in {out}" in " ".join(error.split())
+    assert {path: path.read_bytes() for path in out.iterdir() if path.is_file()} == before
 
 
 def test_the_same_command_again_trains_and_evaluates_nothing(synthcl, generator, finished, monkeypatch):

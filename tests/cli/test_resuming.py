@@ -13,6 +13,8 @@ from PIL import Image
 from synthcl.generators.gan.trainer import GANTrainer
 from synthcl.learners.simclr import SimCLR
 from synthcl.pipeline.runs.checkpoint import list_checkpoints
+from synthcl.pipeline.runs.folder import RunFolder
+from synthcl.pipeline.runs.together import FolderLock
 
 TRAIN = ["train", "--data", "digits", "--image-size", 8, "--batch-size", 16, "--backbone", "resnet10-w8"]
 PRETRAIN = ["pretrain", "--data", "digits", "--image-size", 8, "--batch-size", 16, "--preset", "tiny"]
@@ -32,6 +34,30 @@ def write_images(path, count):
 def damage(checkpoint, part):
     data = (checkpoint / f"{part}.safetensors").read_bytes()
     (checkpoint / f"{part}.safetensors").write_bytes(data[:-1])
+
+
+@pytest.mark.parametrize("command", [TRAIN, PRETRAIN])
+def test_a_folder_is_locked_from_the_first_change_to_the_result(synthcl, tmp_path, monkeypatch, command):
+    """What a second start leaves alone is what the first one, which extends a finished run, has there."""
+    out = tmp_path / "run"
+    synthcl(*command, "--out", out, "--steps", 2)
+    (out / ".tmp-x").touch()
+
+    def content():
+        return {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+
+    def refused():
+        before = content()
+        message = synthcl(*command, "--out", out, "--steps", 4, code=1).stderr
+        assert f"another process is training in {out}; wait for it" in " ".join(message.split())
+        assert content() == before
+
+    with FolderLock(out):
+        refused()
+    finish = RunFolder.finish
+    monkeypatch.setattr(RunFolder, "finish", lambda self, result: (refused(), finish(self, result)))
+    synthcl(*command, "--out", out, "--steps", 4)
+    assert json.loads((out / "result.json").read_bytes())["steps"] == 4 and not (out / ".tmp-x").exists()
 
 
 @pytest.mark.parametrize(("command", "part"), [(TRAIN, "learner"), (PRETRAIN, "trainer")])

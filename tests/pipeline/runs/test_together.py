@@ -8,11 +8,12 @@ import signal
 import pytest
 import torch
 
+from synthcl.pipeline.configs.train import TrainConfig
 from synthcl.pipeline.errors import DataError
 from synthcl.pipeline.runs import together
 from synthcl.pipeline.runs.folder import RunFolder
 from synthcl.pipeline.runs.loop import Interrupted, LoopOptions, run_loop
-from synthcl.pipeline.runs.together import FolderLock, check_agreement
+from synthcl.pipeline.runs.together import FolderLock, check_agreement, hold_run
 
 
 def options(**given):
@@ -22,20 +23,49 @@ def options(**given):
     )  # fmt: skip
 
 
-def test_a_second_training_in_a_folder_is_refused_and_the_lock_leaves_nothing(tmp_path):
-    def step(index):
-        with pytest.raises(DataError, match=f"another process is training in {tmp_path}; wait for it"):
-            run_loop(RunFolder(tmp_path), {}, lambda _: {"loss": torch.zeros(())}, options())
-        return {"loss": torch.zeros(())}
+def hold(path, steps=4, **given):
+    return hold_run(path, "train", TrainConfig(data="digits", out=str(path), steps=steps), steps=steps, **given)
 
-    run_loop(RunFolder(tmp_path), {}, step, options())
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoints", "metrics.jsonl"]
-    run_loop(RunFolder(tmp_path), {}, step, options())  # it is free again
+
+def content(path):
+    return {each.name: each.read_bytes() for each in path.iterdir() if each.is_file()}
+
+
+def test_a_second_run_in_a_folder_is_refused_before_it_changes_anything_and_the_lock_leaves_nothing(tmp_path):
+    with hold(tmp_path / "r") as run:
+        run.finish({"steps": 2})
+        (run.path / ".tmp-x").touch()
+        before = content(run.path)
+        with pytest.raises(DataError, match=f"another process is training in {run.path}; wait for it"):
+            hold(run.path, steps=12).__enter__()
+        assert content(run.path) == before
+        (run.path / "result.json").unlink()
+    with hold(run.path, steps=12):  # it is free again
+        assert sorted(content(run.path)) == ["config.yaml", "run.json"]
+
+
+def test_a_folder_that_holds_something_else_is_not_touched(tmp_path):
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(DataError, match="holds no run of synthcl"):
+        hold(tmp_path).__enter__()
+    with pytest.raises(DataError, match=r"cannot write to --out .*/notes.txt/r: Not a directory"):
+        hold(tmp_path / "notes.txt" / "r").__enter__()
+    assert list(tmp_path.iterdir()) == [tmp_path / "notes.txt"]
 
 
 def test_other_processes_of_the_run_take_no_lock(tmp_path):
-    with FolderLock(tmp_path), FolderLock(tmp_path, taken=False) as other:
-        assert other.problem is None
+    with FolderLock(tmp_path), FolderLock(tmp_path, taken=False):
+        pass
+
+
+def test_a_lock_is_let_go_though_a_forked_process_has_it_too(tmp_path):
+    with FolderLock(tmp_path) as lock:
+        copy = os.dup(lock._descriptor)  # what a fork does
+    try:
+        with FolderLock(tmp_path):
+            pass
+    finally:
+        os.close(copy)
 
 
 def test_a_file_system_without_locks_is_told(tmp_path, monkeypatch, caplog):
@@ -43,9 +73,8 @@ def test_a_file_system_without_locks_is_told(tmp_path, monkeypatch, caplog):
         raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
 
     monkeypatch.setattr(fcntl, "flock", refuse)
-    with FolderLock(tmp_path) as lock:
-        assert lock.problem is None
-    assert f"{tmp_path} cannot be locked" in caplog.text
+    with FolderLock(tmp_path):
+        assert f"{tmp_path} cannot be locked" in caplog.text
 
 
 ANSWERS = {
@@ -58,23 +87,28 @@ ANSWERS = {
     "another content": ([("step 4 (ab)", None), ("step 4 (xy)", None)], r"process 1 step 4 \(xy\)"),
     "a disk of its own": ([("step 4 (ab)", None), ("no checkpoint", None)], "process 1 no checkpoint"),
     "a problem elsewhere": ([("step 4 (ab)", None), ("no checkpoint", "nothing is whole")], "nothing is whole"),
+    "a problem here": ([("no checkpoint", "none is whole"), ("no checkpoint", "another")], "none is whole"),
 }
 
 
 @pytest.mark.parametrize(("answers", "message"), ANSWERS.values(), ids=ANSWERS.keys())
 def test_what_processes_have_found(tmp_path, monkeypatch, answers, message):
+    found, problem = answers[0]
+
     def gather(into, own):
-        assert own == answers[0]
-        into[:] = answers
+        column = int(own == found)
+        assert own == answers[0][1 - column]
+        into[:] = [answer[1 - column] for answer in answers]
 
     monkeypatch.setattr(together, "is_distributed", lambda: True)
     monkeypatch.setattr(together.dist, "get_world_size", lambda: len(answers))
     monkeypatch.setattr(together.dist, "all_gather_object", gather)
+    own = None if problem is None else DataError(problem)
     if message is None:
-        check_agreement(*answers[0], tmp_path)
+        check_agreement(found, own, tmp_path)
     else:
         with pytest.raises(DataError, match=message):
-            check_agreement(*answers[0], tmp_path)
+            check_agreement(found, own, tmp_path)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGUSR1, 75), (signal.SIGTERM, 75), (signal.SIGINT, 1)])
