@@ -56,7 +56,6 @@ def _train_and_compare(config: CompareConfig) -> dict[str, Any]:
             config.generator_precision, accelerator.device, trained=learns
         )
     with hold_run(config.out, "compare", config, main_process=accelerator.is_main_process, came_to=came_to) as folder:
-        accelerator.wait_for_everyone()
         budget = decide_budget(config, accelerator)
         with overall_progress(enabled=accelerator.is_main_process) as overall:
             plan_overall(overall, config, budget, num_images, joined)

@@ -10,6 +10,7 @@ RUN/
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 from collections.abc import Mapping
@@ -76,6 +77,8 @@ def open_run(
     A finished run of this length is left as it is. One that is to be longer is unfinished from here on, and its record
     says what became of it, as it does of an unfinished run whose length is changed.
 
+    Every process of a run calls it. Those that train hold the folder meanwhile; see `together.hold_run`.
+
     Args:
         out: the folder.
         command: which command's run it is, such as `train`.
@@ -89,17 +92,22 @@ def open_run(
     Raises:
         UsageError: a URL, or the folder holds a run with other options (the message lists the differences), or one that
             has done more steps than are asked for.
-        DataError: the folder holds something else, or cannot be made.
+        DataError: the folder holds something else, cannot be made, or is not the same to all processes.
     """
     path = Path(out)
     changes: list[dict[str, Any]] = []
-    done = False
-    if check_out(out, command, config, came_to or {}) and steps is not None:
-        changes, done = _take_up(path, config, steps, rate, main_process=main_process)
-    from ..runtime.distributed import wait_for_all  # torch, which those who only look at runs do without
+    done, found = False, ""
+    problem: Exception | None = None
+    try:
+        if check_out(out, command, config, came_to or {}) and steps is not None:
+            changes, done = _take_up(path, config, steps, rate, main_process=main_process)
+        found = describe_run(path)
+    except (UsageError, DataError) as error:
+        problem = error
+    from .together import check_agreement, check_seen, share_problem  # torch: those who only look at runs do without
 
     # Every process has looked before one of them writes: a folder that is half made is neither empty nor a run.
-    wait_for_all()
+    check_agreement(found, problem, path)
     if main_process and not done:
         length: dict[str, Any] = {"total_steps": steps} if steps is not None else {}
         length |= {"length_changes": changes} if changes else {}
@@ -113,8 +121,31 @@ def open_run(
             write_json(path / "run.json", {"command": command, **length, **record_environment()})
             write_file(path / "config.yaml", write_yaml(config.to_dict()))
         except OSError as error:
-            raise DataError(f"cannot write to --out {path}: {error.strerror}") from None
+            problem = DataError(f"cannot write to --out {path}: {error.strerror}")
+    share_problem(problem)
+    if not done:
+        check_seen(path, main_process)
     return RunFolder(path)
+
+
+def describe_run(path: Path) -> str:
+    """What a folder holds of a run, in words: processes that see the same say the same.
+
+    Raises:
+        DataError: a file of the run cannot be read.
+    """
+    record, result = path / "run.json", path / "result.json"
+    if not record.exists():
+        return "no run"
+    digest = hashlib.sha256()
+    try:
+        digest.update(record.read_bytes())
+        finished = result.exists()
+        if finished:
+            digest.update(result.read_bytes())
+    except OSError as error:
+        raise DataError(f"cannot read {error.filename}: {error.strerror}") from None
+    return f"a {'finished' if finished else 'begun'} run ({digest.hexdigest()[:12]})"
 
 
 def check_out(out: str | Path, command: str, config: Config, came_to: Mapping[str, Any] | None = None) -> bool:

@@ -23,7 +23,7 @@ from ..errors import DataError, RunStopped
 from ..progress.line import Progress
 from ..runtime.distributed import average, is_distributed, loss_of_a_process
 from ..runtime.readback import Readback
-from .checkpoint import Stateful, list_checkpoints, load_newest, save_checkpoint
+from .checkpoint import Checkpoint, Stateful, list_checkpoints, load_newest, save_checkpoint
 from .folder import RunFolder
 from .together import check_agreement
 
@@ -204,7 +204,8 @@ def _restore(run: RunFolder, parts: Mapping[str, Stateful], journals: Sequence[J
     Raises:
         DataError: there is no whole checkpoint, or processes see different ones.
     """
-    checkpoint, problem = None, None
+    checkpoint: Checkpoint | None = None
+    problem: Exception | None = None
     try:
         checkpoint = load_newest(run.checkpoints)
     except DataError as error:

@@ -6,21 +6,28 @@ import contextlib
 import fcntl
 import logging
 import os
+import time
+import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch.distributed as dist
 
 from ..errors import DataError, UsageError
+from ..files import TEMPORARY
 from ..options.config import Config
 from ..runtime.distributed import is_distributed, loss_of_a_process
-from .folder import RunFolder, check_out, open_run
+from .folder import RunFolder, check_out, describe_run, finished_result, open_run, say_finished
 from .length import Rate
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+
+SEEN_SECONDS = 10.0
+"""How long the other processes look for what the main one has written. Ours: network file systems show a new name to
+other machines within a few seconds, once the folder is listed anew."""
 
 
 class FolderLock:
@@ -90,7 +97,7 @@ def hold_run(
 
     Raises:
         UsageError, DataError: what `open_run` raises.
-        DataError: another process is training in the folder.
+        DataError: another process is training in the folder, or the processes do not see the same in it.
     """
     path = Path(out)
     problem: Exception | None = None
@@ -106,6 +113,60 @@ def hold_run(
             problem = DataError(f"cannot write to --out {path}: {error.strerror}")
         share_problem(problem)
         yield open_run(out, command, config, main_process=main_process, steps=steps, rate=rate, came_to=came_to)
+
+
+def finished_together(out: str | Path, command: str, config: Config) -> dict[str, Any] | None:
+    """`finished_result`, agreed upon by all processes of a run; each asks, before anything is prepared.
+
+    Raises:
+        UsageError, DataError: what `finished_result` raises here.
+        DataError: it raises something in another process, or the processes see different runs in the folder.
+    """
+    path, result, found = Path(out), None, ""
+    problem: Exception | None = None
+    try:
+        result, found = finished_result(out, command, config, tell=False), describe_run(path)
+    except (UsageError, DataError) as error:
+        problem = error
+    check_agreement(found, problem, path)
+    if result is not None:
+        say_finished(path)
+    return result
+
+
+def check_seen(folder: Path, main_process: bool) -> None:
+    """Whether all processes of a run see what the main one writes in its folder; each asks.
+
+    Raises:
+        DataError: one does not, or it cannot be written.
+    """
+    if not is_distributed():
+        return
+    problem: DataError | None = None
+    token = folder / f"{TEMPORARY}seen-{uuid.uuid4().hex[:8]}"
+    if main_process:
+        try:
+            token.touch()
+        except OSError as error:
+            problem = DataError(f"cannot write to --out {folder}: {error.strerror}")
+    share_problem(problem)
+    name = _gather(token.name)[0]
+    deadline = time.monotonic() + SEEN_SECONDS
+    while not (seen := _is_listed(folder, name)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    try:
+        check_agreement("the files that it writes" if seen else "none of them", None, folder)
+    finally:
+        if main_process:
+            token.unlink(missing_ok=True)
+
+
+def _is_listed(folder: Path, name: str) -> bool:
+    """Whether a folder has a file. It is listed, since a network file system may remember that there was none."""
+    try:
+        return name in os.listdir(folder)
+    except OSError:
+        return False
 
 
 def share_problem(problem: Exception | None) -> None:

@@ -22,6 +22,9 @@ LOST = ("closed by peer", "reset by peer", "Broken pipe", "remote process exited
 """How gloo and NCCL say that another process is gone."""
 
 
+COUNTS = ["WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE"]
+"""Where launchers say how many processes they have started."""
+
 TIMEOUT = timedelta(minutes=30)
 """How long a process waits for the others before it ends with an error. Ours: the main process alone evaluates and
 writes checkpoints, and torch's 10 minutes for NCCL are few for that; without any a process would wait for ever."""
@@ -83,7 +86,7 @@ def _launched() -> int:
     Raises:
         UsageError: one process where `accelerate launch` was asked for more.
     """
-    counted = get_int_from_env(["WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE"], 0)
+    counted = get_int_from_env(COUNTS, 0)
     if counted:
         return counted
     if {"ACCELERATE_MIXED_PRECISION", "MASTER_PORT"} <= os.environ.keys() and not is_distributed():
@@ -98,6 +101,11 @@ def _has_bf16() -> bool:
     if torch.cuda.is_available():
         return cuda_has_bf16()
     return torch.ops.mkldnn._is_mkldnn_bf16_supported()
+
+
+def is_alone() -> bool:
+    """Whether no launcher has started other processes, as far as its variables tell."""
+    return get_int_from_env(COUNTS, 1) <= 1 and not is_distributed()
 
 
 def slice_of(total: int, rank: int, num_processes: int, what: str) -> slice:
@@ -133,12 +141,6 @@ def loss_of_a_process() -> Iterator[None]:
                 "Run the same command again to continue from the last checkpoint"
             ) from error
         raise
-
-
-def wait_for_all() -> None:
-    """Go on when every process is here; nothing in one process."""
-    if is_distributed():
-        dist.barrier()
 
 
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:

@@ -28,9 +28,9 @@ from ..progress.line import is_main_process
 from ..randomness import Key
 from ..runs.folder import RunFolder, finished_result, say_finished
 from ..runs.loop import LoopOptions, Measurement, run_loop
-from ..runs.together import hold_run
+from ..runs.together import finished_together, hold_run
 from ..runs.trackers import check_trackers, open_trackers
-from ..runtime.distributed import average_gradients, create_accelerator, slice_of
+from ..runtime.distributed import average_gradients, create_accelerator, is_alone, slice_of
 from ..runtime.precision import generator_precision
 from ..views import to_float
 from .discriminator_watch import DiscriminatorWatch
@@ -73,11 +73,14 @@ def pretrain(config: PretrainConfig) -> dict[str, Any]:
 def _train(config: PretrainConfig) -> dict[str, Any]:
     """`pretrain` without the push."""
     check_trackers(config.tracker)
-    if (finished := finished_result(config.out, "pretrain", config)) is not None:
+    # One process need not find others first. Of several none may end, or go on, by what it alone sees.
+    if is_alone() and (finished := finished_result(config.out, "pretrain", config)) is not None:
         return finished
     if config.bf16:
         log.warning("--bf16 is now --generator-precision bf16, and will be gone in a later version")
     accelerator = create_accelerator("fp32")
+    if (finished := finished_together(config.out, "pretrain", config)) is not None:
+        return finished
     precision = generator_precision(config.generator_precision, accelerator.device, trained=True)
     store = open_images(config.data, image_size=config.image_size, split="train", data_root=config.data_root)
     order = GlobalOrder(len(store), config.batch_size, Key.from_seed(config.seed).child("order"))
@@ -94,7 +97,6 @@ def _train(config: PretrainConfig) -> dict[str, Any]:
         came_to={"generator_precision": precision} | ({"preset": trainer.preset} if trainer.preset else {}),
         rate=lambda total_steps, index: _learning_rate(trainer.options, total_steps, index),
     ) as run:
-        accelerator.wait_for_everyone()
         if run.result is not None:
             say_finished(run.path)
             return run.result

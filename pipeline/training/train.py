@@ -20,9 +20,9 @@ from ..regimes.guard import GuardNotice
 from ..regimes.setup import RegimeSetup, build_regime
 from ..runs.folder import RunFolder, finished_result, say_finished
 from ..runs.loop import LoopOptions, run_loop
-from ..runs.together import hold_run
+from ..runs.together import finished_together, hold_run
 from ..runs.trackers import check_trackers, open_trackers
-from ..runtime.distributed import create_accelerator
+from ..runtime.distributed import create_accelerator, is_alone
 from .parts import build_learner, check_labels, make_schedule, precisions, prepare, view_maker, view_size
 from .schedule import Schedule
 from .watching import measurements, save_snapshot
@@ -46,9 +46,12 @@ def train(config: TrainConfig) -> dict[str, Any]:
         DataError: images or a folder that cannot be used, or another training is in the folder.
     """
     check_trackers(config.tracker)
-    if (finished := finished_result(config.out, "train", config)) is not None:
+    # One process need not find others first. Of several none may end, or go on, by what it alone sees.
+    if is_alone() and (finished := finished_result(config.out, "train", config)) is not None:
         return finished
     accelerator = create_accelerator(config.precision)
+    if (finished := finished_together(config.out, "train", config)) is not None:
+        return finished
     key = Key.from_seed(config.seed)
     # Images are decoded when the first is read: after everything has been checked.
     opened = open_images(config.data, image_size=config.image_size, split="train", data_root=config.data_root)
@@ -88,7 +91,6 @@ def train(config: TrainConfig) -> dict[str, Any]:
         came_to=precisions(config, accelerator)
         | ({"shards_per_window": config.shards_per_window} if config.shards else {}),
     ) as run:
-        accelerator.wait_for_everyone()
         if run.result is not None:
             say_finished(run.path)
             return run.result

@@ -25,13 +25,17 @@ from synthcl.learners.base import LearnerOutput
 from synthcl.learners.simclr import SimCLR
 from synthcl.pipeline.data import open_images
 from synthcl.pipeline.regimes.assembly import RealImages
+from synthcl.pipeline.runs import together
 from synthcl.pipeline.training.step import TrainingStep
 from synthcl.pipeline.views import augmentation
 
 # What is imported and read late: the command's own parts, and the digits.
 importlib.import_module("synthcl.pipeline.training.train")
+importlib.import_module("synthcl.pipeline.training.pretrain")
 open_images("digits", image_size=8)
+together.SEEN_SECONDS = 1.0  # on one machine a file is seen at once
 OPTIONS = "train --data digits --image-size 8 --batch-size 16 --backbone resnet10-w8 --precision fp32 --log-every 1"
+PRETRAIN = "pretrain --data digits --image-size 8 --batch-size 16 --preset tiny --log-every 1"
 SECONDS = 60
 
 
@@ -98,7 +102,11 @@ def watch_draws(file):
     return lambda: file.write_text(json.dumps(steps))
 
 
-def child(scenario, rank, world, folder, options):
+def apart(rank):
+    """Each process has a folder of its own, as on disks that are not shared."""
+
+
+def child(scenario, rank, world, folder, options, command):
     output = os.open(folder / f"{scenario.__name__}-{rank}.err", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(output, 2)
     if world > 1:
@@ -109,19 +117,20 @@ def child(scenario, rank, world, folder, options):
     scenario(rank)
     write = watch_draws(folder / f"{options[0]}-{rank}.draws")
     try:
-        main.main([*OPTIONS.split(), "--out", str(folder / options[0]), *options[1:]], standalone_mode=True)
+        out = folder / options[0].format(rank=rank)
+        main.main([*command.split(), "--out", str(out), *options[1:]], standalone_mode=True)
     finally:
         write()
 
 
-def run(scenario, world, folder, *options):
+def run(scenario, world, folder, *options, command=OPTIONS):
     """Exit codes and messages of the processes; those that do not end in `SECONDS` are killed and have none."""
     pids = []
     for rank in range(world):
         pid = os.fork()
         if not pid:
             try:
-                child(scenario, rank, world, folder, options)
+                child(scenario, rank, world, folder, options, command)
                 os._exit(0)
             except SystemExit as end:
                 os._exit(end.code)
@@ -140,8 +149,14 @@ def run(scenario, world, folder, *options):
     for pid in set(pids) - set(codes):
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
+    Path(folder / f"{scenario.__name__}.store").unlink(missing_ok=True)  # of one group of processes
     messages = [(folder / f"{scenario.__name__}-{rank}.err").read_text() for rank in range(world)]
-    return {"codes": [codes.get(pid) for pid in pids], "messages": messages}
+    seconds = time.monotonic() - deadline + SECONDS
+    return {"codes": [codes.get(pid) for pid in pids], "messages": messages, "seconds": seconds}
+
+
+APART = ("fresh", "begun", "finished")
+"""What one of two processes that see other folders has there."""
 
 
 def draws(folder, name, world):
@@ -169,6 +184,13 @@ def main_process(folder):
     watch = ["--steps", "4", "--eval-every", "2", "--tracker", "tensorboard"]
     results["watched"] = run(watched, 2, folder, "watched", *watch)
     run(nothing, 1, folder, "watched_alone", *watch)
+    run(nothing, 1, folder, "begun-0", "--steps", "4", *save)
+    (folder / "begun-0" / "result.json").unlink()
+    run(nothing, 1, folder, "finished-1", "--steps", "4", *save)
+    results["apart"] = {name: run(apart, 2, folder, name + "-{rank}", "--steps", "4", *save) for name in APART}
+    results["apart"]["pretrain"] = run(apart, 2, folder, "pretrain-{rank}", "--steps", "2", command=PRETRAIN)
+    results["again"] = run(nothing, 2, folder, "watched", *watch)
+    results["others"] = run(nothing, 2, folder, "watched", *watch, "--seed", "1")
     (folder / "results.json").write_text(json.dumps(results))
 
 

@@ -1,6 +1,7 @@
 """Several processes from the command line: one that fails ends all, a signal to one stops all, a run may move."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -74,3 +75,35 @@ def test_the_nearest_neighbours_during_training_are_shared_out_and_the_same(resu
     assert accuracies["watched"] == pytest.approx(accuracies["watched_alone"], abs=2.1 / 355)
     events = EventAccumulator(str(folder / "watched" / "tensorboard")).Reload().Scalars("loss")
     assert [event.step for event in events] == [1, 2, 3, 4]  # of the main process alone
+
+
+OWN = {
+    "fresh": "process 0 the files that it writes, process 1 none of them",
+    "pretrain": "process 0 the files that it writes, process 1 none of them",
+    "begun": r"process 0 a begun run \(\w{12}\), process 1 no run",
+    "finished": r"process 0 no run, process 1 a finished run \(\w{12}\)",
+}
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_processes_that_see_other_folders_end_at_once_with_a_sentence_each(results, folder, name):
+    found = results["apart"][name]
+    assert found["codes"] == [1, 1] and found["seconds"] < 30  # and not TIMEOUT
+    for rank, message in enumerate(map(error, found["messages"])):
+        own = re.escape(str(folder / f"{name}-{rank}"))
+        advice = "give --out a folder on a disk that all machines share"
+        assert re.fullmatch(f"the processes do not see the same in {own}: {OWN[name]}; {advice}", message), message
+    assert not list(folder.glob(f"{name}-?/.tmp-*"))
+    assert not (folder / f"{name}-1" / "run.json").exists() or name == "finished"
+
+
+def test_a_finished_run_is_told_by_one_of_several_processes(results):
+    found = results["again"]
+    assert found["codes"] == [0, 0]
+    assert ["already finished" in message for message in found["messages"]] == [True, False]
+
+
+def test_options_that_do_not_fit_end_all_processes_with_their_own_exit_code(results):
+    found = results["others"]
+    assert found["codes"] == [2, 2]
+    assert all("holds another run" in message and "seed" in message for message in found["messages"])
