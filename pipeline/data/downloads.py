@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +23,8 @@ from .folders import FileStore
 from .labels import rank_within_class
 from .memory import MemoryStore
 from .store import ImageStore
+
+log = logging.getLogger(__name__)
 
 
 def default_data_root() -> Path:
@@ -137,7 +140,7 @@ def _load(dataset: str, options: dict[str, Any], root: Path) -> Any:
     build = getattr(torchvision.datasets, NAMED_SETS[dataset].class_name)
     try:
         root.mkdir(parents=True, exist_ok=True)
-        with _lock(root / f".{dataset}.lock"), contextlib.redirect_stdout(sys.stderr):
+        with _lock(root / f".{dataset}.lock") as unlocked, contextlib.redirect_stdout(sys.stderr):
             try:
                 return build(str(root), download=False, **options)
             except RuntimeError:  # not there, or damaged
@@ -146,6 +149,8 @@ def _load(dataset: str, options: dict[str, Any], root: Path) -> Any:
                         f"{dataset} is not in {root}, and its publisher has withdrawn the download: copy torchvision's "
                         f"files of it there, or name their folder with --data-root"
                     ) from None
+                if unlocked is not None:
+                    _check_unlocked(dataset, root, unlocked)
                 return build(str(root), download=True, **options)
     except DataError:
         raise
@@ -172,8 +177,25 @@ def _to_rgb(data: np.ndarray | Tensor) -> Tensor:
 
 
 @contextlib.contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    """One process at a time: the ranks of a run would download into the same file."""
+def _lock(path: Path) -> Iterator[OSError | None]:
+    """One process at a time: the ranks of a run would download into the same file. Gives why it has none, or None."""
     with open(path, "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+        unlocked: OSError | None = None
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError as error:
+            unlocked = error
+        yield unlocked
+
+
+def _check_unlocked(dataset: str, root: Path, unlocked: OSError) -> None:
+    """Raises DataError where several processes would download at once; one is told to be alone."""
+    from ..runtime.distributed import is_alone
+
+    cannot = f"{root} cannot be locked ({unlocked.strerror})"
+    if not is_alone():
+        raise DataError(
+            f"{dataset} is not in {root}, and the processes would download it into the same files at once, since "
+            f"{cannot}: have one process download it first, or name a folder on another file system with --data-root"
+        )
+    log.warning("%s: see to it that no other process downloads %s meanwhile", cannot, dataset)

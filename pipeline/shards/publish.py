@@ -157,7 +157,8 @@ class PartLock:
     `name` is what errors call the set, if that is not the folder.
 
     Raises, on entering:
-        DataError: a running process writes this part, or writes the set in another number of parts.
+        DataError: a running process writes this part, or writes the set in another number of parts, or the file system
+            has no locks.
     """
 
     def __init__(self, directory: Path, index: int = 0, count: int = 1, *, name: str | None = None) -> None:
@@ -238,7 +239,11 @@ def remove_leftovers(directory: Path) -> None:
 
 
 def _acquire(path: Path) -> int | None:
-    """Lock the file. None if a running process holds the lock."""
+    """Lock the file. None if a running process holds the lock.
+
+    Raises:
+        DataError: the file system has no locks, so that nothing would keep two writers apart.
+    """
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
@@ -246,6 +251,13 @@ def _acquire(path: Path) -> int | None:
         except BlockingIOError:
             os.close(descriptor)
             return None
+        except OSError as error:
+            path.unlink(missing_ok=True)
+            os.close(descriptor)
+            raise DataError(
+                f"{path.parent} cannot be locked ({error.strerror}), and only locks keep two writers of a set apart: "
+                f"write it on a file system that has them (a Lustre is mounted with flock), and copy it from there"
+            ) from error
         except BaseException:
             os.close(descriptor)
             raise

@@ -13,7 +13,8 @@ import hashlib
 import os
 import queue
 import threading
-from collections.abc import Callable, Iterable
+import uuid
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -129,8 +130,7 @@ class RemoteFolder:
         path = self._path(sha256, suffix)
         if _touch(path):
             return path
-        with disk_errors(self.cache), open(self.cache / f".tmp-{sha256}", "ab") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)  # others who want the same file wait for it
+        with disk_errors(self.cache), _open_temporary(self.cache / f".tmp-{sha256}") as file:
             if not _touch(path):
                 if suffix == ".tar":
                     _make_room(self.cache, self.cache_bytes - size)
@@ -186,6 +186,28 @@ class RemoteFolder:
             return attempt(work, f"read {self.name}/{name}")
         except FileNotFoundError:
             raise DataError(f"{self.name}/{name} is missing, or cannot be reached") from None
+
+
+@contextlib.contextmanager
+def _open_temporary(path: Path) -> Iterator[BinaryIO]:
+    """A file to fetch into; others who want the same one wait for it.
+
+    On a file system without locks it is this caller's alone: several may fetch the same, and each checks what it got.
+    """
+    with open(path, "ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError:
+            pass
+        else:
+            yield file
+            return
+    own = path.with_name(f"{path.name}-{uuid.uuid4().hex[:8]}")
+    try:
+        with open(own, "ab") as file:
+            yield file
+    finally:
+        own.unlink(missing_ok=True)
 
 
 def _touch(path: Path) -> bool:

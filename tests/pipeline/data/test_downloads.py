@@ -1,5 +1,9 @@
 """torchvision's data sets, without the internet."""
 
+import errno
+import fcntl
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -80,6 +84,28 @@ def test_a_download_that_fails_says_what_to_do(tmp_path, monkeypatch):
     words = r"cifar10 is not in .* could not be downloaded \(no route to host\): copy .* --data-root"
     with pytest.raises(DataError, match=words):
         open_images("cifar10", data_root=tmp_path)
+
+
+@pytest.mark.parametrize("number", [errno.ENOTSUP, errno.ENOLCK])
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_where_there_are_no_locks_one_process_downloads_and_several_are_refused(
+    tmp_path, fake, monkeypatch, caplog, number, processes
+):
+    def refuse(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    monkeypatch.setenv("WORLD_SIZE", processes)
+    kind = fake("cifar10", "hwc")
+    if processes == "1":
+        assert len(open_images("cifar10", data_root=tmp_path)) == 6
+        assert f"{tmp_path} cannot be locked ({os.strerror(number)})" in caplog.text
+    else:
+        with pytest.raises(DataError, match=r"cannot be locked .*: have one process download it first"):
+            open_images("cifar10", data_root=tmp_path)
+        assert [download for _, download, _ in kind.calls] == [False]
+        kind.present = True
+        assert len(open_images("cifar10", data_root=tmp_path)) == 6
 
 
 IN_FILES = [name for name, entry in NAMED_SETS.items() if entry.in_files]

@@ -161,3 +161,17 @@ def test_a_lock_whose_file_its_holder_removed_meanwhile_is_taken_anew(
     with PartLock(tmp_path), pytest.raises(DataError, match="being written by another process"), PartLock(tmp_path):
         pass
     assert not list((tmp_path / ".synthcl").iterdir())
+
+
+@pytest.mark.parametrize("number", [errno.ENOTSUP, errno.ENOLCK, errno.ENOSYS])
+def test_a_file_system_without_locks_is_named_and_nothing_is_left(
+    make_set, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(publish.fcntl, "flock", refuse)
+    with pytest.raises(DataError, match="cannot be locked") as error:
+        make_set("set")
+    assert str(tmp_path / "set") in str(error.value) and os.strerror(number) in str(error.value)
+    assert not [path for path in (tmp_path / "set").rglob("*") if path.is_file()]

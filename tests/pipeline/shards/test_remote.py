@@ -1,18 +1,21 @@
 """Sets elsewhere: through a bounded cache, checked on arrival."""
 
+import errno
 import http.server
+import os
 import pickle
 import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import fsspec
 import numpy as np
 import pytest
 
 from synthcl.pipeline.errors import DataError, UsageError
-from synthcl.pipeline.shards import network, open_shard_set
+from synthcl.pipeline.shards import network, open_shard_set, remote
 from synthcl.pipeline.shards.remote import RemoteFolder
 
 
@@ -114,6 +117,36 @@ def test_several_threads_fetch_a_shard_once(path: Path, monkeypatch: pytest.Monk
     for thread in threads:
         thread.join()
     assert fetched == ["000000.tar"]
+
+
+@pytest.mark.parametrize("number", [errno.ENOTSUP, errno.ENOLCK])
+def test_without_locks_each_fetches_into_a_file_of_its_own(
+    path: Path, cache: Path, render, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(remote.fcntl, "flock", refuse)
+    folder, names, together = RemoteFolder(in_memory(path)), [], threading.Barrier(3)
+    real = RemoteFolder._download
+
+    def download(self: RemoteFolder, name: str, size: int, sha256: str, file: BinaryIO) -> None:
+        together.wait(timeout=30)  # all have begun before one ends
+        names.append(file.name)
+        real(self, name, size, sha256, file)
+
+    monkeypatch.setattr(RemoteFolder, "_download", download)
+    threads = [threading.Thread(target=folder.tar, args=(folder.manifest.shards[0],)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(names)) == 3
+    (tar,) = cache.glob("*.tar")
+    assert tar.read_bytes() == (path / "000000.tar").read_bytes()
+    monkeypatch.setattr(RemoteFolder, "_download", real)
+    check(folder.name, render)
+    assert not any(left.stat().st_size for left in cache.glob(".tmp-*"))
 
 
 @pytest.mark.parametrize("harm", ["flip", "cut", "grow", "missing"])
