@@ -189,6 +189,7 @@ def test_options_named_in_the_text_exist(page):
         "--num_processes",
         "--cpu",
         "--signal",
+        "--pty",
     }  # of torchrun, accelerate, Slurm
     code = [
         part

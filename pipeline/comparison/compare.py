@@ -15,6 +15,7 @@ from ..runs.folder import RunFolder, say
 from ..runs.together import hold_run
 from ..runtime.distributed import create_accelerator, precision_of
 from ..runtime.precision import generator_precision
+from ..runtime.slurm import join_step
 from .evaluations import Answer
 from .execution import check_inputs, count_images, decide_budget, evaluate_runs, execute
 from .matching import generators_of_seeds, mismatches, other_conditions, unmatched_seeds
@@ -41,6 +42,7 @@ def compare(config: CompareConfig) -> dict[str, Any]:
         DataError: another comparison is in the folder.
         Interrupted: a signal came; the same command continues.
     """
+    join_step()
     return _train_and_compare(config) if config.trains else _compare_existing(config)
 
 

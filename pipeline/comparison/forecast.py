@@ -24,6 +24,7 @@ from ..errors import RunStopped
 from ..runs.folder import check_out, say
 from ..runs.loop import Interrupted
 from ..runtime.distributed import create_accelerator
+from ..runtime.slurm import join_step
 from .evaluations import CORRUPTED_SETS, ROBUSTNESS, Cell, all_questions
 from .execution import LONG_STEPS, SHORT_STEPS, arms_to_plan, check_inputs, count_images, kept_budget, length
 from .parts import answered, compared, finished, question_key, samples_done, steps_done
@@ -62,6 +63,7 @@ def forecast(config: CompareConfig) -> dict[str, Any]:
         UsageError, DataError: what `compare` would refuse.
         RunStopped: Ctrl-C.
     """
+    join_step()
     check_out(config.out, "compare", config)
     accelerator = create_accelerator(config.precision)
     folder = [tempfile.mkdtemp(prefix="synthcl-") if accelerator.is_main_process else ""]

@@ -11,7 +11,8 @@ from typing import Any
 
 VARIABLES = (
     "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "SYNTHCL_CACHE",
-    "SYNTHCL_CACHE_BYTES", "XDG_CACHE_HOME", "WANDB_MODE", "RAY_ADDRESS",
+    "SYNTHCL_CACHE_BYTES", "XDG_CACHE_HOME", "WANDB_MODE", "RAY_ADDRESS", "SLURM_STEP_ID",
+    "SLURM_STEP_NUM_TASKS", "SLURM_PROCID",
 )  # fmt: skip
 """Variables of the environment that change what synthcl does; shown where they are set."""
 

@@ -32,6 +32,7 @@ from ..runs.together import finished_together, hold_run
 from ..runs.trackers import check_trackers, open_trackers
 from ..runtime.distributed import average_gradients, create_accelerator, is_alone, slice_of
 from ..runtime.precision import generator_precision
+from ..runtime.slurm import join_step
 from ..views import to_float
 from .discriminator_watch import DiscriminatorWatch
 from .push import push_generator
@@ -61,6 +62,7 @@ def pretrain(config: PretrainConfig) -> dict[str, Any]:
         DataError: the hub has no token here, refuses, or cannot be reached. The run is finished where training was, and
             the same command pushes it.
     """
+    join_step()
     if config.push is not None:
         check_push(config.push)  # and not after hours of training
     result = _train(config)

@@ -23,6 +23,7 @@ from ..runs.loop import LoopOptions, run_loop
 from ..runs.together import finished_together, hold_run
 from ..runs.trackers import check_trackers, open_trackers
 from ..runtime.distributed import create_accelerator, is_alone
+from ..runtime.slurm import join_step
 from .parts import build_learner, check_labels, make_schedule, precisions, prepare, view_maker, view_size
 from .schedule import Schedule
 from .watching import measurements, save_snapshot
@@ -45,6 +46,7 @@ def train(config: TrainConfig) -> dict[str, Any]:
         UsageError: options that cannot be used, or fewer steps than the run has done.
         DataError: images or a folder that cannot be used, or another training is in the folder.
     """
+    join_step()
     check_trackers(config.tracker)
     # One process need not find others first. Of several none may end, or go on, by what it alone sees.
     if is_alone() and (finished := finished_result(config.out, "train", config)) is not None:

@@ -12,6 +12,7 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported: a forked proces
 import importlib
 import json
 import signal
+import socket
 import sys
 import time
 import traceback
@@ -102,6 +103,19 @@ def watch_draws(file):
     return lambda: file.write_text(json.dumps(steps))
 
 
+def slurm(rank):
+    """What `srun` sets in a task. The processes find each other by it alone."""
+    os.environ.update(SLURM_JOB_ID="9", SLURM_STEP_ID="0", SLURM_STEP_NUM_TASKS="2", SLURM_STEP_NUM_NODES="1")
+    os.environ.update(SLURM_PROCID=str(rank), SLURM_LOCALID=str(rank), SLURM_NODEID="0", SLURM_NTASKS="2")
+    os.environ.update(SLURM_STEP_TASKS_PER_NODE="2", SLURM_STEP_NODELIST="here", CUDA_VISIBLE_DEVICES="")
+
+
+def free_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return str(one.getsockname()[1])
+
+
 def apart(rank):
     """Each process has a folder of its own, as on disks that are not shared."""
 
@@ -109,7 +123,7 @@ def apart(rank):
 def child(scenario, rank, world, folder, options, command):
     output = os.open(folder / f"{scenario.__name__}-{rank}.err", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(output, 2)
-    if world > 1:
+    if world > 1 and scenario is not slurm:
         os.environ.update(RANK=str(rank), WORLD_SIZE=str(world), LOCAL_RANK=str(rank), LOCAL_WORLD_SIZE=str(world))
         os.environ.update(MASTER_ADDR="127.0.0.1")
         store = f"file://{folder}/{scenario.__name__}.store"
@@ -176,6 +190,10 @@ def main_process(folder):
         for scenario in (failing_read, nan_in_one, signal_to_one)
     }
     run(nothing, 1, folder, "whole", "--steps", "6", *save)
+    os.environ["MASTER_PORT"] = free_port()
+    results["slurm"] = run(slurm, 2, folder, "slurm", "--steps", "6", *save)
+    del os.environ["MASTER_PORT"]
+    results["slurm"]["same_draws"] = draws(folder, "slurm", 2) == draws(folder, "whole", 1)
     moved = []
     for steps, world in ((2, 1), (4, 2), (6, 1)):
         run(nothing, world, folder, "moved", "--steps", str(steps), *save)

@@ -107,3 +107,11 @@ def test_options_that_do_not_fit_end_all_processes_with_their_own_exit_code(resu
     found = results["others"]
     assert found["codes"] == [2, 2]
     assert all("holds another run" in message and "seed" in message for message in found["messages"])
+
+
+def test_the_tasks_of_a_slurm_step_train_one_run_together(results, folder):
+    found = results["slurm"]
+    assert found["codes"] == [0, 0] and found["same_draws"], found["messages"]
+    rows = [json.loads(line) for line in (folder / "slurm" / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [1, 2, 3, 4, 5, 6]
+    assert ["the 2 tasks of this Slurm step" in message for message in found["messages"]] == [True, False]
