@@ -5,14 +5,18 @@ import subprocess
 import sys
 
 SCRIPT = """
-from synthcl.pipeline.runtime.distributed import create_accelerator
-accelerator = create_accelerator()
+from datetime import timedelta
+import torch.distributed as dist
+from synthcl.pipeline.runtime import distributed
+distributed.TIMEOUT = timedelta(minutes=7)  # what torch has for gloo is the same as ours
+accelerator = distributed.create_accelerator()
+timeout = dist.group.WORLD._get_backend(accelerator.device).options._timeout
 if accelerator.is_main_process:
-    print("processes", accelerator.num_processes)
+    print("processes", accelerator.num_processes, "waiting", timeout.total_seconds())
 """
 
 
-def test_processes_that_torchrun_starts_find_each_other(tmp_path):
+def test_processes_that_torchrun_starts_find_each_other_and_wait_as_long_as_is_said(tmp_path):
     """Also where there is no GPU: each alone, they would all write the same run."""
     (tmp_path / "script.py").write_text(SCRIPT)
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
@@ -20,4 +24,4 @@ def test_processes_that_torchrun_starts_find_each_other(tmp_path):
     done = subprocess.run(
         [*launch, tmp_path / "script.py"], capture_output=True, text=True, check=True, env=environment
     )
-    assert done.stdout.split() == ["processes", "2"]
+    assert done.stdout.split() == ["processes", "2", "waiting", "420.0"]
