@@ -21,7 +21,7 @@ from torch import Tensor
 
 from ..errors import DataError, RunStopped
 from ..progress.line import Progress
-from ..runtime.distributed import average, is_distributed, loss_of_a_process
+from ..runtime.distributed import average, is_distributed, loss_of_a_process, wait_for_all
 from ..runtime.readback import Readback
 from .checkpoint import Checkpoint, Stateful, list_checkpoints, load_newest, save_checkpoint
 from .folder import RunFolder
@@ -190,6 +190,8 @@ def run_loop(
             if saving:
                 save(done)
             if stopping and not last:
+                # A launcher that sees one process end may kill the others: the main one has to have saved.
+                wait_for_all()
                 raise Interrupted(
                     f"stopped by {stop.name or 'a signal to another process'} after step {done} of "
                     f"{options.total_steps}, saved in {run.path}; run the same command again to continue",

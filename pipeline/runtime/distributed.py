@@ -143,6 +143,12 @@ def loss_of_a_process() -> Iterator[None]:
         raise
 
 
+def wait_for_all() -> None:
+    """Go on when every process is here; nothing in one process."""
+    if is_distributed():
+        dist.barrier()
+
+
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
     """Replace each gradient by its mean over processes; the identity in one process."""
     if not is_distributed():

@@ -56,6 +56,8 @@ def test_a_signal_to_one_process_stops_all_after_the_same_step_and_saves(results
     assert "stopped by SIGTERM after step 5 of 8" in error(found["messages"][1])
     assert "signal to another process after step 5 of 8" in error(found["messages"][0])
     assert list_checkpoints(folder / "signal_to_one" / "checkpoints")[-1].name == "step-00000005"
+    # A launcher that sees one process end may kill the one that saves.
+    assert "there are step-00000004 step-00000005\n" in found["messages"][1]
 
 
 def test_a_run_continued_in_two_processes_and_back_draws_what_it_would_have(results):
