@@ -39,6 +39,7 @@ def create_accelerator(precision: str = "fp32") -> Accelerator:
     Raises:
         UsageError: fp16 without a GPU, bf16 on a GPU without it, or a launcher that accumulates gradients or has lost
             processes.
+        RunStopped: the processes cannot meet.
     """
     if os.environ.get("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "1") != "1":
         # Accelerate would divide the loss by it, and no more.
@@ -54,18 +55,20 @@ def create_accelerator(precision: str = "fp32") -> Accelerator:
     # Accelerate keeps one precision for the life of a process. A comparison trains in bf16 after a generator in fp32:
     # that state is forgotten here; the process group stays.
     AcceleratorState._reset_state()
-    # Every process computes the same buffers (synchronised batch statistics, the gathered queue), so there is nothing
-    # to broadcast at each step.
-    accelerator = Accelerator(
-        # Without this, Accelerate sees one process under torchrun where there is no GPU, and each would train alone.
-        cpu=not torch.accelerator.is_available(),
-        mixed_precision="no" if precision == "fp32" else precision,
-        kwargs_handlers=[
-            DistributedDataParallelKwargs(broadcast_buffers=False),
-            InitProcessGroupKwargs(timeout=TIMEOUT),
-        ],
-        step_scheduler_with_optimizer=False,
-    )
+    with _meeting():
+        accelerator = Accelerator(
+            # Without this, Accelerate sees one process under torchrun where there is no GPU, and each would train
+            # alone.
+            cpu=not torch.accelerator.is_available(),
+            mixed_precision="no" if precision == "fp32" else precision,
+            kwargs_handlers=[
+                # Every process computes the same buffers (synchronised batch statistics, the gathered queue), so there
+                # is nothing to broadcast at each step.
+                DistributedDataParallelKwargs(broadcast_buffers=False),
+                InitProcessGroupKwargs(timeout=TIMEOUT),
+            ],
+            step_scheduler_with_optimizer=False,
+        )
     if accelerator.num_processes != launched:
         raise UsageError(
             f"{launched} processes were launched, and {accelerator.num_processes} of them found each other"
@@ -73,6 +76,23 @@ def create_accelerator(precision: str = "fp32") -> Accelerator:
     if accelerator.device.type == "cpu":
         keep_freed_memory()
     return accelerator
+
+
+@contextmanager
+def _meeting() -> Iterator[None]:
+    """Within it, processes that cannot find each other say so in a sentence.
+
+    Raises:
+        RunStopped: they cannot.
+    """
+    try:
+        yield
+    except (dist.DistNetworkError, dist.DistStoreError) as error:
+        place = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
+        raise RunStopped(
+            f"the processes cannot meet at {place} (MASTER_ADDR and MASTER_PORT): {str(error).splitlines()[0]}. Set "
+            "MASTER_PORT to a port that is free on the machine of the first process, and see that all have been started"
+        ) from error
 
 
 def precision_of(accelerator: Accelerator) -> str:
