@@ -86,7 +86,7 @@ def hold_run(
     main_process: bool = True,
     steps: int | None = None,
     rate: Rate | None = None,
-    came_to: Mapping[str, str] | None = None,
+    came_to: Mapping[str, Any] | None = None,
 ) -> Iterator[RunFolder]:
     """`open_run` of a folder that is this run's alone, from before the first change in it until the context is left.
 
