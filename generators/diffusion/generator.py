@@ -9,7 +9,6 @@ On disk it is a pipeline that `diffusers.DiffusionPipeline.from_pretrained` open
 from __future__ import annotations
 
 import json
-from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -58,6 +57,7 @@ class DiffusionGenerator(Denoiser):
         super().__init__()
         _check_unet(unet)
         self.unet, self.scheduler = unet, scheduler
+        self.alphas_on_host: list[float] = scheduler.alphas_cumprod.tolist()
         self.prediction = check_prediction(scheduler.config.prediction_type)
         self.configure(sampler=sampler, sampling_steps=sampling_steps, gradient_steps=gradient_steps)
 
@@ -96,11 +96,6 @@ class DiffusionGenerator(Denoiser):
     def alphas_cumprod(self) -> Tensor:
         """(T,) float32, on the CPU."""
         return self.scheduler.alphas_cumprod
-
-    @cached_property
-    def alphas_on_host(self) -> list[float]:
-        """The same as numbers, which can be looked up without waiting for a device."""
-        return self.alphas_cumprod.tolist()
 
     @property
     def recipe(self) -> dict[str, Any]:

@@ -38,6 +38,9 @@ _HALF = 2**31
 class PretrainedGenerator(Generator):
     """Seeds and conditions (N, 2) to images (N, 3, S, S).
 
+    A batch waits for the device: its noise is drawn on the CPU, and schedulers of diffusers look up the numbers of each
+    step on the host by timesteps on the device. Other numbers would be other samples.
+
     All noise of a sample, the initial and that of each step, comes from its own seed, and is drawn on the CPU, so that
     neither batch nor device changes it.
 

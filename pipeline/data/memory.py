@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..images.decoding import resize_images
+from ..runtime.readback import sent
 from .store import ImageStore, Indices, as_indices
 
 
@@ -47,7 +48,7 @@ class MemoryStore(ImageStore):
     def read(self, indices: Indices) -> Tensor:
         if not isinstance(indices, Tensor) or indices.device != self.images.device:
             checked = torch.from_numpy(as_indices(indices, len(self)))
-            indices = checked.to(self.images.device, non_blocking=True)
+            indices = sent(checked, self.images.device)
         elif indices.device.type == "cpu":
             indices = torch.from_numpy(as_indices(indices, len(self)))
         # Indices that are on the device already are checked there, by index_select itself: no waiting for the device.

@@ -5,6 +5,7 @@ Shapes: N samples of V images, S pixels a side.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,8 @@ from torch import Tensor
 from ...generators import Generator
 from ..data import ImageStore
 from ..errors import DataError
-from ..randomness import Key
+from ..randomness import Draws, Key
+from ..runtime.readback import Readback, sent
 from ..shards.sidecar import CONDITIONS
 
 
@@ -27,7 +29,7 @@ class Samples:
     Attributes:
         recipe: what the samples are a function of.
         num_samples: how many the set has.
-        render: images by index; see `Renderer`.
+        render: images by index; see `Drawing.begin`.
         describe: what samples are drawn for; None where the generator has nothing to say.
         columns: of the sidecars, that `describe` gives.
         labels: what is in the tars too, as `write_shard_set` takes it.
@@ -42,7 +44,70 @@ class Samples:
 
 
 @dataclass(frozen=True)
-class Renderer:
+class Rendered:
+    """Images of samples on their way to the host.
+
+    Attributes:
+        images: (N, V, 3, S, S) uint8.
+        finite: (1,), whether all were numbers; None where it is not asked, as only fp16 overflows.
+    """
+
+    images: Readback
+    finite: Readback | None
+
+    def array(self) -> np.ndarray:
+        """(N, V, 3, S, S) uint8.
+
+        Raises:
+            DataError: images that are no numbers, in fp16.
+        """
+        _check_finite(self.finite)
+        return self.images.array()
+
+
+class Drawing(ABC):
+    """What makes images of a generator, by the indices of samples.
+
+    Attributes:
+        generator: frozen.
+        key: what is drawn from.
+        device: where the generator is.
+    """
+
+    generator: Generator
+    key: Key
+    device: torch.device
+
+    @torch.inference_mode()
+    def __call__(self, indices: np.ndarray) -> Tensor:
+        """(N, V, 3, S, S) uint8 of samples (N,), on the device; in fp16 it waits for them.
+
+        Raises:
+            DataError: images that are no numbers, in fp16.
+        """
+        images = torch.stack(self._images(indices, self._draws(indices)), dim=1)
+        _check_finite(self._finite(images))
+        return to_bytes(images)
+
+    @torch.inference_mode()
+    def begin(self, indices: np.ndarray) -> Rendered:
+        """The same on their way to the host. Nothing waits for them until they are asked for."""
+        images = torch.stack(self._images(indices, self._draws(indices)), dim=1)
+        return Rendered(Readback(to_bytes(images)), self._finite(images))
+
+    @abstractmethod
+    def _images(self, indices: np.ndarray, draws: Draws) -> list[Tensor]:
+        """V tensors (N, 3, S, S) in [-1, 1] of samples (N,)."""
+
+    def _draws(self, indices: np.ndarray) -> Draws:
+        return self.key.at(sent(torch.from_numpy(indices), self.device))
+
+    def _finite(self, images: Tensor) -> Readback | None:
+        return Readback(torch.isfinite(images).all().reshape(1)) if self.generator.computes_in == "fp16" else None
+
+
+@dataclass(frozen=True)
+class Renderer(Drawing):
     """Draws samples of a generator.
 
     Attributes:
@@ -59,20 +124,11 @@ class Renderer:
     group_size: int = 1
     strength: float | None = None
 
-    @torch.inference_mode()
-    def __call__(self, indices: np.ndarray) -> Tensor:
-        """(N, V, 3, S, S) uint8 of samples (N,).
-
-        Raises:
-            DataError: images that are no numbers, in fp16.
-        """
-        draws = self.key.at(torch.from_numpy(indices).to(self.device))
+    def _images(self, indices: np.ndarray, draws: Draws) -> list[Tensor]:
         latents = self.generator.sample_latents(len(indices), draws=draws)
         if self.group_size == 1:
-            group = [self.generator(latents)]
-        else:
-            group = self.generator.forward_group(latents, self.group_size, self.strength, draws)
-        return _finished(self.generator, group)
+            return [self.generator(latents)]
+        return self.generator.forward_group(latents, self.group_size, self.strength, draws)
 
     @torch.inference_mode()
     def describe(self, indices: np.ndarray) -> dict[str, list[Any]]:
@@ -86,7 +142,7 @@ class Renderer:
 
 
 @dataclass(frozen=True)
-class Varier:
+class Varier(Drawing):
     """Makes variations of real images: sample i is of image i modulo their number.
 
     Attributes:
@@ -105,17 +161,9 @@ class Varier:
     strength: float
     group_size: int = 1
 
-    @torch.inference_mode()
-    def __call__(self, indices: np.ndarray) -> Tensor:
-        """(N, V, 3, S, S) uint8 of samples (N,).
-
-        Raises:
-            DataError: images that are no numbers, in fp16.
-        """
-        draws = self.key.at(torch.from_numpy(indices).to(self.device))
-        images = self.anchors.read(indices % len(self.anchors)).to(self.device).float() / 127.5 - 1
-        latents = self._latents(indices, self.device)
-        return _finished(self.generator, self.generator.vary(images, latents, self.group_size, self.strength, draws))
+    def _images(self, indices: np.ndarray, draws: Draws) -> list[Tensor]:
+        images = sent(self.anchors.read(indices % len(self.anchors)), self.device).float() / 127.5 - 1
+        return self.generator.vary(images, self._latents(indices, draws), self.group_size, self.strength, draws)
 
     @torch.inference_mode()
     def describe(self, indices: np.ndarray) -> dict[str, list[Any]]:
@@ -126,17 +174,16 @@ class Varier:
         found: dict[str, list[Any]] = {}
         if self.anchors.labels is not None:
             found["class"] = self.anchors.labels[numbers].tolist()
-        found |= described(self.generator, self._latents(indices, torch.device("cpu")))
+        found |= described(self.generator, self._latents(indices, self.key.at(torch.from_numpy(indices))))
         return found | {"anchor": self.anchors.keys(numbers), "anchor_index": positions[numbers].tolist()}
 
-    def _latents(self, indices: np.ndarray, device: torch.device) -> Tensor:
+    def _latents(self, indices: np.ndarray, draws: Draws) -> Tensor:
         """Latents of the samples at `indices`; for a generator of classes, of the class of their anchors."""
-        draws = self.key.at(torch.from_numpy(indices).to(device))
         latents = self.generator.sample_latents(len(indices), draws=draws)
         if self.anchors.labels is None:
             return latents
-        labels = torch.as_tensor(self.anchors.labels)[torch.from_numpy(indices % len(self.anchors))]
-        return self.generator.with_classes(latents, labels.to(device))
+        labels = torch.from_numpy(np.asarray(self.anchors.labels, dtype=np.int64)[indices % len(self.anchors)])
+        return self.generator.with_classes(latents, sent(labels, latents.device))
 
 
 def to_bytes(images: Tensor) -> Tensor:
@@ -144,13 +191,11 @@ def to_bytes(images: Tensor) -> Tensor:
     return (images * 0.5 + 0.5).mul(255).round_().clamp_(0, 255).to(torch.uint8)
 
 
-def _finished(generator: Generator, group: list[Tensor]) -> Tensor:
-    images = torch.stack(group, dim=1)
-    if generator.computes_in == "fp16" and not torch.isfinite(images).all():
+def _check_finite(finite: Readback | None) -> None:
+    if finite is not None and not finite.numbers()[0]:
         raise DataError(
             "the generator overflows in fp16: its images are no numbers; give --generator-precision bf16 or fp32"
         )
-    return to_bytes(images)
 
 
 def described(generator: Generator, latents: Tensor) -> dict[str, list[Any]]:

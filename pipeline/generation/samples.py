@@ -51,7 +51,7 @@ def open_samples(config: GenerateConfig, device: torch.device) -> Samples:
     return Samples(
         recipe | own,
         num_samples,
-        renderer,
+        renderer.begin,
         renderer.describe if described else None,
         tuple(described),
         tuple(labels),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -9,11 +10,11 @@ from torch import Tensor
 class Readback:
     """A copy of a tensor to the host, begun now.
 
-    On CUDA the copy goes to pinned memory behind the work queued so far, and `numbers` waits for that work alone, not
-    for what is queued later. On a CPU there is nothing to copy.
+    On CUDA the copy goes to pinned memory behind the work queued so far, and who asks for it waits for that work alone,
+    not for what is queued later. On a CPU there is nothing to copy.
 
     Args:
-        values: (n,), not to be changed in place before they are asked for.
+        values: of any shape, not to be changed in place before they are asked for.
     """
 
     def __init__(self, values: Tensor) -> None:
@@ -26,12 +27,21 @@ class Readback:
             self.event.record()
 
     def numbers(self) -> list[float]:
-        """The n values."""
+        """The values of a tensor (n,)."""
+        return self._arrived().tolist()
+
+    def array(self) -> np.ndarray:
+        """The values, of a type that NumPy has."""
+        return self._arrived().numpy()
+
+    def _arrived(self) -> Tensor:
         if self.event is not None:
             self.event.synchronize()
-        return self.values.tolist()
+        return self.values
 
 
 def sent(numbers: Tensor, device: torch.device) -> Tensor:
-    """Numbers of the host on a device: from pinned memory to a GPU, so that no step waits for the copy."""
-    return numbers.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else numbers
+    """Numbers on a device: those of the host go to a GPU from pinned memory, so that nothing waits for the copy."""
+    if device.type == "cuda" and not numbers.is_cuda:
+        numbers = numbers.pin_memory()
+    return numbers.to(device, non_blocking=True)

@@ -35,8 +35,8 @@ BATCH_SIZE = 256
 """How many samples `render` is asked for at once. Ours."""
 
 Render: TypeAlias = Callable[[np.ndarray], Any]
-"""Takes indices of samples, (N,) int64, and returns their images, (N, V, 3, S, S) uint8: an array, or a tensor on any
-device."""
+"""Takes indices of samples, (N,) int64, and returns their images, (N, V, 3, S, S) uint8: an array, a tensor on any
+device, or something whose `array` gives them when they have come to the host (`Readback`)."""
 
 Describe: TypeAlias = Callable[[np.ndarray], Mapping[str, Sequence[Any]]]
 """Takes indices of samples, (N,) int64, and returns what they were drawn for: N values for each of some of the columns
@@ -309,13 +309,14 @@ def missing_shards(files: SetFiles, plan: Manifest, numbers: Iterable[int]) -> l
 
 
 def _render_ahead(jobs: Sequence[ShardJob], render: Render, batch_size: int) -> Iterator[tuple[np.ndarray, Any]]:
-    """Rendered batches. Each is given after the next one was asked for, so that a GPU always has work."""
+    """Rendered batches. Each is given after the next one was asked for, so that a GPU always has work; its copy to the
+    host is begun before, so that it does not queue behind that work."""
     before: tuple[np.ndarray, Any] | None = None
     for job in jobs:
         end = job.first_index + job.num_samples
         for start in range(job.first_index, end, batch_size):
             indices = np.arange(start, min(start + batch_size, end))
-            now = indices, render(indices)
+            now = indices, _on_its_way(render(indices))
             if before is not None:
                 yield before
             before = now
@@ -329,15 +330,22 @@ def _columns(describe: Describe | None, indices: np.ndarray) -> dict[str, pa.Arr
     return {name: pa.array(values, CONDITIONS[name]) for name, values in found.items()}
 
 
+def _on_its_way(images: Any) -> Any:
+    """What `render` returned; a tensor, on its way to the host."""
+    if not hasattr(images, "detach"):
+        return images
+    from ...runtime.readback import Readback  # torch, which whoever has a tensor has loaded
+
+    return Readback(images)
+
+
 def _as_array(images: Any, n: int, views: int) -> np.ndarray:
-    """The images that `render` returned, as a NumPy array.
+    """The images that `_on_its_way` gave, as a NumPy array, when they have come.
 
     Raises:
         ValueError: they do not have the right shape and type.
     """
-    if hasattr(images, "detach"):
-        images = images.detach().cpu().numpy()
-    array = np.asarray(images)
+    array = np.asarray(images.array() if hasattr(images, "array") else images)
     if array.dtype != np.uint8 or array.shape != (n, views, 3, array.shape[-1], array.shape[-1]):
         raise ValueError(
             f"render must give uint8 ({n}, {views}, 3, S, S) for {n} samples, not {array.dtype} {array.shape}"

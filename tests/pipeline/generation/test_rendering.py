@@ -88,8 +88,20 @@ def test_columns_that_a_set_does_not_have_are_refused():
 def test_images_that_are_no_numbers_in_fp16_are_named():
     generator = Shades(factor=float("inf"))
     generator.computes_in = "fp16"
+    renderer = Renderer(generator, KEY, CPU)
     with torch.autocast("cpu", enabled=False), pytest.raises(DataError, match="overflows in fp16"):
-        Renderer(generator, KEY, CPU)(np.arange(2))
+        renderer(np.arange(2))
+    begun = renderer.begin(np.arange(2))  # nobody waits to hear of it
+    with pytest.raises(DataError, match="overflows in fp16"):
+        begun.array()
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_images_that_are_on_their_way_are_the_same(precision):
+    generator = create_trainer("gan", SIZE, preset="tiny").ema.eval()
+    generator.computes_in = precision
+    renderer = Renderer(generator, KEY, CPU, 2, 0.4)
+    assert np.array_equal(renderer.begin(np.arange(3)).array(), renderer(np.arange(3)).numpy())
 
 
 def test_a_generator_without_a_way_back_has_no_variations():

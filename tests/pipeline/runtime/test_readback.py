@@ -1,5 +1,6 @@
 """Numbers on their way to the host are those that the tensor had when they set out."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -10,6 +11,12 @@ from synthcl.pipeline.runtime.readback import Readback, sent
 def test_numbers_are_plain(dtype):
     numbers = Readback(torch.tensor([1, 2, 3], dtype=dtype)).numbers()
     assert numbers == [1, 2, 3] and type(numbers[0]) is (int if dtype is torch.int64 else float)
+
+
+def test_images_come_as_they_are():
+    images = torch.arange(24, dtype=torch.uint8).reshape(2, 3, 2, 2)
+    array = Readback(images).array()
+    assert array.dtype == np.uint8 and (array == images.numpy()).all()
 
 
 def test_it_keeps_no_graph():

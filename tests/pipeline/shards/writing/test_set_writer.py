@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from synthcl.pipeline.errors import DataError, UsageError
+from synthcl.pipeline.runtime.readback import Readback
 from synthcl.pipeline.shards import open_shard_set, write_shard_set
 from synthcl.pipeline.shards.manifest import read_manifest
 
@@ -188,3 +189,30 @@ def test_a_render_of_the_wrong_shape_is_refused(tmp_path: Path, shape: tuple[int
     with pytest.raises(ValueError, match="render must give uint8"):
         write_shard_set(tmp_path / "s", {}, 5, 5, lambda i: np.zeros(shape, np.uint8), workers=0)
     assert not list((tmp_path / "s").glob("*.tar"))
+
+
+@pytest.mark.parametrize("kind", ["tensor", "on its way"])
+def test_copies_to_the_host_begin_before_the_next_batch(tmp_path, digest, monkeypatch, render, kind):
+    """They are asked for after it, so that the device has work; the set is that of arrays."""
+    told = []
+
+    class Told(Readback):
+        def __init__(self, values):
+            told.append("begun")
+            super().__init__(values)
+
+        def array(self):
+            told.append("asked for")
+            return super().array()
+
+    monkeypatch.setattr("synthcl.pipeline.runtime.readback.Readback", Told)
+
+    def rendered(indices):
+        told.append("rendered")
+        images = torch.from_numpy(np.asarray(render(indices)))
+        return images if kind == "tensor" else Told(images)
+
+    plain = write_shard_set(tmp_path / "plain", {}, 10, 10, render, batch_size=4, workers=0)
+    sent = write_shard_set(tmp_path / "sent", {}, 10, 10, rendered, batch_size=4, workers=0)
+    assert told == [*["rendered", "begun"] * 2, "asked for", "rendered", "begun", "asked for", "asked for"]
+    assert sent.num_samples == plain.num_samples and digest(tmp_path / "sent") == digest(tmp_path / "plain")
