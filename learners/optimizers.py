@@ -11,6 +11,9 @@ from torch.optim import Optimizer
 
 from .recipe import OptimizerRecipe
 
+FUSED_DEVICES = ("cpu", "cuda")
+"""Where torch's SGD and AdamW have fused kernels that are used. Ours: elsewhere none of this is tried."""
+
 TRUST = 1e-3
 """The trust coefficient of LARS: eta of You et al. 2017, arXiv 1708.03888, section 5, and of SimCLR's code."""
 
@@ -47,24 +50,92 @@ class LARS(Optimizer):
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    self._update(parameter, parameter.grad, group)
+            if parameters := [parameter for parameter in group["params"] if parameter.grad is not None]:
+                self._update(parameters, group)
         return loss
 
-    def _update(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
+    def _update(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
+        """A step of the parameters of a group, all at once: a model of many tensors is a few kernels."""
+        gradients = [p.grad for p in parameters if p.grad is not None]
         if group["weight_decay"]:
-            gradient = gradient.add(parameter, alpha=group["weight_decay"])
+            gradients = list(torch._foreach_add(gradients, parameters, alpha=group["weight_decay"]))
         if group["adapt"]:
-            size, slope = parameter.norm(), gradient.norm()
-            rate = torch.where((size > 0) & (slope > 0), group["trust"] * size / slope, torch.ones_like(size))
-            gradient = gradient * rate
-        state = self.state[parameter]
-        if "momentum_buffer" not in state:
-            state["momentum_buffer"] = gradient.clone()
-        else:
-            state["momentum_buffer"].mul_(group["momentum"]).add_(gradient)
-        parameter.add_(state["momentum_buffer"], alpha=-group["lr"])
+            sizes, slopes = (torch.stack(torch._foreach_norm(tensors)) for tensors in (parameters, gradients))
+            rates = torch.where((sizes > 0) & (slopes > 0), group["trust"] * sizes / slopes, torch.ones_like(sizes))
+            gradients = list(torch._foreach_mul(gradients, list(rates.unbind())))
+        momenta = _momenta(self, parameters)
+        torch._foreach_mul_(momenta, group["momentum"])
+        torch._foreach_add_(momenta, gradients)
+        torch._foreach_add_(parameters, momenta, alpha=-group["lr"])
+
+
+class SGD(torch.optim.SGD):
+    """torch's SGD with momentum, whose momenta begin at zero; the steps are the same.
+
+    torch's own fused kernels leave the momenta as memory happens to be when fp16 overflows in the first step, and take
+    no parameter whose first gradient comes later than that of others.
+
+    Args:
+        params: tensors or groups.
+        lr, momentum, weight_decay: as torch has them.
+        fused: use one kernel for many tensors. What is loaded need not be of a training that did.
+    """
+
+    def __init__(self, params: Iterable[Any], lr: float, momentum: float, weight_decay: float, fused: bool) -> None:
+        super().__init__(params, lr=lr, momentum=momentum, weight_decay=weight_decay, fused=fused)
+        self._begin()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        super().load_state_dict(_fused_as(self, state_dict))
+        _lay_out(self)
+        self._begin()
+
+    def _begin(self) -> None:
+        for group in self.param_groups:
+            if group["momentum"]:
+                _momenta(self, group["params"])
+
+
+class AdamW(torch.optim.AdamW):
+    """torch's AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101).
+
+    Args:
+        params: tensors or groups.
+        lr, betas, weight_decay: as torch has them.
+        fused: use one kernel for many tensors. What is loaded need not be of a training that did.
+    """
+
+    def __init__(
+        self, params: Iterable[Any], lr: float, betas: tuple[float, float], weight_decay: float, fused: bool
+    ) -> None:
+        super().__init__(params, lr=lr, betas=betas, weight_decay=weight_decay, fused=fused)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        super().load_state_dict(_fused_as(self, state_dict))
+        _lay_out(self)
+
+
+def _fused_as(optimizer: Optimizer, state: dict[str, Any]) -> dict[str, Any]:
+    """A state whose groups are fused as the optimizer's are: GradScaler leaves to fused ones what others cannot do."""
+    groups = [{**group, "fused": optimizer.defaults["fused"]} for group in state["param_groups"]]
+    return {**state, "param_groups": groups}
+
+
+def _lay_out(optimizer: Optimizer) -> None:
+    """Have what was loaded lie in memory as the parameters do: fused kernels walk both in step."""
+    for parameter, state in optimizer.state.items():
+        for name, value in state.items():
+            if isinstance(value, Tensor) and value.shape == parameter.shape and value.stride() != parameter.stride():
+                state[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+
+
+def _momenta(optimizer: Optimizer, parameters: Iterable[Tensor]) -> list[Tensor]:
+    """The momenta of parameters, zero where there are none yet."""
+    for parameter in parameters:
+        state = optimizer.state[parameter]
+        if state.get("momentum_buffer") is None:
+            state["momentum_buffer"] = torch.zeros_like(parameter)
+    return [optimizer.state[parameter]["momentum_buffer"] for parameter in parameters]
 
 
 def scaled_groups(
@@ -116,14 +187,15 @@ def create_optimizer(
         groups = [{"params": [p for p in parameters if p.dim() > 1]}, vectors]
     if scales is not None:
         groups = scaled_groups(module, groups, scales)
+    fused = all(p.is_floating_point() and p.device.type in FUSED_DEVICES for p in parameters)
     rate, decay = recipe.base_learning_rate, recipe.weight_decay
     optimizer: Optimizer
     if recipe.optimizer == "sgd":
-        optimizer = torch.optim.SGD(groups, lr=rate, momentum=recipe.momentum, weight_decay=decay)
+        optimizer = SGD(groups, lr=rate, momentum=recipe.momentum, weight_decay=decay, fused=fused)
     elif recipe.optimizer == "lars":
         optimizer = LARS(groups, lr=rate, momentum=recipe.momentum, weight_decay=decay)
     elif recipe.optimizer == "adamw":
-        optimizer = torch.optim.AdamW(groups, lr=rate, betas=(recipe.momentum, 0.999), weight_decay=decay)
+        optimizer = AdamW(groups, lr=rate, betas=(recipe.momentum, 0.999), weight_decay=decay, fused=fused)
     else:
         raise ValueError(f"unknown optimizer {recipe.optimizer!r}; choose sgd, lars or adamw")
     set_learning_rate(optimizer, rate)

@@ -10,7 +10,7 @@ from timm.optim.lars import Lars as TimmLARS
 from torch import nn
 
 from synthcl.learners import create_backbone, create_learner, learner_names, learner_recipe
-from synthcl.learners.optimizers import LARS, TRUST, create_optimizer, set_learning_rate
+from synthcl.learners.optimizers import LARS, SGD, TRUST, AdamW, create_optimizer, set_learning_rate
 from synthcl.learners.recipe import OPTIMIZERS
 
 
@@ -133,3 +133,116 @@ def test_scales_multiply_the_rate_of_the_parameters_that_they_name(name):
 def test_without_scales_groups_are_as_they_were():
     optimizer = create_optimizer(a_net(), OPTIMIZERS["sgd"])
     assert all("lr_scale" not in group for group in optimizer.param_groups)
+
+
+class NaiveLARS(torch.optim.Optimizer):
+    """Algorithm 1 of arXiv 1708.03888, a tensor after the other."""
+
+    def __init__(self, params, lr, momentum, weight_decay):
+        numbers = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "trust": TRUST, "adapt": True}
+        super().__init__(params, numbers)
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            for w in group["params"]:
+                if w.grad is None:
+                    continue
+                g = w.grad + group["weight_decay"] * w
+                if group["adapt"] and w.norm() > 0 and g.norm() > 0:
+                    g = g * (TRUST * w.norm() / g.norm())
+                v = self.state[w].get("momentum_buffer", torch.zeros_like(w))
+                self.state[w]["momentum_buffer"] = group["momentum"] * v + g
+                w -= group["lr"] * self.state[w]["momentum_buffer"]
+
+
+def plain(optimizer):
+    """The same optimizer a tensor after the other."""
+    numbers = ("lr", "momentum", "betas", "weight_decay", "adapt", "lr_scale")
+    groups = [{"params": g["params"], **{n: g[n] for n in numbers if n in g}} for g in optimizer.param_groups]
+    rest = {"lr": 1.0, "weight_decay": 0.0}
+    if isinstance(optimizer, LARS):
+        return NaiveLARS(groups, momentum=0.0, **rest)
+    if isinstance(optimizer, SGD):
+        return torch.optim.SGD(groups, foreach=False, fused=False, **rest)
+    return torch.optim.AdamW(groups, foreach=False, fused=False, **rest)
+
+
+def convolutional():
+    """With a layout of its own; without a bias before normalisation, whose gradient is nothing but rounding."""
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(3, 8, 3, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 4, 3), nn.Flatten()]
+    return nn.Sequential(*layers, nn.Linear(64, 5)).to(memory_format=torch.channels_last)
+
+
+def see(net, optimizer, steps, seed=1):
+    """Steps on images; the weights after them. A layer is left out of the first."""
+    torch.manual_seed(seed)
+    for step in range(steps):
+        optimizer.zero_grad()
+        net(torch.randn(8, 3, 8, 8)).square().mean().backward()
+        if step == 0 and seed == 1:
+            net[3].weight.grad = None
+        optimizer.step()
+    return torch.cat([p.detach().flatten() for p in net.parameters()])
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_fused_steps_are_the_plain_ones_to_rounding(name):
+    mine, theirs = convolutional(), convolutional()
+    recipe = dataclasses.replace(OPTIMIZERS[name], base_learning_rate=0.01, weight_decay=0.1, decay_norms=False)
+    optimizer = create_optimizer(mine, recipe)
+    expected = see(theirs, plain(create_optimizer(theirs, recipe)), 3)
+    found = see(mine, optimizer, 3)
+    assert (found - torch.cat([p.flatten() for p in convolutional().parameters()])).abs().max() > 1e-4
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+    if name != "lars":
+        assert all(group["fused"] for group in optimizer.param_groups)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("fused_first", [True, False])
+def test_a_state_goes_on_fused_or_not(name, fused_first):
+    """Checkpoints of the plain optimizers hold no momentum of a tensor that has had no gradient yet; and what is in
+    one may lie in memory otherwise."""
+    recipe = dataclasses.replace(OPTIMIZERS[name], base_learning_rate=0.01, weight_decay=0.1)
+    ways = [create_optimizer, lambda net, recipe: plain(create_optimizer(net, recipe))]
+    before, after = ways if fused_first else ways[::-1]
+    net = convolutional()
+    first = before(net, recipe)
+    see(net, first, 1)
+    cut = copy.deepcopy(net)
+    second = after(cut, recipe)
+    state = copy.deepcopy(first.state_dict())
+    for values in state["state"].values():
+        values.update({key: value.contiguous() for key, value in values.items() if not fused_first})
+    second.load_state_dict(state)
+    torch.testing.assert_close(see(cut, second, 2, seed=2), see(net, first, 2, seed=2), rtol=1e-5, atol=1e-6)
+    if name != "lars" and not fused_first:
+        assert all(group["fused"] for group in second.param_groups)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("clip", [False, True])
+def test_a_step_that_overflows_in_fp16_changes_nothing(name, clip):
+    """The first one too; those after it are those of a training without."""
+    recipe = dataclasses.replace(OPTIMIZERS[name], base_learning_rate=0.01, weight_decay=0.1)
+    found = []
+    for overflows in (True, False):
+        net = convolutional()
+        optimizer = create_optimizer(net, recipe)
+        scaler = torch.amp.GradScaler("cpu", init_scale=4.0, growth_interval=10**6)
+        for step in range(0 if overflows else 1, 3):
+            optimizer.zero_grad()
+            torch.manual_seed(step)
+            loss = net.eval()(torch.randn(8, 3, 8, 8)).square().mean()
+            scaler.scale(loss * (torch.inf if step == 0 else 1)).backward()
+            if clip:
+                scaler.unscale_(optimizer)
+                nn.utils.clip_grad_norm_(net.parameters(), 0.1)
+            scaler.step(optimizer)
+            scaler.update()
+        assert scaler.get_scale() == (2.0 if overflows else 4.0)
+        found.append(torch.cat([p.detach().flatten() for p in net.parameters()]))
+    torch.testing.assert_close(*found, rtol=1e-5, atol=1e-6)
+    assert isinstance(optimizer, {"sgd": SGD, "adamw": AdamW, "lars": LARS}[name])

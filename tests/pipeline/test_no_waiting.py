@@ -172,6 +172,7 @@ REGIMES = {
     "real in parts": {"accumulate": 2},
     "real clipped": {"clip_gradients": 0.1},
     "real with lars": {"optimizer": "lars"},
+    "real with adamw": {"optimizer": "adamw"},
     "offline": {"shards": ["set"]},
     "fresh": {"fresh": True, "generator": "gan"},
     "fresh in groups": {"fresh": True, "generator": "gan", "images_per_sample": 3},
