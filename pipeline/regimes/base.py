@@ -77,7 +77,13 @@ class Regime(ABC):
         """
 
     def feedback(
-        self, step: int, batch: MultiViewedBatch, output: LearnerOutput, learner: Learner, *, loss_scale: float = 1.0
+        self,
+        step: int,
+        batch: MultiViewedBatch,
+        output: LearnerOutput,
+        learner: Learner,
+        *,
+        loss_scale: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Called after the learner's step on the batch; returns scalars to log.
 
@@ -88,8 +94,8 @@ class Regime(ABC):
             batch: what `batch` gave for the step.
             output: what the learner made of it.
             learner: as it stands after its update.
-            loss_scale: what the loss was multiplied by before the backward pass (fp16), and so what gradients at the
-                images are to be divided by.
+            loss_scale: (), what the loss was multiplied by before the backward pass, and so what gradients at the
+                images are to be divided by; None where it was not, which is in all but fp16.
         """
         return hardness_metrics(batch, output)
 

@@ -43,9 +43,14 @@ def quantize(images: Tensor) -> Tensor:
     return _Quantize.apply(images)
 
 
-def unscaled(gradient: Tensor, loss_scale: float) -> Tensor:
+def unscaled(gradient: Tensor, loss_scale: Tensor | None) -> Tensor:
     """The gradient of the loss itself. Where the scaled one has overflowed, in fp16, the learner's update is skipped,
-    and so is the generator's part of it."""
-    if loss_scale == 1.0:
+    and so is the generator's part of it.
+
+    Args:
+        gradient: of the loss times `loss_scale`.
+        loss_scale: (), on the gradient's device; None where the loss was not scaled.
+    """
+    if loss_scale is None:
         return gradient
     return torch.where(torch.isfinite(gradient).all(), gradient / loss_scale, torch.zeros_like(gradient))

@@ -154,7 +154,13 @@ class OnlineRegime(RecordedRegime):
         return self.trainer.ema.neighbours(latents, 1, strength, draws)[0]
 
     def feedback(
-        self, step: int, batch: MultiViewedBatch, output: LearnerOutput, learner: Learner, *, loss_scale: float = 1.0
+        self,
+        step: int,
+        batch: MultiViewedBatch,
+        output: LearnerOutput,
+        learner: Learner,
+        *,
+        loss_scale: Tensor | None = None,
     ) -> dict[str, Tensor]:
         assert isinstance(batch, OnlineBatch)
         metrics = hardness_metrics(batch, output) | self._similarity(batch, output) | _colours(batch)
@@ -175,7 +181,7 @@ class OnlineRegime(RecordedRegime):
         return metrics | told | trained
 
     def _hard_gradient(
-        self, step: int, batch: OnlineBatch, output: LearnerOutput, learner: Learner, loss_scale: float
+        self, step: int, batch: OnlineBatch, output: LearnerOutput, learner: Learner, loss_scale: Tensor | None
     ) -> tuple[Tensor | None, dict[str, Tensor]]:
         """What G is to descend besides its own loss, (m, 3, S, S), of the mean over latents; None where nothing is."""
         options = self.options

@@ -54,8 +54,7 @@ class TrainingStep:
             losses = {"loss": output.loss.detach()}
         else:
             output, losses = self._adversarial_passes(self.adversary, views, batch)
-        scaler = self.accelerator.scaler
-        loss_scale = scaler.get_scale() if scaler is not None else 1.0
+        loss_scale = self._loss_scale()
         if self.clip_gradients is not None:
             self.accelerator.clip_grad_norm_(self.learner.parameters(), self.clip_gradients)
         self.optimizer.step()
@@ -64,6 +63,12 @@ class TrainingStep:
         with self.accelerator.autocast():
             metrics = self.regime.feedback(step, batch, output, self.inner, loss_scale=loss_scale)
         return {**losses, "learning_rate": learning_rate, **metrics}
+
+    def _loss_scale(self) -> Tensor | None:
+        """(), what losses are multiplied by now, as a tensor of its own: `get_scale` would wait for the device, and the
+        optimizer's step changes the scaler's in place. None where they are not, which is in all but fp16."""
+        scaler = self.accelerator.scaler
+        return None if scaler is None else scaler.scale(torch.ones((), device=self.accelerator.device))
 
     def _passes(self, batch: MultiViewedBatch, views: Tensor, weight: float = 1.0) -> LearnerOutput:
         """One forward and one backward pass of views of a batch, whose gradient adds to what is there."""

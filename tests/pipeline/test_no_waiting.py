@@ -32,6 +32,7 @@ from synthcl.pipeline.randomness import Key
 from synthcl.pipeline.regimes.assembly import RealImages
 from synthcl.pipeline.regimes.offline import OfflineRegime
 from synthcl.pipeline.regimes.replay import ReplayRegime
+from synthcl.pipeline.runtime.distributed import create_accelerator
 from synthcl.pipeline.runtime.readback import Readback, sent
 from synthcl.pipeline.shards import open_shard_set
 from synthcl.pipeline.training.step import TrainingStep
@@ -191,6 +192,9 @@ REGIMES = {
     "online on latents": {**ONLINE, "hard_on": "latents"},
     "online with diffusion": {**ONLINE, "generator": "diffusion", "gradient_steps": 1},
     "replay": {"replay": "recording"},
+    "real scaled": {"scaled": True},
+    "real with adamw scaled": {"optimizer": "adamw", "scaled": True},
+    "online scaled and clipped": {**ONLINE, "clip_gradients": 0.1, "scaled": True},
 }  # fmt: skip
 LOCAL = ("real with local views", "online with local views")
 REGIMES |= {name: {**REGIMES[name.split()[0]], "local_views": 2} for name in LOCAL}
@@ -240,6 +244,13 @@ def watched(method, found):
     return guarded
 
 
+def with_scaler(precision):
+    """An accelerator that scales the loss as in fp16, in whose place it is on a CPU."""
+    accelerator = create_accelerator(precision)
+    accelerator.scaler = torch.amp.GradScaler("cpu")
+    return accelerator
+
+
 @pytest.mark.parametrize(("regime", "learner"), CASES)
 def test_no_step_of_training_waits(made, tmp_path, monkeypatch, regime, learner):
     found = collections.Counter()
@@ -249,6 +260,8 @@ def test_no_step_of_training_waits(made, tmp_path, monkeypatch, regime, learner)
     monkeypatch.setattr(OfflineRegime, "samples", on_the_host(OfflineRegime.samples))
     monkeypatch.setattr(ReplayRegime, "_read", on_the_host(ReplayRegime._read))
     options = {"shards": [], **REGIMES[regime]}
+    if options.pop("scaled", False):
+        monkeypatch.setattr("synthcl.pipeline.training.train.create_accelerator", with_scaler)
     for name in {"generator", "replay"} & options.keys():
         options[name] = str(made / options[name])
     options["shards"] = [str(made / name) for name in options["shards"]]

@@ -1,8 +1,9 @@
 """Functions whose backward pass differs from their forward pass."""
 
+import pytest
 import torch
 
-from synthcl.pipeline.regimes.gradients import quantize, reverse_gradient
+from synthcl.pipeline.regimes.gradients import quantize, reverse_gradient, unscaled
 
 
 def test_reversal_keeps_the_images_and_turns_the_gradient():
@@ -25,3 +26,13 @@ def test_the_gradient_passes_quantization_straight_through():
     weights = torch.randn(7)
     (quantize(images) * weights).sum().backward()
     assert torch.equal(images.grad, weights)
+
+
+@pytest.mark.parametrize("bad", [None, torch.inf, torch.nan])
+def test_a_scaled_gradient_is_told_without_its_scale_or_not_at_all(bad):
+    gradient = torch.randn(2, 3, 4, 4)
+    assert unscaled(gradient, None) is gradient
+    scaled = gradient * 1024
+    if bad is not None:
+        scaled[1, 2, 3, 0] = bad
+    assert torch.equal(unscaled(scaled, torch.tensor(1024.0)), gradient if bad is None else torch.zeros_like(gradient))

@@ -1,6 +1,8 @@
 """One training step with adversarial views, against the same written out; in two processes as in one."""
 
+import contextlib
 import copy
+import dataclasses
 import json
 import math
 import subprocess
@@ -9,11 +11,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 from torch import nn
 
 from synthcl.learners import create_backbone, create_learner, learner_names
 from synthcl.learners.base import SyntheticTerms
+from synthcl.learners.optimizers import create_optimizer
+from synthcl.learners.recipe import OPTIMIZERS
 from synthcl.pipeline.regimes.base import MultiViewedBatch, Regime
+from synthcl.pipeline.regimes.gradients import unscaled
 from synthcl.pipeline.runtime.distributed import create_accelerator
 from synthcl.pipeline.training.schedule import Schedule
 from synthcl.pipeline.training.step import TrainingStep
@@ -148,6 +154,42 @@ def test_a_gradient_that_is_too_long_is_shortened(clip):
     expected = whole * min(1, clip / length)
     torch.testing.assert_close(short, expected, rtol=1e-4, atol=1e-12)
     assert (length > clip) == (clip == 1e-3)
+
+
+class Told(Fixed):
+    """Keeps the scale of the loss, and the gradient at its samples without it."""
+
+    def __init__(self):
+        super().__init__(learning=True)
+        self.scales, self.gradients = [], []
+
+    def feedback(self, step, batch, output, learner, *, loss_scale=None):
+        self.scales.append(loss_scale)
+        self.gradients.append(unscaled(self.leaf.grad, loss_scale))
+        self.leaf.grad = None
+        return super().feedback(step, batch, output, learner)
+
+
+@pytest.mark.parametrize("clip", [None, 1e-2])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_scaled_loss_changes_nothing_and_its_scale_is_told(monkeypatch, optimizer, clip):
+    """As in fp16, whose scaler is the same on a CPU. It doubles the scale after each two steps."""
+    monkeypatch.setattr(AcceleratorState, "mixed_precision", property(lambda self: "fp16" if scaled else "no"))
+    recipe = dataclasses.replace(OPTIMIZERS[optimizer], base_learning_rate=0.01)
+    runs = []
+    for scaled in (False, True):
+        learner, regime, accelerator = make("simclr"), Told(), create_accelerator("fp32")
+        monkeypatch.setattr(accelerator, "autocast", contextlib.nullcontext)
+        if scaled:
+            monkeypatch.setattr(accelerator, "native_amp", True)
+            accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=1024.0, growth_interval=2)
+        prepared, made = accelerator.prepare(learner, create_optimizer(learner, recipe))
+        one = TrainingStep(accelerator, prepared, made, Schedule(0.01, 0, 10**9), regime, None, clip)
+        losses = [one(step)["loss"].item() for step in range(4)]
+        runs.append((losses, regime.gradients, list(learner.parameters())))
+    torch.testing.assert_close(*runs)
+    assert [scale.item() for scale in regime.scales] == [1024, 1024, 2048, 2048]
+    assert regime.gradients[0].abs().max() > 0
 
 
 def test_two_processes_are_one(tmp_path):
