@@ -24,9 +24,13 @@ def backend(monkeypatch):
 # torch's own, as it traces images that a generator made; it hides it from users.
 @pytest.mark.filterwarnings("ignore:.*The .grad attribute of a Tensor that is not a leaf")
 @pytest.mark.usefixtures("backend")
-@pytest.mark.parametrize("regime", [[], ["--online"]], ids=["real", "online"])
+@pytest.mark.parametrize("regime", ["real", "offline", "fresh", "online"])
 def test_a_compiled_training_is_the_same(synthcl, generator, tmp_path, regime):
-    given = [*regime, "--generator", generator] if regime else []
+    given = [] if regime == "real" else [f"--{regime}", "--generator", generator]
+    if regime == "offline":
+        samples = ["--num-samples", 16, "--pairs", "--workers", 0, "--out", tmp_path / "set"]
+        synthcl("generate", "--generator", generator, *samples)
+        given = ["--shards", tmp_path / "set"]
     rows = {}
     for name, more in (("plain", []), ("compiled", ["--compile"])):
         synthcl(*TRAIN, *given, *more, "--out", tmp_path / name)
