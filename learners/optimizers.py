@@ -22,7 +22,8 @@ class LARS(Optimizer):
     """SGD with momentum whose step in each tensor follows the tensor's norm (You et al. 2017, arXiv 1708.03888).
 
     With g = gradient + weight_decay * w, the tensor's rate is lr * eta |w| / |g| (algorithm 1, with the decay inside
-    the norm as in SimCLR's code); where either norm is 0 it is lr. Nothing is read back from the device.
+    the norm as in SimCLR's code); where either norm is 0 it is lr. Nothing is read back from the device; in fp16 it
+    takes the scale and the overflow from GradScaler as tensors, as torch's fused optimizers do.
 
     Args:
         params: tensors or groups; a group with `adapt` False is trained by plain SGD.
@@ -31,6 +32,9 @@ class LARS(Optimizer):
         weight_decay: at least 0.
         trust: eta.
     """
+
+    _step_supports_amp_scaling = True
+    """What GradScaler asks before it leaves `grad_scale` and `found_inf` to the optimizer, instead of waiting."""
 
     def __init__(
         self,
@@ -57,6 +61,9 @@ class LARS(Optimizer):
     def _update(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
         """A step of the parameters of a group, all at once: a model of many tensors is a few kernels."""
         gradients = [p.grad for p in parameters if p.grad is not None]
+        scale, overflow = getattr(self, "grad_scale", None), getattr(self, "found_inf", None)
+        if scale is not None:
+            gradients = list(torch._foreach_div(gradients, scale))
         if group["weight_decay"]:
             gradients = list(torch._foreach_add(gradients, parameters, alpha=group["weight_decay"]))
         if group["adapt"]:
@@ -64,9 +71,15 @@ class LARS(Optimizer):
             rates = torch.where((sizes > 0) & (slopes > 0), group["trust"] * sizes / slopes, torch.ones_like(sizes))
             gradients = list(torch._foreach_mul(gradients, list(rates.unbind())))
         momenta = _momenta(self, parameters)
-        torch._foreach_mul_(momenta, group["momentum"])
-        torch._foreach_add_(momenta, gradients)
-        torch._foreach_add_(parameters, momenta, alpha=-group["lr"])
+        if overflow is None:
+            torch._foreach_mul_(momenta, group["momentum"])
+            torch._foreach_add_(momenta, gradients)
+            torch._foreach_add_(parameters, momenta, alpha=-group["lr"])
+            return
+        following = torch._foreach_add(torch._foreach_mul(momenta, group["momentum"]), gradients)
+        moved = torch._foreach_add(parameters, following, alpha=-group["lr"])
+        for kept, new in ((momenta, following), (parameters, moved)):
+            torch._foreach_copy_(kept, [torch.where(overflow > 0, *pair) for pair in zip(kept, new, strict=True)])
 
 
 class SGD(torch.optim.SGD):

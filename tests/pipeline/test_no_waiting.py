@@ -193,6 +193,7 @@ REGIMES = {
     "online with diffusion": {**ONLINE, "generator": "diffusion", "gradient_steps": 1},
     "replay": {"replay": "recording"},
     "real scaled": {"scaled": True},
+    "real with lars scaled": {"optimizer": "lars", "scaled": True},
     "real with adamw scaled": {"optimizer": "adamw", "scaled": True},
     "online scaled and clipped": {**ONLINE, "clip_gradients": 0.1, "scaled": True},
 }  # fmt: skip
@@ -273,6 +274,15 @@ def test_no_step_of_training_waits(made, tmp_path, monkeypatch, regime, learner)
     assert not found
     if "record" in options:
         assert set(open_shard_set(options["record"]).column("class")) == {0, 1}
+
+
+@pytest.mark.parametrize("kind", ["gan", "diffusion"])
+def test_no_step_of_pretraining_waits(kind):
+    trainer, found = create_trainer(kind, 8, preset="tiny"), collections.Counter()
+    images = torch.rand(4, 3, 8, 8) * 2 - 1
+    for step in range(3):
+        watched(trainer.step, found)(images, Key.from_seed(step).at(torch.arange(4)))
+    assert not found
 
 
 GROUPS = [(1, None), (3, 0.3)]
