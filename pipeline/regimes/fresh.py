@@ -79,7 +79,13 @@ class FreshRegime(RecordedRegime):
         return DrawnBatch(**vars(batch), latents=latents, samples=samples)
 
     def feedback(
-        self, step: int, batch: MultiViewedBatch, output: LearnerOutput, learner: Learner, *, loss_scale: float = 1.0
+        self,
+        step: int,
+        batch: MultiViewedBatch,
+        output: LearnerOutput,
+        learner: Learner,
+        *,
+        loss_scale: Tensor | None = None,
     ) -> dict[str, Tensor]:
         assert isinstance(batch, DrawnBatch)
         self.record_step(step, batch, output)
