@@ -61,7 +61,7 @@ def compare(
     hard: bool = True,
     hard_objective: Literal["loss", "real-negatives", "alignment"] = "loss",
     hard_weight: float = 1.0,
-    hardness_clip: float = 0.2,
+    hardness_clip: float = 0.5,
     hardness_clip_on: Literal["images", "parameters"] = "images",
     hard_centred: bool = True,
     hard_gate: float | None = None,
@@ -248,6 +248,7 @@ def compare(
         compile: Compile the learner and the views with torch.compile: minutes before the first steps. It pays for
             small images on a CPU; on a GPU it has not been timed. The generator stays as it is: compiled, it was
             slower on a CPU. Not with --accumulate or --adversarial, which torch.compile does not take.
+            TORCHINDUCTOR_CUDAGRAPHS=1 in the environment has it launch CUDA graphs, which nobody has run yet.
         sync_batchnorm: Take batch statistics over all processes rather than each its own.
         cache: Where decoded images stay: on the device, in RAM, on disk in a file that all processes and runs share
             (not those of sets at URLs), nowhere, or wherever they fit.
@@ -830,7 +831,7 @@ def train(
     hard: bool = True,
     hard_objective: Literal["loss", "real-negatives", "alignment"] = "loss",
     hard_weight: float = 1.0,
-    hardness_clip: float = 0.2,
+    hardness_clip: float = 0.5,
     hardness_clip_on: Literal["images", "parameters"] = "images",
     hard_centred: bool = True,
     hard_gate: float | None = None,
@@ -1011,6 +1012,7 @@ def train(
         compile: Compile the learner and the views with torch.compile: minutes before the first steps. It pays for
             small images on a CPU; on a GPU it has not been timed. The generator stays as it is: compiled, it was
             slower on a CPU. Not with --accumulate or --adversarial, which torch.compile does not take.
+            TORCHINDUCTOR_CUDAGRAPHS=1 in the environment has it launch CUDA graphs, which nobody has run yet.
         sync_batchnorm: Take batch statistics over all processes rather than each its own.
         cache: Where decoded images stay: on the device, in RAM, on disk in a file that all processes and runs share
             (not those of sets at URLs), nowhere, or wherever they fit.

@@ -170,13 +170,14 @@ def resolutions(image_size: int) -> list[int]:
 
 
 def preset_name(image_size: int, name: str = "auto") -> str:
-    """The name of a preset; "auto" (ours) is `tiny` up to 16 pixels, which suits a CPU, and `base` above.
+    """The name of a preset; "auto" (ours) is `plain` up to 16 pixels, which suits a CPU (benchmarks/gan), and `base`
+    above.
 
     Raises:
         ValueError: an unknown name, with the choices.
     """
     if name == "auto":
-        return "tiny" if image_size <= 16 else "base"
+        return "plain" if image_size <= 16 else "base"
     if name not in PRESETS:
         raise ValueError(f"unknown GAN preset {name!r}: choose from auto, {', '.join(PRESETS)}")
     return name

@@ -222,7 +222,8 @@ class TrainingConfig(JointConfig):
         False,
         help="Compile the learner and the views with torch.compile: minutes before the first steps. It pays for small "
         "images on a CPU; on a GPU it has not been timed. The generator stays as it is: compiled, it was slower on a "
-        "CPU. Not with --accumulate or --adversarial, which torch.compile does not take.",
+        "CPU. Not with --accumulate or --adversarial, which torch.compile does not take. TORCHINDUCTOR_CUDAGRAPHS=1 in "
+        "the environment has it launch CUDA graphs, which nobody has run yet.",
         group="Computing",
     )
     sync_batchnorm: bool = option(

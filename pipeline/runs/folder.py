@@ -207,7 +207,7 @@ def _check_same(path: Path, command: str, config: Config, came_to: Mapping[str, 
     if there != command:
         raise UsageError(f"--out {path} holds a run of `synthcl {there}`; give another folder for `synthcl {command}`")
     saved, given = as_said_now(read_config(path), record), config.to_dict()
-    for name, before in _came_to(record, saved).items():
+    for name, before in _came_to(record, saved, came_to or {}).items():
         if name not in given:
             continue
         if came_to is not None and name in came_to:
@@ -222,11 +222,14 @@ def _check_same(path: Path, command: str, config: Config, came_to: Mapping[str, 
         )
 
 
-def _came_to(record: Mapping[str, Any], saved: Mapping[str, Any]) -> dict[str, Any]:
-    """What options came to where a run began, by name."""
+def _came_to(record: Mapping[str, Any], saved: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """What options came to where a run began, by name; `now` has what they come to here."""
+    found = dict(record.get("came_to", {}))
     if "generator_precision" not in saved:  # generators were in fp32 then, but for `pretrain --bf16`
-        return {"generator_precision": "bf16" if saved.get("bf16") else "fp32"} | record.get("came_to", {})
-    return record.get("came_to", {})
+        found.setdefault("generator_precision", "bf16" if saved.get("bf16") else "fp32")
+    if saved.get("preset") == AUTO and "preset" in now:  # before runs recorded it, it was `tiny` where it is `plain`
+        found.setdefault("preset", "tiny" if now["preset"] == "plain" else now["preset"])
+    return found
 
 
 def finished_result(out: str | Path, command: str, config: Config, *, tell: bool = True) -> dict[str, Any] | None:

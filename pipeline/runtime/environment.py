@@ -11,8 +11,8 @@ from typing import Any
 
 VARIABLES = (
     "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "SYNTHCL_CACHE",
-    "SYNTHCL_CACHE_BYTES", "XDG_CACHE_HOME", "WANDB_MODE", "RAY_ADDRESS", "SLURM_STEP_ID",
-    "SLURM_STEP_NUM_TASKS", "SLURM_PROCID",
+    "SYNTHCL_CACHE_BYTES", "SYNTHCL_EXACT", "NVIDIA_TF32_OVERRIDE", "XDG_CACHE_HOME", "WANDB_MODE", "RAY_ADDRESS",
+    "SLURM_STEP_ID", "SLURM_STEP_NUM_TASKS", "SLURM_PROCID",
 )  # fmt: skip
 """Variables of the environment that change what synthcl does; shown where they are set."""
 
@@ -21,13 +21,21 @@ RECORDED = ("synthcl", "torch", "torchvision", "accelerate", "diffusers", "webda
 
 
 def record_environment() -> dict[str, Any]:
-    """What a run records of where it ran: `versions` of Python and of packages, and `hardware`."""
+    """What a run records of where it ran: `versions` of Python and of packages, and `hardware`, with `exact` where a
+    GPU was to compute float32 exactly."""
     import torch
+
+    from .precision import is_exact
 
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or platform.machine()
     return {
         "versions": {"python": platform.python_version(), **{name: version_of(name) for name in RECORDED}},
-        "hardware": {"device": device, "cpu_threads": torch.get_num_threads(), "system": platform.system()},
+        "hardware": {
+            "device": device,
+            "cpu_threads": torch.get_num_threads(),
+            "system": platform.system(),
+            **({"exact": True} if is_exact() else {}),
+        },
     }
 
 

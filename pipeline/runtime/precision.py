@@ -5,9 +5,14 @@ All of torch's settings of this kind are made here.
 
 from __future__ import annotations
 
+import os
+
 import torch
 
 from ..errors import UsageError
+
+EXACT = "SYNTHCL_EXACT"
+"""The variable that asks for exact float32 on a GPU."""
 
 
 def generator_precision(asked: str, device: torch.device | str, *, trained: bool = False) -> str:
@@ -44,16 +49,31 @@ def cuda_has_bf16() -> bool:
     return torch.cuda.is_bf16_supported(including_emulation=False)
 
 
+def is_exact() -> bool:
+    """Whether a GPU is to compute float32 as float32, by algorithms that do not change: SYNTHCL_EXACT is 1.
+
+    Raises:
+        UsageError: it is neither 0 nor 1.
+    """
+    value = os.environ.get(EXACT, "0")
+    if value not in ("0", "1"):
+        raise UsageError(f"the variable {EXACT} is {value!r}: set it to 1 for exact float32 on a GPU, or to 0")
+    return value == "1"
+
+
 def set_backends() -> None:
     """Have a GPU compute convolutions of float32 in TF32, products of matrices in float32, and choose its algorithms by
-    trying them.
+    trying them; or, where `is_exact`, all in float32, by algorithms of its choice that give the same each time.
 
     Convolutions are what a network's time goes to; TF32 keeps float32's range and 10 bits of its mantissa, more than
     the 7 of bf16. Products are in losses and distances, where differences of large numbers count, and cost little; in
-    networks they are in the precision that was asked for. NVIDIA_TF32_OVERRIDE=0 in the environment has convolutions in
-    float32 too. Algorithms that are tried out may differ in last bits from one process to the next on a GPU; nothing
-    changes on a CPU, where runs are exact.
+    networks they are in the precision that was asked for. Algorithms that are tried out may differ in last bits from
+    one process to the next on a GPU; nothing changes on a CPU, where runs are exact.
+
+    Raises:
+        UsageError: as `is_exact`.
     """
-    torch.backends.cudnn.allow_tf32 = True
+    exact = is_exact()
+    torch.backends.cudnn.allow_tf32 = torch.backends.cudnn.benchmark = not exact
+    torch.backends.cudnn.deterministic = exact
     torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cudnn.benchmark = True

@@ -185,4 +185,6 @@ def prepare(
     optimizer = create_optimizer(module, recipe, scales)
     prepared, optimizer = accelerator.prepare(torch.compile(module) if config.compile else module, optimizer)
     adversary = AdversarialViews(config.adversarial) if config.adversarial is not None else None
-    return TrainingStep(accelerator, prepared, optimizer, schedule, regime, adversary, config.clip_gradients)
+    return TrainingStep(
+        accelerator, prepared, optimizer, schedule, regime, adversary, config.clip_gradients, config.compile
+    )

@@ -29,7 +29,9 @@ class TrainingStep:
         regime: Regime,
         adversary: AdversarialViews | None = None,
         clip_gradients: float | None = None,
+        compiled: bool = False,
     ) -> None:
+        self.compiled = compiled
         self.accelerator, self.learner, self.optimizer = accelerator, learner, optimizer
         self.clip_gradients = clip_gradients
         self.schedule, self.regime, self.adversary = schedule, regime, adversary
@@ -45,6 +47,8 @@ class TrainingStep:
         return parts
 
     def __call__(self, step: int) -> dict[str, Tensor | float]:
+        if self.compiled:  # CUDA graphs, where torch is to make them, keep what a step computes until the next begins
+            torch.compiler.cudagraph_mark_step_begin()
         learning_rate = self.schedule.at(step)
         set_learning_rate(self.optimizer, learning_rate)
         batch = self.regime.batch(step, self.inner)

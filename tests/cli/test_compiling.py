@@ -25,7 +25,9 @@ def backend(monkeypatch):
 @pytest.mark.filterwarnings("ignore:.*The .grad attribute of a Tensor that is not a leaf")
 @pytest.mark.usefixtures("backend")
 @pytest.mark.parametrize("regime", ["real", "offline", "fresh", "online"])
-def test_a_compiled_training_is_the_same(synthcl, generator, tmp_path, regime):
+def test_a_compiled_training_is_the_same(synthcl, generator, tmp_path, monkeypatch, regime):
+    begun = []
+    monkeypatch.setattr(torch.compiler, "cudagraph_mark_step_begin", lambda: begun.append(regime))
     given = [] if regime == "real" else [f"--{regime}", "--generator", generator]
     if regime == "offline":
         samples = ["--num-samples", 16, "--pairs", "--workers", 0, "--out", tmp_path / "set"]
@@ -41,3 +43,4 @@ def test_a_compiled_training_is_the_same(synthcl, generator, tmp_path, regime):
         assert plain.keys() == compiled.keys()
         numbers = [name for name in plain if "seconds" not in name and "per_second" not in name]
         assert [compiled[name] for name in numbers] == pytest.approx([plain[name] for name in numbers], rel=5e-3)
+    assert begun == [regime] * 3  # by the compiled one: CUDA graphs need to know where a step begins

@@ -185,7 +185,20 @@ def test_a_run_goes_on_with_the_preset_that_auto_came_to(synthcl, tmp_path):
         (run / "result.json").unlink(missing_ok=True)
         return synthcl(*command, *options, "--out", run, "--json", code=code)
 
-    assert go_on().json["preset"] == "tiny"
-    assert json.loads((run / "run.json").read_text())["came_to"]["preset"] == "tiny"
-    assert go_on("--preset", "tiny").json["preset"] == "tiny"
-    assert "--preset: 'tiny' there, 'plain' now" in " ".join(go_on("--preset", "plain", code=2).stderr.split())
+    assert go_on().json["preset"] == "plain"
+    assert json.loads((run / "run.json").read_text())["came_to"]["preset"] == "plain"
+    assert go_on("--preset", "plain").json["preset"] == "plain"
+    assert "--preset: 'plain' there, 'tiny' now" in " ".join(go_on("--preset", "tiny", code=2).stderr.split())
+
+
+def test_a_run_from_when_auto_was_another_preset_goes_on_with_that_one(synthcl, tmp_path):
+    command, run = [*PRETRAIN[:-2], *OPTIONS, "--steps", 4, "--out", tmp_path / "run"], tmp_path / "run"
+    synthcl(*command, "--preset", "tiny")
+    config = (run / "config.yaml").read_text()
+    (run / "config.yaml").write_text(config.replace("preset: tiny", "preset: auto"))
+    record = json.loads((run / "run.json").read_text())
+    del record["came_to"]["preset"]
+    (run / "run.json").write_text(json.dumps(record))
+    (run / "result.json").unlink()
+    assert "--preset: 'tiny' there, 'plain' now" in " ".join(synthcl(*command, code=2).stderr.split())
+    assert synthcl(*command, "--preset", "tiny", "--json").json["preset"] == "tiny"

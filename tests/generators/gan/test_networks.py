@@ -75,8 +75,8 @@ def test_presets_grow():
     assert parameters == sorted(set(parameters))
 
 
-def test_the_preset_chosen_by_size_is_tiny_for_small_images():
-    assert choose_preset(16) == PRESETS["tiny"] and choose_preset(32) == PRESETS["base"]
+def test_the_preset_chosen_by_size_is_plain_for_small_images():
+    assert choose_preset(16) == PRESETS["plain"] and choose_preset(32) == PRESETS["base"]
 
 
 def test_widths_that_do_not_fit_the_size_are_refused():

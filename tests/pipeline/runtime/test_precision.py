@@ -5,6 +5,7 @@ import torch
 
 from synthcl.pipeline.errors import UsageError
 from synthcl.pipeline.runtime import distributed
+from synthcl.pipeline.runtime.environment import record_environment
 from synthcl.pipeline.runtime.precision import generator_precision, set_backends
 
 
@@ -57,12 +58,24 @@ def test_the_learners_bf16_on_a_gpu_without_it(gpu):
         distributed.create_accelerator("bf16")
 
 
-def test_a_gpus_float32():
+@pytest.mark.parametrize("exact", [None, "0", "1"])
+def test_a_gpus_float32(monkeypatch, exact):
     cudnn, products = torch.backends.cudnn, torch.backends.cuda.matmul
-    before = cudnn.allow_tf32, cudnn.benchmark, products.allow_tf32
+    before = cudnn.allow_tf32, cudnn.benchmark, cudnn.deterministic, products.allow_tf32
+    if exact is not None:
+        monkeypatch.setenv("SYNTHCL_EXACT", exact)
+    asked = exact == "1"
     try:
-        cudnn.allow_tf32, cudnn.benchmark, products.allow_tf32 = False, False, True
+        cudnn.allow_tf32, cudnn.benchmark, cudnn.deterministic, products.allow_tf32 = asked, asked, not asked, True
         set_backends()
-        assert (cudnn.allow_tf32, cudnn.benchmark, products.allow_tf32) == (True, True, False)
+        found = cudnn.allow_tf32, cudnn.benchmark, cudnn.deterministic, products.allow_tf32
+        assert found == (not asked, not asked, asked, False)
+        assert record_environment()["hardware"].get("exact", False) == asked
     finally:
-        cudnn.allow_tf32, cudnn.benchmark, products.allow_tf32 = before
+        cudnn.allow_tf32, cudnn.benchmark, cudnn.deterministic, products.allow_tf32 = before
+
+
+def test_another_value_of_the_variable_is_refused(monkeypatch):
+    monkeypatch.setenv("SYNTHCL_EXACT", "yes")
+    with pytest.raises(UsageError, match="the variable SYNTHCL_EXACT is 'yes': set it to 1 for exact float32"):
+        set_backends()
