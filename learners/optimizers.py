@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -13,6 +13,9 @@ from .recipe import OptimizerRecipe
 
 FUSED_DEVICES = ("cpu", "cuda")
 """Where torch's SGD and AdamW have fused kernels that are used. Ours: elsewhere none of this is tried."""
+
+CACHED_NUMBERS = 2**16
+"""Weights that LARS takes at once on a CPU. Ours: with all at once an update of ResNet-18 took 1.7 times as long."""
 
 TRUST = 1e-3
 """The trust coefficient of LARS: eta of You et al. 2017, arXiv 1708.03888, section 5, and of SimCLR's code."""
@@ -54,12 +57,12 @@ class LARS(Optimizer):
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            if parameters := [parameter for parameter in group["params"] if parameter.grad is not None]:
+            for parameters in _runs([parameter for parameter in group["params"] if parameter.grad is not None]):
                 self._update(parameters, group)
         return loss
 
     def _update(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
-        """A step of the parameters of a group, all at once: a model of many tensors is a few kernels."""
+        """A step of some parameters of a group at once: many tensors are a few kernels."""
         gradients = [p.grad for p in parameters if p.grad is not None]
         scale, overflow = getattr(self, "grad_scale", None), getattr(self, "found_inf", None)
         if scale is not None:
@@ -140,6 +143,18 @@ def _lay_out(optimizer: Optimizer) -> None:
         for name, value in state.items():
             if isinstance(value, Tensor) and value.shape == parameter.shape and value.stride() != parameter.stride():
                 state[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+
+
+def _runs(parameters: list[Tensor]) -> Iterator[list[Tensor]]:
+    """Parameters in runs that are updated at once: all of them on a GPU; on a CPU as many as its caches hold."""
+    run: list[Tensor] = []
+    for parameter in parameters:
+        if run and parameter.device.type == "cpu" and sum(p.numel() for p in run) + parameter.numel() > CACHED_NUMBERS:
+            yield run
+            run = []
+        run.append(parameter)
+    if run:
+        yield run
 
 
 def _momenta(optimizer: Optimizer, parameters: Iterable[Tensor]) -> list[Tensor]:
