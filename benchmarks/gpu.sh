@@ -12,6 +12,8 @@
 # | training | training.py against lightly, solo-learn's recipe, the bare step and scikit-learn | training.jsonl |
 # | compiled | joint_step.py with --compile, and with CUDA graphs too (torch's TORCHINDUCTOR_CUDAGRAPHS=1) | compiled-*.jsonl |
 # | views | views.py, compiled views too | views.json |
+# | decode | shards.py decode: JPEG files of 224 pixels to the GPU, decoded on all cores or by nvJPEG | decode.json |
+# | scale | scale.py: memory and time of a step as a set grows to 10 million samples | scale.json |
 # | gan | the generator of the study: GAN `base` at 32 pixels | work/gan |
 # | study-LEARNER-ARM | simclr, moco; real, real-equal-views, fresh, online: a training and two probes | study.jsonl |
 # | table | what study.jsonl says | stdout |
@@ -65,6 +67,8 @@ if [[ ${TOY:-} == 1 ]]; then
     views=(--size 8 --batch-size 8 --rounds 2 --warmup 1)
     samples=8
     compiled=(--rounds 1 --calls 1 --batch-size 8)
+    decode=(--image-size 32 --num-samples 64)
+    scale=(--samples 20,40 --per-shard 20 --batch-size 8 --steps 8 --rounds 1)
 else
     device=cuda image_size=32
     backbone=resnet18 batch=512 preset=base diffusion=small clock=wall
@@ -76,6 +80,8 @@ else
     views=(--size 32 --batch-size 512 --compiled)
     samples=256
     compiled=(--batch-size 128)
+    decode=(--image-size 224 --num-samples 4000)
+    scale=(--samples 100000,1000000,10000000 --image-size 32 --backbone resnet18 --batch-size 256)
 fi
 
 say() { echo "$*" >&2; }
@@ -207,6 +213,18 @@ stage_views() {
     mv "$work/views.json" "$out/views.json"
 }
 
+stage_decode() {
+    [[ -s $out/decode.json ]] && return 0
+    benchmark shards.py decode --data "$data" "${decode[@]}" >"$work/decode.json"
+    mv "$work/decode.json" "$out/decode.json"
+}
+
+stage_scale() {
+    [[ -s $out/scale.json ]] && return 0
+    benchmark scale.py --data "$data" --ranks "" "${scale[@]}" >"$work/scale.json"
+    mv "$work/scale.json" "$out/scale.json"
+}
+
 stage_gan() {
     synthcl pretrain --data "$data" --image-size $image_size --preset $preset --seed "$seed" --keep 1 \
         --checkpoint-every 2000 --log-every 100 --out "$work/gan-$seed" "${gan_length[@]}" --json
@@ -263,7 +281,7 @@ END
 }
 
 stages() {
-    printf '%s\n' check precision joint-simclr joint-moco training compiled views gan
+    printf '%s\n' check precision joint-simclr joint-moco training compiled views decode scale gan
     printf 'study-%s\n' {simclr,moco}-{real,real-equal-views,fresh,online}
     echo table
 }
@@ -272,7 +290,7 @@ run_stage() {
     stage=$1
     say "stage $stage"
     case $stage in
-    wheels | check | precision | training | compiled | views | gan | table) "stage_$stage" ;;
+    wheels | check | precision | training | compiled | views | decode | scale | gan | table) "stage_$stage" ;;
     joint-simclr | joint-moco) stage_joint "${stage#joint-}" ;;
     study-simclr-* | study-moco-*)
         local rest=${stage#study-}

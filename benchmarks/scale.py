@@ -6,7 +6,8 @@ Trains in the regime `offline` for a few steps on sets of so many samples, each 
 notes the peak of its memory, seconds to the first step, and milliseconds of a step. A large set is a small one many
 times: the tar of a shard is linked under many names, and each has a sidecar of its own, so that all that is kept for
 each sample and shard is there and 10 million samples take no more disk than their index. With `--ranks` one set is
-trained on by so many processes under torchrun, at the same number of images each. Prints JSON: medians, with ranges.
+trained on by so many processes under torchrun, at the same number of images each; where there are fewer cores than
+processes, the CPU time of a process's step says what the clock cannot. Prints JSON: medians, with ranges.
 """
 
 from __future__ import annotations
@@ -144,19 +145,22 @@ MEASURED = """
 import json, os, resource, statistics, sys, time
 from synthcl.learners.base import Learner
 from synthcl.cli import main
-ends = []
-Learner.after_step = lambda self, progress: ends.append(time.time())
+ends, used = [], []
+Learner.after_step = lambda self, progress: (ends.append(time.time()), used.append(time.process_time()))
 try:
     main()
-finally:
-    steps = [later - sooner for sooner, later in zip(ends[5:], ends[6:])]
-    told = {
-        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        "first_step_seconds": ends[0] - float(os.environ["BEGAN"]),
-        "step_ms": 1000 * statistics.median(steps),
-    }
-    with open(os.environ["TOLD"], "a") as file:
-        file.write(json.dumps(told) + "\\n")
+except SystemExit as end:
+    if end.code:
+        raise
+each = lambda times: 1000 * statistics.median(later - sooner for sooner, later in zip(times[5:], times[6:]))
+told = {
+    "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    "first_step_seconds": ends[0] - float(os.environ["BEGAN"]),
+    "step_ms": each(ends),
+    "step_cpu_ms": each(used),
+}
+with open(os.environ["TOLD"], "a") as file:
+    file.write(json.dumps(told) + "\\n")
 """
 """What a process runs: `synthcl`, and then a line about itself. SimCLR does nothing after a step: that is its end."""
 

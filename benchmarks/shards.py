@@ -1,6 +1,7 @@
 """What shard sets are measured by: reading beside webdataset, writing beside the bare generator, large sets.
 
     python benchmarks/shards.py read  [--data SPEC] [--format png]       images/s on one core, side by side
+    python benchmarks/shards.py decode [--data SPEC]                     JPEG to a device: all cores, or nvJPEG
     python benchmarks/shards.py write [--generator DIR]                  samples/s over those of the generator alone
     python benchmarks/shards.py large                                    10 million rows: open, --where, first reads
 
@@ -139,6 +140,61 @@ def read(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def decode(options: argparse.Namespace) -> dict[str, Any]:
+    """A set of JPEG files to the device that trains: our reader on all cores beside torchvision's decoder there.
+
+    On a GPU that decoder is nvJPEG, to which the files go in memory, a batch of 256 at a time, as they come from our
+    own reader. Its pixels differ from libjpeg's by a level or two: the largest and the mean difference are told.
+    """
+    import torch
+    from torchvision.io import decode_jpeg
+
+    from synthcl.pipeline.data import open_images
+    from synthcl.pipeline.shards import open_shard_set
+
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "set"
+        count, size = options.num_samples, options.image_size
+        store = open_images(options.data, image_size=size) if options.data else None
+
+        def render(indices: np.ndarray) -> Any:
+            return photographs(indices, size) if store is None else store.read(indices)[:, None]
+
+        write_shard_set(path, {}, count, 1000, render, workers=0, image_format="jpg")
+        shards = open_shard_set(path)
+        batches = np.array_split(np.random.default_rng(0).permutation(count), max(1, count // 256))
+
+        def ours(batch: np.ndarray) -> torch.Tensor:
+            return shards.read_views(batch)[:, 0].to(device)
+
+        def theirs(batch: np.ndarray) -> torch.Tensor:
+            files = [torch.frombuffer(bytearray(views[0]), dtype=torch.uint8) for views in shards.read_encoded(batch)]
+            decoded = decode_jpeg(files, device=device)
+            assert isinstance(decoded, list)
+            return torch.stack(decoded)
+
+        def all_of(give: Callable[[np.ndarray], torch.Tensor]) -> Callable[[], int]:
+            def work() -> int:
+                found = sum(len(give(batch)) for batch in batches)
+                if device.type == "cuda":
+                    torch.cuda.synchronize()
+                return found
+
+            return work
+
+        difference = (ours(batches[0]).int() - theirs(batches[0]).int()).abs().float()
+        rates = compare({"synthcl, all cores": all_of(ours), f"torchvision on {device.type}": all_of(theirs)})
+    return {
+        "images_per_second": rates,
+        "difference_in_levels": {"largest": int(difference.max()), "mean": round(float(difference.mean()), 4)},
+        "device": device.type,
+        "images": options.data or "smoothed noise",
+        "image_size": size,
+        "num_samples": count,
+    }
+
+
 def write(options: argparse.Namespace) -> dict[str, Any]:
     """`write_shard_set` against the same calls of the generator without it."""
     import torch
@@ -245,6 +301,7 @@ def main() -> None:
     commands = parser.add_subparsers(required=True)
     for function, arguments in (
         (read, {"--data": "", "--image-size": 32, "--format": "png", "--num-samples": 5000}),
+        (decode, {"--data": "", "--image-size": 224, "--num-samples": 4000}),
         (
             write,
             {

@@ -8,6 +8,7 @@
 transforms and a DataLoader, that of solo-learn's recipe (solo_learn_methods.py), and the bare step on random tensors.
 `probe`: the fit of `eval linear` at one penalty; beside it scikit-learn's LogisticRegression at the same.
 `knn`: the votes of `eval knn`; beside them lightly's `knn_predict` and scikit-learn's KNeighborsClassifier.
+On a GPU cuML's LogisticRegression and NearestNeighbors too, where it is installed.
 `start`: seconds until `--help` is printed, a first step is logged, a first shard is written; beside them Python alone,
 and Python with torch and torchvision.
 
@@ -23,6 +24,7 @@ Contestants alternate, and ratios are taken within a round. Tables go to stderr,
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import subprocess
 import sys
@@ -70,7 +72,7 @@ def main() -> None:
     options = arguments()
     device = settle(options)
     watch = Stopwatch(device, options.clock)
-    recorded = environment(lightly="lightly", sklearn="scikit-learn")
+    recorded = environment(lightly="lightly", sklearn="scikit-learn", cuml="cuml-cu12")
     for part in options.parts.split(","):
         for row in PARTS[part](options, watch):
             say(report(row))
@@ -253,10 +255,23 @@ def probe(options: argparse.Namespace, watch: Stopwatch) -> Rows:
         library.fit(scaler.transform(train.numpy()), train_labels.numpy())
         found["sklearn"] = torch.from_numpy(library.predict(scaler.transform(test.numpy())))
 
+    def fit_cuml() -> None:
+        from cuml.linear_model import LogisticRegression
+
+        # Standardised where ours does it, on the device; labels and answers are cuML's own kind of arrays.
+        mean, std = torch.from_numpy(scaler.mean_).float(), torch.from_numpy(scaler.scale_).float()
+        own_train, own_test = (((each - mean) / std).to(watch.device) for each in (train, test))
+        model = LogisticRegression(C=1 / (options.l2 * count), max_iter=2_000, output_type="numpy")
+        model.fit(own_train, train_labels.float().to(watch.device))
+        found["cuml"] = torch.from_numpy(model.predict(own_test)).long()
+
+    contestants = {"ours": once(fit_ours), "sklearn": once(fit_library)}
+    if has_cuml(watch.device):
+        contestants["cuml"] = once(fit_cuml)
     with threadpool_limits(torch.get_num_threads()):
         yield {
             "what": f"probe, {count:,} x {FEATURES}, l2 {options.l2:g}",
-            **race_once({"ours": once(fit_ours), "sklearn": once(fit_library)}, options, watch),
+            **race_once(contestants, options, watch),
             **agreement(found, test_labels),
             "iterations_of_sklearn": int(library.n_iter_[0]),
         }
@@ -293,13 +308,29 @@ def knn(options: argparse.Namespace, watch: Stopwatch) -> Rows:
         model = KNeighborsClassifier(k, algorithm="brute", weights=lambda d: np.exp((1 - d**2 / 2) / temperature))
         found["sklearn"] = torch.from_numpy(model.fit(train.numpy(), train_labels.numpy()).predict(test.numpy()))
 
+    def cuml() -> None:
+        from cuml.neighbors import NearestNeighbors
+
+        model = NearestNeighbors(n_neighbors=k, algorithm="brute", output_type="numpy").fit(bank)
+        distances, neighbours = (torch.from_numpy(each) for each in model.kneighbors(queries))
+        votes = torch.exp((1 - distances.float() ** 2 / 2) / temperature)
+        scores = torch.zeros(len(queries), CLASSES).scatter_add_(1, train_labels[neighbours.long()], votes)
+        found["cuml"] = scores.argmax(dim=1)
+
     contestants = {"ours": once(ours), "lightly": once(lightly), "sklearn": once(sklearn)}
+    if has_cuml(watch.device):
+        contestants["cuml"] = once(cuml)
     with threadpool_limits(torch.get_num_threads()):
         yield {
             "what": f"knn, {len(test):,} queries against {count:,}, k {k}",
             **race_once(contestants, options, watch),
             **agreement(found, test_labels),
         }
+
+
+def has_cuml(device: torch.device) -> bool:
+    """Whether cuML can take part: it is installed, and there is a GPU, without which it does not run."""
+    return device.type == "cuda" and importlib.util.find_spec("cuml") is not None
 
 
 def race_once(

@@ -119,6 +119,34 @@ def test_a_regime_is_a_line_of_json(load, tmp_path, monkeypatch, capsys):
     assert "over naive" in err
 
 
+def test_cuml_takes_part_in_the_probes_where_it_is(load, monkeypatch, capsys):
+    """With scikit-learn behind cuML's names: what is given to it and what its answers become is right."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.neighbors import NearestNeighbors
+
+    def of_arrays(kind):
+        return lambda output_type, **options: kind(**options)
+
+    linear = SimpleNamespace(LogisticRegression=of_arrays(LogisticRegression))
+    neighbors = SimpleNamespace(NearestNeighbors=of_arrays(NearestNeighbors))
+    monkeypatch.setitem(sys.modules, "cuml", SimpleNamespace(linear_model=linear, neighbors=neighbors))
+    monkeypatch.setitem(sys.modules, "cuml.linear_model", linear)
+    monkeypatch.setitem(sys.modules, "cuml.neighbors", neighbors)
+    training = load("training")
+    assert not training.has_cuml(torch.device("cpu"))
+    monkeypatch.setattr(training, "has_cuml", lambda device: True)
+    words = ["--parts", "probe,knn", "--num-train", "600", "--num-test", "200", "--neighbours", "20", "--rounds", "1"]
+    monkeypatch.setattr(sys, "argv", ["training.py", "--device", "cpu", *words])
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    training.main()
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row["part"] for row in rows] == ["probe", "knn"]
+    for row in rows:
+        assert min(row["answers_as_ours_cuml"], row["answers_as_ours_sklearn"]) > 0.95
+        assert row["answers_as_ours_cuml"] == pytest.approx(row["answers_as_ours_sklearn"], abs=0.01)
+        assert row["cuml_over_ours"]["n"] == 1
+
+
 @pytest.mark.parametrize("arguments", [("nonsense", "OUT"), ("check", "OUT", "--batch", "3"), ("check",)])
 def test_the_stages_refuse_what_they_do_not_know(tmp_path, arguments):
     arguments = [str(tmp_path) if each == "OUT" else each for each in arguments]
