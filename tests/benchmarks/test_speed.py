@@ -147,6 +147,17 @@ def test_cuml_takes_part_in_the_probes_where_it_is(load, monkeypatch, capsys):
         assert row["cuml_over_ours"]["n"] == 1
 
 
+def test_reading_ahead_takes_turns_with_reading_in_turn(load, monkeypatch, capsys):
+    options = ["--device", "cpu", "--image-size", 8, "--backbone", "resnet10-w4", "--batch-size", 8]
+    options += ["--rounds", 1, "--warmup", 0, "--steps", 2, "--num-samples", 20]
+    monkeypatch.setattr(sys, "argv", ["ahead.py", *map(str, options)])
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    load("ahead").main()
+    row = json.loads(capsys.readouterr().out)
+    assert all(row[name]["median"] > 0 for name in ("ahead_ms", "in_turn_ms", "in_turn_over_ahead"))
+    assert 0 < row["reading_ms"]["median"] < row["in_turn_ms"]["median"]
+
+
 @pytest.mark.parametrize("arguments", [("nonsense", "OUT"), ("check", "OUT", "--batch", "3"), ("check",)])
 def test_the_stages_refuse_what_they_do_not_know(tmp_path, arguments):
     arguments = [str(tmp_path) if each == "OUT" else each for each in arguments]
