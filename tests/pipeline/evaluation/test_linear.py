@@ -2,8 +2,18 @@ import numpy as np
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+from sklearn.preprocessing import StandardScaler
 
-from synthcl.pipeline.evaluation.linear import L2_GRID, choose_l2, fit_logistic
+from synthcl.pipeline.evaluation.linear import (
+    FEW_SAMPLES,
+    L2_GRID,
+    NUM_FOLDS,
+    SAME_LOSS,
+    choose_l2,
+    fit_logistic,
+)
+from synthcl.pipeline.evaluation.subsets import folds
 from synthcl.pipeline.randomness import Key
 
 KEY = Key.from_seed(0)
@@ -57,10 +67,31 @@ def test_the_penalty_fits_the_data():
     random = torch.Generator().manual_seed(0)
     noise = torch.cat((features, 100 * torch.randn(400, 400, generator=random)), dim=1)
     separable = torch.eye(4)[labels] + 0.01 * torch.randn(400, 4, generator=random)
-    chosen = {name: choose_l2(x, labels, num_classes=4, key=KEY) for name, x in (("noise", noise), ("clean", features))}
-    assert chosen["noise"] > chosen["clean"]
-    assert set(chosen.values()) <= set(L2_GRID)
-    assert choose_l2(separable, labels, num_classes=4, key=KEY) == max(L2_GRID)  # all are right: the safest
+    clean = choose_l2(*made_features(4000), num_classes=4, key=KEY)
+    assert choose_l2(noise, labels, num_classes=4, key=KEY) > clean
+    l2 = choose_l2(separable, labels, num_classes=4, key=KEY)
+    assert (fit_logistic(separable, labels, l2=l2, num_classes=4)(separable).argmax(dim=1) == labels).all()
+
+
+@pytest.mark.parametrize("num_samples", [300, 6000])  # every fifth is held out in turn, and one of them
+def test_the_penalty_is_the_one_that_scikit_learn_chooses(num_samples):
+    features, labels = made_features(num_samples)
+    fold = folds(labels, NUM_FOLDS, KEY)
+    held_out = [fold == number for number in range(NUM_FOLDS if num_samples <= FEW_SAMPLES else 1)]
+    losses = []
+    for l2 in L2_GRID:
+        total, count = 0.0, 0
+        for part in held_out:
+            scale = StandardScaler().fit(features[~part])
+            model = LogisticRegression(C=1 / (l2 * int((~part).sum())), max_iter=10_000, tol=1e-6)
+            model.fit(scale.transform(features[~part]), labels[~part])
+            probabilities = model.predict_proba(scale.transform(features[part]))
+            total += log_loss(labels[part], probabilities, normalize=False, labels=range(4))
+            count += int(part.sum())
+        losses.append(total / count)
+    expected = next(l2 for l2, loss in zip(L2_GRID, losses, strict=True) if loss <= min(losses) + SAME_LOSS)
+    assert L2_GRID[0] > expected > L2_GRID[-1]
+    assert choose_l2(features, labels, num_classes=4, key=KEY) == expected
 
 
 def test_the_choice_is_made_with_the_key_alone():
