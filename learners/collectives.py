@@ -43,6 +43,12 @@ def sum_with_gradient(tensor: Tensor) -> Tensor:
     return _SumWithGradient.apply(tensor) if world_size() > 1 else tensor
 
 
+@torch.no_grad()
+def sum_over_ranks(tensor: Tensor) -> Tensor:
+    """The sum over processes, the same in each, without gradient."""
+    return _all_sum(tensor.detach()) if world_size() > 1 else tensor.detach()
+
+
 def _all_gather(tensor: Tensor) -> Tensor:
     gathered = tensor.new_empty((world_size() * tensor.shape[0], *tensor.shape[1:]))
     dist.all_gather_into_tensor(gathered, tensor.contiguous())

@@ -17,10 +17,16 @@ def batch(*shape: int) -> torch.Tensor:
 
 @pytest.mark.parametrize("shape", [(4,), (4, 5), (4, 2, 3)])
 @pytest.mark.parametrize("momentum", [0.3, None])
-def test_ranks_normalise_as_one_process_does(in_ranks, shape, momentum):
+@pytest.mark.parametrize("affine", [True, False])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_ranks_normalise_as_one_process_does(in_ranks, shape, momentum, affine, layout):
     kind = {1: nn.BatchNorm1d, 2: nn.BatchNorm1d, 3: nn.BatchNorm2d}[len(shape)]
-    reference, whole = kind(4, momentum=momentum).double(), batch(*shape).requires_grad_()
-    nn.init.normal_(reference.weight)
+    if layout is torch.channels_last and len(shape) < 3:
+        pytest.skip("the layout is one of images")
+    reference = kind(4, momentum=momentum, affine=affine).double()
+    whole = batch(*shape).contiguous(memory_format=layout).requires_grad_()
+    if affine:
+        nn.init.normal_(reference.weight)
     before = copy.deepcopy(reference)
     weights = batch(*shape).square()
 
@@ -30,15 +36,16 @@ def test_ranks_normalise_as_one_process_does(in_ranks, shape, momentum):
         for _ in range(2):
             output = module(x)
         (weights[2 * rank :][:2] * output).sum().backward()
-        return output.detach(), x.grad, module.weight.grad, dict(module.named_buffers())
+        return output.detach(), x.grad, [p.grad for p in module.parameters()], dict(module.named_buffers())
 
     for _ in range(2):
         expected = reference(whole)
     (weights * expected).sum().backward()
-    outputs, gradients, of_weights, buffers = zip(*in_ranks(WORLD_SIZE, function), strict=True)
+    outputs, gradients, of_parameters, buffers = zip(*in_ranks(WORLD_SIZE, function), strict=True)
     torch.testing.assert_close(torch.cat(outputs), expected.detach())
     torch.testing.assert_close(torch.cat(gradients), whole.grad, rtol=1e-6, atol=1e-6)
-    torch.testing.assert_close(sum(of_weights), reference.weight.grad)
+    for parameter, parts in zip(reference.parameters(), zip(*of_parameters, strict=True), strict=True):
+        torch.testing.assert_close(sum(parts), parameter.grad)
     for found in buffers:
         for name, buffer in reference.named_buffers():
             torch.testing.assert_close(found[name], buffer)
