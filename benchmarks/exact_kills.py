@@ -186,12 +186,14 @@ def main() -> None:
     parser.add_argument("--only", default=",".join(SETTINGS), help="settings, by name")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     options = parser.parse_args()
+    names = options.only.split(",")
+    if unknown := set(names) - set(SETTINGS):
+        parser.error(f"unknown settings {', '.join(sorted(unknown))}; they are {', '.join(SETTINGS)}")
     rng = random.Random(options.seed)
     for module in IMPORTS.split():
         importlib.import_module(module)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        names = options.only.split(",")
         sets = make_sources(folder, names, options.steps)
         results = {n: try_setting(n, options.kills, options.steps, sets, folder, rng) for n in names}
     record = {

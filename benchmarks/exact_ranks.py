@@ -314,6 +314,8 @@ def main() -> None:
     options = parser.parse_args()
     modes = options.modes.split(",")
     names, worlds = options.only.split(","), [int(world) for world in options.worlds.split(",")]
+    if unknown := set(names) - set(SETTINGS):
+        parser.error(f"unknown settings {', '.join(sorted(unknown))}; they are {', '.join(SETTINGS)}")
     for module in IMPORTS.split():
         importlib.import_module(module)
     with tempfile.TemporaryDirectory() as temporary:
