@@ -112,6 +112,7 @@ def test_as_webdataset_checks_first(path: Path) -> None:
         as_webdataset(path)
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create 2 worker processes")  # on one core
 @pytest.mark.parametrize("workers", [0, 2])
 def test_as_torch_dataset(path: Path, render, workers: int) -> None:
     dataset = as_torch_dataset(path, where="sample_index >= 10")
