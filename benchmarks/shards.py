@@ -29,7 +29,8 @@ from typing import Any
 
 import numpy as np
 
-from synthcl.pipeline.shards import write_shard_set
+from synthcl.pipeline.data import open_images
+from synthcl.pipeline.shards import ShardSet, open_shard_set, write_shard_set
 
 ROUNDS = 5
 
@@ -44,6 +45,18 @@ def photographs(indices: np.ndarray, size: int) -> np.ndarray:
         smooth = smooth + 0.7 * smooth.mean(axis=0)
         images[i, 0] = (128 + 60 * smooth / smooth.std()).clip(0, 255)
     return images
+
+
+def written_set(path: Path, options: argparse.Namespace, image_format: str) -> ShardSet:
+    """A set of the images of `--data`, or of smoothed noise, of the size and number that the options say."""
+    size = options.image_size
+    store = open_images(options.data, image_size=size) if options.data else None
+
+    def render(indices: np.ndarray) -> Any:
+        return photographs(indices, size) if store is None else store.read(indices)[:, None]
+
+    write_shard_set(path, {}, options.num_samples, 1000, render, workers=0, image_format=image_format)
+    return open_shard_set(path)
 
 
 def compare(
@@ -77,22 +90,13 @@ def read(options: argparse.Namespace) -> dict[str, Any]:
     from torchvision.io import ImageReadMode, decode_image
     from torchvision.transforms.functional import pil_to_tensor
 
-    from synthcl.pipeline.data import open_images
-    from synthcl.pipeline.shards import open_shard_set
-
     torch.set_num_threads(1)
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "set"
         count, size = options.num_samples, options.image_size
-        store = open_images(options.data, image_size=size) if options.data else None
-
-        def render(indices: np.ndarray) -> Any:
-            return photographs(indices, size) if store is None else store.read(indices)[:, None]
-
-        write_shard_set(path, {}, count, 1000, render, workers=0, image_format=options.format)
-        shards = open_shard_set(path)
+        shards = written_set(path, options, options.format)
         tars = [str(tar) for tar in sorted(path.glob("*.tar"))]
         order = np.random.default_rng(0).permutation(count)
         encoded = [bytes(views[0]) for views in shards.read_encoded(range(count))]
@@ -149,20 +153,11 @@ def decode(options: argparse.Namespace) -> dict[str, Any]:
     import torch
     from torchvision.io import decode_jpeg
 
-    from synthcl.pipeline.data import open_images
-    from synthcl.pipeline.shards import open_shard_set
-
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "set"
         count, size = options.num_samples, options.image_size
-        store = open_images(options.data, image_size=size) if options.data else None
-
-        def render(indices: np.ndarray) -> Any:
-            return photographs(indices, size) if store is None else store.read(indices)[:, None]
-
-        write_shard_set(path, {}, count, 1000, render, workers=0, image_format="jpg")
-        shards = open_shard_set(path)
+        shards = written_set(path, options, "jpg")
         batches = np.array_split(np.random.default_rng(0).permutation(count), max(1, count // 256))
 
         def ours(batch: np.ndarray) -> torch.Tensor:
