@@ -132,9 +132,9 @@ def test_cuml_takes_part_in_the_probes_where_it_is(load, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "cuml", SimpleNamespace(linear_model=linear, neighbors=neighbors))
     monkeypatch.setitem(sys.modules, "cuml.linear_model", linear)
     monkeypatch.setitem(sys.modules, "cuml.neighbors", neighbors)
-    training = load("training")
-    assert not training.has_cuml(torch.device("cpu"))
-    monkeypatch.setattr(training, "has_cuml", lambda device: True)
+    training, probes = load("training"), load("probes")
+    assert not probes.has_cuml(torch.device("cpu"))
+    monkeypatch.setattr(probes, "has_cuml", lambda device: True)
     words = ["--parts", "probe,knn", "--num-train", "600", "--num-test", "200", "--neighbours", "20", "--rounds", "1"]
     monkeypatch.setattr(sys, "argv", ["training.py", "--device", "cpu", *words])
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
