@@ -55,7 +55,7 @@ def _global_statistics(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
     Each process's own mean and variance are combined, which stays accurate where sums of squares would cancel.
     """
-    # torch's own kernel of batch normalisation: on a CPU `var_mean` takes up to thirty times as long over (N, H, W).
+    # torch's own kernel of batch normalisation: on a CPU `var_mean` takes many times as long over (N, H, W).
     mean, variance = torch.ops.aten.batch_norm_update_stats(x, None, None, 0.0)
     count = torch.full_like(mean, x.numel() / x.shape[1])
     means, variances, counts = gather(torch.stack((mean, variance, count))[None]).unbind(1)  # (W, C) each
