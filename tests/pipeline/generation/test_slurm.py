@@ -1,4 +1,4 @@
-"""The Slurm executor, by a stand-in for sbatch (tests/sbatch.py)."""
+"""The Slurm executor, by a stand-in for sbatch (tests/stand_ins/sbatch.py)."""
 
 import json
 import os

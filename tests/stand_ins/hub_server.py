@@ -15,7 +15,10 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
+
+import pytest
 
 LARGE = (".tar", ".parquet", ".safetensors", ".png", ".bin", ".pkl")
 LICENSES = ("cc-by-4.0", "apache-2.0", "mit", "other")
@@ -80,6 +83,31 @@ def hub_server() -> Iterator[HubServer]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
+    """The hub is this stand-in: with a token that may write, and a cache of its own."""
+    import huggingface_hub.constants as constants
+    from huggingface_hub import HfFileSystem
+
+    from synthcl.pipeline.hub.fetching import fetch
+
+    with hub_server() as server:
+        monkeypatch.setattr(constants, "ENDPOINT", server.url)
+        monkeypatch.setattr("huggingface_hub.hf_api.api.endpoint", server.url)  # what diffusers asks for lists of files
+        monkeypatch.setattr(
+            constants, "HUGGINGFACE_CO_URL_TEMPLATE", server.url + "/{repo_id}/resolve/{revision}/{filename}"
+        )
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub-cache"))
+        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setenv("HF_TOKEN", WRITER)
+        fetch.cache_clear()
+        HfFileSystem.clear_instance_cache()
+        yield server
+    fetch.cache_clear()
+    HfFileSystem.clear_instance_cache()
 
 
 def commit_id(number: int) -> str:
