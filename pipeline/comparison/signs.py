@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..regimes.base import synthetic_share
-from ..regimes.guard import COLOUR_BAND, DISTANCE_BAND, MIN_MARGIN
+from ..regimes.guard import COLOUR_BAND, MIN_MARGIN, furthest_distance
 from .plan import images_per_sample
 from .runs import ComparedRun, by_arm
 
@@ -95,7 +95,7 @@ def _distance(run: ComparedRun, rows: Rows) -> str | None:
     distance = measured[-1]["frechet_distance"]
     # What the guard compares with knows the generator before the first step too; older runs do not have it.
     least = measured[-1].get("least_frechet_distance", min(row["frechet_distance"] for row in measured))
-    if distance <= DISTANCE_BAND * least:
+    if distance <= furthest_distance(least, measured[-1].get("frechet_distance_real", 0.0)):
         return None
     return (
         f"the Fréchet distance of samples rose from {least:.3g} to {distance:.3g}: they left the real "

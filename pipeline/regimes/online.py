@@ -227,7 +227,7 @@ class OnlineRegime(RecordedRegime):
         return self.trainer.generator
 
     def measured(self, numbers: dict[str, float]) -> dict[str, float]:
-        told = self.guard.measured(numbers["frechet_distance"])
+        told = self.guard.measured(numbers["frechet_distance"], numbers["frechet_distance_real"])
         return told if self.last_good is None else told | self.last_good.after_measurement(self.guard)
 
     @torch.no_grad()

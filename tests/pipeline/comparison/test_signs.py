@@ -62,8 +62,12 @@ def test_samples_that_left_the_real_images_are_told_by_their_last_distance():
     assert "rose from 2 to" in found
     assert signs([a_run([*rows, {"step": 4, "frechet_distance": 2.0}])]) == []
     # A generator that was better before the first step.
-    before = {"step": 1, "frechet_distance": 5.0, "least_frechet_distance": 1.5}
-    assert "rose from 1.5 to 5" in signs([a_run([before])])[0]
+    before = {"step": 1, "frechet_distance": 7.0, "least_frechet_distance": 1.5}
+    assert "rose from 1.5 to 7" in signs([a_run([before])])[0]
+    # So few real images that most of a distance is theirs.
+    few = {"step": 1, "frechet_distance": 14.1, "least_frechet_distance": 8.7, "frechet_distance_real": 7.7}
+    assert "rose from 8.7 to 14.1" in signs([a_run([few])])[0]
+    assert signs([a_run([few | {"frechet_distance": 11.0}])]) == []
 
 
 def test_the_guard_is_quoted_where_it_held_back_most():

@@ -17,6 +17,7 @@ from synthcl.pipeline.regimes.guard import (
     GuardNotice,
     HardGuard,
     LastGood,
+    furthest_distance,
 )
 
 CPU = torch.device("cpu")
@@ -106,6 +107,39 @@ def test_it_falls_while_samples_are_further_from_real_images_than_they_were(dist
         assert after([GOOD] * 3, one)[1] == pytest.approx(FALL**3 if falls else 1.0, rel=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("distances", "real", "falls"),
+    [
+        # As measured with 500 images, 250 to a side: 14.1 is six times as far beyond 7.7 as 8.7 is.
+        ([8.7, 8.7, 14.1], 7.7, True),
+        ([8.7, 8.7, 11.0], 7.7, False),
+        # With 5,000 the band is where it was by the whole distance.
+        ([2.17, 6.0], 0.87, False),
+        ([2.17, 6.6], 0.87, True),
+        # As near as real images, and by chance nearer.
+        ([0.5, 0.65], 0.5, False),
+        ([0.4, 0.75], 0.5, True),
+    ],
+)
+def test_what_real_images_have_among_themselves_is_no_distance(distances, real, falls):
+    guard = HardGuard(CPU)
+    for distance in distances:
+        guard.measured(distance, real)
+    assert guard.is_near is not falls
+    assert after([GOOD], guard)[1] == pytest.approx(FALL if falls else 1.0)
+
+
+def test_a_state_without_a_band_goes_by_the_distance_until_it_is_measured():
+    guard = HardGuard(CPU)
+    guard.measured(8.7, 7.7)
+    state = {name: value for name, value in guard.state_dict().items() if name != "furthest"}
+    guard = HardGuard(CPU)
+    guard.load_state_dict(state)
+    assert guard.furthest.item() == pytest.approx(furthest_distance(8.7, 0.0))
+    guard.measured(14.1, 7.7)
+    assert not guard.is_near
+
+
 def test_a_distance_that_has_grown_is_said():
     said = []
     notice = GuardNotice(said.append)
@@ -114,7 +148,7 @@ def test_a_distance_that_has_grown_is_said():
         {"step": 20, "hard_guard": 0.9, "margin": 0.1, "colour_spread": 1.0, "frechet_distance": 2.1 * DISTANCE_BAND}
     )
     notice.append({"step": 30, "hard_guard": 0.4, "margin": 0.1, "colour_spread": 1.0})
-    assert "Fréchet distance to real images is 6.3, after 2" in said[0] and "step 30" in said[0]
+    assert "Fréchet distance to real images is 8.4, after 2" in said[0] and "step 30" in said[0]
     # What the generator had before the first step is in no row of its own.
     notice = GuardNotice(said.append)
     notice.append({"step": 10, "hard_guard": 1.0, "frechet_distance": 6.3, "least_frechet_distance": 1.5})
