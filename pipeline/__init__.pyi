@@ -77,6 +77,7 @@ def compare(
     guard_goes_back: bool = True,
     generator_learning_rate: float | None = None,
     discriminator_learning_rate: float | None = None,
+    discriminator_augment: str | None = None,
     lora_rank: int | None = None,
     gradient_steps: int | None = None,
     data: str | PathLike[str] | None = None,
@@ -195,6 +196,8 @@ def compare(
         generator_learning_rate: Learning rate of all that the generator trains; what it was pretrained with if not
             given.
         discriminator_learning_rate: GAN: learning rate of the discriminator, where it is to be another.
+        discriminator_augment: GAN: what the discriminator sees is augmented by: colour, translation, cutout, with
+            commas between them, or none; what it was pretrained with if not given.
         lora_rank: Diffusion: train adapters of this rank instead of all weights.
         gradient_steps: Diffusion: last sampling steps that carry the gradient (DRaFT-K).
         data: Images with labels for the probes (as for train); with --run the runs' own.
@@ -847,6 +850,7 @@ def train(
     guard_goes_back: bool = True,
     generator_learning_rate: float | None = None,
     discriminator_learning_rate: float | None = None,
+    discriminator_augment: str | None = None,
     lora_rank: int | None = None,
     gradient_steps: int | None = None,
     recipe: Literal["adainf"] | None = None,
@@ -960,6 +964,8 @@ def train(
         generator_learning_rate: Learning rate of all that the generator trains; what it was pretrained with if not
             given.
         discriminator_learning_rate: GAN: learning rate of the discriminator, where it is to be another.
+        discriminator_augment: GAN: what the discriminator sees is augmented by: colour, translation, cutout, with
+            commas between them, or none; what it was pretrained with if not given.
         lora_rank: Diffusion: train adapters of this rank instead of all weights.
         gradient_steps: Diffusion: last sampling steps that carry the gradient (DRaFT-K).
         recipe: Published way to use generated images, as the options that it sets: adainf is --views adainf,

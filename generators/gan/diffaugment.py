@@ -11,6 +11,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..errors import OptionError
+
 NUM_PARAMETERS = 7
 """Uniform numbers in [0, 1) that an image takes: brightness, saturation, contrast, shift (2), cutout (2)."""
 
@@ -60,11 +62,11 @@ def check_policy(policy: str) -> tuple[str, ...]:
     """The parts of a policy such as "colour,translation,cutout"; "" or "none" is no augmentation.
 
     Raises:
-        ValueError: a part that is not known, with the choices.
+        OptionError: a part that is not known, with the choices.
     """
     parts = () if policy in ("", "none") else tuple(part.strip() for part in policy.split(","))
     if unknown := [part for part in parts if part not in POLICIES]:
-        raise ValueError(f"unknown augmentation {unknown[0]!r}: choose from none, {', '.join(POLICIES)}")
+        raise OptionError(f"unknown augmentation {unknown[0]!r}: choose from none, {', '.join(POLICIES)}")
     return parts
 
 

@@ -221,7 +221,14 @@ class JointConfig(ConditionConfig):
         concerns=JOINT,
         group="Training of the generator",
     )
-
+    discriminator_augment: str | None = option(
+        None,
+        help="GAN: what the discriminator sees is augmented by: colour, translation, cutout, with commas between them, "
+        "or none; what it was pretrained with if not given.",
+        metavar="PARTS",
+        concerns=JOINT,
+        group="Training of the generator",
+    )
     lora_rank: int | None = option(
         None,
         help="Diffusion: train adapters of this rank instead of all weights.",

@@ -28,6 +28,7 @@ def open_trainer(setup: RegimeSetup) -> GeneratorTrainer:
         "ema_decay": config.pair_ema_decay,
         "learning_rate": config.generator_learning_rate,
         "discriminator_learning_rate": config.discriminator_learning_rate,
+        "augment": config.discriminator_augment,
         "lora_rank": config.lora_rank,
         "gradient_steps": config.gradient_steps,
         **config.sampling_options(),

@@ -39,6 +39,7 @@ LATER = (
     "guidance_scale",
     "hard_guard",
     "guard_goes_back",
+    "discriminator_augment",
 )
 """Options that recordings were made without once: at their defaults they do not belong to a recipe, so that a recording
 of that time is gone on with."""

@@ -78,6 +78,20 @@ def test_measuring_alone_changes_nothing(synthcl, generator, encoder, tmp_path):
     assert (tmp_path / "plain" / name).read_bytes() == (tmp_path / "measured" / name).read_bytes()
 
 
+def trained_with(run):
+    return json.loads((run / "generator" / "training" / "trainer.json").read_text())["options"]
+
+
+def test_what_the_discriminator_sees_is_augmented_where_it_is_asked_for(synthcl, generator, tmp_path):
+    run = [*ONLINE, "--generator", generator, "--steps", 2]
+    synthcl(*run, "--out", tmp_path / "as pretrained")
+    assert trained_with(tmp_path / "as pretrained")["augment"] == "none"
+    synthcl(*run, "--discriminator-augment", "translation,cutout", "--out", tmp_path / "augmented")
+    assert trained_with(tmp_path / "augmented")["augment"] == "translation,cutout"
+    rows = [rows_of(tmp_path / name)[0] for name in ("as pretrained", "augmented")]
+    assert rows[0]["loss"] == rows[1]["loss"] and rows[0]["margin"] != rows[1]["margin"]
+
+
 WRONG = {
     "a clip beside latents": (
         ["--hard-on", "latents", "--hardness-clip", 0.5],
@@ -91,6 +105,7 @@ WRONG = {
         "--hard-on is for --hard; it cannot be given with --no-hard",
     ),
     "a floor without pairs": (["--no-pairs", "--pair-floor", 0.2], "--pair-floor is for --pairs"),
+    "an augmentation that there is not": (["--discriminator-augment", "blur"], "unknown augmentation 'blur': choose"),
     "a guard without eyes": (["--guard-every", 5], "--guard-every means nothing without --eval-encoder RUN"),
     "samples for nothing": (["--eval-samples", 50], "--eval-samples means nothing without --eval-encoder RUN"),
 }
