@@ -89,7 +89,7 @@ def _train(config: PretrainConfig) -> dict[str, Any]:
     share = slice_of(config.batch_size, accelerator.process_index, accelerator.num_processes, "--batch-size")
     torch.manual_seed(config.seed)
     trainer = _create_trainer(config, store.image_size, accelerator.device, precision)
-    quality = _open_quality(config, len(store), accelerator.device)
+    quality = _open_quality(config, store, accelerator.device)
     with hold_run(
         config.out,
         "pretrain",
@@ -164,11 +164,12 @@ def _train(config: PretrainConfig) -> dict[str, Any]:
     return result
 
 
-def _open_quality(config: PretrainConfig, num_images: int, device: torch.device) -> OnlineQuality | None:
+def _open_quality(config: PretrainConfig, store: ImageStore, device: torch.device) -> OnlineQuality | None:
     """What --eval-encoder measures; None without it."""
     if config.eval_encoder is None:
         return None
-    return OnlineQuality(open_real_encoder(config.eval_encoder), num_images, config.eval_samples, config.seed, device)
+    encoder = open_real_encoder(config.eval_encoder, store.image_size)
+    return OnlineQuality(encoder, len(store), config.eval_samples, config.seed, device)
 
 
 def _learning_rate(options: dict[str, Any], total_steps: int, index: int) -> float:

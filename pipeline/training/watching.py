@@ -71,7 +71,7 @@ def measurements(
         )
         found.append(Measurement(config.watch_features, lambda: features(encoder())))
     if config.eval_encoder is not None:
-        judge = open_real_encoder(config.eval_encoder)
+        judge = open_real_encoder(config.eval_encoder, store.image_size)
         quality = OnlineQuality(judge, len(store), config.eval_samples, config.seed, accelerator.device)
 
         def measure_generator() -> dict[str, float]:

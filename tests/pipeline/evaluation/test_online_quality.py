@@ -8,13 +8,14 @@ import pytest
 import torch
 
 from synthcl.generators.gan import GANGenerator
+from synthcl.pipeline.data.memory import MemoryStore
 from synthcl.pipeline.errors import DataError, RunStopped, UsageError
 from synthcl.pipeline.evaluation import online_quality
 from synthcl.pipeline.evaluation.checkerboard import checkerboard
 from synthcl.pipeline.evaluation.features import extract_features
 from synthcl.pipeline.evaluation.frechet import frechet_distance
 from synthcl.pipeline.evaluation.manifold import measure_manifold
-from synthcl.pipeline.evaluation.online_quality import MEASURES, OnlineQuality, open_real_encoder
+from synthcl.pipeline.evaluation.online_quality import MEASURES, UNTRAINED, OnlineQuality, open_real_encoder
 from synthcl.pipeline.evaluation.samples import GeneratorStore, PartStore
 
 CPU = torch.device("cpu")
@@ -131,7 +132,7 @@ REFUSED = {
 def test_encoders_of_other_than_real_training_images_are_refused(run, change, message):
     change(run)
     with pytest.raises(UsageError, match="--eval-encoder") as error:
-        open_real_encoder(str(run))
+        open_real_encoder(str(run), SIZE)
     assert message in str(error.value) and "give a run of `synthcl train` on the training images" in str(error.value)
 
 
@@ -139,20 +140,20 @@ def test_encoders_of_other_than_real_training_images_are_refused(run, change, me
 def test_encoders_of_real_training_images_are_taken(run, encoder, data):
     with_config(f"data: {data}\n")(run)
     with_result("real")(run)
-    assert open_real_encoder(str(run)).weights_hash() == encoder.weights_hash()
-    assert open_real_encoder(str(run / "encoder")).weights_hash() == encoder.weights_hash()
+    assert open_real_encoder(str(run), SIZE).weights_hash() == encoder.weights_hash()
+    assert open_real_encoder(str(run / "encoder"), SIZE).weights_hash() == encoder.weights_hash()
 
 
 def test_a_classifier_that_was_trained_with_labels_is_refused(tmp_path):
     (tmp_path / "run.json").write_text(json.dumps({"command": "eval finetune"}))
     with pytest.raises(UsageError, match="a classifier that was trained with labels"):
-        open_real_encoder(str(tmp_path))
+        open_real_encoder(str(tmp_path), SIZE)
 
 
 def test_an_encoder_of_unknown_origin_is_taken_with_a_sentence(encoder, tmp_path, caplog):
     encoder.save(tmp_path / "alone")
     with caplog.at_level(logging.WARNING):
-        open_real_encoder(str(tmp_path / "alone"))
+        open_real_encoder(str(tmp_path / "alone"), SIZE)
     assert "what its encoder was trained on is not known" in caplog.text
 
 
@@ -162,4 +163,28 @@ def test_an_encoder_of_unknown_origin_is_taken_with_a_sentence(encoder, tmp_path
 def test_a_folder_without_an_encoder_is_named(tmp_path, make):
     make(tmp_path / "x")
     with pytest.raises(DataError, match=str(tmp_path / "x")):
-        open_real_encoder(str(tmp_path / "x"))
+        open_real_encoder(str(tmp_path / "x"), SIZE)
+
+
+def test_an_untrained_encoder_is_the_same_each_time_and_takes_no_random_number():
+    torch.manual_seed(1)
+    before = torch.random.get_rng_state()
+    one = open_real_encoder(UNTRAINED, SIZE)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    torch.manual_seed(2)
+    other = open_real_encoder(UNTRAINED, SIZE)
+    assert one.weights_hash() == other.weights_hash() and one.image_size == SIZE
+    assert open_real_encoder(UNTRAINED, 16).image_size == 16
+
+
+def test_an_untrained_encoder_finds_images_the_further_the_more_they_are_changed(make_store):
+    encoder = open_real_encoder(UNTRAINED, SIZE)
+    images = make_store(num_images=200).read(range(200)).float()
+    noise = torch.randn(images.shape, generator=torch.Generator().manual_seed(0))
+
+    def features(strength):
+        changed = (images + strength * noise).clamp(0, 255).to(torch.uint8)
+        return extract_features(encoder, MemoryStore(changed, "changed", None, None), device=CPU)
+
+    distances = [frechet_distance(features(0), features(strength)) for strength in (0, 10, 20, 40)]
+    assert distances == sorted(distances) and distances[0] < 1e-6 < distances[1] < distances[3] / 4

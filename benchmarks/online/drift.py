@@ -1,0 +1,56 @@
+"""Whether an encoder tells a generator that has drifted: Fréchet distances over that of real images to others.
+
+    python benchmarks/online/drift.py --data 'cifar10:train[:10%,balanced]' --image-size 16 --encoders RUN,untrained \
+        --generator before=runs/gan --generator after=runs/online --num-images 250,2500
+
+A line of JSON for each encoder and number of images: the distance of two parts of the real images, and of each
+generator's samples to one of them, over it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+import numpy as np
+import torch
+
+from synthcl.pipeline.data import open_images
+from synthcl.pipeline.evaluation.features import extract_features
+from synthcl.pipeline.evaluation.frechet import frechet_distance
+from synthcl.pipeline.evaluation.online_quality import open_real_encoder
+from synthcl.pipeline.evaluation.samples import GeneratorStore, PartStore
+from synthcl.pipeline.generation.opening import open_generator
+
+CPU = torch.device("cpu")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", required=True, metavar="SPEC", help="the real images")
+    parser.add_argument("--image-size", type=int, metavar="S", help="pixels a side")
+    parser.add_argument("--encoders", default="untrained", metavar="RUN,...", help="as --eval-encoder of train")
+    parser.add_argument("--generator", action="append", required=True, metavar="NAME=PATH", help="to compare")
+    parser.add_argument("--num-images", default="250,2500", metavar="N,...", help="real images, and samples")
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    store = open_images(options.data, image_size=options.image_size, split="train")
+    generators = {name: open_generator(path) for name, path in (one.split("=", 1) for one in options.generator)}
+    order = np.random.default_rng(0).permutation(len(store))
+    for name in options.encoders.split(","):
+        encoder = open_real_encoder(name, store.image_size).eval()
+        for number in map(int, options.num_images.split(",")):
+            one, other = (
+                extract_features(encoder, PartStore(store, np.sort(part)), device=CPU)
+                for part in (order[:number], order[number : 2 * number])
+            )
+            real = frechet_distance(one, other)
+            row = {"encoder": name, "num_images": number, "real": round(real, 4)}
+            for label, generator in generators.items():
+                samples = extract_features(encoder, GeneratorStore(generator, label, number, 0, CPU), device=CPU)
+                row[label] = round(frechet_distance(one, samples) / real, 2)
+            print(json.dumps(row), flush=True)
+
+
+if __name__ == "__main__":
+    main()
