@@ -186,8 +186,8 @@ def compare(
             vary much less or more in colour than real images, or a Fréchet distance that grows. Without it hardness
             keeps its weight whatever comes.
         eval_encoder: Measure the generator's samples against real images in the features of this encoder, of real
-            images alone (a run of `synthcl train`; untrained: one of random weights, which sees a drift too), and
-            hold hardness back while their Fréchet distance grows.
+            images alone (a run of `synthcl train`, or random:BACKBONE, of random weights, which sees a drift too),
+            and hold hardness back while their Fréchet distance grows.
         eval_samples: Samples to measure in the features of --eval-encoder, and real images to compare them with; at
             most half of those there are.
         guard_every: Steps between measurements with --eval-encoder; a twentieth of the training if not given.
@@ -800,8 +800,8 @@ def pretrain(
         log_every: Steps between rows of metrics.jsonl.
         eval_every: Steps between measurements of samples against real images: Fréchet distance, precision and recall
             in the features of --eval-encoder; at the end alone if not given.
-        eval_encoder: An encoder of real images alone to measure samples with: a run of `synthcl train`; untrained:
-            one of random weights.
+        eval_encoder: An encoder of real images alone to measure samples with: a run of `synthcl train`, or
+            random:BACKBONE, of random weights.
         eval_samples: Samples to measure in the features of --eval-encoder, and real images to compare them with; at
             most half of those there are.
         tracker: Send metrics and options to a tracker too; may be repeated. tensorboard writes to RUN/tensorboard.
@@ -956,8 +956,8 @@ def train(
             vary much less or more in colour than real images, or a Fréchet distance that grows. Without it hardness
             keeps its weight whatever comes.
         eval_encoder: Measure the generator's samples against real images in the features of this encoder, of real
-            images alone (a run of `synthcl train`; untrained: one of random weights, which sees a drift too), and
-            hold hardness back while their Fréchet distance grows.
+            images alone (a run of `synthcl train`, or random:BACKBONE, of random weights, which sees a drift too),
+            and hold hardness back while their Fréchet distance grows.
         eval_samples: Samples to measure in the features of --eval-encoder, and real images to compare them with; at
             most half of those there are.
         guard_every: Steps between measurements with --eval-encoder; a twentieth of the training if not given.

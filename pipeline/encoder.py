@@ -31,6 +31,9 @@ from .views import IMAGENET_MEAN, IMAGENET_STD, normalize, to_float
 FORMAT = "synthcl-encoder-1"
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
 
+RANDOM_PREFIX = "random:"
+"""How options name an encoder of random weights in place of a run: `random:BACKBONE`."""
+
 
 class Encoder(nn.Module):
     """A frozen backbone that takes images as stores give them.
@@ -73,11 +76,19 @@ class Encoder(nn.Module):
 
     def untrained(self, seed: int) -> Encoder:
         """The same architecture with fresh weights: a probe's baseline. torch's global generator stays as it is."""
+        device = next(self.backbone.parameters()).device
+        return Encoder.random(self.name, self.image_size, seed).to(device)
+
+    @classmethod
+    def random(cls, name: str, image_size: int, seed: int) -> Encoder:
+        """An encoder of fresh weights, on the CPU. torch's global generator stays as it is.
+
+        Raises:
+            ValueError: an unknown backbone.
+        """
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            backbone = create_backbone(self.name, image_size=self.image_size)
-        device = next(self.backbone.parameters()).device
-        return Encoder(backbone, self.name, self.image_size).to(device)
+            return cls(create_backbone(name, image_size=image_size), name, image_size)
 
     def config(self) -> dict[str, Any]:
         """What config.json says of the encoder."""

@@ -1,7 +1,8 @@
 """Whether an encoder tells a generator that has drifted: Fréchet distances over that of real images to others.
 
-    python benchmarks/online/drift.py --data 'cifar10:train[:10%,balanced]' --image-size 16 --encoders RUN,untrained \
-        --generator before=runs/gan --generator after=runs/online --num-images 250,2500
+    python benchmarks/online/drift.py --data 'cifar10:train[:10%,balanced]' --image-size 16 \
+        --encoders RUN,random:resnet10-w16 --num-images 250,2500 \
+        --generator before=runs/gan --generator after=runs/online
 
 A line of JSON for each encoder and number of images: the distance of two parts of the real images, and of each
 generator's samples to one of them, over it.
@@ -29,7 +30,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, metavar="SPEC", help="the real images")
     parser.add_argument("--image-size", type=int, metavar="S", help="pixels a side")
-    parser.add_argument("--encoders", default="untrained", metavar="RUN,...", help="as --eval-encoder of train")
+    parser.add_argument(
+        "--encoders", default="random:resnet10-w16", metavar="RUN,...", help="each as --eval-encoder of train"
+    )
     parser.add_argument("--generator", action="append", required=True, metavar="NAME=PATH", help="to compare")
     parser.add_argument("--num-images", default="250,2500", metavar="N,...", help="real images, and samples")
     options = parser.parse_args(arguments)

@@ -177,8 +177,8 @@ class JointConfig(ConditionConfig):
     eval_encoder: str | None = option(
         None,
         help="Measure the generator's samples against real images in the features of this encoder, of real images "
-        "alone (a run of `synthcl train`; untrained: one of random weights, which sees a drift too), and hold hardness "
-        "back while their Fréchet distance grows.",
+        "alone (a run of `synthcl train`, or random:BACKBONE, of random weights, which sees a drift too), and hold "
+        "hardness back while their Fréchet distance grows.",
         metavar="RUN",
         concerns=JOINT,
         group="Training of the generator",

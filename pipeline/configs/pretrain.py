@@ -115,8 +115,8 @@ class PretrainConfig(SamplingConfig):
     )
     eval_encoder: str | None = option(
         None,
-        help="An encoder of real images alone to measure samples with: a run of `synthcl train`; untrained: one of "
-        "random weights.",
+        help="An encoder of real images alone to measure samples with: a run of `synthcl train`, or random:BACKBONE, "
+        "of random weights.",
         metavar="RUN",
         may_change=True,
         group="Evaluation",

@@ -1,8 +1,8 @@
 """`pretrain --eval-every`: how far a generator's samples are from real images, while it is trained.
 
 Samples of the average G and real images are compared in the features of a frozen encoder that has seen real images
-alone, or of one that is untrained (arXiv 2002.09797). Nothing is chosen by the numbers, and the run ends
-with the weights that it would have without.
+alone, or of one of random weights (arXiv 2002.09797). Nothing is chosen by the numbers, and the run ends with the
+weights that it would have without.
 
 Shapes: N samples, and as many real images, F features.
 """
@@ -19,10 +19,9 @@ import torch
 from torch import Tensor
 
 from ...generators import Generator
-from ...learners import create_backbone
 from ..data import ImageStore, Permutation
 from ..data.specs import held_out_split, parse_spec, split_of_file
-from ..encoder import Encoder, load_encoder
+from ..encoder import RANDOM_PREFIX, Encoder, load_encoder
 from ..errors import DataError, UsageError
 from ..randomness import Key
 from ..runs.folder import RunFolder, read_config
@@ -35,11 +34,6 @@ from .task import find_home
 
 log = logging.getLogger(__name__)
 
-UNTRAINED = "untrained"
-"""What --eval-encoder takes in place of a run: an encoder of random weights, always the same ones."""
-UNTRAINED_BACKBONE = "resnet10-w16"
-"""Of 128 features, so that few images make a distance that means something. It tells a generator that drifts from one
-that does not as a trained encoder does, and with 250 real images where that one does not (benchmarks/online). Ours."""
 RECALL_SAMPLES = 2000
 """The most samples that precision and recall are measured on: their cost grows with the square. Ours."""
 MEASURES = (
@@ -121,19 +115,19 @@ def open_real_encoder(path: str, image_size: int) -> Encoder:
     An encoder of unknown origin, without the run that trained it, is taken, with a sentence in the log.
 
     Args:
-        path: a run of `train`, an encoder's folder, or `UNTRAINED`.
-        image_size: of an untrained one.
+        path: a run of `train`, an encoder's folder, or `random:BACKBONE`, of random weights that are always the same.
+        image_size: of one of random weights.
 
     Raises:
-        UsageError: one that has seen synthetic images, labels or images that are held out.
+        UsageError: one that has seen synthetic images, labels or images that are held out; an unknown backbone.
         DataError: there is none, or it is damaged.
     """
-    if path == UNTRAINED:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            backbone = create_backbone(UNTRAINED_BACKBONE, image_size=image_size)
-        return Encoder(backbone, UNTRAINED_BACKBONE, image_size).eval().requires_grad_(False)
     option = f"--eval-encoder {path}"
+    if path.startswith(RANDOM_PREFIX):
+        try:
+            return Encoder.random(path.removeprefix(RANDOM_PREFIX), image_size, seed=0)
+        except ValueError as error:
+            raise UsageError(f"{option}: {error}") from None
     if (_json(Path(path) / "run.json").get("command") or "").startswith("eval"):
         raise UsageError(f"{option} is a classifier that was trained with labels; {_WANTED}")
     encoder = load_encoder(path)
@@ -156,7 +150,7 @@ def open_real_encoder(path: str, image_size: int) -> Encoder:
     return encoder
 
 
-_WANTED = f"give a run of `synthcl train` on the training images alone, without labels, or {UNTRAINED}"
+_WANTED = "give a run of `synthcl train` on the training images alone, without labels, or random:BACKBONE"
 _SYNTHETIC = {"online": "online", "fresh": "fresh", "replay": "replay", "shards": "offline"}
 """Options of `synthcl train` that bring in synthetic images, and the regime of each."""
 

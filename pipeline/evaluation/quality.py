@@ -15,10 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...learners import create_backbone
 from ..configs.evaluate import QualityConfig
 from ..data import ImageStore, open_images, test_spec
-from ..encoder import Encoder, load_encoder
+from ..encoder import RANDOM_PREFIX, Encoder, load_encoder
 from ..errors import DataError, UsageError
 from ..randomness import Key
 from ..runs.folder import read_config
@@ -34,7 +33,6 @@ from .task import find_home
 
 log = logging.getLogger(__name__)
 
-RANDOM_PREFIX = "random:"
 CLASS_MEASURES = (
     "class",
     "num_real",
@@ -201,9 +199,7 @@ def open_quality_encoder(config: QualityConfig) -> tuple[Encoder, list[str]]:
     name = config.encoder.removeprefix(RANDOM_PREFIX)
     size = open_images(config.data, split="train", data_root=config.data_root).image_size
     try:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(config.seed)
-            return Encoder(create_backbone(name, image_size=size), name, size), []
+        return Encoder.random(name, size, config.seed), []
     except ValueError as error:
         raise UsageError(f"--encoder {config.encoder}: {error}") from None
 

@@ -31,10 +31,10 @@ COLOUR_BAND = (0.5, 2.0)
 """The band of the spread of samples' mean colours, over that of real images. It fell below a third where G
 recoloured all samples; a pretrained G has .8 to 1.2. Ours."""
 DISTANCE_BAND = 4.0
-"""How far beyond real images' own distance the samples' may be, as a multiple of the least that it was in the run. At
-2,000 real images and more it is where three times the whole distance is, within a tenth, which healthy trainings seldom
-passed (1 of 39 measurements of three); 250 of them are at 7.7 from each other where a generator is at 8.7, and three
-times the whole is never reached. Ours."""
+"""How far beyond real images' own distance the samples' may be, as a multiple of the least that it was in the run.
+For a generator two to three times as far as real images are, as one was with 2,500 of them, that is where three times
+the whole distance is, within a fifth, which healthy trainings seldom passed (1 of 39 measurements of three). 250 real
+images were at 7.7 from each other and the generator at 8.7: three times the whole is never reached. Ours."""
 LEAST_EXCESS = 0.1
 """The least that counts as a distance beyond real images' own, as a part of that: a generator that is measured as near
 as real images has a band too. Ours."""

@@ -70,9 +70,9 @@ def test_a_generator_that_goes_back_is_continued_as_a_whole_run(synthcl, generat
     assert_a_cut_one_ends_alike(synthcl, run, tmp_path)
 
 
-def test_an_untrained_encoder_measures_without_a_run(synthcl, generator, tmp_path):
+def test_an_encoder_of_random_weights_measures_without_a_run(synthcl, generator, tmp_path):
     run = [*ONLINE, "--generator", generator, "--steps", 4, "--eval-samples", 40, "--guard-every", 2]
-    synthcl(*run, "--eval-encoder", "untrained", "--out", tmp_path / "run")
+    synthcl(*run, "--eval-encoder", "random:resnet10-w8", "--out", tmp_path / "run")
     assert [row["step"] for row in rows_of(tmp_path / "run") if set(MEASURES) <= set(row)] == [2, 4]
 
 

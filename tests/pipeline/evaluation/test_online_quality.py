@@ -15,11 +15,12 @@ from synthcl.pipeline.evaluation.checkerboard import checkerboard
 from synthcl.pipeline.evaluation.features import extract_features
 from synthcl.pipeline.evaluation.frechet import frechet_distance
 from synthcl.pipeline.evaluation.manifold import measure_manifold
-from synthcl.pipeline.evaluation.online_quality import MEASURES, UNTRAINED, OnlineQuality, open_real_encoder
+from synthcl.pipeline.evaluation.online_quality import MEASURES, OnlineQuality, open_real_encoder
 from synthcl.pipeline.evaluation.samples import GeneratorStore, PartStore
 
 CPU = torch.device("cpu")
 SIZE = 8
+RANDOM = "random:resnet10-w16"
 
 
 @pytest.fixture
@@ -166,19 +167,19 @@ def test_a_folder_without_an_encoder_is_named(tmp_path, make):
         open_real_encoder(str(tmp_path / "x"), SIZE)
 
 
-def test_an_untrained_encoder_is_the_same_each_time_and_takes_no_random_number():
+def test_an_encoder_of_random_weights_is_the_same_each_time_and_takes_no_random_number():
     torch.manual_seed(1)
     before = torch.random.get_rng_state()
-    one = open_real_encoder(UNTRAINED, SIZE)
+    one = open_real_encoder(RANDOM, SIZE)
     assert torch.equal(torch.random.get_rng_state(), before)
     torch.manual_seed(2)
-    other = open_real_encoder(UNTRAINED, SIZE)
+    other = open_real_encoder(RANDOM, SIZE)
     assert one.weights_hash() == other.weights_hash() and one.image_size == SIZE
-    assert open_real_encoder(UNTRAINED, 16).image_size == 16
+    assert open_real_encoder(RANDOM, 16).image_size == 16
 
 
-def test_an_untrained_encoder_finds_images_the_further_the_more_they_are_changed(make_store):
-    encoder = open_real_encoder(UNTRAINED, SIZE)
+def test_an_encoder_of_random_weights_finds_images_the_further_the_more_they_are_changed(make_store):
+    encoder = open_real_encoder(RANDOM, SIZE)
     images = make_store(num_images=200).read(range(200)).float()
     noise = torch.randn(images.shape, generator=torch.Generator().manual_seed(0))
 
@@ -188,3 +189,8 @@ def test_an_untrained_encoder_finds_images_the_further_the_more_they_are_changed
 
     distances = [frechet_distance(features(0), features(strength)) for strength in (0, 10, 20, 40)]
     assert distances == sorted(distances) and distances[0] < 1e-6 < distances[1] < distances[3] / 4
+
+
+def test_an_unknown_backbone_is_named():
+    with pytest.raises(UsageError, match="resnet99"):
+        open_real_encoder("random:resnet99", SIZE)
