@@ -13,14 +13,10 @@ from __future__ import annotations
 import argparse
 import json
 
-import numpy as np
 import torch
 
 from synthcl.pipeline.data import open_images
-from synthcl.pipeline.evaluation.features import extract_features
-from synthcl.pipeline.evaluation.frechet import frechet_distance
-from synthcl.pipeline.evaluation.online_quality import open_real_encoder
-from synthcl.pipeline.evaluation.samples import GeneratorStore, PartStore
+from synthcl.pipeline.evaluation.online_quality import OnlineQuality, open_real_encoder
 from synthcl.pipeline.generation.opening import open_generator
 
 CPU = torch.device("cpu")
@@ -34,24 +30,25 @@ def main(arguments: list[str] | None = None) -> None:
         "--encoders", default="random:resnet10-w16", metavar="RUN,...", help="each as --eval-encoder of train"
     )
     parser.add_argument("--generator", action="append", required=True, metavar="NAME=PATH", help="to compare")
-    parser.add_argument("--num-images", default="250,2500", metavar="N,...", help="real images, and samples")
+    parser.add_argument(
+        "--num-images",
+        default="250,2500",
+        metavar="N,...",
+        help="real images to a side, and samples; half of the images at most",
+    )
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     store = open_images(options.data, image_size=options.image_size, split="train")
     generators = {name: open_generator(path) for name, path in (one.split("=", 1) for one in options.generator)}
-    order = np.random.default_rng(0).permutation(len(store))
     for name in options.encoders.split(","):
         encoder = open_real_encoder(name, store.image_size).eval()
         for number in map(int, options.num_images.split(",")):
-            one, other = (
-                extract_features(encoder, PartStore(store, np.sort(part)), device=CPU)
-                for part in (order[:number], order[number : 2 * number])
-            )
-            real = frechet_distance(one, other)
-            row = {"encoder": name, "num_images": number, "real": round(real, 4)}
+            quality = OnlineQuality(encoder, len(store), number, 0, CPU)
+            row: dict[str, object] = {"encoder": name, "num_images": quality.num_samples}
             for label, generator in generators.items():
-                samples = extract_features(encoder, GeneratorStore(generator, label, number, 0, CPU), device=CPU)
-                row[label] = round(frechet_distance(one, samples) / real, 2)
+                found = quality(generator, store)
+                row["real"] = round(found["frechet_distance_real"], 4)
+                row[label] = round(found["frechet_distance"] / found["frechet_distance_real"], 2)
             print(json.dumps(row), flush=True)
 
 
