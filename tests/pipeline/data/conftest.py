@@ -7,6 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from synthcl.pipeline.data import decoded
+
 
 @pytest.fixture
 def write_tar():
@@ -69,3 +71,11 @@ def save(picture):
         return path
 
     return make
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """The folder of a `SlowStore`."""
+    (tmp_path / "source").write_bytes(b"images")
+    monkeypatch.setattr(decoded, "WAIT_SECONDS", 0.01)
+    return tmp_path

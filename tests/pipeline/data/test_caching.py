@@ -5,8 +5,9 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
+from stand_ins.slow_store import SlowStore
 
-from synthcl.pipeline.data import ImageStore, cached, caching, open_images
+from synthcl.pipeline.data import ImageStore, cached, caching, decoded, open_images
 from synthcl.pipeline.errors import UsageError
 
 
@@ -50,13 +51,13 @@ def test_decoding_tells_how_far_it_is_and_for_how_long(monkeypatch, capsys):
     monkeypatch.setattr(caching, "_CHUNK", 10)
     seconds = [0.0]
 
-    class SlowStore(CountingStore):
+    class PausingStore(CountingStore):
         def read(self, indices):
             seconds[0] += 20.0
             return super().read(indices)
 
     monkeypatch.setattr("synthcl.pipeline.progress.line.time.monotonic", lambda: seconds[0])
-    cached(SlowStore(), "ram", "cpu").read([0])
+    cached(PausingStore(), "ram", "cpu").read([0])
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "decode counting: 10/50 images  0/s  1:20 left"
     assert lines[-1] == "decode counting: 50/50 images  0/s  0:00 left"
@@ -111,3 +112,33 @@ def test_unknown_modes_and_too_large_sets():
     store.image_size = 2**26
     with pytest.raises(UsageError, match=r"--cache ram: the 50 images of counting take .* GiB"):
         cached(store, "ram", "cpu")
+
+
+@pytest.mark.parametrize("mode", ["disk", "auto", "device"])
+def test_runs_share_the_file(home, monkeypatch, mode):
+    monkeypatch.setattr(decoded, "decoded_folder", lambda: home / "cache")
+    monkeypatch.setattr(caching, "FILE_BYTES", 1)
+    stores = [SlowStore(home), SlowStore(home)]
+    for store in stores:
+        fast = cached(store, mode, "cpu")
+        assert torch.equal(fast.read([39, 0, 0]), store.pixels[[39, 0, 0]])
+        assert fast.fingerprint() == store.fingerprint() and fast.keys([3]) == ["3"]
+    assert [store.decoded for store in stores] == [1, 0]
+
+
+def test_small_sets_and_ram_have_no_file(home, monkeypatch):
+    monkeypatch.setattr(decoded, "decoded_folder", lambda: home / "cache")
+    cached(SlowStore(home), "auto", "cpu").read([0])
+    monkeypatch.setattr(caching, "FILE_BYTES", 1)
+    cached(SlowStore(home), "ram", "cpu").read([0])
+    assert not (home / "cache").exists()
+
+
+def test_what_does_not_fit_into_ram_comes_from_the_file(home, monkeypatch):
+    monkeypatch.setattr(decoded, "decoded_folder", lambda: home / "cache")
+    monkeypatch.setattr(caching, "available_ram", lambda: 0)
+    store = SlowStore(home)
+    fast = cached(store, "auto", "cpu")
+    assert isinstance(fast, caching.MappedStore) and torch.equal(fast.read([5]), store.pixels[[5]])
+    monkeypatch.setenv("SYNTHCL_CACHE_BYTES", "100")
+    assert cached(store, "auto", "cpu") is store

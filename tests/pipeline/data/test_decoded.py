@@ -11,18 +11,20 @@ from pathlib import Path
 
 import pytest
 import torch
+from stand_ins.slow_store import SlowStore
 
-from synthcl.pipeline.data import cached, caching, decoded, open_images
+from synthcl.pipeline.data import cached, decoded, open_images
 from synthcl.pipeline.data.memory import MemoryStore
 from synthcl.pipeline.errors import UsageError
 from synthcl.pipeline.regimes.offline import ShardImages
 from synthcl.pipeline.shards import open_shard_set, open_shard_store
 
+TESTS = str(Path(__file__).parents[2])  # where stand_ins is
 CHILD = """
 import pathlib, sys, time
 import numpy as np, torch
 from synthcl.pipeline.data import decoded
-from tests_decoded_store import SlowStore
+from stand_ins.slow_store import SlowStore
 
 home, name, seconds = pathlib.Path(sys.argv[1]), sys.argv[2], float(sys.argv[3])
 store = SlowStore(home, seconds)
@@ -32,53 +34,6 @@ while not (home / "go").exists():
 images = decoded.map_decoded(store, home / "cache")
 assert torch.equal(images, store.pixels)
 """
-STORE = '''
-import time
-import numpy as np
-import torch
-from synthcl.pipeline.data.store import ImageStore
-
-
-class SlowStore(ImageStore):
-    """Images of a file, whose decoding takes time and is noted."""
-
-    def __init__(self, home, seconds=0.0, length=40, size=8):
-        self.name, self.image_size, self.home, self.seconds = "slow", size, home, seconds
-        pixels = np.random.default_rng(0).integers(0, 256, (length, 3, size, size), dtype=np.uint8)
-        self.pixels = torch.from_numpy(pixels)
-        self.decoded = 0
-
-    def __len__(self):
-        return len(self.pixels)
-
-    def read(self, indices):
-        if len(indices) == len(self) and isinstance(indices, np.ndarray) and (indices == np.arange(len(self))).all():
-            self.decoded += 1
-            with open(self.home / "decoded", "a") as file:
-                file.write("x")
-            time.sleep(self.seconds)
-        return self.pixels[torch.as_tensor(np.asarray(indices))]
-
-    def files(self):
-        return [self.home / "source"]
-
-    def keys(self, indices):
-        return [str(i) for i in indices]
-
-    def fingerprint(self):
-        return "0123456789abcdef"
-'''
-namespace: dict = {}
-exec(STORE, namespace)
-SlowStore = namespace["SlowStore"]
-
-
-@pytest.fixture
-def home(tmp_path, monkeypatch):
-    (tmp_path / "source").write_bytes(b"images")
-    (tmp_path / "tests_decoded_store.py").write_text(STORE)
-    monkeypatch.setattr(decoded, "WAIT_SECONDS", 0.01)
-    return tmp_path
 
 
 def files(home):
@@ -295,7 +250,7 @@ def test_more_than_the_bound_is_not_kept(home, caplog, monkeypatch):
 
 
 def start(home, name, seconds):
-    environment = {**os.environ, "PYTHONPATH": str(home)}
+    environment = {**os.environ, "PYTHONPATH": TESTS}
     return subprocess.Popen([sys.executable, "-c", CHILD, home, name, str(seconds)], env=environment)
 
 
@@ -366,36 +321,6 @@ def test_each_selection_of_a_shard_set_has_a_file_of_its_own(make_set):
     assert whole in sets and decoded.file_name(ShardImages([open_shard_set(path)] * 2, 16)) not in sets
     os.utime(path / "000001.tar", (1, 1))
     assert decoded.file_name(ShardImages([open_shard_set(path)], 16)) not in sets
-
-
-@pytest.mark.parametrize("mode", ["disk", "auto", "device"])
-def test_runs_share_the_file(home, monkeypatch, mode):
-    monkeypatch.setattr(decoded, "decoded_folder", lambda: home / "cache")
-    monkeypatch.setattr(caching, "FILE_BYTES", 1)
-    stores = [SlowStore(home), SlowStore(home)]
-    for store in stores:
-        fast = cached(store, mode, "cpu")
-        assert torch.equal(fast.read([39, 0, 0]), store.pixels[[39, 0, 0]])
-        assert fast.fingerprint() == store.fingerprint() and fast.keys([3]) == ["3"]
-    assert [store.decoded for store in stores] == [1, 0]
-
-
-def test_small_sets_and_ram_have_no_file(home, monkeypatch):
-    monkeypatch.setattr(decoded, "decoded_folder", lambda: home / "cache")
-    cached(SlowStore(home), "auto", "cpu").read([0])
-    monkeypatch.setattr(caching, "FILE_BYTES", 1)
-    cached(SlowStore(home), "ram", "cpu").read([0])
-    assert not (home / "cache").exists()
-
-
-def test_what_does_not_fit_into_ram_comes_from_the_file(home, monkeypatch):
-    monkeypatch.setattr(decoded, "decoded_folder", lambda: home / "cache")
-    monkeypatch.setattr(caching, "available_ram", lambda: 0)
-    store = SlowStore(home)
-    fast = cached(store, "auto", "cpu")
-    assert isinstance(fast, caching.MappedStore) and torch.equal(fast.read([5]), store.pixels[[5]])
-    monkeypatch.setenv("SYNTHCL_CACHE_BYTES", "100")
-    assert cached(store, "auto", "cpu") is store
 
 
 def test_disk_falls_back_to_decoding(home, monkeypatch, caplog):
