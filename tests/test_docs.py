@@ -24,6 +24,9 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"
 SHORTER = {"--steps": "2", "--num-samples": "64", "--data": "digits[:10%,balanced]"}
 """The commands of the quickstart run with these in place of what the page says."""
 EVERY_PAGE = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+EVERY_PAGE_AND_BENCHMARK = pytest.mark.parametrize(
+    "page", [*PAGES, *sorted((ROOT / "benchmarks").rglob("*.md"))], ids=lambda page: str(page.relative_to(ROOT))
+)
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -200,10 +203,18 @@ def test_options_named_in_the_text_exist(page):
     assert named - others <= options_of(main)
 
 
-@EVERY_PAGE
+@EVERY_PAGE_AND_BENCHMARK
 def test_relative_links_lead_somewhere(page):
     for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text()):
         assert (page.parent / target).exists(), target
+
+
+@EVERY_PAGE_AND_BENCHMARK
+def test_links_to_a_part_of_a_page_lead_to_a_heading_of_it(page):
+    for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*\.md|)#([^)]+)\)", page.read_text()):
+        text = (page.parent / target if target else page).read_text()
+        headings = [line.lstrip("#").strip() for line in text.splitlines() if line.startswith("#")]
+        assert anchor in [re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings], anchor
 
 
 def test_files_that_contributing_names_exist():
