@@ -55,22 +55,22 @@ def resolutions(image_size: int) -> list[int]:
     return sides
 
 
-def preset_name(image_size: int, name: str = "auto") -> str:
-    """The name of a preset; "auto" (ours) is `tiny` up to 16 pixels, which suits a CPU, and `base` above.
+def preset_name(image_size: int, name: str = "auto", *, on_cpu: bool = True) -> str:
+    """The name of a preset; "auto" (ours) is `tiny` up to 16 pixels, and on a CPU at any size; it is `base` otherwise.
 
     Raises:
         ValueError: an unknown name, with the choices.
     """
     if name == "auto":
-        return "tiny" if image_size <= 16 else "base"
+        return "tiny" if image_size <= 16 or on_cpu else "base"
     if name not in PRESETS:
         raise ValueError(f"unknown diffusion preset {name!r}: choose from auto, {', '.join(PRESETS)}")
     return name
 
 
-def choose_preset(image_size: int, name: str = "auto") -> Preset:
+def choose_preset(image_size: int, name: str = "auto", *, on_cpu: bool = True) -> Preset:
     """The preset of that name; see `preset_name`."""
-    return PRESETS[preset_name(image_size, name)]
+    return PRESETS[preset_name(image_size, name, on_cpu=on_cpu)]
 
 
 def unet_config(image_size: int, preset: str = "auto") -> dict[str, Any]:

@@ -147,22 +147,24 @@ class GANTrainer(GeneratorTrainer):
 
         Args:
             image_size: S, in pixels.
-            preset: a name of `presets.PRESETS`, or auto: the size of the networks, and what they are trained with.
+            preset: a name of `presets.PRESETS`, or auto, which goes by size and device (`presets.preset_name`): the
+                size of the networks, and what they are trained with.
             discriminator_preset: the preset that D has its size and its learning rate from, if not `preset`.
             options: as for the class; they override the preset's.
         """
-        chosen = choose_preset(image_size, preset)
+        on_cpu = torch.device(options.get("device", "cpu")).type == "cpu"
+        chosen = choose_preset(image_size, preset, on_cpu=on_cpu)
         values = dataclasses.asdict(chosen.training)
         opponent = chosen
         if discriminator_preset is not None:
-            opponent = choose_preset(image_size, discriminator_preset)
+            opponent = choose_preset(image_size, discriminator_preset, on_cpu=on_cpu)
             values["discriminator_learning_rate"] = opponent.training.discriminator_learning_rate
         networks = (
             GANGenerator(**chosen.generator_shape(image_size)),
             GANDiscriminator(**opponent.discriminator_shape(image_size)),
         )
         trainer = cls(*networks, **_overridden(values, options))
-        trainer.preset = preset_name(image_size, preset)
+        trainer.preset = preset_name(image_size, preset, on_cpu=on_cpu)
         return trainer
 
     @classmethod

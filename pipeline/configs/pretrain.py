@@ -21,7 +21,7 @@ class PretrainConfig(SamplingConfig):
     preset: str = option(
         "auto",
         help="Size of the networks and how they are trained: tiny, small, base (gan: plain and large too); auto goes "
-        "by image size.",
+        "by image size, and is small on a CPU.",
         metavar="NAME",
         group="Generator",
     )

@@ -6,6 +6,7 @@ import pytest
 import torch
 from diffusers import UNet2DModel
 
+from synthcl.generators.diffusion import DiffusionTrainer
 from synthcl.generators.diffusion.presets import PRESETS, choose_preset, resolutions, unet_config
 
 
@@ -25,9 +26,17 @@ def test_presets_make_images_of_every_even_size(preset, image_size):
         assert unet(images, torch.zeros(2)).sample.shape == images.shape
 
 
+@pytest.mark.parametrize(
+    ("image_size", "on_cpu", "name"), [(16, False, "tiny"), (16, True, "tiny"), (32, False, "base"), (32, True, "tiny")]
+)
+def test_auto_goes_by_size_and_is_small_on_a_cpu(image_size, on_cpu, name):
+    assert choose_preset(image_size, on_cpu=on_cpu) is PRESETS[name]
+    if on_cpu:
+        assert DiffusionTrainer.create(image_size, device="cpu").preset == name
+
+
 def test_sizes_and_presets_that_are_not_there_are_refused():
     assert resolutions(32) == [32, 16, 8, 4] and resolutions(28) == [28, 14, 7] and resolutions(30) == [30, 15]
-    assert choose_preset(16) is PRESETS["tiny"] and choose_preset(32) is PRESETS["base"]
     for size in (6, 15, 256):
         with pytest.raises(ValueError, match=f"not {size}"):
             resolutions(size)

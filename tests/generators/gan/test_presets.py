@@ -3,7 +3,7 @@
 import pytest
 
 from synthcl.generators.gan import GANTrainer
-from synthcl.generators.gan.presets import PRESETS, default_learning_rate
+from synthcl.generators.gan.presets import PRESETS, choose_preset, default_learning_rate
 
 RATES = ("generator_learning_rate", "discriminator_learning_rate")
 TINY, BASE = (PRESETS[name].training for name in ("tiny", "base"))
@@ -43,6 +43,16 @@ def test_the_discriminator_may_have_the_size_of_another_preset():
     assert trainer.discriminator.config.blocks_per_stage == [1, 0]
     with pytest.raises(ValueError, match=r"'huge'.*tiny"):
         GANTrainer.create(8, preset="tiny", discriminator_preset="huge")
+
+
+@pytest.mark.parametrize(
+    ("image_size", "on_cpu", "name"),
+    [(16, False, "plain"), (16, True, "plain"), (32, False, "base"), (32, True, "plain"), (128, True, "plain")],
+)
+def test_auto_goes_by_size_and_is_small_on_a_cpu(image_size, on_cpu, name):
+    assert choose_preset(image_size, on_cpu=on_cpu) is PRESETS[name]
+    if on_cpu:
+        assert GANTrainer.create(image_size, device="cpu").preset == name
 
 
 def test_the_default_learning_rate_falls_with_width():
