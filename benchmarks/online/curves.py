@@ -1,7 +1,7 @@
 """Label-fraction and transfer curves of the study's runs: linear probes of encoders that are there, a result a line.
 
     python benchmarks/online/curves.py --data cifar10:train --test-data cifar10:test --out OUT --setting full
-    python benchmarks/online/curves.py ... --transfer tiny-imagenet=PATH:train=PATH:val
+    python benchmarks/online/curves.py ... --transfer tiny-imagenet=PATH:train=PATH:val --arms real,fresh,online
     python benchmarks/online/curves.py --out OUT --setting full --table
 
 What stands in OUT/curves.jsonl is not done again. The labelled part is drawn by the run's seed, so that the arms of a
@@ -35,12 +35,13 @@ def main() -> None:
         rows = [json.loads(line) for line in (out / "curves.jsonl").read_text().splitlines()]
         print(render([row for row in rows if row["setting"] == options.setting]))
         return
-    sets = {"": (options.data, options.test_data)}
+    sets = {"": (options.data, options.test_data)} if options.data else {}
     for one in options.transfer:
         name, train, test = one.split("=")
         sets[name] = (train, test)
     for run in sorted((out / "runs" / options.setting).iterdir()):
-        if (run / "result.json").exists():
+        arm = run.name.rpartition("-seed-")[0]
+        if (run / "result.json").exists() and (options.arms is None or arm in options.arms.split(",")):
             probe(out, options.setting, run, sets)
 
 
@@ -51,10 +52,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--transfer", action="append", default=[], metavar="NAME=TRAIN=TEST", help="another set")
     parser.add_argument("--out", required=True, help="folder of study.py")
     parser.add_argument("--setting", default="full")
+    parser.add_argument("--arms", help="of these alone, with commas between them; of all that are there if not given")
     parser.add_argument("--table", action="store_true", help="print what there is, in Markdown")
     options = parser.parse_args()
-    if not options.table and not (options.data and options.test_data):
-        parser.error("probing needs --data and --test-data; --table prints what there is")
+    if bool(options.data) != bool(options.test_data) or not (options.table or options.data or options.transfer):
+        parser.error("probing needs --data with --test-data, or --transfer; --table prints what there is")
     return options
 
 
