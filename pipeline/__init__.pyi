@@ -77,7 +77,7 @@ def compare(
     guard_goes_back: bool = True,
     generator_learning_rate: float | None = None,
     discriminator_learning_rate: float | None = None,
-    discriminator_augment: str | None = None,
+    discriminator_augment: str = "auto",
     lora_rank: int | None = None,
     gradient_steps: int | None = None,
     data: str | PathLike[str] | None = None,
@@ -198,7 +198,8 @@ def compare(
             given.
         discriminator_learning_rate: GAN: learning rate of the discriminator, where it is to be another.
         discriminator_augment: GAN: what the discriminator sees is augmented by: colour, translation, cutout, with
-            commas between them, or none; what it was pretrained with if not given.
+            commas between them, or none; pretrained is what it was pretrained with. auto is all three for fewer than
+            2,000 real images, which a discriminator learns by heart without, and pretrained for more.
         lora_rank: Diffusion: train adapters of this rank instead of all weights.
         gradient_steps: Diffusion: last sampling steps that carry the gradient (DRaFT-K).
         data: Images with labels for the probes (as for train); with --run the runs' own.
@@ -770,7 +771,7 @@ def pretrain(
             fp16 is for drawing alone. Samples of another precision are other samples: a set or a run keeps to one.
         generator: Kind of generator.
         preset: Size of the networks and how they are trained: tiny, small, base (gan: plain and large too); auto goes
-            by image size.
+            by image size, and is small on a CPU.
         flip: Diffusion: mirror half of the images, where left and right mean the same.
         bf16: Former name of --generator-precision bf16.
         image_size: Pixels a side; others are resized and centre-cropped. The images' own size if not given.
@@ -852,7 +853,7 @@ def train(
     guard_goes_back: bool = True,
     generator_learning_rate: float | None = None,
     discriminator_learning_rate: float | None = None,
-    discriminator_augment: str | None = None,
+    discriminator_augment: str = "auto",
     lora_rank: int | None = None,
     gradient_steps: int | None = None,
     recipe: Literal["adainf"] | None = None,
@@ -968,7 +969,8 @@ def train(
             given.
         discriminator_learning_rate: GAN: learning rate of the discriminator, where it is to be another.
         discriminator_augment: GAN: what the discriminator sees is augmented by: colour, translation, cutout, with
-            commas between them, or none; what it was pretrained with if not given.
+            commas between them, or none; pretrained is what it was pretrained with. auto is all three for fewer than
+            2,000 real images, which a discriminator learns by heart without, and pretrained for more.
         lora_rank: Diffusion: train adapters of this rank instead of all weights.
         gradient_steps: Diffusion: last sampling steps that carry the gradient (DRaFT-K).
         recipe: Published way to use generated images, as the options that it sets: adainf is --views adainf,

@@ -222,10 +222,11 @@ class JointConfig(ConditionConfig):
         concerns=JOINT,
         group="Training of the generator",
     )
-    discriminator_augment: str | None = option(
-        None,
+    discriminator_augment: str = option(
+        "auto",
         help="GAN: what the discriminator sees is augmented by: colour, translation, cutout, with commas between them, "
-        "or none; what it was pretrained with if not given.",
+        "or none; pretrained is what it was pretrained with. auto is all three for fewer than 2,000 real images, which "
+        "a discriminator learns by heart without, and pretrained for more.",
         metavar="PARTS",
         concerns=JOINT,
         group="Training of the generator",

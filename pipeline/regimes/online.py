@@ -246,6 +246,12 @@ class OnlineRegime(RecordedRegime):
             "generator_precision": self.trainer.generator.computes_in,
         }
 
+    @property
+    def came_to(self) -> dict[str, Any]:
+        """`discriminator_augment`, of a GAN."""
+        options = self.trainer.options
+        return {"discriminator_augment": options["augment"]} if "augment" in options else {}
+
     def save(self, folder: Path) -> None:
         save_generator(self.trainer, folder)
         super().save(folder)

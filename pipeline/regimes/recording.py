@@ -23,6 +23,7 @@ from ..configs.train import SHARDS_PER_WINDOW, TrainConfig
 from ..generation.rendering import described
 from ..options.config import default_of
 from ..randomness import Key
+from ..runs.folder import AS_PRETRAINED
 from ..runs.loop import Journal
 from ..shards import ShardRecorder
 from .assembly import ViewMaker
@@ -39,7 +40,6 @@ LATER = (
     "guidance_scale",
     "hard_guard",
     "guard_goes_back",
-    "discriminator_augment",
 )
 """Options that recordings were made without once: at their defaults they do not belong to a recipe, so that a recording
 of that time is gone on with."""
@@ -85,6 +85,8 @@ def open_recording(config: TrainConfig, generator: Generator, main_process: bool
     for f in fields(config):
         if f.name in LATER and getattr(config, f.name) == default_of(f):
             del options[f.name]
+    if not config.online or config.discriminator_augment == AS_PRETRAINED:  # likewise: which is what it was then
+        del options["discriminator_augment"]
     recipe = {"recorded": options, "generator": {"weights": weights}, "seed": config.seed}
     recorder = ShardRecorder(config.record, recipe, images_per_sample=config.group_size, columns=columns)
     return RunRecording(recorder, weights[:12], describe)

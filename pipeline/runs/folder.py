@@ -28,7 +28,9 @@ from .length import Rate, change_length, describe_changes, describe_schedule, le
 from .metrics import MetricsLog
 
 AUTO = "auto"
-"""The value of options that are decided by the device."""
+"""The value of options that are decided by the device, or by what else is given."""
+AS_PRETRAINED = "pretrained"
+"""The value of `--discriminator-augment` that stands for what versions before it did in joint training."""
 RESTORE = "restore it from a copy, or give another folder to start anew"
 """What to do about a file of a run that is damaged."""
 
@@ -334,6 +336,10 @@ def as_said_now(saved: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str
     at_urls = any("://" in str(path) for path in values.get("shards") or [])
     if "shards_per_window" in values and not at_urls and "shards_per_window" not in record.get("came_to", {}):
         values["shards_per_window"] = None  # it meant nothing for folders then, and stood there at its default
+    if values.get("discriminator_augment") is None:  # runs that began before it had a default of its own
+        joint = values.get("online") or "online" in f"{values.get('regimes')} {values.get('arm')}"
+        values.pop("discriminator_augment", None)
+        values |= {"discriminator_augment": AS_PRETRAINED} if joint else {}
     return values
 
 

@@ -91,6 +91,7 @@ def train(config: TrainConfig) -> dict[str, Any]:
         steps=steps,
         rate=lambda total_steps, step: schedule(total_steps).at(step),
         came_to=precisions(config, accelerator)
+        | regime.came_to
         | ({"shards_per_window": config.shards_per_window} if config.shards else {}),
     ) as run:
         if run.result is not None:

@@ -88,14 +88,17 @@ def trained_with(run):
     return json.loads((run / "generator" / "training" / "trainer.json").read_text())["options"]
 
 
-def test_what_the_discriminator_sees_is_augmented_where_it_is_asked_for(synthcl, generator, tmp_path):
+def test_what_the_discriminator_sees_is_augmented_unless_it_is_to_be_as_pretrained(synthcl, generator, tmp_path):
     run = [*ONLINE, "--generator", generator, "--steps", 2]
-    synthcl(*run, "--out", tmp_path / "as pretrained")
-    assert trained_with(tmp_path / "as pretrained")["augment"] == "none"
-    synthcl(*run, "--discriminator-augment", "translation,cutout", "--out", tmp_path / "augmented")
-    assert trained_with(tmp_path / "augmented")["augment"] == "translation,cutout"
-    rows = [rows_of(tmp_path / name)[0] for name in ("as pretrained", "augmented")]
-    assert rows[0]["loss"] == rows[1]["loss"] and rows[0]["margin"] != rows[1]["margin"]
+    asked = {"auto": "colour,translation,cutout", "pretrained": "none", "translation,cutout": "translation,cutout"}
+    rows = []
+    for given, used in asked.items():
+        out = tmp_path / given
+        synthcl(*run, *([] if given == "auto" else ["--discriminator-augment", given]), "--out", out)
+        assert trained_with(out)["augment"] == used
+        assert json.loads((out / "run.json").read_text())["came_to"]["discriminator_augment"] == used
+        rows.append(rows_of(out)[0])
+    assert len({row["loss"] for row in rows}) == 1 and len({row["margin"] for row in rows}) == 3
 
 
 WRONG = {

@@ -191,6 +191,21 @@ def test_a_run_goes_on_with_the_preset_that_auto_came_to(synthcl, tmp_path):
     assert "--preset: 'plain' there, 'tiny' now" in " ".join(go_on("--preset", "tiny", code=2).stderr.split())
 
 
+def test_a_joint_run_of_before_goes_on_with_the_discriminator_as_it_was(synthcl, generator, tmp_path):
+    run = tmp_path / "run"
+    command = [*TRAIN, "--online", "--generator", generator, "--steps", 4, "--out", run]
+    synthcl(*command, "--discriminator-augment", "pretrained")
+    lines = (run / "config.yaml").read_text().splitlines()
+    (run / "config.yaml").write_text("\n".join(x for x in lines if not x.startswith("discriminator_augment")) + "\n")
+    record = json.loads((run / "run.json").read_text())
+    del record["came_to"]["discriminator_augment"]
+    (run / "run.json").write_text(json.dumps(record))
+    (run / "result.json").unlink()
+    refused = " ".join(synthcl(*command, code=2).stderr.split())
+    assert "--discriminator-augment: 'pretrained' there, 'auto' now" in refused
+    synthcl(*command, "--discriminator-augment", "pretrained")
+
+
 def test_a_run_from_when_auto_was_another_preset_goes_on_with_that_one(synthcl, tmp_path):
     command, run = [*PRETRAIN[:-2], *OPTIONS, "--steps", 4, "--out", tmp_path / "run"], tmp_path / "run"
     synthcl(*command, "--preset", "tiny")

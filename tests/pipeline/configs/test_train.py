@@ -23,7 +23,7 @@ def another(f):
     if info.choices is not None:
         return next(choice for choice in info.choices if choice != default)
     special = {"shards": ["x"], "pair_similarity": "0.9:0.5", "generator": "gan", "where": "step > 1"}
-    special["images_per_sample"] = 4
+    special |= {"images_per_sample": 4, "discriminator_augment": "cutout"}
     if f.name in special:
         return special[f.name]
     return type(default)(default / 2) if default else 1 if "int" in str(f.type) else 0.5

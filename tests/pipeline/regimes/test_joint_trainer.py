@@ -3,6 +3,7 @@
 import pytest
 
 from synthcl.pipeline.errors import UsageError
+from synthcl.pipeline.regimes import joint_trainer
 from synthcl.pipeline.regimes.joint_trainer import open_trainer
 
 SIZE = 8
@@ -24,6 +25,26 @@ def test_options_change_what_it_was_pretrained_with(setup_with):
     rate = "generator_learning_rate"
     assert after.options[rate] == 1e-5 != before.options[rate]
     assert after.ema_decay == 0.5 != before.ema_decay
+
+
+@pytest.mark.parametrize(
+    ("more", "asked", "used"),
+    [
+        (1, "auto", "colour,translation,cutout"),
+        (0, "auto", "none"),
+        (1, "pretrained", "none"),
+        (0, "cutout", "cutout"),
+        (1, "none", "none"),
+    ],
+)
+def test_what_a_discriminator_sees_of_few_images_is_augmented(setup_with, monkeypatch, more, asked, used):
+    setup = setup_with(discriminator_augment=asked)
+    monkeypatch.setattr(joint_trainer, "FEW_IMAGES", len(setup.real.store) + more)
+    assert open_trainer(setup).options["augment"] == used
+
+
+def test_a_generator_without_a_discriminator_is_asked_for_nothing_of_it(setup_with):
+    assert "augment" not in open_trainer(setup_with("diffusion")).options
 
 
 @pytest.mark.parametrize(
