@@ -198,8 +198,9 @@ def compare(
             given.
         discriminator_learning_rate: GAN: learning rate of the discriminator, where it is to be another.
         discriminator_augment: GAN: what the discriminator sees is augmented by: colour, translation, cutout, with
-            commas between them, or none; pretrained is what it was pretrained with. auto is all three for fewer than
-            2,000 real images, which a discriminator learns by heart without, and pretrained for more.
+            commas between them, or none; pretrained is what it was pretrained with. auto is all three where it is to
+            see each real image more than 100 times, since it learns them by heart without, and pretrained in shorter
+            trainings.
         lora_rank: Diffusion: train adapters of this rank instead of all weights.
         gradient_steps: Diffusion: last sampling steps that carry the gradient (DRaFT-K).
         data: Images with labels for the probes (as for train); with --run the runs' own.
@@ -969,8 +970,9 @@ def train(
             given.
         discriminator_learning_rate: GAN: learning rate of the discriminator, where it is to be another.
         discriminator_augment: GAN: what the discriminator sees is augmented by: colour, translation, cutout, with
-            commas between them, or none; pretrained is what it was pretrained with. auto is all three for fewer than
-            2,000 real images, which a discriminator learns by heart without, and pretrained for more.
+            commas between them, or none; pretrained is what it was pretrained with. auto is all three where it is to
+            see each real image more than 100 times, since it learns them by heart without, and pretrained in shorter
+            trainings.
         lora_rank: Diffusion: train adapters of this rank instead of all weights.
         gradient_steps: Diffusion: last sampling steps that carry the gradient (DRaFT-K).
         recipe: Published way to use generated images, as the options that it sets: adainf is --views adainf,

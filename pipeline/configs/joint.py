@@ -225,8 +225,8 @@ class JointConfig(ConditionConfig):
     discriminator_augment: str = option(
         "auto",
         help="GAN: what the discriminator sees is augmented by: colour, translation, cutout, with commas between them, "
-        "or none; pretrained is what it was pretrained with. auto is all three for fewer than 2,000 real images, which "
-        "a discriminator learns by heart without, and pretrained for more.",
+        "or none; pretrained is what it was pretrained with. auto is all three where it is to see each real image "
+        "more than 100 times, since it learns them by heart without, and pretrained in shorter trainings.",
         metavar="PARTS",
         concerns=JOINT,
         group="Training of the generator",

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from synthcl.pipeline.evaluation.online_quality import MEASURES
-from synthcl.pipeline.regimes import guard
+from synthcl.pipeline.regimes import guard, joint_trainer
 
 ONLINE = [
     "train", "--data", "digits", "--image-size", 8, "--batch-size", 8, "--backbone", "resnet10-w8", "--precision",
@@ -88,13 +88,19 @@ def trained_with(run):
     return json.loads((run / "generator" / "training" / "trainer.json").read_text())["options"]
 
 
-def test_what_the_discriminator_sees_is_augmented_unless_it_is_to_be_as_pretrained(synthcl, generator, tmp_path):
+def test_what_the_discriminator_sees_is_augmented_where_it_sees_images_often(synthcl, generator, tmp_path, monkeypatch):
     run = [*ONLINE, "--generator", generator, "--steps", 2]
-    asked = {"auto": "colour,translation,cutout", "pretrained": "none", "translation,cutout": "translation,cutout"}
+    asked = [
+        ("auto", 100, "none"),
+        ("auto", 0, "colour,translation,cutout"),
+        ("pretrained", 0, "none"),
+        ("translation,cutout", 100, "translation,cutout"),
+    ]
     rows = []
-    for given, used in asked.items():
-        out = tmp_path / given
-        synthcl(*run, *([] if given == "auto" else ["--discriminator-augment", given]), "--out", out)
+    for number, (given, passes, used) in enumerate(asked):
+        out = tmp_path / str(number)
+        monkeypatch.setattr(joint_trainer, "MANY_PASSES", passes)
+        synthcl(*run, "--discriminator-augment", given, "--out", out)
         assert trained_with(out)["augment"] == used
         assert json.loads((out / "run.json").read_text())["came_to"]["discriminator_augment"] == used
         rows.append(rows_of(out)[0])

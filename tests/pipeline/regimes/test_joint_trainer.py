@@ -28,18 +28,19 @@ def test_options_change_what_it_was_pretrained_with(setup_with):
 
 
 @pytest.mark.parametrize(
-    ("more", "asked", "used"),
+    ("passes", "asked", "used"),
     [
-        (1, "auto", "colour,translation,cutout"),
-        (0, "auto", "none"),
-        (1, "pretrained", "none"),
-        (0, "cutout", "cutout"),
-        (1, "none", "none"),
+        (1.01, "auto", "colour,translation,cutout"),
+        (0.99, "auto", "none"),
+        (1.01, "pretrained", "none"),
+        (0.99, "cutout", "cutout"),
+        (1.01, "none", "none"),
     ],
 )
-def test_what_a_discriminator_sees_of_few_images_is_augmented(setup_with, monkeypatch, more, asked, used):
+def test_what_a_discriminator_sees_often_is_augmented(setup_with, monkeypatch, passes, asked, used):
     setup = setup_with(discriminator_augment=asked)
-    monkeypatch.setattr(joint_trainer, "FEW_IMAGES", len(setup.real.store) + more)
+    seen = setup.total_steps * setup.synthetic_share().total
+    monkeypatch.setattr(joint_trainer, "MANY_PASSES", seen / len(setup.real.store) / passes)
     assert open_trainer(setup).options["augment"] == used
 
 
