@@ -135,11 +135,6 @@ class Regime(ABC):
         were before the training; it is absent where there is none, or several sets have several."""
         return {}
 
-    @property
-    def came_to(self) -> dict[str, Any]:
-        """What options that may be `auto` came to here, by name; see `open_run`."""
-        return {}
-
     def save(self, folder: Path) -> None:
         """Leave what the regime has trained in the run's folder: nothing, unless something is trained."""
 

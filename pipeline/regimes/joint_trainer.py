@@ -34,14 +34,12 @@ def open_trainer(setup: RegimeSetup) -> GeneratorTrainer:
             gradient where they are to be moved.
     """
     config = setup.config
-    source = locate_generator(config.source)
-    with generator_options():
-        augment = _augment(config.discriminator_augment, source, _passes(setup))
+    augment = discriminator_augment(setup)
     given = {
         "ema_decay": config.pair_ema_decay,
         "learning_rate": config.generator_learning_rate,
         "discriminator_learning_rate": config.discriminator_learning_rate,
-        "augment": augment,
+        "augment": None if augment == AS_PRETRAINED else augment,
         "lora_rank": config.lora_rank,
         "gradient_steps": config.gradient_steps,
         **config.sampling_options(),
@@ -50,7 +48,7 @@ def open_trainer(setup: RegimeSetup) -> GeneratorTrainer:
     device = setup.accelerator.device
     options["precision"] = generator_precision(config.generator_precision, device, trained=True)
     with generator_options():
-        trainer = load_trainer(source, device=device, synchronise=average_gradients, **options)
+        trainer = load_trainer(locate_generator(config.source), device=device, synchronise=average_gradients, **options)
     size, image_size = trainer.generator.image_size, setup.real.store.image_size
     check_generator_size(config.source, size, image_size, resizes=config.resize_samples)
     if config.hard and config.hard_on == "latents":
@@ -63,11 +61,18 @@ def _passes(setup: RegimeSetup) -> float:
     return setup.total_steps * setup.synthetic_share().total / len(setup.real.store)
 
 
-def _augment(asked: str, source: str, passes: float) -> str | None:
-    """What a trainer is to be given for `--discriminator-augment`; None where nothing is, and it goes on as it was."""
-    if asked == AUTO:
-        return AUGMENT if kind_of(source) == "gan" and passes > MANY_PASSES else None
-    return None if asked == AS_PRETRAINED else asked
+def discriminator_augment(setup: RegimeSetup) -> str:
+    """What `--discriminator-augment` comes to: parts, none, or `AS_PRETRAINED`.
+
+    Raises:
+        UsageError: there is no generator where `--generator` says.
+    """
+    asked = setup.config.discriminator_augment
+    if asked != AUTO:
+        return asked
+    with generator_options():
+        is_gan = kind_of(locate_generator(setup.config.source)) == "gan"
+    return AUGMENT if is_gan and _passes(setup) > MANY_PASSES else AS_PRETRAINED
 
 
 def _check_latents(name: str, generator: Generator) -> None:

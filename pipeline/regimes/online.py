@@ -9,6 +9,7 @@ Shapes: M latents a step over all processes, m in this process, S pixels a side.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ from .fresh import samples_key
 from .gradients import reverse_gradient, unscaled
 from .guard import HardGuard, LastGood
 from .hardness import excess_hardness, hard_gradient, part_of_a_latent, without_common_part
-from .joint_trainer import open_trainer
+from .joint_trainer import discriminator_augment, open_trainer
 from .online_options import OnlineOptions, online_options
 from .recording import DrawnBatch, RecordedRegime, RunRecording, open_recording, sample_similarity
 from .setup import RegimeSetup
@@ -246,12 +247,6 @@ class OnlineRegime(RecordedRegime):
             "generator_precision": self.trainer.generator.computes_in,
         }
 
-    @property
-    def came_to(self) -> dict[str, Any]:
-        """`discriminator_augment`, of a GAN."""
-        options = self.trainer.options
-        return {"discriminator_augment": options["augment"]} if "augment" in options else {}
-
     def save(self, folder: Path) -> None:
         save_generator(self.trainer, folder)
         super().save(folder)
@@ -302,7 +297,11 @@ def build(setup: RegimeSetup) -> OnlineRegime:
         share,
         setup.key,
         online_options(config, setup.total_steps),
-        open_recording(config, trainer.generator, setup.accelerator.is_main_process),
+        open_recording(
+            dataclasses.replace(config, discriminator_augment=discriminator_augment(setup)),
+            trainer.generator,
+            setup.accelerator.is_main_process,
+        ),
         setup.accelerator.autocast,
         counterparts,
     )

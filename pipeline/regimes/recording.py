@@ -85,7 +85,7 @@ def open_recording(config: TrainConfig, generator: Generator, main_process: bool
     for f in fields(config):
         if f.name in LATER and getattr(config, f.name) == default_of(f):
             del options[f.name]
-    if not config.online or config.discriminator_augment == AS_PRETRAINED:  # likewise: which is what it was then
+    if not config.online or config.discriminator_augment == AS_PRETRAINED:  # likewise: as it was then
         del options["discriminator_augment"]
     recipe = {"recorded": options, "generator": {"weights": weights}, "seed": config.seed}
     recorder = ShardRecorder(config.record, recipe, images_per_sample=config.group_size, columns=columns)

@@ -231,6 +231,9 @@ def _came_to(record: Mapping[str, Any], saved: Mapping[str, Any], now: Mapping[s
         found.setdefault("generator_precision", "bf16" if saved.get("bf16") else "fp32")
     if saved.get("preset") == AUTO and "preset" in now:  # before runs recorded it, it was `tiny` where it is `plain`
         found.setdefault("preset", "tiny" if now["preset"] == "plain" else now["preset"])
+    if saved.get("online"):  # before joint runs recorded it, D saw what it was pretrained with, unless it was asked for
+        given = saved.get("discriminator_augment", AUTO)
+        found.setdefault("discriminator_augment", AS_PRETRAINED if given == AUTO else given)
     return found
 
 
@@ -336,10 +339,8 @@ def as_said_now(saved: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str
     at_urls = any("://" in str(path) for path in values.get("shards") or [])
     if "shards_per_window" in values and not at_urls and "shards_per_window" not in record.get("came_to", {}):
         values["shards_per_window"] = None  # it meant nothing for folders then, and stood there at its default
-    if values.get("discriminator_augment") is None:  # runs that began before it had a default of its own
-        joint = values.get("online") or "online" in f"{values.get('regimes')} {values.get('arm')}"
-        values.pop("discriminator_augment", None)
-        values |= {"discriminator_augment": AS_PRETRAINED} if joint else {}
+    if "discriminator_augment" in values and values["discriminator_augment"] is None:
+        values["discriminator_augment"] = AUTO  # which had no name then; `_came_to` has what it meant
     return values
 
 

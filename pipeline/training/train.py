@@ -17,6 +17,7 @@ from ..randomness import Key
 from ..regimes.assembly import RealImages
 from ..regimes.base import Regime, Share
 from ..regimes.guard import GuardNotice
+from ..regimes.joint_trainer import discriminator_augment
 from ..regimes.setup import RegimeSetup, build_regime
 from ..runs.folder import RunFolder, finished_result, say_finished
 from ..runs.loop import LoopOptions, run_loop
@@ -91,7 +92,7 @@ def train(config: TrainConfig) -> dict[str, Any]:
         steps=steps,
         rate=lambda total_steps, step: schedule(total_steps).at(step),
         came_to=precisions(config, accelerator)
-        | regime.came_to
+        | ({"discriminator_augment": discriminator_augment(setup)} if config.online else {})
         | ({"shards_per_window": config.shards_per_window} if config.shards else {}),
     ) as run:
         if run.result is not None:

@@ -12,6 +12,7 @@ from PIL import Image
 
 from synthcl.generators.gan.trainer import GANTrainer
 from synthcl.learners.simclr import SimCLR
+from synthcl.pipeline.regimes import joint_trainer
 from synthcl.pipeline.runs.checkpoint import list_checkpoints
 from synthcl.pipeline.runs.folder import RunFolder
 from synthcl.pipeline.runs.together import FolderLock
@@ -191,7 +192,7 @@ def test_a_run_goes_on_with_the_preset_that_auto_came_to(synthcl, tmp_path):
     assert "--preset: 'plain' there, 'tiny' now" in " ".join(go_on("--preset", "tiny", code=2).stderr.split())
 
 
-def test_a_joint_run_of_before_goes_on_with_the_discriminator_as_it_was(synthcl, generator, tmp_path):
+def test_a_joint_run_of_before_goes_on_with_the_discriminator_as_it_was(synthcl, generator, tmp_path, monkeypatch):
     run = tmp_path / "run"
     command = [*TRAIN, "--online", "--generator", generator, "--steps", 4, "--out", run]
     synthcl(*command, "--discriminator-augment", "pretrained")
@@ -200,10 +201,26 @@ def test_a_joint_run_of_before_goes_on_with_the_discriminator_as_it_was(synthcl,
     record = json.loads((run / "run.json").read_text())
     del record["came_to"]["discriminator_augment"]
     (run / "run.json").write_text(json.dumps(record))
+    synthcl(*command)  # it is finished, and stays as it is
     (run / "result.json").unlink()
+    monkeypatch.setattr(joint_trainer, "MANY_PASSES", 0)
     refused = " ".join(synthcl(*command, code=2).stderr.split())
-    assert "--discriminator-augment: 'pretrained' there, 'auto' now" in refused
+    assert "--discriminator-augment: 'pretrained' there, 'colour,translation,cutout' now" in refused
     synthcl(*command, "--discriminator-augment", "pretrained")
+    (run / "result.json").unlink()
+    monkeypatch.undo()
+    synthcl(*command)  # in a short training `auto` is as it was
+
+
+def test_a_longer_joint_run_is_not_given_another_discriminator_unseen(synthcl, generator, tmp_path, monkeypatch):
+    """`--discriminator-augment auto` goes by the length: what the run began with is to be asked for."""
+    run = tmp_path / "run"
+    command = [*TRAIN, "--online", "--generator", generator, *OPTIONS, "--out", run]
+    synthcl(*command, "--steps", 2)
+    monkeypatch.setattr(joint_trainer, "MANY_PASSES", 0)
+    refused = " ".join(synthcl(*command, "--steps", 4, code=2).stderr.split())
+    assert "--discriminator-augment: 'pretrained' there, 'colour,translation,cutout' now" in refused
+    synthcl(*command, "--steps", 4, "--discriminator-augment", "pretrained")
 
 
 def test_a_run_from_when_auto_was_another_preset_goes_on_with_that_one(synthcl, tmp_path):

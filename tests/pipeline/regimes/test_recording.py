@@ -197,13 +197,19 @@ def test_options_of_later_are_in_the_recipe_only_where_they_say_something(opened
     write_one(recording)
     recorded = read_manifest(tmp_path / "rec").recipe.values["recorded"]
     assert not recorded.keys() & set(LATER) and "synthetic_ratio" in recorded
-    assert recorded["discriminator_augment"] == "auto"
     assert recorded["shards_per_window"] == 8  # as in recipes of the time when this was the default
     with pytest.raises(UsageError, match="resize_samples"):
         opened(resize_samples=True)[0].recorder.__enter__()
 
 
-@pytest.mark.parametrize("options", [{"discriminator_augment": "pretrained"}, {"online": False, "fresh": True}])
-def test_what_the_discriminator_sees_is_in_the_recipe_only_where_it_is_not_as_pretrained(opened, tmp_path, options):
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"discriminator_augment": "pretrained"}, None),
+        ({"discriminator_augment": "cutout"}, "cutout"),
+        ({"online": False, "fresh": True}, None),
+    ],
+)
+def test_what_the_discriminator_sees_is_in_the_recipe_where_it_is_not_as_pretrained(opened, tmp_path, options, said):
     write_one(opened(**options)[0])
-    assert "discriminator_augment" not in read_manifest(tmp_path / "rec").recipe.values["recorded"]
+    assert read_manifest(tmp_path / "rec").recipe.values["recorded"].get("discriminator_augment") == said
