@@ -75,10 +75,6 @@ def test_presets_grow():
     assert parameters == sorted(set(parameters))
 
 
-def test_the_preset_chosen_by_size_is_plain_for_small_images():
-    assert choose_preset(16) == PRESETS["plain"] and choose_preset(32) == PRESETS["base"]
-
-
 def test_widths_that_do_not_fit_the_size_are_refused():
     with pytest.raises(ValueError, match=r"32 pixels take 4 widths.*\[8, 8\]"):
         GANGenerator(image_size=32, widths=[8, 8])
