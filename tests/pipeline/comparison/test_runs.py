@@ -16,20 +16,18 @@ def test_a_run_is_read_with_what_came_of_it(make_run):
     assert [row["step"] for row in run.metrics()] == [1, 2, 3, 4]
 
 
-def test_a_run_of_before_is_read_as_what_it_was(make_run):
-    """When windows were for URLs alone, the record of every run had their default."""
-    run = make_run("offline", 0)
+@pytest.mark.parametrize(
+    ("regime", "now", "before"),
+    [
+        ("offline", "shards_per_window: null", "shards_per_window: 8"),  # the default when windows were for URLs alone
+        ("online", "discriminator_augment: auto", "discriminator_augment: null"),  # when it had no name
+    ],
+)
+def test_a_run_of_before_is_read_as_what_it_was(make_run, regime, now, before):
+    run = make_run(regime, 0)
     config = run.path / "config.yaml"
-    assert "shards_per_window: null\n" in config.read_text()
-    config.write_text(config.read_text().replace("shards_per_window: null\n", "shards_per_window: 8\n"))
-    assert read_run(run.path).config == run.config
-
-
-def test_a_joint_run_of_before_is_read_whatever_its_discriminator_saw(make_run):
-    run = make_run("online", 0)
-    config = run.path / "config.yaml"
-    assert "discriminator_augment: auto\n" in config.read_text()
-    config.write_text(config.read_text().replace("discriminator_augment: auto\n", "discriminator_augment: null\n"))
+    assert f"{now}\n" in config.read_text()
+    config.write_text(config.read_text().replace(f"{now}\n", f"{before}\n"))
     assert read_run(run.path).config == run.config
 
 
