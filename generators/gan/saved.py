@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from .presets import Training
+
+logger = logging.getLogger(__name__)
 
 DISCRIMINATOR_FOLDER = "discriminator"
 TRAINING_FOLDER = "training"
@@ -131,3 +134,17 @@ def _state_of(parameter: nn.Parameter, saved: dict[str, Tensor]) -> dict[str, Te
         if saved[entry].shape != shape:
             raise ValueError(f"Adam's {entry} is of shape {tuple(saved[entry].shape)}, not {tuple(shape)}")
     return {"step": saved["step"]} | {entry: torch.empty_like(parameter).copy_(saved[entry]) for entry in _ENTRIES[1:]}
+
+
+def log_fresh_starts(folder: Path, *, discriminator: bool, training: bool) -> None:
+    """Say what a folder lacks, and what that means."""
+    lacking = []
+    if discriminator:
+        lacking.append(f"no {DISCRIMINATOR_FOLDER} folder: the discriminator starts afresh")
+    if training:
+        lacking.append(
+            f"no {TRAINING_FOLDER} folder (an earlier format): the generator starts from its average, Adam's states "
+            "start afresh, and the options (learning rates, gamma, penalty_every, ...) are the defaults"
+        )
+    if lacking:
+        logger.warning("%s has %s", folder, "; and ".join(lacking))

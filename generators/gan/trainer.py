@@ -6,7 +6,6 @@ Shapes: N samples, S pixels a side; images (N, 3, S, S) float32 in [-1, 1].
 from __future__ import annotations
 
 import dataclasses
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,9 +22,15 @@ from .hard_gradient import HardGradient, join_gradients, join_parameter_gradient
 from .losses import discriminator_loss, generator_loss, gradient_penalties
 from .networks import GANDiscriminator, GANGenerator
 from .presets import Training, choose_preset, default_learning_rate, opponent_shape, preset_name
-from .saved import DISCRIMINATOR_FOLDER, TRAINING_FOLDER, SavedTraining, load_optimizers, save_optimizers
+from .saved import (
+    DISCRIMINATOR_FOLDER,
+    TRAINING_FOLDER,
+    SavedTraining,
+    load_optimizers,
+    log_fresh_starts,
+    save_optimizers,
+)
 
-logger = logging.getLogger(__name__)
 
 _DEFAULTS = Training()
 _SHAPE = ("image_size", "widths", "blocks_per_stage", "latent_size", "architecture")
@@ -193,7 +198,7 @@ class GANTrainer(GeneratorTrainer):
             discriminator = GANDiscriminator.from_pretrained(folder / DISCRIMINATOR_FOLDER)
         else:
             discriminator = GANDiscriminator(**opponent_shape(_shape(average)))
-        _log_fresh_starts(folder, discriminator=not has_discriminator, training=saved is None)
+        log_fresh_starts(folder, discriminator=not has_discriminator, training=saved is None)
         values = {"ema_warmup": False} | ({} if saved is None else _after_training(saved))
         trainer = cls(generator, discriminator, average, **_overridden(values, options))
         if saved is not None:
@@ -377,20 +382,6 @@ def _after_training(saved: SavedTraining) -> dict[str, Any]:
 
 def _shape(network: GANGenerator, names: Sequence[str] = _SHAPE) -> dict[str, Any]:
     return {name: network.config[name] for name in names}
-
-
-def _log_fresh_starts(folder: Path, *, discriminator: bool, training: bool) -> None:
-    """Say what a folder lacks, and what that means."""
-    lacking = []
-    if discriminator:
-        lacking.append(f"no {DISCRIMINATOR_FOLDER} folder: the discriminator starts afresh")
-    if training:
-        lacking.append(
-            f"no {TRAINING_FOLDER} folder (an earlier format): the generator starts from its average, Adam's states "
-            "start afresh, and the options (learning rates, gamma, penalty_every, ...) are the defaults"
-        )
-    if lacking:
-        logger.warning("%s has %s", folder, "; and ".join(lacking))
 
 
 def _check_images(real: Tensor, images: Tensor, hard_gradient: Tensor | None) -> None:

@@ -114,7 +114,7 @@ def test_a_trainer_without_a_step_can_be_saved(tmp_path):
 
 def test_a_folder_of_the_earlier_format_starts_afresh_with_a_sentence(folder, caplog):
     shutil.rmtree(folder / "training")
-    with caplog.at_level(logging.WARNING, logger="synthcl.generators.gan.trainer"):
+    with caplog.at_level(logging.WARNING, logger="synthcl.generators.gan.saved"):
         taken = GANTrainer.from_pretrained(folder)
     assert f"{folder} has no training folder" in caplog.text and "starts from its average" in caplog.text
     assert "discriminator" not in caplog.text
@@ -128,7 +128,7 @@ def test_a_folder_of_the_earlier_format_starts_afresh_with_a_sentence(folder, ca
 
 def test_without_a_discriminator_the_rest_is_taken_up(folder, caplog):
     shutil.rmtree(folder / "discriminator")
-    with caplog.at_level(logging.WARNING, logger="synthcl.generators.gan.trainer"):
+    with caplog.at_level(logging.WARNING, logger="synthcl.generators.gan.saved"):
         taken = GANTrainer.from_pretrained(folder)
     assert "the discriminator starts afresh" in caplog.text and "training" not in caplog.text.replace(str(folder), "")
     assert taken.optimizers["generator"].state and not taken.optimizers["discriminator"].state

@@ -217,7 +217,7 @@ def test_saved_and_taken_up_again(tmp_path):
 def test_without_a_saved_discriminator_a_fresh_one_and_a_warning(tmp_path, caplog):
     trainer = build()
     trainer.ema.save_pretrained(tmp_path)
-    with caplog.at_level(logging.WARNING, logger="synthcl.generators.gan.trainer"):
+    with caplog.at_level(logging.WARNING, logger="synthcl.generators.gan.saved"):
         taken = GANTrainer.from_pretrained(tmp_path)
     assert str(tmp_path) in caplog.text and "afresh" in caplog.text
     assert dict(taken.discriminator.config)["widths"] == [8, 8]
