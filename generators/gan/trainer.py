@@ -31,7 +31,6 @@ from .saved import (
     save_optimizers,
 )
 
-
 _DEFAULTS = Training()
 _SHAPE = ("image_size", "widths", "blocks_per_stage", "latent_size", "architecture")
 
