@@ -9,7 +9,6 @@ Shapes: M latents a step over all processes, m in this process, S pixels a side.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -32,7 +31,7 @@ from .fresh import samples_key
 from .gradients import reverse_gradient, unscaled
 from .guard import HardGuard, LastGood
 from .hardness import excess_hardness, hard_gradient, part_of_a_latent, without_common_part
-from .joint_trainer import discriminator_augment, open_trainer
+from .joint_trainer import open_trainer
 from .online_options import OnlineOptions, online_options
 from .recording import DrawnBatch, RecordedRegime, RunRecording, open_recording, sample_similarity
 from .setup import RegimeSetup
@@ -297,11 +296,7 @@ def build(setup: RegimeSetup) -> OnlineRegime:
         share,
         setup.key,
         online_options(config, setup.total_steps),
-        open_recording(
-            dataclasses.replace(config, discriminator_augment=discriminator_augment(setup)),
-            trainer.generator,
-            setup.accelerator.is_main_process,
-        ),
+        open_recording(config, trainer.generator, setup.accelerator.is_main_process),
         setup.accelerator.autocast,
         counterparts,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from typing import Any
 
@@ -74,6 +75,9 @@ def train(config: TrainConfig) -> dict[str, Any]:
         accelerator=accelerator,
         total_steps=steps,
     )
+    if config.online:  # once, and before anything is built by it or records it
+        settled = dataclasses.replace(config, discriminator_augment=discriminator_augment(setup))
+        setup = dataclasses.replace(setup, config=settled)
     regime = build_regime(setup)
 
     def encoder() -> Encoder:
@@ -92,7 +96,7 @@ def train(config: TrainConfig) -> dict[str, Any]:
         steps=steps,
         rate=lambda total_steps, step: schedule(total_steps).at(step),
         came_to=precisions(config, accelerator)
-        | ({"discriminator_augment": discriminator_augment(setup)} if config.online else {})
+        | ({"discriminator_augment": setup.config.discriminator_augment} if config.online else {})
         | ({"shards_per_window": config.shards_per_window} if config.shards else {}),
     ) as run:
         if run.result is not None:
