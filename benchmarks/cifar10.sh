@@ -4,7 +4,7 @@
 #   SYNTHCL_DATA=folder/of/data benchmarks/cifar10.sh OUT [small|full]
 #
 # SYNTHCL_DATA holds cifar10/ as Parquet. `small` shows on two CPU cores that every stage works; `full` wants a GPU.
-# Run again, it continues. Each line of output is one result; benchmarks/README.md records them.
+# Run again, it continues. Each line of output is one result; benchmarks/before.md records them.
 set -euo pipefail
 out=${1:?usage: benchmarks/cifar10.sh OUT [small|full]}
 data=${SYNTHCL_DATA:?SYNTHCL_DATA must point at the folder that holds cifar10/}/cifar10

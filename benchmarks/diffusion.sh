@@ -6,7 +6,7 @@
 #   SYNTHCL_DATA=folder/of/data benchmarks/diffusion.sh OUT cifar10|tiny-imagenet
 #
 # SYNTHCL_DATA holds cifar10/ as Parquet and tiny-imagenet-20/ as tars. Short enough for one CPU core: it shows that every
-# stage works, not how good samples become. Each line of output is one result; benchmarks/README.md records them.
+# stage works, not how good samples become. Each line of output is one result; benchmarks/generators.md records them.
 set -euo pipefail
 out=${1:?usage: benchmarks/diffusion.sh OUT cifar10|tiny-imagenet}
 root=${SYNTHCL_DATA:?SYNTHCL_DATA must point at the folder that holds the data}

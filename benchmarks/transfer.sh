@@ -6,7 +6,7 @@
 #
 # SYNTHCL_DATA holds cifar10/ as Parquet and tiny-imagenet-20/ as tars. An encoder sees images at the size that it was
 # trained at; others are resized to that. `small` is for one CPU core, `full` wants a GPU. Run again, it continues.
-# Each line of output is one result; benchmarks/README.md records them.
+# Each line of output is one result; benchmarks/probes.md records them.
 set -euo pipefail
 out=${1:?usage: benchmarks/transfer.sh OUT [small|full]}
 root=${SYNTHCL_DATA:?SYNTHCL_DATA must point at the folder that holds cifar10/ and tiny-imagenet-20/}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from synthcl.cli import main
@@ -215,6 +216,17 @@ def test_links_to_a_part_of_a_page_lead_to_a_heading_of_it(page):
         text = (page.parent / target if target else page).read_text()
         headings = [line.lstrip("#").strip() for line in text.splitlines() if line.startswith("#")]
         assert anchor in [re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings], anchor
+
+
+def test_the_site_leads_to_every_page_of_the_guide_and_of_the_benchmarks():
+    def leaves(entry):
+        inner = entry.values() if isinstance(entry, dict) else entry if isinstance(entry, list) else None
+        return [entry] if inner is None else [leaf for one in inner for leaf in leaves(one)]
+
+    site = yaml.safe_load((ROOT / "mkdocs.yml").read_text())
+    guide = [page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md")]
+    benchmarks = [page.relative_to(ROOT).as_posix() for page in (ROOT / "benchmarks").rglob("*.md")]
+    assert sorted(leaves(site["nav"])) == sorted(guide + benchmarks)
 
 
 def test_files_that_contributing_names_exist():

@@ -24,7 +24,7 @@ ATTEMPTS = 3
 AT_ONCE = 4
 """Items that a worker has at most: one that it works on, those that it finishes (a shard goes to the disk, which may
 take longer than drawing the next one), and one to begin without asking. Ours: with two, workers that write small shards
-stood idle between them (benchmarks/README.md)."""
+stood idle between them (benchmarks/shards.md)."""
 POLL_SECONDS = 1.0
 """Between two looks at how far the workers are. Ours."""
 WAIT_SECONDS = 60.0

@@ -1,7 +1,7 @@
 """Freed memory kept by the process, on a CPU.
 
 Training allocates and frees the same large tensors at each step. glibc hands such blocks back to the kernel at each
-free, and each step then pays for clearing and mapping them again, page by page: see benchmarks/README.md for how much.
+free, and each step then pays for clearing and mapping them again, page by page: see benchmarks/speed.md for how much.
 """
 
 from __future__ import annotations
