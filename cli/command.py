@@ -363,9 +363,3 @@ def print_table(table: Table) -> None:
     needed = console.measure(table, options=console.options.update(max_width=MAX_COLUMNS)).maximum
     console.width = max(console.width, needed)
     console.print(table)
-
-
-def say(text: str) -> None:
-    """A line for people, on stderr, of the main process alone."""
-    if is_main_process():
-        click.echo(text, err=True)

@@ -9,8 +9,8 @@ import click
 
 from ..pipeline.configs.compare import CompareConfig
 from ..pipeline.options.config import write_yaml
-from ..pipeline.progress.line import announce, duration, is_main_process
-from .command import Command, config_options, json_option, new_table, print_result, say, table_lines
+from ..pipeline.progress.line import announce, duration, is_main_process, say
+from .command import Command, config_options, json_option, new_table, print_result, table_lines
 
 DRY_RUN_HELP = (
     "Print the resolved options as YAML, then the plan and about what time and disk it takes, from a trial of a few "

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from ..pipeline.configs.embed import EmbedConfig
-from ..pipeline.progress.line import announce
-from .command import Command, argument, config_options, json_option, print_result, say
+from ..pipeline.progress.line import announce, say
+from .command import Command, argument, config_options, json_option, print_result
 from .completion import complete_run
 from .following import say_next
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ..pipeline.errors import DataError
+from ..pipeline.progress.line import say
 from ..pipeline.runs.folder import command_of, read_config
-from .command import say
 
 
 def say_next(as_json: bool, *words: Any) -> None:

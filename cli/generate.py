@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from ..pipeline.configs.generate import GenerateConfig
-from ..pipeline.progress.line import announce
-from .command import Command, config_options, json_option, print_result, say
+from ..pipeline.progress.line import announce, say
+from .command import Command, config_options, json_option, print_result
 from .following import after_generating, after_submitting
 
 

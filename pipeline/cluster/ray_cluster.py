@@ -116,11 +116,6 @@ def first_line(error: Exception) -> str:
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
-def say(text: str) -> None:
-    """A line on stderr, in place of a live line of progress."""
-    print(("\r\033[2K" if sys.stderr.isatty() else "") + text, file=sys.stderr, flush=True)
-
-
 @contextmanager
 def stop_signals() -> Iterator[None]:
     """Within it, SIGTERM and SIGUSR1 raise `Stopped`. Ray's own handler would end the process with the exit code 15."""

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import DataError, UsageError
-from .ray_cluster import cause_in_words, check_installed, connected, max_gpus, quiet, room, say, stop_signals
+from ..progress.line import say
+from .ray_cluster import cause_in_words, check_installed, connected, max_gpus, quiet, room, stop_signals
 from .worker import Worker
 
 ATTEMPTS = 3

@@ -9,10 +9,11 @@ from ..configs.arms import parse_arms
 from ..configs.compare import CompareConfig
 from ..errors import UsageError
 from ..options.config import takes_options
+from ..progress.line import say
 from ..progress.overall import overall_progress
 from ..regimes.table import REGIMES
-from ..runs.folder import RunFolder, say
-from ..runs.together import hold_run
+from ..runs.folder import RunFolder
+from ..runs.opening import hold_run
 from ..runtime.distributed import create_accelerator, precision_of
 from ..runtime.precision import generator_precision
 from ..runtime.slurm import join_step

@@ -19,11 +19,12 @@ from ..evaluation.task import open_labeled
 from ..files import read_json, write_json
 from ..generation.generate import generate
 from ..generation.opening import open_generator
+from ..progress.line import say
 from ..progress.overall import Overall
 from ..randomness import Key
 from ..regimes.base import check_generator_size
 from ..regimes.offline import check_image_size
-from ..runs.folder import finished_result, say
+from ..runs.opening import finished_result
 from ..shards import open_shard_set
 from ..training.parts import build_learner, view_size
 from ..training.train import train

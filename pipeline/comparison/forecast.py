@@ -21,8 +21,9 @@ from ..configs.compare import CompareConfig, needs_set
 from ..data.caching import shared_cache
 from ..encoder import load_encoder
 from ..errors import RunStopped
-from ..runs.folder import check_out, say
+from ..progress.line import say
 from ..runs.loop import Interrupted
+from ..runs.opening import check_out
 from ..runtime.distributed import create_accelerator
 from ..runtime.slurm import join_step
 from .evaluations import CORRUPTED_SETS, ROBUSTNESS, Cell, all_questions

@@ -29,7 +29,7 @@ from ..errors import UsageError
 from ..options.config import Config
 from ..randomness import Key
 from ..runs.loop import LoopOptions, run_loop
-from ..runs.together import hold_run
+from ..runs.opening import hold_run
 from ..views import Augmentation, AugmentationParameters, find_preset, normalize, to_float
 from .features import choose_device
 from .results import hash_of

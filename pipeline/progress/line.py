@@ -58,6 +58,12 @@ def announce(text: str) -> None:
         print(f"{text} ...", file=sys.stderr, flush=True)
 
 
+def say(text: str) -> None:
+    """A line for people on stderr, in place of a live line of progress, of the first of several processes."""
+    if is_main_process():
+        print(("\r\033[2K" if sys.stderr.isatty() else "") + text, file=sys.stderr, flush=True)
+
+
 def is_main_process() -> bool:
     """Whether this is the process that speaks, under a launcher that counts them in RANK, or alone."""
     return os.environ.get("RANK", "0") == "0"

@@ -23,9 +23,9 @@ from ..errors import DataError, RunStopped
 from ..progress.line import Progress
 from ..runtime.distributed import average, is_distributed, loss_of_a_process, wait_for_all
 from ..runtime.readback import Readback
+from .agreement import check_agreement
 from .checkpoint import Checkpoint, Stateful, list_checkpoints, load_newest, save_checkpoint
 from .folder import RunFolder
-from .together import check_agreement
 
 ECHO_SECONDS = 3.0
 """Under a launcher, how long a second signal still counts as the first one passed on. Ours."""
@@ -120,7 +120,7 @@ def run_loop(
     """Do the steps that are left, from the newest checkpoint on.
 
     Args:
-        run: where checkpoints and metrics go; held (`together.hold_run`), so that no other training is in it.
+        run: where checkpoints and metrics go; held (`opening.hold_run`), so that no other training is in it.
         parts: everything a step depends on, by name; restored first.
         step: does step i, counted from 0, and returns scalars to log, the same names in every process: tensors, which
             are averaged over processes, and numbers that are the same in each.

@@ -26,9 +26,9 @@ from ..images.grids import Section, save_sections
 from ..options.config import takes_options
 from ..progress.line import is_main_process
 from ..randomness import Key
-from ..runs.folder import RunFolder, finished_result, say_finished
+from ..runs.folder import RunFolder
 from ..runs.loop import LoopOptions, Measurement, run_loop
-from ..runs.together import finished_together, hold_run
+from ..runs.opening import finished_result, finished_together, hold_run, say_finished
 from ..runs.trackers import check_trackers, open_trackers
 from ..runtime.distributed import average_gradients, create_accelerator, is_alone, slice_of
 from ..runtime.precision import generator_precision

@@ -20,9 +20,9 @@ from ..regimes.base import Regime, Share
 from ..regimes.guard import GuardNotice
 from ..regimes.joint_trainer import discriminator_augment
 from ..regimes.setup import RegimeSetup, build_regime
-from ..runs.folder import RunFolder, finished_result, say_finished
+from ..runs.folder import RunFolder
 from ..runs.loop import LoopOptions, run_loop
-from ..runs.together import finished_together, hold_run
+from ..runs.opening import finished_result, finished_together, hold_run, say_finished
 from ..runs.trackers import check_trackers, open_trackers
 from ..runtime.distributed import create_accelerator, is_alone
 from ..runtime.slurm import join_step

@@ -15,7 +15,7 @@ from PIL import Image
 
 from synthcl.cli import main
 from synthcl.pipeline.configs.train import TrainConfig
-from synthcl.pipeline.runs.folder import open_run
+from synthcl.pipeline.runs.opening import open_run
 
 TINY = ["--image-size", "8", "--batch-size", "16", "--backbone", "resnet10-w8", "--precision", "fp32"]
 

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from synthcl.pipeline.comparison import evaluations, execution, forecast
-from synthcl.pipeline.runs.together import FolderLock
+from synthcl.pipeline.runs.lock import FolderLock
 from synthcl.pipeline.training.step import TrainingStep
 
 pytestmark = pytest.mark.usefixtures("quick_probes")

@@ -5,7 +5,7 @@ import pytest
 
 from synthcl.cli import following, watching
 from synthcl.pipeline.configs.train import TrainConfig
-from synthcl.pipeline.runs.folder import open_run
+from synthcl.pipeline.runs.opening import open_run
 
 RESULT = {"steps": 4, "seconds": 1.0}
 

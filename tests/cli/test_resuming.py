@@ -15,7 +15,7 @@ from synthcl.learners.simclr import SimCLR
 from synthcl.pipeline.regimes import joint_trainer
 from synthcl.pipeline.runs.checkpoint import list_checkpoints
 from synthcl.pipeline.runs.folder import RunFolder
-from synthcl.pipeline.runs.together import FolderLock
+from synthcl.pipeline.runs.lock import FolderLock
 
 TRAIN = ["train", "--data", "digits", "--image-size", 8, "--batch-size", 16, "--backbone", "resnet10-w8"]
 PRETRAIN = ["pretrain", "--data", "digits", "--image-size", 8, "--batch-size", 16, "--preset", "tiny"]

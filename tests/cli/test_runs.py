@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from synthcl.pipeline.configs.train import TrainConfig
-from synthcl.pipeline.runs.folder import open_run
+from synthcl.pipeline.runs.opening import open_run
 
 TRAIN = ["train", "--data", "digits", "--image-size", 8, "--batch-size", 16, "--backbone", "resnet10-w8"]
 

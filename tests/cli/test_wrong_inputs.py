@@ -13,7 +13,7 @@ import pytest
 from synthcl.learners import create_backbone
 from synthcl.pipeline.configs.train import TrainConfig
 from synthcl.pipeline.encoder import Encoder
-from synthcl.pipeline.runs.folder import open_run
+from synthcl.pipeline.runs.opening import open_run
 from synthcl.pipeline.shards import write_shard_set
 
 OPTIONS = {"data": "digits", "image_size": 8, "batch_size": 16, "backbone": "resnet10-w8", "precision": "fp32"}

@@ -1,101 +1,17 @@
-"""The run folder: made, taken up, and refused when it holds something else."""
+"""What is read of a run's folder, and what is said of a damaged file."""
 
-import dataclasses
-import json
 import re
 
 import pytest
 
 from synthcl.pipeline.comparison.runs import read_run
-from synthcl.pipeline.configs.pretrain import PretrainConfig
 from synthcl.pipeline.configs.train import TrainConfig
-from synthcl.pipeline.errors import DataError, UsageError
-from synthcl.pipeline.files import write_file
-from synthcl.pipeline.options.config import differences, flag
-from synthcl.pipeline.runs import folder as folder_module
-from synthcl.pipeline.runs.folder import finished_result, open_run, read_config
+from synthcl.pipeline.errors import DataError
+from synthcl.pipeline.runs.opening import finished_result, open_run
 
 
 def config(out, **options) -> TrainConfig:
     return TrainConfig(**{"data": "digits", "out": str(out), "steps": 5, **options})
-
-
-def test_a_run_is_made_and_its_config_repeats_it(tmp_path):
-    run = open_run(tmp_path / "r", "train", config(tmp_path / "r", seed=3))
-    assert TrainConfig.from_values(read_config(run.path)) == config(tmp_path / "r", seed=3)
-    facts = json.loads((run.path / "run.json").read_text())
-    assert facts["command"] == "train" and facts["versions"]["torch"]
-    assert run.result is None
-    run.finish({"steps": 5})
-    assert open_run(tmp_path / "r", "train", config(tmp_path / "r", seed=3)).result == {"steps": 5}
-
-
-def test_another_run_in_the_folder_is_refused_with_the_difference(tmp_path):
-    open_run(tmp_path, "train", config(tmp_path))
-    with pytest.raises(UsageError, match=r"holds another run(.|\n)*--seed: 0 there, 1 now"):
-        open_run(tmp_path, "train", config(tmp_path, seed=1))
-    with pytest.raises(UsageError, match="holds a run of `synthcl train`"):
-        open_run(tmp_path, "pretrain", config(tmp_path))
-    assert read_config(tmp_path)["seed"] == 0
-
-
-@pytest.mark.parametrize("killed_at", ["run.json", "config.yaml"])
-def test_a_run_that_was_killed_while_it_began_begins_again(tmp_path, monkeypatch, killed_at):
-    def killed(path, content):
-        if path.name == killed_at:
-            raise KeyboardInterrupt
-        write_file(path, content)
-
-    monkeypatch.setattr(folder_module, "write_file", killed)
-    monkeypatch.setattr("synthcl.pipeline.files.write_file", killed)
-    with pytest.raises(KeyboardInterrupt):
-        open_run(tmp_path / "r", "train", config(tmp_path / "r"))
-    monkeypatch.undo()
-    open_run(tmp_path / "r", "train", config(tmp_path / "r", seed=1))
-    assert read_config(tmp_path / "r")["seed"] == 1
-
-
-MAY_CHANGE = {
-    "a former name": {"bf16"},
-    "length": {"steps", "epochs"},
-    "what is watched and kept": {
-        "tracker",
-        "eval_every",
-        "eval_data",
-        "eval_encoder",
-        "eval_samples",
-        "watch_features",
-        "sample_every",
-        "checkpoint_every",
-        "keep",
-    },
-    "where things lie": {"out", "data_root", "cache"},
-    "what is pushed": {"push", "private", "license"},
-}
-
-
-@pytest.mark.parametrize("kind", [TrainConfig, PretrainConfig])
-def test_every_other_option_is_refused_with_the_difference(kind):
-    saved = kind(data="digits", out="x", **({"steps": 5} if kind is TrainConfig else {})).to_dict()
-    for f in dataclasses.fields(kind):
-        lines = differences(saved, {**saved, f.name: "another"}, kind)
-        if f.metadata["option"].may_change:
-            assert f.name in set().union(*MAY_CHANGE.values()) and lines == []
-        else:
-            assert lines == [f"{flag(f.name)}: {saved[f.name]!r} there, 'another' now"]
-
-
-def test_length_and_place_may_change(tmp_path):
-    open_run(tmp_path / "a", "train", config("a"))
-    open_run(tmp_path / "a", "train", config("elsewhere", steps=9, keep=5, checkpoint_every=2))
-
-
-def test_folders_that_hold_something_else_are_refused(tmp_path):
-    (tmp_path / "file").write_text("x")
-    with pytest.raises(DataError, match="is a file"):
-        open_run(tmp_path / "file", "train", config("x"))
-    with pytest.raises(DataError, match="not empty"):
-        open_run(tmp_path, "train", config("x"))
 
 
 DAMAGED = {
@@ -121,33 +37,3 @@ def test_a_saved_option_that_there_is_not_is_told_with_the_file(tmp_path):
     (tmp_path / "config.yaml").write_text("data: digits\nout: x\nsteps: 5\nspeed: 3\n")
     with pytest.raises(DataError, match=r"config\.yaml is damaged, or of another version .*'speed'"):
         read_run(tmp_path)
-
-
-FINISHED = {
-    "the same": ({"steps": 5}, {"steps": 5}, True),
-    "in epochs": ({"epochs": 2}, {"epochs": 2}, True),
-    "longer": ({"steps": 5}, {"steps": 6}, False),
-    "shorter": ({"steps": 5}, {"steps": 4}, False),
-    "the length in another way": ({"steps": 5}, {"epochs": 2}, False),
-}
-
-
-@pytest.mark.parametrize(("before", "now", "same"), FINISHED.values(), ids=FINISHED.keys())
-def test_a_run_is_finished_for_its_own_length(tmp_path, capsys, before, now, same):
-    result = {"steps": 5, "epochs": 2.0}
-    open_run(tmp_path, "train", TrainConfig(data="digits", out="x", **before)).finish(result)
-    found = finished_result(tmp_path, "train", TrainConfig(data="digits", out="x", **now))
-    assert found == (result if same else None)
-    assert ("already finished" in capsys.readouterr().err) == same
-
-
-def test_a_run_that_was_to_be_longer_is_not_finished_by_its_old_result(tmp_path):
-    open_run(tmp_path, "train", config(tmp_path)).finish({"steps": 5})
-    open_run(tmp_path, "train", config(tmp_path, steps=9))  # and interrupted
-    assert finished_result(tmp_path, "train", config(tmp_path, steps=9)) is None
-
-
-def test_no_run_is_not_finished(tmp_path):
-    assert finished_result(tmp_path / "nothing", "train", config(tmp_path)) is None
-    open_run(tmp_path, "train", config(tmp_path))
-    assert finished_result(tmp_path, "train", config(tmp_path)) is None

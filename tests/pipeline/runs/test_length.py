@@ -8,8 +8,9 @@ from synthcl.pipeline.configs.train import TrainConfig
 from synthcl.pipeline.encoder import find_encoder
 from synthcl.pipeline.errors import DataError, UsageError
 from synthcl.pipeline.generation.locating import locate_generator
-from synthcl.pipeline.runs.folder import finished_result, open_run, read_config
+from synthcl.pipeline.runs.folder import read_config
 from synthcl.pipeline.runs.length import change_length, describe_changes, describe_schedule, length_facts, steps_saved
+from synthcl.pipeline.runs.opening import finished_result, open_run
 
 
 def change(at, before, after):

@@ -10,8 +10,8 @@ from PIL import Image
 from synthcl.pipeline.configs.train import TrainConfig
 from synthcl.pipeline.errors import DataError, UsageError
 from synthcl.pipeline.runs import listing
-from synthcl.pipeline.runs.folder import open_run
 from synthcl.pipeline.runs.listing import describe_run, draw_curves, find_runs, read_evaluations, summarize_run
+from synthcl.pipeline.runs.opening import open_run
 
 OPTIONS = {"data": "digits", "steps": 40, "seed": 3}
 

@@ -105,8 +105,8 @@ def test_weights_that_overflow_in_a_step_with_finite_losses_are_not_saved(tmp_pa
     assert [p.name for p in list_checkpoints(tmp_path / "checkpoints")] == ["step-00000004"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_finishes_the_step_saves_and_says_how_to_continue(tmp_path, number):
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 1), (signal.SIGTERM, 75), (signal.SIGUSR1, 75)])
+def test_a_signal_finishes_the_step_saves_and_says_how_to_continue(tmp_path, number, code):
     whole, walk = Walk(), Walk()
     loop(tmp_path / "whole", whole, 9)
     before = signal.getsignal(number)
@@ -114,11 +114,15 @@ def test_a_signal_finishes_the_step_saves_and_says_how_to_continue(tmp_path, num
     def step(index):
         if index == 5:
             os.kill(os.getpid(), number)
+            if number == signal.SIGUSR1:
+                os.kill(os.getpid(), number)  # a scheduler may send it twice
         return walk.step(index)
 
-    with pytest.raises(Interrupted, match=r"after step 6 of 9.*same command again"):
+    words = rf"stopped by {signal.Signals(number).name} after step 6 of 9.*same command again"
+    with pytest.raises(Interrupted, match=words) as stopped:
         loop(tmp_path / "r", walk, 9, step)
-    assert signal.getsignal(number) is before
+    assert stopped.value.exit_code == code and signal.getsignal(number) is before
+    assert list_checkpoints(tmp_path / "r" / "checkpoints")[-1].name == "step-00000006"
     resumed = Walk()
     loop(tmp_path / "r", resumed, 9)
     assert torch.equal(resumed.x, whole.x)
