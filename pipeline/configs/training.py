@@ -43,6 +43,7 @@ class TrainingConfig(JointConfig):
         0.5,
         help="Latents a real image: 0.5 is one for two images.",
         above=0,
+        maximum=1000,
         concerns=SYNTHETIC,
         group="Synthetic images in the loss",
     )

@@ -34,6 +34,8 @@ BOUNDS = {
     "below": ("lt", "below"),
 }
 """pydantic's names for the bounds of `OptionInfo`, and words for them."""
+LARGEST = 2**62 - 1
+"""The largest whole number of an option that has no bound of its own: what the manifest of a shard set takes. Ours."""
 
 
 def option_values(config: type[DataclassInstance], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -132,6 +134,8 @@ def _annotation(kind: OptionType, info: OptionInfo) -> Any:
         one = Annotated[str, BeforeValidator(_no_path)]
     else:
         bounds: Any = {ours: getattr(info, name) for name, (ours, _) in BOUNDS.items()}
+        if one is int and info.maximum is None:
+            bounds["le"] = LARGEST
         one = Annotated[one, Field(**bounds), AfterValidator(_finite), BeforeValidator(_plain_number)]
     if info.ending is not None or info.or_class or info.metavar == "DIR":
         one = Annotated[one, AfterValidator(functools.partial(_check_text, info))]

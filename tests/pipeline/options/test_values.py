@@ -53,6 +53,7 @@ def test_values_from_files_and_notebooks_become_plain(name, given, taken):
     [
         ("size", True, "--size takes a whole number, not True"),
         ("size", None, "--size takes a whole number, not None"),
+        ("size", 2**62, f"--size must be at most {2**62 - 1}, not {2**62}"),
         ("rate", math.nan, "--rate"),
         ("rate", math.inf, "--rate takes a number, not inf"),
         ("rate", "fast", "--rate takes a number, not 'fast'"),
