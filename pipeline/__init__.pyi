@@ -1053,7 +1053,7 @@ def train(
         record: Write every synthetic sample that the learner sees in an --online or --fresh run to a shard set.
         anchored: Take samples that are variations of real images (`generate --anchors`) for positives of those, and
             not for images of their own.
-        synthetic_classes: Take the column class of --shards for labels, the same numbers as those of the real images
-            (supcon).
+        synthetic_classes: Take the classes that samples were drawn for as labels, the same numbers as those of the
+            real images (supcon): of sets and recordings the column class, of a generator its --classes.
         where: Take only samples of --shards that meet an SQL condition on their columns.
     """

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..data.specs import refuse_part
 from ..errors import UsageError
 from ..options.config import default_of, flag, option
-from ..regimes.table import BASELINE, DRAWN, REGIMES
+from ..regimes.table import BASELINE, DRAWN, REGIMES, SYNTHETIC
 from .concerns import concerns, meaningless
 from .training import TrainingConfig
 
@@ -84,8 +84,9 @@ class TrainConfig(TrainingConfig):
     )
     synthetic_classes: bool = option(
         False,
-        help="Take the column class of --shards for labels, the same numbers as those of the real images (supcon).",
-        concerns=("offline",),
+        help="Take the classes that samples were drawn for as labels, the same numbers as those of the real images "
+        "(supcon): of sets and recordings the column class, of a generator its --classes.",
+        concerns=SYNTHETIC,
         group="Synthetic images in the loss",
     )
     where: str | None = option(

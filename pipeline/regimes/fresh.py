@@ -21,6 +21,7 @@ from ..randomness import Key
 from .assembly import RealImages, ViewMaker, assemble
 from .base import MultiViewedBatch, Share, as_samples, check_generator_size
 from .recording import DrawnBatch, RecordedRegime, RunRecording, open_recording
+from .sample_labels import LabelsOfLatents, labels_of_drawing
 from .setup import RegimeSetup
 
 PAIR_STRENGTH = 0.3
@@ -47,6 +48,7 @@ class FreshRegime(RecordedRegime):
         group_size: images of each latent, V.
         pair_strength: how far the others are from the first (see `Generator.neighbours`); None for single images.
         recording: where its samples are recorded, if they are.
+        labels: gives those of samples; unknown if not given.
     """
 
     def __init__(
@@ -59,8 +61,9 @@ class FreshRegime(RecordedRegime):
         group_size: int,
         pair_strength: float | None,
         recording: RunRecording | None = None,
+        labels: LabelsOfLatents | None = None,
     ) -> None:
-        self.recording = recording
+        self.recording, self.labels = recording, labels
         self.real, self.views, self.generator, self.share = real, views, generator, share
         self.group_size, self.pair_strength = group_size, pair_strength
         self.samples_per_step = share.total
@@ -75,7 +78,8 @@ class FreshRegime(RecordedRegime):
         draws = self.key.child(step).at(self.share.numbers(self.real.device), step * self.share.total)
         latents, drawn = self._draw(draws)
         samples = [as_samples(images, self.real.store.image_size) for images in drawn]
-        batch = assemble(self.real, self.views, self.share, step, self.real.images(step), samples)
+        labels = None if self.labels is None else self.labels(latents)
+        batch = assemble(self.real, self.views, self.share, step, self.real.images(step), samples, labels)
         return DrawnBatch(**vars(batch), latents=latents, samples=samples)
 
     def feedback(
@@ -104,7 +108,8 @@ def build(setup: RegimeSetup) -> FreshRegime:
     """See `build_regime`.
 
     Raises:
-        UsageError: a generator of another image size that is not to be resized, or one that cannot make pairs.
+        UsageError: a generator of another image size that is not to be resized, that cannot make pairs, or that draws
+            for no classes where those are asked for.
     """
     config = setup.config
     generator = open_generator(
@@ -133,4 +138,5 @@ def build(setup: RegimeSetup) -> FreshRegime:
         config.group_size,
         strength,
         recording,
+        labels_of_drawing(config, generator, setup.real.store),
     )

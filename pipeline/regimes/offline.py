@@ -29,6 +29,7 @@ from ..views import to_float
 from .anchored import AnchoredOrder, anchors_of, are_anchored, holds_variations
 from .assembly import RealImages, ViewMaker, assemble
 from .base import MultiViewedBatch, Regime, Share
+from .sample_labels import labels_of_sets
 from .setup import RegimeSetup
 
 
@@ -145,31 +146,6 @@ def sample_order(images: ShardImages, share: Share, key: Key, shards_per_window:
         each.check_cache(2 * shards_per_window)
     sizes = np.concatenate([each.shard_sizes for each in images.sets])
     return WindowOrder(sizes, share.total, key, shards_per_window)
-
-
-def sample_classes(sets: Sequence[ShardSet], real: ImageStore) -> Tensor:
-    """(samples,) int64, what the samples of sets were drawn for, as labels of the real images.
-
-    Raises:
-        UsageError: a set without classes, or of a class that no real image has.
-    """
-    assert real.labels is not None, "who asks for classes has looked"
-    known = np.unique(real.labels)
-    found = []
-    for each in sets:
-        if "class" not in each.locator.column_names():
-            raise UsageError(
-                f"--synthetic-classes: {each.path} has no column class: its generator takes none, or it is older "
-                "than that column"
-            )
-        classes = each.column("class").astype(np.int64)
-        if others := sorted(set(classes.tolist()) - set(known.tolist())):
-            raise UsageError(
-                f"--synthetic-classes: {each.path} has samples of class {others[0]}, and no real image has that label; "
-                f"choose with --where, or leave the option out"
-            )
-        found.append(classes)
-    return torch.from_numpy(np.concatenate(found))
 
 
 def set_facts(sets: Sequence[ShardSet]) -> dict[str, Any]:
@@ -306,7 +282,7 @@ def build(setup: RegimeSetup) -> OfflineRegime:
     else:
         order = sample_order(images, share, setup.key, config.shards_per_window)
     store = cached(images, config.cache, setup.real.device)
-    classes = sample_classes(sets, setup.real.store) if config.synthetic_classes else None
+    classes = labels_of_sets("--shards", sets, setup.real.store) if config.synthetic_classes else None
     return OfflineRegime(
         setup.real,
         setup.views,

@@ -34,6 +34,7 @@ from .hardness import excess_hardness, hard_gradient, part_of_a_latent, without_
 from .joint_trainer import open_trainer
 from .online_options import OnlineOptions, online_options
 from .recording import DrawnBatch, RecordedRegime, RunRecording, open_recording, sample_similarity
+from .sample_labels import LabelsOfLatents, labels_of_drawing
 from .setup import RegimeSetup
 
 SNAPSHOT_SAMPLES = 32
@@ -71,8 +72,9 @@ class OnlineRegime(RecordedRegime):
         recording: RunRecording | None = None,
         autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
         counterparts: Counterparts | None = None,
+        labels: LabelsOfLatents | None = None,
     ) -> None:
-        self.recording, self.autocast = recording, autocast
+        self.recording, self.autocast, self.labels = recording, autocast, labels
         self.real, self.views, self.trainer, self.share, self.options = real, views, trainer, share, options
         self.counterparts = counterparts or Counterparts.create(real, share, trainer.generator.image_size)
         self.samples_per_step = share.total
@@ -99,10 +101,14 @@ class OnlineRegime(RecordedRegime):
         samples = [self._samples(reverse_gradient(leaf, 1.0))]
         if self.options.pairs:
             samples.append(self._samples(self._partners(latents, draws)))
-        batch = assemble(self.real, self.views, self.share, step, real, samples)
+        batch = self._assemble(step, real, latents, samples)
         return OnlineBatch(
             **vars(batch), real=real, draws=draws, latents=latents, images=images, leaf=leaf, samples=samples
         )
+
+    def _assemble(self, step: int, real: Tensor, latents: Tensor, samples: list[Tensor]) -> MultiViewedBatch:
+        labels = None if self.labels is None else self.labels(latents)
+        return assemble(self.real, self.views, self.share, step, real, samples, labels)
 
     def _samples(self, images: Tensor) -> Tensor:
         """What the learner sees of the generator's images."""
@@ -119,7 +125,7 @@ class OnlineRegime(RecordedRegime):
         samples = [self._samples(images)]
         if self.options.pairs:
             samples.append(self._samples(self._partners(latents, draws)))
-        batch = assemble(self.real, self.views, self.share, step, real, samples)
+        batch = self._assemble(step, real, latents, samples)
         views = batch.views.contiguous(memory_format=torch.channels_last)
         with learner.extra_pass(), self.autocast():
             output = batch.ask(learner, views)
@@ -283,7 +289,8 @@ def build(setup: RegimeSetup) -> OnlineRegime:
     """See `build_regime`.
 
     Raises:
-        UsageError: a generator that does not learn, or of another image size that is not to be resized.
+        UsageError: a generator that does not learn, of another image size that is not to be resized, or that draws for
+            no classes where those are asked for.
     """
     config = setup.config
     trainer = open_trainer(setup)
@@ -299,4 +306,5 @@ def build(setup: RegimeSetup) -> OnlineRegime:
         open_recording(config, trainer.generator, setup.accelerator.is_main_process),
         setup.accelerator.autocast,
         counterparts,
+        labels_of_drawing(config, trainer.generator, setup.real.store),
     )

@@ -83,6 +83,8 @@ def test_what_cannot_be_is_refused_in_a_sentence(synthcl, classes, generator, tm
         ((*BASE, "--shards", classes("plain", None), "--synthetic-classes"), "has no column class"),
         ((*BASE, "--shards", classes("more", 12), "--synthetic-classes"), "has samples of class 10, and no real image"),
         ((*BASE, "--synthetic-classes"), "--synthetic-classes means nothing in the regime real"),
+        ((*BASE, "--synthetic-classes", "--fresh", "--generator", generator), "draws for no classes"),
+        ((*BASE, "--synthetic-classes", "--online", "--generator", generator), "draws for no classes"),
         (
             ("train", "--data", "digits[:100]", *SMALL, "--shards", classes("other", 10), "--synthetic-classes"),
             "is for a learner that takes labels, such as supcon; simclr does not",

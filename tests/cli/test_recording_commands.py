@@ -152,6 +152,18 @@ def test_classes_of_a_recording_choose_samples_are_labels_and_are_measured(synth
     assert [row["num_generated"] for row in measured] == np.bincount(classes, minlength=10).tolist()
 
 
+@pytest.mark.parametrize("regime", ["online", "fresh"])
+def test_classes_of_drawn_samples_are_labels_which_a_replay_has_too(synthcl, conditional, tmp_path, regime):
+    learning = ["--learner", "supcon", *DRAWING[:2]]
+    labelled = [*learning, "--synthetic-classes"]
+    drawn(synthcl, regime, conditional, tmp_path / "run", tmp_path / "rec", *DRAWING, *labelled, steps=3)
+    for name, options in (("labelled", labelled), ("unlabelled", learning)):
+        synthcl("train", *OPTIONS, *options, "--steps", 3, "--replay", tmp_path / "rec", "--out", tmp_path / name)
+    runs = ("run", "labelled", "unlabelled")
+    weights = [(tmp_path / run / "encoder" / "model.safetensors").read_bytes() for run in runs]
+    assert weights[0] == weights[1] != weights[2]
+
+
 WRONG = {
     "another batch size": (["--batch-size", 32, "--replay", "REC"], "8 samples a step, not 16"),
     "more steps": (["--steps", 9, "--replay", "REC"], "holds 7 steps, fewer than the 9"),
