@@ -34,7 +34,7 @@ def labels_of_sets(option: str, sets: Sequence[ShardSet], real: ImageStore) -> T
         UsageError: a set without classes, or of a class that no real image has.
     """
     instead = "choose with --where, or leave the option out" if option == "--shards" else "leave the option out"
-    found = []
+    known, found = _known_labels(real), []
     for each in sets:
         if "class" not in each.locator.column_names():
             raise UsageError(
@@ -42,7 +42,7 @@ def labels_of_sets(option: str, sets: Sequence[ShardSet], real: ImageStore) -> T
                 "than that column"
             )
         classes = each.column("class").astype(np.int64)
-        _check_known(set(classes.tolist()), real, f"{each.path} has samples", instead)
+        _check_known(set(classes.tolist()), known, f"{each.path} has samples", instead)
         found.append(classes)
     return torch.from_numpy(np.concatenate(found))
 
@@ -65,8 +65,10 @@ def labels_of_drawing(config: TrainConfig, generator: Generator, real: ImageStor
             "out, or give a generator with classes"
         )
 
+    known = _known_labels(real)
+
     def check(classes: Collection[int]) -> None:
-        _check_known(classes, real, f"{config.source} draws samples", "choose with --classes, or leave the option out")
+        _check_known(classes, known, f"{config.source} draws samples", "choose with --classes, or leave the option out")
 
     def labels(latents: Tensor) -> Tensor:
         classes = generator.describe(latents)["class"]
@@ -77,10 +79,14 @@ def labels_of_drawing(config: TrainConfig, generator: Generator, real: ImageStor
     return labels
 
 
-def _check_known(classes: Collection[int], real: ImageStore, who: str, instead: str) -> None:
-    """Raises UsageError unless each class is a label of a real image."""
+def _known_labels(real: ImageStore) -> frozenset[int]:
     assert real.labels is not None, "who asks for classes has looked"
-    if others := sorted(set(classes) - set(np.unique(real.labels).tolist())):
+    return frozenset(np.unique(real.labels).tolist())
+
+
+def _check_known(classes: Collection[int], known: frozenset[int], who: str, instead: str) -> None:
+    """Raises UsageError unless each class is a label of a real image."""
+    if others := sorted(set(classes) - known):
         raise UsageError(
             f"--synthetic-classes: {who} of class {others[0]}, and no real image has that label; {instead}"
         )
