@@ -26,7 +26,7 @@ from synthcl.learners.base import LearnerOutput
 from synthcl.learners.simclr import SimCLR
 from synthcl.pipeline.data import open_images
 from synthcl.pipeline.regimes.assembly import RealImages
-from synthcl.pipeline.runs import loop, together
+from synthcl.pipeline.runs import agreement, loop
 from synthcl.pipeline.training.step import TrainingStep
 from synthcl.pipeline.views import augmentation
 
@@ -34,7 +34,7 @@ from synthcl.pipeline.views import augmentation
 importlib.import_module("synthcl.pipeline.training.train")
 importlib.import_module("synthcl.pipeline.training.pretrain")
 open_images("digits", image_size=8)
-together.SEEN_SECONDS = 1.0  # on one machine a file is seen at once
+agreement.SEEN_SECONDS = 1.0  # on one machine a file is seen at once
 OPTIONS = "train --data digits --image-size 8 --batch-size 16 --backbone resnet10-w8 --precision fp32 --log-every 1"
 PRETRAIN = "pretrain --data digits --image-size 8 --batch-size 16 --preset tiny --log-every 1"
 SECONDS = 60
