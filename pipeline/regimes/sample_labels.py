@@ -75,7 +75,7 @@ def labels_of_drawing(config: TrainConfig, generator: Generator, real: ImageStor
         check(set(classes))
         return torch.tensor(classes, dtype=torch.int64, device=latents.device)
 
-    check(set(getattr(generator, "classes", ())))
+    check(set(getattr(generator, "classes", ())))  # which pipelines have; the contract asks for no such list
     return labels
 
 

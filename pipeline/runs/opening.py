@@ -210,8 +210,8 @@ def _take_up(
     if result is not None and result.get("steps") == steps:
         return there, True
     before = result.get("steps") if result is not None else record.get("total_steps", saved.get("steps"))
-    if before is None and saved.get("epochs") and getattr(config, "epochs", None):
-        before = steps * saved["epochs"] // config.epochs  # type: ignore[attr-defined]
+    if before is None and saved.get("epochs") and (epochs := config.to_dict().get("epochs")):
+        before = steps * saved["epochs"] // epochs  # a record of before it had the number of steps
     changes = change_length(path, there, before, steps, finished=result is not None, rate=rate)
     if main_process and changes and changes[-1] not in there:
         say(

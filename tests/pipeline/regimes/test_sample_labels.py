@@ -37,7 +37,7 @@ def config(**given):
 
 def test_a_sample_has_the_label_that_it_was_drawn_for(real):
     labels = labels_of_drawing(config(synthetic_classes=True), Drawing(3, 9, 1), real)
-    found = labels(torch.tensor([[1], [0], [2], [4]])[:, 0])
+    found = labels(torch.tensor([1, 0, 2, 4]))
     assert found.dtype == torch.int64 and found.tolist() == [9, 3, 1, 9]
 
 
