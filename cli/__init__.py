@@ -48,5 +48,5 @@ def main() -> None:
     """Contrastive learning with synthetic images, made ahead or made jointly.
 
     The usual order: `pretrain` a generator, `generate` a shard set, `train` with --shards (offline) or --online,
-    then `eval`. `demo` does all of it on small images in about three minutes.
+    then `eval`. `demo` does all of it on small images in about two minutes.
     """

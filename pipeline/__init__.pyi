@@ -209,17 +209,19 @@ def compare(
         synthetic_ratio: Latents a real image: 0.5 is one for two images.
         resize_samples: Bring samples of another size to that of the real images, bilinearly with antialiasing, where
             they would be refused without.
-        synthetic_loss: Loss of synthetic views: ppcl, the learner's own, as for real views; or clsp (simclr, moco),
-            which draws the views of a latent together and uses no synthetic view as a negative.
+        synthetic_loss: Loss of synthetic views: ppcl, the paper's (arXiv 2202.06464), which is the learner's own, as
+            for real views; or clsp (simclr, moco, supcon), which draws a latent's views together and uses none as a
+            negative.
         synthetic_weight: Weight of the mean loss of synthetic views beside the mean loss of real ones; if not given,
             one mean over all views, and for clsp its authors' weight: 1 for simclr, 0.5 for moco.
-        synthetic_negatives: Compare real views with synthetic ones too, as negatives (simclr).
+        synthetic_negatives: Compare real views with synthetic ones too, as negatives (simclr, supcon).
         separate_batchnorm: Normalise synthetic views by themselves; running statistics follow the real ones.
         learner: Method of contrastive learning, or a class of your own.
         learner_option: Set one of the method's own numbers, such as momentum=0.999 (moco, mocov3, byol, dino) or
             off_diagonal_weight=0.01 (barlow); may be repeated. A name that the method does not have is answered with
             those that it has.
-        backbone: Encoder: resnet18, resnet34, resnet50, resnet10-w16, timm:NAME.
+        backbone: Encoder: resnet10 (one block a stage, ours), resnet18, resnet34, resnet50, timm:NAME; -wN makes it N
+            channels wide in the first stage instead of 64 (resnet10-w16).
         temperature: Temperature of the loss; the method's own if not given.
         queue_size: Negatives in the queue (moco), or embeddings in the support set (nnclr); the method's own if not
             given.
@@ -227,9 +229,8 @@ def compare(
         views_per_image: Views of each image in a step, real or synthetic; all of an image's views are positives.
         view_size: Pixels a side of views, which are what the encoder takes, cropped from images of --image-size: 224
             from 256 is usual. As many as the images have if not given.
-        local_views: Local views of each image beside the others, small ones of small parts of it (multi-crop): what a
-            student answers to them is to be what its teacher answers to the others (dino). Their authors take 6 to
-            10.
+        local_views: Small views of small parts of each image, beside the others (multi-crop, dino): the student sees
+            all, the teacher the others alone. Their authors take 6 to 10.
         local_size: Pixels a side of local views; if not given 96 of 224, and in proportion 16 of 32. A vision
             transformer takes multiples of its patches.
         adversarial: Train on adversarial views of the real images too (CLAE), each pixel moved by this part of its
@@ -771,8 +772,8 @@ def pretrain(
         generator_precision: Precision that the generator computes in; auto is bf16 on a GPU that has it, else fp32.
             fp16 is for drawing alone. Samples of another precision are other samples: a set or a run keeps to one.
         generator: Kind of generator.
-        preset: Size of the networks and how they are trained: tiny, small, base (gan: plain and large too); auto goes
-            by image size, and is small on a CPU.
+        preset: Size of the networks and how they are trained: tiny, small, base (gan: plain and large too). auto is
+            plain (gan) or tiny (diffusion) up to 16 pixels, and on a CPU at any size, else base.
         flip: Diffusion: mirror half of the images, where left and right mean the same.
         bf16: Former name of --generator-precision bf16.
         image_size: Pixels a side; others are resized and centre-cropped. The images' own size if not given.
@@ -980,17 +981,19 @@ def train(
         synthetic_ratio: Latents a real image: 0.5 is one for two images.
         resize_samples: Bring samples of another size to that of the real images, bilinearly with antialiasing, where
             they would be refused without.
-        synthetic_loss: Loss of synthetic views: ppcl, the learner's own, as for real views; or clsp (simclr, moco),
-            which draws the views of a latent together and uses no synthetic view as a negative.
+        synthetic_loss: Loss of synthetic views: ppcl, the paper's (arXiv 2202.06464), which is the learner's own, as
+            for real views; or clsp (simclr, moco, supcon), which draws a latent's views together and uses none as a
+            negative.
         synthetic_weight: Weight of the mean loss of synthetic views beside the mean loss of real ones; if not given,
             one mean over all views, and for clsp its authors' weight: 1 for simclr, 0.5 for moco.
-        synthetic_negatives: Compare real views with synthetic ones too, as negatives (simclr).
+        synthetic_negatives: Compare real views with synthetic ones too, as negatives (simclr, supcon).
         separate_batchnorm: Normalise synthetic views by themselves; running statistics follow the real ones.
         learner: Method of contrastive learning, or a class of your own.
         learner_option: Set one of the method's own numbers, such as momentum=0.999 (moco, mocov3, byol, dino) or
             off_diagonal_weight=0.01 (barlow); may be repeated. A name that the method does not have is answered with
             those that it has.
-        backbone: Encoder: resnet18, resnet34, resnet50, resnet10-w16, timm:NAME.
+        backbone: Encoder: resnet10 (one block a stage, ours), resnet18, resnet34, resnet50, timm:NAME; -wN makes it N
+            channels wide in the first stage instead of 64 (resnet10-w16).
         temperature: Temperature of the loss; the method's own if not given.
         queue_size: Negatives in the queue (moco), or embeddings in the support set (nnclr); the method's own if not
             given.
@@ -998,9 +1001,8 @@ def train(
         views_per_image: Views of each image in a step, real or synthetic; all of an image's views are positives.
         view_size: Pixels a side of views, which are what the encoder takes, cropped from images of --image-size: 224
             from 256 is usual. As many as the images have if not given.
-        local_views: Local views of each image beside the others, small ones of small parts of it (multi-crop): what a
-            student answers to them is to be what its teacher answers to the others (dino). Their authors take 6 to
-            10.
+        local_views: Small views of small parts of each image, beside the others (multi-crop, dino): the student sees
+            all, the teacher the others alone. Their authors take 6 to 10.
         local_size: Pixels a side of local views; if not given 96 of 224, and in proportion 16 of 32. A vision
             transformer takes multiples of its patches.
         adversarial: Train on adversarial views of the real images too (CLAE), each pixel moved by this part of its
@@ -1048,7 +1050,8 @@ def train(
             (spinning disks, network file systems).
         online: Train the generator jointly and draw samples from it at each step.
         fresh: Draw new samples at each step from a generator that stays as it is.
-        generator: The generator of --online and --fresh, as `pretrain` wrote it.
+        generator: The generator of --online and --fresh: a run of `pretrain`. --fresh takes pipelines of diffusers,
+            hub ids and package.module:Class too, --online local folders of diffusers.
         replay: A recording of an --online or --fresh run (--record), fed back in its order.
         record: Write every synthetic sample that the learner sees in an --online or --fresh run to a shard set.
         anchored: Take samples that are variations of real images (`generate --anchors`) for positives of those, and

@@ -14,10 +14,13 @@ from synthcl.cli import main
 from synthcl.generators import load_trainer
 from synthcl.generators.pretrained import PretrainedGenerator
 from synthcl.generators.pretrained.adapters import ADAPTERS, UNetAdapter
+from synthcl.learners import learner_names, learner_recipe
 from synthcl.pipeline.comparison.verdict import meaning
 from synthcl.pipeline.configs.arms import Arm
 from synthcl.pipeline.data.catalogue import MEAN_PER_CLASS, NAMED_SETS, SUITES, TOP1
+from synthcl.pipeline.data.digits import SPLITS as DIGITS_SPLITS
 from synthcl.pipeline.regimes.table import REGIMES
+from synthcl.pipeline.views.presets import PRESETS, SMALL_IMAGE, default_preset
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -44,8 +47,8 @@ def test_the_quickstart_runs(tmp_path, monkeypatch, capsys):
         words = [SHORTER.get(before, word) for before, word in zip(["", *words], words, strict=False)]
         result = CliRunner().invoke(main, words)
         assert result.exit_code == 0, f"{command}\n{result.output}"
-    assert Path("samples.png").is_file() and Path("runs/compared/report.html").is_file()
-    assert list(Path("encoder").glob("*.safetensors"))
+    assert Path("quick/samples.png").is_file() and Path("quick/compared/report.html").is_file()
+    assert list(Path("quick/encoder").glob("*.safetensors"))
 
     (code,) = blocks(DOCS / "quickstart.md", "python")
     exec(compile(code, "quickstart.md", "exec"), {})
@@ -83,7 +86,8 @@ def test_the_guide_has_the_data_sets_and_suites_of_the_table():
         r"^\| `([\w-]+)` \| ([\w, ]+) \| ([\w -]+) \|", (DOCS / "guide" / "data.md").read_text(), re.MULTILINE
     )
     titles = {TOP1: "top-1", MEAN_PER_CLASS: "mean per class"}
-    sets = {n: (", ".join(s.splits), titles[s.metric]) for n, s in NAMED_SETS.items() if s.in_files}
+    sets = {n: (", ".join(s.splits), titles[s.metric]) for n, s in NAMED_SETS.items()}
+    sets["digits"] = (", ".join(DIGITS_SPLITS), titles[TOP1])
     assert {name: tuple(rest) for name, *rest in rows} == sets
     suites = re.findall(r"^\| `([\w-]+)` \| (.*`) \|$", (DOCS / "guide" / "evaluation.md").read_text(), re.MULTILINE)
     assert {name: tuple(re.findall(r"`(.*?)`", text)) for name, text in suites} == {
@@ -96,6 +100,30 @@ def cells(page: Path, header: str) -> list[list[str]]:
     _, _, below = page.read_text().partition(header + "\n")
     rows = below.split("\n\n")[0].splitlines()[1:]
     return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+
+
+def test_the_page_on_learners_has_what_each_is_trained_with():
+    page = DOCS / "guide" / "learners.md"
+    what = "optimizer, rate for 256 images, weight decay | its own numbers | source of the rate"
+    rows = cells(page, f"| learner | `--views` up to 64 pixels, above | {what} |")
+    assert [name.strip("`") for name, *_ in rows] == list(learner_names())
+    for name, views, how, *_ in rows:
+        learner = name.strip("`")
+        recipe = learner_recipe(learner)
+        sizes = (SMALL_IMAGE, SMALL_IMAGE + 1)
+        assert re.findall(r"`(.*?)`", views) == [default_preset(learner, size) for size in sizes]
+        optimizer, rate, decay = how.split(", ")
+        assert (optimizer.lower(), float(rate), float(decay)) == (
+            recipe.optimizer,
+            recipe.base_learning_rate,
+            recipe.weight_decay,
+        )
+    views = cells(page, "| `--views` | crop's part of the area | flip | jitter | grey | blur | solarize | source |")
+    crops = {name.strip("`"): crop for name, crop, *_ in views}
+    assert crops.keys() == PRESETS.keys() - {"digits"}
+    for name, crop in crops.items():
+        scale = PRESETS[name].crop_scale
+        assert crop == (f"{scale[0]:g} to {scale[1]:g}".lstrip("0") if scale else "all")
 
 
 def test_the_page_on_diffusion_has_what_each_pipeline_draws_of(build_pipeline):

@@ -21,7 +21,7 @@ class ExportConfig(Config):
     out: str = option(
         help="A folder for weights, config.json and a model card; or one file, .safetensors or .pth, with NAME.json "
         "and NAME.md beside it. What is there of those names is replaced.",
-        metavar="FILE",
+        metavar="DIR|FILE",
     )
     push: str | None = common.push_option()
     private: bool = common.private_option(needs="push")

@@ -20,8 +20,8 @@ class PretrainConfig(SamplingConfig):
     generator: str = option("gan", help="Kind of generator.", choices=generator_kinds(), group="Generator")
     preset: str = option(
         "auto",
-        help="Size of the networks and how they are trained: tiny, small, base (gan: plain and large too); auto goes "
-        "by image size, and is small on a CPU.",
+        help="Size of the networks and how they are trained: tiny, small, base (gan: plain and large too). auto is "
+        "plain (gan) or tiny (diffusion) up to 16 pixels, and on a CPU at any size, else base.",
         metavar="NAME",
         group="Generator",
     )

@@ -58,7 +58,8 @@ class TrainConfig(TrainingConfig):
     )
     generator: str | None = option(
         None,
-        help="The generator of --online and --fresh, as `pretrain` wrote it.",
+        help="The generator of --online and --fresh: a run of `pretrain`. --fresh takes pipelines of diffusers, hub "
+        "ids and package.module:Class too, --online local folders of diffusers.",
         metavar="DIR",
         concerns=DRAWN,
         group="Source of synthetic images",

@@ -56,8 +56,8 @@ class TrainingConfig(JointConfig):
     )
     synthetic_loss: str = option(
         "ppcl",
-        help="Loss of synthetic views: ppcl, the learner's own, as for real views; or clsp (simclr, moco), which draws "
-        "the views of a latent together and uses no synthetic view as a negative.",
+        help="Loss of synthetic views: ppcl, the paper's (arXiv 2202.06464), which is the learner's own, as for real "
+        "views; or clsp (simclr, moco, supcon), which draws a latent's views together and uses none as a negative.",
         choices=("ppcl", "clsp"),
         concerns=SYNTHETIC,
         group="Synthetic images in the loss",
@@ -72,7 +72,7 @@ class TrainingConfig(JointConfig):
     )
     synthetic_negatives: bool = option(
         True,
-        help="Compare real views with synthetic ones too, as negatives (simclr).",
+        help="Compare real views with synthetic ones too, as negatives (simclr, supcon).",
         concerns=SYNTHETIC,
         group="Synthetic images in the loss",
     )
@@ -100,7 +100,8 @@ class TrainingConfig(JointConfig):
     )
     backbone: str = option(
         "resnet18",
-        help="Encoder: resnet18, resnet34, resnet50, resnet10-w16, timm:NAME.",
+        help="Encoder: resnet10 (one block a stage, ours), resnet18, resnet34, resnet50, timm:NAME; -wN makes it N "
+        "channels wide in the first stage instead of 64 (resnet10-w16).",
         metavar="NAME",
         suggestions=backbone_names(),
         group="Learner",
@@ -136,8 +137,8 @@ class TrainingConfig(JointConfig):
     )
     local_views: int = option(
         0,
-        help="Local views of each image beside the others, small ones of small parts of it (multi-crop): what a "
-        "student answers to them is to be what its teacher answers to the others (dino). Their authors take 6 to 10.",
+        help="Small views of small parts of each image, beside the others (multi-crop, dino): the student sees all, "
+        "the teacher the others alone. Their authors take 6 to 10.",
         minimum=0,
         maximum=16,
         group="Learner",

@@ -107,7 +107,7 @@ _ENTRIES = (
         marker="^",
         dash=(0, (2, 1.5)),
         differences={
-            "real": "what the samples of joint training add, without the joint training",
+            "real": "what the recorded samples add, without a generator in the training",
         },
     ),
 )

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from synthcl.pipeline.comparison.signs import CHANCE, HELD_BACK, signs
+from synthcl.pipeline.comparison.signs import CHANCE, HELD_BACK, UNRELATED, signs
 from synthcl.pipeline.configs.train import TrainConfig
 from synthcl.pipeline.regimes.guard import COLOUR_BAND, DISTANCE_BAND, MIN_MARGIN
 
@@ -28,15 +28,14 @@ def late(**values):
 
 SIGNS = {
     "chance": ({"hardness_synthetic": CHANCE * CHANCE_LEVEL * 1.001}, "at chance .log of 63 other views: 4.14"),
-    "pairs": ({"pair_similarity": 0.5, "view_similarity_synthetic": 0.51}, r"less alike \(0\.50\).*--pair-floor"),
+    "pairs": ({"pair_similarity": UNRELATED * 0.9}, r"hardly more alike \(0\.09\).*--pair-floor"),
     "margin": ({"margin": MIN_MARGIN * 0.99}, "discriminator tells nothing.*--discriminator-learning-rate"),
     "pale": ({"colour_spread": COLOUR_BAND[0] * 0.99}, "mean colours.*--generator-learning-rate"),
     "gaudy": ({"colour_spread": COLOUR_BAND[1] * 1.01}, "mean colours.*--generator-learning-rate"),
 }
 WELL = {
     "hardness_synthetic": CHANCE * CHANCE_LEVEL * 0.999,
-    "pair_similarity": 0.5,
-    "view_similarity_synthetic": 0.5,
+    "pair_similarity": UNRELATED,
     "margin": MIN_MARGIN,
     "colour_spread": COLOUR_BAND[1],
 }
