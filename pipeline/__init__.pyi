@@ -233,9 +233,10 @@ def compare(
             all, the teacher the others alone. Their authors take 6 to 10.
         local_size: Pixels a side of local views; if not given 96 of 224, and in proportion 16 of 32. A vision
             transformer takes multiples of its patches.
-        adversarial: Train on adversarial views of the real images too (CLAE), each pixel moved by this part of its
-            range towards a higher loss, for one more forward and backward pass. CLAE's 0.03 of [-1, 1] is 0.015 here.
-        epochs: Passes over the real images.
+        adversarial: Train on adversarial views of the real images too (CLAE, arXiv 2010.12050), each pixel moved by
+            this part of its range towards a higher loss, for one more forward and backward pass. CLAE's 0.03 of [-1,
+            1] is 0.015 here.
+        epochs: Passes over the real images; give this or --steps.
         steps: Optimizer steps, instead of --epochs.
         batch_size: Real images a step, over all processes.
         accumulate: Parts in which a batch goes through the encoder, to save memory, for one more forward pass. Loss
@@ -246,24 +247,24 @@ def compare(
         learning_rate: Learning rate for a batch of 256, scaled with --batch-size; the optimizer's own if not given.
         weight_decay: Weight decay; the optimizer's own if not given.
         decay_norms: Weight decay on biases and normalisation layers too; the optimizer's own way if not given.
-        layer_decay: What the learning rate of a layer of the encoder is multiplied by for each layer above it, of a
-            vision transformer of timm: 0.75 is usual (BEiT, MAE). One rate for all if not given.
+        layer_decay: Vision transformers of timm: each layer learns at this part of the rate of the layer above it;
+            0.75 is usual (BEiT, MAE). One rate for all if not given.
         clip_gradients: Longest gradient of the learner (its 2-norm over all weights): a longer one is shortened to
             it.
-        warmup_epochs: Length of the linear warm-up, at most a tenth of the training (10: solo-learn's).
+        warmup_epochs: Epochs of linear warm-up, or a tenth of the training where that is less; 10 is solo-learn's.
         precision: Precision that the learner computes in; auto is bf16 where the device has it, else fp32.
         compile: Compile the learner and the views with torch.compile: minutes before the first steps. It pays for
             small images on a CPU; on a GPU it has not been timed. The generator stays as it is: compiled, it was
             slower on a CPU. Not with --accumulate or --adversarial, which torch.compile does not take.
             TORCHINDUCTOR_CUDAGRAPHS=1 in the environment has it launch CUDA graphs, which nobody has run yet.
         sync_batchnorm: Take batch statistics over all processes rather than each its own.
-        cache: Where decoded images stay: on the device, in RAM, on disk in a file that all processes and runs share
-            (not those of sets at URLs), nowhere, or wherever they fit.
+        cache: Where decoded images stay: device; ram; disk, in a file that all processes and runs share (not of sets
+            at URLs); none; auto, the first where they fit.
         data_root: Folder of the torchvision datasets, downloaded into when missing. [default: ~/.cache/synthcl/data]
         sample_every: Steps between pictures of online pairs; a quarter of the training if not given.
         log_every: Steps between rows of metrics.jsonl.
-        eval_every: Steps between accuracies of nearest neighbours, on parts of the train and test split of --data, to
-            watch the training by; none if not given.
+        eval_every: Log the accuracy of nearest neighbours (knn_top1), on parts of the train and test split of --data,
+            each so many steps; never if not given.
         watch_features: Steps between measurements of the features of some training images (RankMe, alignment,
             uniformity, spread), which tell of collapse; none if not given.
         tracker: Send metrics and options to a tracker too; may be repeated. tensorboard writes to RUN/tensorboard.
@@ -454,8 +455,8 @@ def evaluate(
         learning_rate: Learning rate of the encoder for a batch of 256, scaled with --batch-size; the preset's if not
             given: 0.02 of ours.
         head_learning_rate: Learning rate of the classifier, likewise: 0.2 of ours if not given.
-        layer_decay: What the learning rate of a layer of the encoder is multiplied by for each layer above it, of a
-            vision transformer of timm: 0.75 is usual (BEiT, MAE). One rate for all if not given.
+        layer_decay: Vision transformers of timm: each layer learns at this part of the rate of the layer above it;
+            0.75 is usual (BEiT, MAE). One rate for all if not given.
         weight_decay: Weight decay of all weights, instead of the preset's: 0.0001 of ours.
         views: Augmentation preset; random crops and flips if not given (digits: crops).
     """
@@ -670,8 +671,8 @@ def generate(
         image_size: Pretrained pipelines: pixels a side to resize to; their own if not given.
         allow_pickle: Load pickled weights, which can run code; safetensors alone otherwise.
         trust_remote_code: Run code that comes with a pipeline.
-        executor: Where the set is written: by this process (local), by workers on a Ray cluster, to whichever of
-            which is free each shard goes (ray), or by an array of Slurm jobs (slurm).
+        executor: Who writes the set: this process (local), the workers of a Ray cluster, each shard by one that is
+            free (ray), or an array of Slurm jobs (slurm).
         ray_address: The Ray cluster: host:port, or auto for the one that was started on this machine. [default: that
             of RAY_ADDRESS, else a new one of this machine alone]
         ray_workers: Workers, each with its model loaded; as many as the cluster has room for if not given.
@@ -798,8 +799,8 @@ def pretrain(
             them, or none; the preset's if not given.
         sample_every: Steps between sample grids (samples/*.png).
         data_root: Folder of the torchvision datasets, downloaded into when missing. [default: ~/.cache/synthcl/data]
-        cache: Where decoded images stay: on the device, in RAM, on disk in a file that all processes and runs share
-            (not those of sets at URLs), nowhere, or wherever they fit.
+        cache: Where decoded images stay: device; ram; disk, in a file that all processes and runs share (not of sets
+            at URLs); none; auto, the first where they fit.
         log_every: Steps between rows of metrics.jsonl.
         eval_every: Steps between measurements of samples against real images: Fréchet distance, precision and recall
             in the features of --eval-encoder; at the end alone if not given.
@@ -1005,9 +1006,10 @@ def train(
             all, the teacher the others alone. Their authors take 6 to 10.
         local_size: Pixels a side of local views; if not given 96 of 224, and in proportion 16 of 32. A vision
             transformer takes multiples of its patches.
-        adversarial: Train on adversarial views of the real images too (CLAE), each pixel moved by this part of its
-            range towards a higher loss, for one more forward and backward pass. CLAE's 0.03 of [-1, 1] is 0.015 here.
-        epochs: Passes over the real images.
+        adversarial: Train on adversarial views of the real images too (CLAE, arXiv 2010.12050), each pixel moved by
+            this part of its range towards a higher loss, for one more forward and backward pass. CLAE's 0.03 of [-1,
+            1] is 0.015 here.
+        epochs: Passes over the real images; give this or --steps.
         steps: Optimizer steps, instead of --epochs.
         batch_size: Real images a step, over all processes.
         accumulate: Parts in which a batch goes through the encoder, to save memory, for one more forward pass. Loss
@@ -1018,24 +1020,24 @@ def train(
         learning_rate: Learning rate for a batch of 256, scaled with --batch-size; the optimizer's own if not given.
         weight_decay: Weight decay; the optimizer's own if not given.
         decay_norms: Weight decay on biases and normalisation layers too; the optimizer's own way if not given.
-        layer_decay: What the learning rate of a layer of the encoder is multiplied by for each layer above it, of a
-            vision transformer of timm: 0.75 is usual (BEiT, MAE). One rate for all if not given.
+        layer_decay: Vision transformers of timm: each layer learns at this part of the rate of the layer above it;
+            0.75 is usual (BEiT, MAE). One rate for all if not given.
         clip_gradients: Longest gradient of the learner (its 2-norm over all weights): a longer one is shortened to
             it.
-        warmup_epochs: Length of the linear warm-up, at most a tenth of the training (10: solo-learn's).
+        warmup_epochs: Epochs of linear warm-up, or a tenth of the training where that is less; 10 is solo-learn's.
         precision: Precision that the learner computes in; auto is bf16 where the device has it, else fp32.
         compile: Compile the learner and the views with torch.compile: minutes before the first steps. It pays for
             small images on a CPU; on a GPU it has not been timed. The generator stays as it is: compiled, it was
             slower on a CPU. Not with --accumulate or --adversarial, which torch.compile does not take.
             TORCHINDUCTOR_CUDAGRAPHS=1 in the environment has it launch CUDA graphs, which nobody has run yet.
         sync_batchnorm: Take batch statistics over all processes rather than each its own.
-        cache: Where decoded images stay: on the device, in RAM, on disk in a file that all processes and runs share
-            (not those of sets at URLs), nowhere, or wherever they fit.
+        cache: Where decoded images stay: device; ram; disk, in a file that all processes and runs share (not of sets
+            at URLs); none; auto, the first where they fit.
         data_root: Folder of the torchvision datasets, downloaded into when missing. [default: ~/.cache/synthcl/data]
         sample_every: Steps between pictures of the generator's pairs (samples/*.png).
         log_every: Steps between rows of metrics.jsonl.
-        eval_every: Steps between accuracies of nearest neighbours, on parts of the train and test split of --data, to
-            watch the training by; none if not given.
+        eval_every: Log the accuracy of nearest neighbours (knn_top1), on parts of the train and test split of --data,
+            each so many steps; never if not given.
         watch_features: Steps between measurements of the features of some training images (RankMe, alignment,
             uniformity, spread), which tell of collapse; none if not given.
         tracker: Send metrics and options to a tracker too; may be repeated. tensorboard writes to RUN/tensorboard.

@@ -247,9 +247,9 @@ def arm_values(shared: Mapping[str, Any], arm: Arm, sources: Mapping[str, Any]) 
         UsageError: options of the arm that train refuses, or that mean nothing in its regime.
     """
     fields = {f.name: f for f in dataclasses.fields(TrainConfig)}
-    for name in arm.options:
+    for name, value in arm.options.items():
         if not concerns(fields[name], [arm.regime]):
-            raise UsageError(f"--arm {arm.name}: {meaningless(fields[name], [arm.regime])}")
+            raise UsageError(f"--arm {arm.name}: {meaningless(fields[name], value, [arm.regime])}")
     # Of the shared ones, those that were given: a recipe of the arm sets what is left at its default.
     values = {n: v for n, v in shared.items() if concerns(fields[n], [arm.regime]) and v != default_of(fields[n])}
     for one, other in (("epochs", "steps"), ("steps", "epochs")):

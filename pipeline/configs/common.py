@@ -45,8 +45,8 @@ def image_size_option():
 def layer_decay_option(group: str | None = None):
     return option(
         None,
-        help="What the learning rate of a layer of the encoder is multiplied by for each layer above it, of a vision "
-        "transformer of timm: 0.75 is usual (BEiT, MAE). One rate for all if not given.",
+        help="Vision transformers of timm: each layer learns at this part of the rate of the layer above it; 0.75 is "
+        "usual (BEiT, MAE). One rate for all if not given.",
         above=0,
         maximum=1,
         group=group,
@@ -60,8 +60,8 @@ def seed_option(group: str | None = None):
 def cache_option():
     return option(
         "auto",
-        help="Where decoded images stay: on the device, in RAM, on disk in a file that all processes and runs share "
-        "(not those of sets at URLs), nowhere, or wherever they fit.",
+        help="Where decoded images stay: device; ram; disk, in a file that all processes and runs share (not of sets "
+        "at URLs); none; auto, the first where they fit.",
         choices=CACHES,
         may_change=True,
         group="Computing",

@@ -176,7 +176,9 @@ class CompareConfig(TrainingConfig):
         may_change=True,
         group="Comparison",
     )
-    epochs: int | None = option(None, help="Passes over the real images.", minimum=1, group="Training")
+    epochs: int | None = option(
+        None, help="Passes over the real images; give this or --steps.", minimum=1, group="Training"
+    )
     steps: int | None = option(
         None, help="Optimizer steps, instead of --epochs.", minimum=1, instead_of="epochs", group="Training"
     )
@@ -304,7 +306,7 @@ class CompareConfig(TrainingConfig):
         self._check_sources(arms)
         for f in dataclasses.fields(self):
             if getattr(self, f.name) != default_of(f) and not concerns(f, self.concerned()):
-                raise UsageError(meaningless(f, [arm.regime for arm in arms]))
+                raise UsageError(meaningless(f, getattr(self, f.name), [arm.regime for arm in arms]))
         for arm in arms:
             arm_values(self.shared(), arm, self.placeholders(arm))
         if not self.run:  # else runs without a label may be meant
@@ -345,7 +347,7 @@ class CompareConfig(TrainingConfig):
         super().check_given(names)
         for f in dataclasses.fields(self):
             if f.name in names and not concerns(f, self.concerned()):
-                raise UsageError(meaningless(f, [arm.regime for arm in self.arms()]))
+                raise UsageError(meaningless(f, getattr(self, f.name), [arm.regime for arm in self.arms()]))
 
     def concerned(self) -> list[str]:
         """The regimes whose options mean something; a set generated for offline is drawn as `fresh` draws."""

@@ -112,8 +112,8 @@ class GenerateConfig(RayConfig, SourceConfig):
     batch_size: int = option(256, help="Latents a forward pass.", minimum=1, group="Computing")
     executor: str = option(
         "local",
-        help="Where the set is written: by this process (local), by workers on a Ray cluster, to whichever of which is "
-        "free each shard goes (ray), or by an array of Slurm jobs (slurm).",
+        help="Who writes the set: this process (local), the workers of a Ray cluster, each shard by one that is free "
+        "(ray), or an array of Slurm jobs (slurm).",
         choices=("local", "ray", "slurm"),
         group="Executor",
     )

@@ -16,8 +16,8 @@ class RayConfig(Config):
 
     executor: str = option(
         "local",
-        help="Where the work is done: by this process (local), or by workers on a Ray cluster, where each part goes to "
-        "whichever worker is free (ray).",
+        help="Who does the work: this process (local), or the workers of a Ray cluster, each part by one that is free "
+        "(ray).",
         choices=("local", "ray"),
         group="Executor",
     )

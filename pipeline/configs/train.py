@@ -123,7 +123,7 @@ class TrainConfig(TrainingConfig):
         self._settle_windows()
         for f in dataclasses.fields(self):
             if getattr(self, f.name) != default_of(f) and not concerns(f, [self.regime]):
-                raise UsageError(meaningless(f, [self.regime]))
+                raise UsageError(meaningless(f, getattr(self, f.name), [self.regime]))
 
     def _settle_windows(self) -> None:
         if any("://" in path for path in self.shards):
@@ -182,7 +182,7 @@ class TrainConfig(TrainingConfig):
         super().check_given(names)
         for f in dataclasses.fields(self):
             if f.name in names and not concerns(f, [self.regime]):
-                raise UsageError(meaningless(f, [self.regime]))
+                raise UsageError(meaningless(f, getattr(self, f.name), [self.regime]))
 
 
 OF_THE_LEARNER = ("learner", "learner_option", "local_views", "local_size")

@@ -153,15 +153,22 @@ class TrainingConfig(JointConfig):
     )
     adversarial: float | None = option(
         None,
-        help="Train on adversarial views of the real images too (CLAE), each pixel moved by this part of its range "
-        "towards a higher loss, for one more forward and backward pass. CLAE's 0.03 of [-1, 1] is 0.015 here.",
+        help="Train on adversarial views of the real images too (CLAE, arXiv 2010.12050), each pixel moved by this "
+        "part of its range towards a higher loss, for one more forward and backward pass. CLAE's 0.03 of [-1, 1]"
+        " is 0.015 here.",
         metavar="EPS",
         above=0,
         maximum=1,
         group="Learner",
     )
 
-    epochs: int | None = option(None, help="Passes over the real images.", minimum=1, may_change=True, group="Training")
+    epochs: int | None = option(
+        None,
+        help="Passes over the real images; give this or --steps.",
+        minimum=1,
+        may_change=True,
+        group="Training",
+    )
     steps: int | None = option(
         None,
         help="Optimizer steps, instead of --epochs.",
@@ -209,7 +216,7 @@ class TrainingConfig(JointConfig):
     )
     warmup_epochs: float = option(
         10.0,
-        help="Length of the linear warm-up, at most a tenth of the training (10: solo-learn's).",
+        help="Epochs of linear warm-up, or a tenth of the training where that is less; 10 is solo-learn's.",
         minimum=0,
         group="Training",
     )
@@ -244,8 +251,8 @@ class TrainingConfig(JointConfig):
     log_every: int = common.log_every_option()
     eval_every: int | None = option(
         None,
-        help="Steps between accuracies of nearest neighbours, on parts of the train and test split of --data, to watch "
-        "the training by; none if not given.",
+        help="Log the accuracy of nearest neighbours (knn_top1), on parts of the train and test split of --data, each"
+        " so many steps; never if not given.",
         minimum=1,
         may_change=True,
         group="Records",

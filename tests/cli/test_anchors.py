@@ -117,7 +117,7 @@ def test_what_cannot_be_is_refused_in_a_sentence(synthcl, variations, pipeline, 
             (*generate, "--generator", pipeline, "--anchors", "digits", "--per-anchor", 2),
             "--num-samples 4 and --per-anchor 2 both say how many samples there are",
         ),
-        ((*train, "--data", "digits[:40]", "--no-anchored"), "--anchored means nothing in the regime real"),
+        ((*train, "--data", "digits[:40]", "--no-anchored"), "--no-anchored means nothing in the regime real"),
     ):
         refused = synthcl(*options, code=2)
         assert message in " ".join(refused.stderr.split())

@@ -147,7 +147,7 @@ def test_a_plan_is_written_and_read_as_it_was(tmp_path):
         ({"reference": "fresh"}, "--reference 'fresh' is none of the arms; they are real, offline, online"),
         ({"judge": ["online-fresh"]}, "--judge 'online-fresh' is no comparison that is made"),
         ({"arm": ["x: --online --synthetic-loss clsp --hard-gate 1"]}, "--arm x: --hard-gate compares"),
-        ({"arm": ["x: --fresh --no-hard"]}, "--arm x: --no-hard|--arm x: --hard means nothing in the regime fresh"),
+        ({"arm": ["x: --fresh --no-hard"]}, "--arm x: --no-hard means nothing in the regime fresh"),
         ({"regimes": "real,offline", "arm": ["x: replay"]}, "x feeds back what online runs draw"),
         ({"regimes": "real", "arm": ["x: --shards s", "y: online --generator g"]}, "--generator is for fresh and on"),
     ],

@@ -32,5 +32,7 @@ def test_every_regime_that_an_option_names_is_one():
 
 
 def test_what_is_said_names_the_option_the_regime_and_where_it_belongs():
-    said = meaningless(FIELDS["pairs"], ["real"])
+    said = meaningless(FIELDS["pairs"], True, ["real"])
     assert "--pairs means nothing in the regime real" in said and "fresh and online" in said
+    assert meaningless(FIELDS["pairs"], False, ["real"]).startswith("--no-pairs means nothing")
+    assert meaningless(FIELDS["where"], "a > 1", ["real"]).startswith("--where means nothing")
