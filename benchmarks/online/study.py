@@ -65,7 +65,7 @@ ARMS: dict[str, dict[str, Any]] = {
     "fresh-no-pairs": {"fresh": True, "pairs": False},
     "online": ONLINE,
     # One part of it less, or another in its place.
-    "no-hard": {**ONLINE, "hard": False},
+    "no-hard": {"online": True, "hard": False},
     "no-pairs": {**ONLINE, "pairs": False},
     "same-latent": {**ONLINE, "pair_strength": 0.0},
     "near-latent": {**ONLINE, "pair_strength": 0.3},
@@ -77,7 +77,7 @@ ARMS: dict[str, dict[str, Any]] = {
     "bound-parameters": {**ONLINE, "hardness_clip": 0.3, "hardness_clip_on": "parameters"},
     "gate": {**ONLINE, "hard_gate": 0.0},
     "freeze": {**ONLINE, "hard_freeze": 0.2},
-    "latents": {**ONLINE, "hard_on": "latents"},
+    "latents": {"online": True, "hard_on": "latents"},
     "pair-floor": {**ONLINE, "pair_floor": 0.3},
     "weight-1": {**ONLINE, "synthetic_weight": 1.0},
     "separate-batchnorm": {**ONLINE, "separate_batchnorm": True},
