@@ -104,13 +104,16 @@ class HardGuard:
         self.distance = distance
         self.factor = (CUT * self.factor).clamp(min=FLOOR)
 
-    def observe(self, margin: Tensor | None, colours: Tensor) -> dict[str, Tensor]:
+    def observe(self, margin: Tensor | None, colours: Tensor | None) -> dict[str, Tensor]:
         """Take in a step, and give the scalars to log: `hard_guard`, what is left.
 
         Args:
             margin: this process's mean D(x) - D(G(z)); None for a generator without a discriminator.
-            colours: this process's spread of mean colours, over that of real images.
+            colours: this process's spread of mean colours, over that of real images; None where a step has too few
+                samples to tell.
         """
+        if colours is None:
+            colours = torch.ones_like(self.colours)  # inside the band
         now = average(torch.stack((colours if margin is None else margin, colours)).detach().float())
         # The first step counts whole, and later ones less, until the memory is full.
         new = torch.clamp(1 / (self.seen + 1), min=1 - MEMORY)
@@ -197,7 +200,7 @@ class GuardNotice:
         if row.get("margin", 1.0) < 2 * MIN_MARGIN:
             signs.append(f"the discriminator's margin is {row['margin']:.3g}, near chance")
         low, high = COLOUR_BAND
-        if not low <= row["colour_spread"] <= high:
+        if not low <= row.get("colour_spread", 1.0) <= high:
             signs.append(f"samples' mean colours vary {row['colour_spread']:.2g} times as much as real ones'")
         if self.distance > furthest_distance(self.least, self.real):
             signs.append(f"its samples' Fréchet distance to real images is {self.distance:.3g}, after {self.least:.3g}")

@@ -22,6 +22,7 @@ from ...generators import Generator, GeneratorTrainer
 from ...generators.base import Draws
 from ...generators.fingerprint import fingerprint
 from ...learners.base import Learner, LearnerOutput
+from ...learners.collectives import gather
 from ..generation.opening import save_generator
 from ..randomness import Key
 from .assembly import RealImages, ViewMaker, assemble
@@ -183,7 +184,7 @@ class OnlineRegime(RecordedRegime):
             bound_on=self.options.bound_on,
         )
         if self.options.hard and self.options.guard:
-            told |= self.guard.observe(trained.get("margin"), metrics["colour_spread"])
+            told |= self.guard.observe(trained.get("margin"), metrics.get("colour_spread"))
         return metrics | told | trained
 
     def _hard_gradient(
@@ -275,8 +276,13 @@ class OnlineRegime(RecordedRegime):
 
 
 def _colours(batch: OnlineBatch) -> dict[str, Tensor]:
-    """How much the samples' mean colours vary, over how much those of real images do: near 0, G has one tint."""
-    spreads = [images.mean(dim=(2, 3)).std(dim=0).mean() for images in (batch.samples[0].detach(), batch.real)]
+    """How much the samples' mean colours vary, over how much those of real images do: near 0, G has one tint.
+
+    Over all processes together. Of one sample, or one real image, there is nothing to tell."""
+    colours = [gather(images.mean(dim=(2, 3))) for images in (batch.samples[0].detach(), batch.real)]
+    if min(len(each) for each in colours) < 2:
+        return {}
+    spreads = [each.std(dim=0).mean() for each in colours]
     return {"colour_spread": spreads[0] / spreads[1].clamp(min=torch.finfo(spreads[1].dtype).tiny)}
 
 

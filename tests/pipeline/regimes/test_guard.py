@@ -27,7 +27,7 @@ GOOD = (10 * MIN_MARGIN, 1.0)
 def after(steps, guard=None):
     guard = guard or HardGuard(torch.device("cpu"))
     for margin, colours in steps:
-        numbers = guard.observe(None if margin is None else torch.tensor(margin), torch.tensor(colours))
+        numbers = guard.observe(*(None if sign is None else torch.tensor(sign) for sign in (margin, colours)))
     return guard, numbers["hard_guard"].item()
 
 
@@ -41,6 +41,9 @@ def after(steps, guard=None):
         (GOOD[0], COLOUR_BAND[1] + 0.1, True),
         (None, 1.0, False),
         (None, 0.1, True),
+        (GOOD[0], None, False),
+        (0.0, None, True),
+        (None, None, False),
     ],
 )
 def test_it_falls_where_the_generator_leaves_its_band(margin, colours, falls):
@@ -84,6 +87,13 @@ def test_it_is_said_once_with_the_sign():
         notice.append(row)
     (sentence,) = said
     assert "step 30" in sentence and "0.001" in sentence and "0.2 times" in sentence and "--hardness-clip" in sentence
+
+
+def test_a_step_of_one_sample_has_no_colours_to_tell_of():
+    said = []
+    notice = GuardNotice(said.append)
+    notice.append({"step": 10, "hard_guard": 0.4, "margin": 0.001})
+    assert "0.001" in said[0] and "colours" not in said[0]
 
 
 @pytest.mark.parametrize(

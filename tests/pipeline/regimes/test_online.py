@@ -302,6 +302,35 @@ def test_without_the_guard_hardness_keeps_its_weight_outside_the_band(monkeypatc
     assert all(torch.equal(a, b) for a, b in zip(learner.parameters(), unguarded.parameters(), strict=True))
 
 
+def colour_spreads(num_processes, monkeypatch):
+    """`colour_spread` of a step of four samples in each of several processes, as each finds it."""
+    found = []
+    batches = [regime(rank=rank, num_processes=num_processes).batch(0, None) for rank in range(num_processes)]
+    for batch in batches:
+        of_all = iter(
+            torch.cat([pick(each).mean(dim=(2, 3)) for each in batches])
+            for pick in (lambda b: b.samples[0].detach(), lambda b: b.real)
+        )
+        monkeypatch.setattr(online_module, "gather", lambda own, given=of_all: next(given))
+        found.append(online_module._colours(batch)["colour_spread"].item())
+    return found
+
+
+def test_mean_colours_vary_as_much_in_any_number_of_processes(monkeypatch):
+    """Four processes have one sample each, which does not vary."""
+    batch = regime().batch(0, None)
+    spreads = [images.mean(dim=(2, 3)).std(dim=0).mean() for images in (batch.samples[0].detach(), batch.real)]
+    (alone,) = {online_module._colours(batch)["colour_spread"].item()}
+    assert alone == (spreads[0] / spreads[1]).item()
+    for num_processes in (2, 4):
+        assert colour_spreads(num_processes, monkeypatch) == pytest.approx([alone] * num_processes, rel=1e-4)
+
+
+def test_of_one_sample_nothing_is_told_of_colours():
+    (row,) = run_steps(regime(ratio=0.125), a_learner(), 1)
+    assert "colour_spread" not in row and row["hard_guard"] > 0
+
+
 def test_latents_stay_where_they_are_at_the_start_of_the_ramp_and_after_the_freeze():
     learner = a_learner()
     plain = regime(hard=False).batch(0, learner).samples[0]
