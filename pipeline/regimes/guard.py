@@ -14,12 +14,14 @@ measured, the trainer's weights of the last measurement inside the band are kept
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ...generators import GeneratorTrainer
+from ..runs.metrics import MetricsLog
 from ..runtime.distributed import average
 
 MEMORY = 0.95
@@ -177,25 +179,28 @@ class LastGood:
 class GuardNotice:
     """A log of rows that says in words, once, when the guard has taken away half of the hard gradient.
 
+    It is a `RowLog` of the loop that writes no file. What it knows follows from the run's metrics, so that a resumed
+    run says no more than the uninterrupted one.
+
     Args:
+        metrics: of the run.
         say: takes a sentence.
     """
 
-    def __init__(self, say: Any) -> None:
-        self.say, self.said = say, False
+    def __init__(self, metrics: MetricsLog, say: Callable[[str], object]) -> None:
+        self.metrics, self.say = metrics, say
+        self._begin()
+
+    def _begin(self) -> None:
+        self.said = False
         self.distance = self.least = float("inf")
         self.real = 0.0
         self.back = False
 
     def append(self, row: dict[str, float]) -> None:
-        if "frechet_distance" in row:
-            self.distance = row["frechet_distance"]
-            self.least = row.get("least_frechet_distance", min(self.least, self.distance))
-            self.real = row.get("frechet_distance_real", 0.0)
-            self.back = self.back or row.get("generator_went_back", 0.0) > 0
-        if self.said or row.get("hard_guard", 1.0) > 0.5:
+        """See a row, and speak if it is the first with half of the hard gradient or less."""
+        if not self._see(row):
             return
-        self.said = True
         signs = []
         if row.get("margin", 1.0) < 2 * MIN_MARGIN:
             signs.append(f"the discriminator's margin is {row['margin']:.3g}, near chance")
@@ -211,8 +216,24 @@ class GuardNotice:
             "smaller --hardness-clip or --generator-learning-rate, or a generator pretrained for longer, may help"
         )
 
+    def _see(self, row: dict[str, float]) -> bool:
+        """Take a row in; whether it is the first with half of the hard gradient or less."""
+        if "frechet_distance" in row:
+            self.distance = row["frechet_distance"]
+            self.least = row.get("least_frechet_distance", min(self.least, self.distance))
+            self.real = row.get("frechet_distance_real", 0.0)
+            self.back = self.back or row.get("generator_went_back", 0.0) > 0
+        if self.said or row.get("hard_guard", 1.0) > 0.5:
+            return False
+        self.said = True
+        return True
+
     def rewind(self, steps: int) -> None:
-        """Nothing is kept."""
+        """Know what the rows of the first `steps` steps say."""
+        self._begin()
+        for row in self.metrics.read():
+            if row["step"] <= steps:
+                self._see(row)
 
     def commit(self, steps: int) -> None:
-        """Nothing is kept."""
+        """There is nothing to write."""
