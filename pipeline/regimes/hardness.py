@@ -104,14 +104,25 @@ def hard_gradient(
 
 
 def excess_hardness(
-    batch: MultiViewedBatch, output: LearnerOutput, count: int, least_loss: Callable[[int], float]
+    batch: MultiViewedBatch,
+    output: LearnerOutput,
+    count: int,
+    views_per_image: int,
+    least_loss: Callable[[int], float],
 ) -> Tensor:
     """(m,) by how much each latent's loss exceeds the real views' mean loss.
 
-    What the loss of a view with so many positives has at least (`Learner.least_loss`) is taken off.
+    What the loss of a view with so many positives has at least is taken off both.
+
+    Args:
+        batch, output: of the step.
+        count: m.
+        views_per_image: of a real image.
+        least_loss: `Learner.least_loss`. Positives must be the views of a group, and not those of a class.
     """
     real, made = output.hardness[: batch.num_real], output.hardness[batch.num_real :].unflatten(0, (count, -1))
-    return made.mean(dim=1) - least_loss(made.shape[1] - 1) - average(real.mean())
+    at_real = average(real.mean()) - least_loss(views_per_image - 1)
+    return made.mean(dim=1) - least_loss(made.shape[1] - 1) - at_real
 
 
 def without_common_part(gradient: Tensor) -> Tensor:

@@ -201,7 +201,8 @@ class OnlineRegime(RecordedRegime):
         else:
             gradient = hard_gradient(options.objective, batch.images, self._make_views(step), learner, batch, output)
         if options.gate is not None:
-            open_ = excess_hardness(batch, output, len(batch.images), learner.least_loss) <= options.gate
+            excess = excess_hardness(batch, output, len(batch.images), self.views.num_views, learner.least_loss)
+            open_ = excess <= options.gate
             gradient = gradient * open_[:, None, None, None]
             metrics["hard_gate_open"] = open_.float().mean()
         if options.pair_floor is not None:

@@ -117,8 +117,12 @@ def test_the_gradient_is_each_samples_own_and_leaves_the_learner_as_it_was(objec
 def test_excess_hardness_takes_off_what_the_size_of_a_group_brings():
     hardness = torch.tensor([1.0, 3.0, 2.0, 2.0, 4.0, 4.0, 4.0, 4.0, 6.0, 6.0, 6.0, 6.0])
     batch = MultiViewedBatch(torch.zeros(12, 1), torch.zeros(12), num_real=4)
-    found = excess_hardness(batch, LearnerOutput(torch.zeros(()), hardness, torch.zeros(12, 1)), 2, math.log)
+    output = LearnerOutput(torch.zeros(()), hardness, torch.zeros(12, 1))
+    found = excess_hardness(batch, output, 2, 2, math.log)
     torch.testing.assert_close(found, torch.tensor([4.0, 6.0]) - math.log(3) - 2.0)
+    # Real images too have more than one positive a view: with as many, nothing is to be taken off.
+    found = excess_hardness(batch, output, 2, 4, math.log)
+    torch.testing.assert_close(found, torch.tensor([4.0, 6.0]) - 2.0)
 
 
 def test_the_common_part():

@@ -236,7 +236,7 @@ def test_the_common_part_is_taken_off_and_the_gate_closes_for_hard_latents():
     output = learner(batch.views, batch.groups, batch.num_real)
     gradient, _ = one._hard_gradient(0, batch, output, learner, 1.0)
     torch.testing.assert_close(gradient.mean(0), torch.zeros_like(gradient[0]), atol=1e-8, rtol=0)
-    excess = excess_hardness(batch, output, 4, learner.least_loss)
+    excess = excess_hardness(batch, output, 4, 2, learner.least_loss)
     limit = excess.sort().values[1].item()
     one = regime(gate=limit, objective="real-negatives")
     gradient, metrics = one._hard_gradient(0, one.batch(0, None), output, learner, 1.0)
