@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ...learners.base import Learner, LearnerOutput
 from ...learners.collectives import gather
+from ...learners.precision import at_least_float32, full_precision
 from ..runtime.distributed import average
 from .base import MultiViewedBatch
 
@@ -36,18 +37,22 @@ def against_real(own: Tensor, positives: Tensor, real: Tensor, temperature: floa
         temperature: t.
 
     Returns:
-        (m,).
+        (m,), in at least float32.
     """
-    similar = _similarity_of_positives(own, positives) / temperature  # (m, U, V), -inf for a view and itself
-    repelled = (own @ real.T / temperature).logsumexp(dim=-1, keepdim=True)  # (m, U, 1)
-    losses = torch.nn.functional.softplus(repelled - similar)
-    return _mean_over_positives(losses.masked_fill(similar.isneginf(), 0))
+    with full_precision(own):
+        own, positives, real = at_least_float32(own), at_least_float32(positives), at_least_float32(real)
+        similar = _similarity_of_positives(own, positives) / temperature  # (m, U, V), -inf for a view and itself
+        repelled = (own @ real.T / temperature).logsumexp(dim=-1, keepdim=True)  # (m, U, 1)
+        losses = torch.nn.functional.softplus(repelled - similar)
+        return _mean_over_positives(losses.masked_fill(similar.isneginf(), 0))
 
 
 def alignment(own: Tensor, positives: Tensor) -> Tensor:
-    """How far apart a latent's views are: the mean of 1 - cos to its other views, (m,); arguments as `against_real`."""
-    similar = _similarity_of_positives(own, positives)
-    return _mean_over_positives((1 - similar).masked_fill(similar.isneginf(), 0))
+    """How far apart a latent's views are: the mean of 1 - cos to its other views, (m,) in at least float32;
+    arguments as for `against_real`."""
+    with full_precision(own):
+        similar = _similarity_of_positives(at_least_float32(own), at_least_float32(positives))
+        return _mean_over_positives((1 - similar).masked_fill(similar.isneginf(), 0))
 
 
 def _similarity_of_positives(own: Tensor, positives: Tensor) -> Tensor:

@@ -49,6 +49,15 @@ def test_objectives_are_those_of_plain_loops(num_own, num_seen):
     torch.testing.assert_close(alignment(own, views), torch.tensor(apart), rtol=1e-4, atol=1e-5)
 
 
+def test_objectives_are_computed_in_float32_under_autocast():
+    own, seen, real = unit(3, 2, 5), unit(3, 2, 5, seed=1), unit(7, 5, seed=2)
+    views = torch.cat((own, seen), dim=1)
+    plain = against_real(own, views, real, 0.3), alignment(own, views)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        inside = against_real(own, views, real, 0.3), alignment(own, views)
+    assert all(torch.equal(*values) for values in zip(plain, inside, strict=True))
+
+
 def test_samples_that_are_all_alike_raise_the_whole_loss_but_no_objective_of_ones_own():
     """Eight latents, each with views near each other: at eight places, and all at one of them."""
     places, real = unit(8, 1, 16), unit(32, 16, seed=3)
