@@ -136,7 +136,7 @@ class Learner(nn.Module, ABC):
             views, groups, num_real: as for `forward`.
         """
         if not self._is_apart(views, num_real):
-            return head(encode_in_parts(backbone, views, groups, self.num_parts))
+            return head(encode_in_parts(backbone, views, groups, self.num_parts, num_real))
         real = head(encode_in_parts(backbone, views[:num_real], groups[:num_real], self.num_parts))
         with statistics_kept(backbone), statistics_kept(head):
             made = head(encode_in_parts(backbone, views[num_real:], groups[num_real:], self.num_parts))
