@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.distributed as dist
 from accelerate.state import AcceleratorState
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 
 from synthcl.learners import create_backbone, create_learner, learner_names
 from synthcl.learners.base import SyntheticTerms
@@ -190,6 +192,23 @@ def test_a_scaled_loss_changes_nothing_and_its_scale_is_told(monkeypatch, optimi
     torch.testing.assert_close(*runs)
     assert [scale.item() for scale in regime.scales] == [1024, 1024, 2048, 2048]
     assert regime.gradients[0].abs().max() > 0
+
+
+@pytest.mark.parametrize("distributed", [False, True])
+@pytest.mark.parametrize("compiled", [False, True])
+def test_the_state_has_the_same_names_whatever_the_learner_is_wrapped_in(tmp_path, compiled, distributed):
+    learner, accelerator = make("simclr"), create_accelerator("fp32")
+    wrapped = torch.compile(learner) if compiled else learner
+    if distributed:
+        dist.init_process_group("gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1)
+        wrapped = DistributedDataParallel(wrapped)
+    try:
+        optimizer = torch.optim.SGD(learner.parameters(), lr=LEARNING_RATE)
+        one = TrainingStep(accelerator, wrapped, optimizer, Schedule(LEARNING_RATE, 0, 10**9), Fixed())
+        assert one.inner is learner and one.parts["learner"] is learner
+    finally:
+        if distributed:
+            dist.destroy_process_group()
 
 
 def test_two_processes_are_one(tmp_path):
