@@ -11,6 +11,8 @@ over all processes, D dimensions of an embedding.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -72,6 +74,7 @@ def hard_gradient(
     learner: Learner,
     batch: MultiViewedBatch,
     output: LearnerOutput,
+    autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
 ) -> Tensor:
     """The gradient, at each image, of minus what G is to raise: of the image's own latent, not of their mean.
 
@@ -83,6 +86,7 @@ def hard_gradient(
         make_views: gives views (m, U, 3, H, W) of images, differentiable.
         learner: gives embeddings.
         batch, output: of the step: what the learner made of real views, and of those of the moving average.
+        autocast: what the learner's forward pass is under; the backward pass is not.
 
     Returns:
         (m, 3, S, S).
@@ -93,7 +97,8 @@ def hard_gradient(
     was_training = learner.training
     learner.eval()
     try:
-        own = learner.embed(views.flatten(0, 1).contiguous(memory_format=torch.channels_last)).float()
+        with autocast():
+            own = learner.embed(views.flatten(0, 1).contiguous(memory_format=torch.channels_last)).float()
     finally:
         learner.train(was_training)
     own = own.unflatten(0, (count, num_own))

@@ -128,14 +128,13 @@ class OnlineRegime(RecordedRegime):
             samples.append(self._samples(self._partners(latents, draws)))
         batch = self._assemble(step, real, latents, samples)
         views = batch.views.contiguous(memory_format=torch.channels_last)
-        with learner.extra_pass(), self.autocast():
-            output = batch.ask(learner, views)
+        with learner.extra_pass():
+            with self.autocast():
+                output = batch.ask(learner, views)
             if self.options.objective == "loss":
                 (gradient,) = torch.autograd.grad(output.loss, leaf)
             else:
-                at_images = hard_gradient(
-                    self.options.objective, images, self._make_views(step), learner, batch, output
-                )
+                at_images = self._own_gradient(step, images, batch, output, learner)
                 (gradient,) = torch.autograd.grad(images, leaf, -at_images)
         radius = self.options.radius_at(step) * self.guard.factor
         lengths = _norms(latents)
@@ -143,14 +142,16 @@ class OnlineRegime(RecordedRegime):
         moved = latents + radius * lengths * direction
         return moved * (lengths / _norms(moved))
 
-    def _make_views(self, step: int) -> Callable[[Tensor], Tensor]:
-        """Gives the views (m, U, 3, H, W) of G(z) that the step has, differentiable."""
+    def _own_gradient(
+        self, step: int, images: Tensor, batch: MultiViewedBatch, output: LearnerOutput, learner: Learner
+    ) -> Tensor:
+        """`hard_gradient` at G(z), of the views that the step has of it."""
 
         def make_views(images: Tensor) -> Tensor:
             numbers = self.real.share.total + self.share.numbers(images.device)
             return self.views(self._samples(images), numbers, step)
 
-        return make_views
+        return hard_gradient(self.options.objective, images, make_views, learner, batch, output, self.autocast)
 
     @torch.no_grad()
     def _partners(self, latents: Tensor, draws: Draws) -> Tensor:
@@ -199,7 +200,7 @@ class OnlineRegime(RecordedRegime):
             assert batch.leaf.grad is not None  # the learner's backward pass has given it
             gradient = unscaled(batch.leaf.grad, loss_scale) / part_of_a_latent(batch, len(batch.images), learner)
         else:
-            gradient = hard_gradient(options.objective, batch.images, self._make_views(step), learner, batch, output)
+            gradient = self._own_gradient(step, batch.images, batch, output, learner)
         if options.gate is not None:
             excess = excess_hardness(batch, output, len(batch.images), self.views.num_views, learner.least_loss)
             open_ = excess <= options.gate

@@ -64,8 +64,8 @@ class TrainingStep:
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.inner.after_step((step + 1) / self.schedule.total_steps)
-        with self.accelerator.autocast():
-            metrics = self.regime.feedback(step, batch, output, self.inner, loss_scale=loss_scale)
+        # Not under autocast: a regime has backward passes of its own, which autocast would cast down.
+        metrics = self.regime.feedback(step, batch, output, self.inner, loss_scale=loss_scale)
         return {**losses, "learning_rate": learning_rate, **metrics}
 
     def _loss_scale(self) -> Tensor | None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -121,6 +122,25 @@ def test_the_gradient_is_each_samples_own_and_leaves_the_learner_as_it_was(objec
         step = 1e-3
         rise = hardness(images - step * gradient) - hardness(images + step * gradient)
     assert rise.item() == pytest.approx(2 * step * gradient.square().sum().item(), rel=1e-2)
+
+
+@pytest.mark.parametrize("num_parts", [1, 2])
+def test_the_learners_forward_pass_alone_is_under_its_autocast(num_parts):
+    torch.manual_seed(0)
+    learner = create_learner("simclr", Flat(), hidden_dim=8, embedding_dim=5, num_parts=num_parts)
+    batch = MultiViewedBatch(torch.zeros(12 + 16, 3, 4, 4), torch.arange(28), num_real=12)
+    output = LearnerOutput(torch.zeros(()), torch.zeros(28), unit(28, 5, seed=5))
+    forward, backward = [], []
+
+    def views(x):
+        made = torch.stack((x, x.flip(-1)), dim=1)
+        made.register_hook(lambda _: backward.append(torch.is_autocast_enabled("cpu")))
+        return made
+
+    learner.backbone.register_forward_hook(lambda *_: forward.append(torch.is_autocast_enabled("cpu")))
+    with_autocast = partial(torch.autocast, "cpu", dtype=torch.bfloat16)
+    hard_gradient("real-negatives", torch.rand(4, 3, 4, 4), views, learner, batch, output, with_autocast)
+    assert forward and all(forward) and backward == [False]
 
 
 def test_excess_hardness_takes_off_what_the_size_of_a_group_brings():

@@ -275,6 +275,21 @@ def test_moved_latents_keep_their_length_and_move_as_far_as_asked(objective, pai
     assert all(p.grad is None for p in [*learner.parameters(), *one.trainer.generator.parameters()])
 
 
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_latents_are_moved_by_a_gradient_that_autocast_does_not_reach(objective):
+    one, learner, forward, backward = regime(on="latents", pairs=False, objective=objective), a_learner(), [], []
+    one.autocast = lambda: torch.autocast("cpu", dtype=torch.bfloat16)
+
+    def watch(images):
+        if images.requires_grad:
+            images.register_hook(lambda _: backward.append(torch.is_autocast_enabled("cpu")))
+
+    one.trainer.generator.register_forward_hook(lambda module, given, images: watch(images))
+    learner.backbone.register_forward_hook(lambda *_: forward.append(torch.is_autocast_enabled("cpu")))
+    one.batch(0, learner)
+    assert forward and all(forward) and backward and not any(backward)
+
+
 def test_moved_latents_are_harder_and_against_the_gradient_easier():
     one, learner = regime(on="latents", latent_radius=0.05, pairs=False), a_learner()
     draws = one.key.child(0).at(torch.arange(4))

@@ -172,6 +172,26 @@ class Told(Fixed):
         return super().feedback(step, batch, output, learner)
 
 
+class Listening(Fixed):
+    """In float32; tells whether its feedback is under autocast."""
+
+    def batch(self, step, learner):
+        whole = super().batch(step, learner)
+        return dataclasses.replace(whole, views=whole.views.float())
+
+    def feedback(self, step, batch, output, learner, *, loss_scale=None):
+        return super().feedback(step, batch, output, learner) | {"cast": torch.is_autocast_enabled("cpu")}
+
+
+def test_the_regimes_own_passes_are_not_under_the_learners_autocast():
+    learner, seen = make("simclr").float(), []
+    learner.backbone.register_forward_hook(lambda *_: seen.append(torch.is_autocast_enabled("cpu")))
+    accelerator = create_accelerator("bf16")
+    prepared, optimizer = accelerator.prepare(learner, torch.optim.SGD(learner.parameters(), lr=LEARNING_RATE))
+    metrics = TrainingStep(accelerator, prepared, optimizer, Schedule(LEARNING_RATE, 0, 10**9), Listening())(0)
+    assert seen == [True] and not metrics["cast"]
+
+
 @pytest.mark.parametrize("clip", [None, 1e-2])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_a_scaled_loss_changes_nothing_and_its_scale_is_told(monkeypatch, optimizer, clip):
