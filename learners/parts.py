@@ -12,7 +12,7 @@ Shapes: N views in this process, F features, P parts.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
@@ -48,6 +48,22 @@ def encode_in_parts(
     order = (places % num_parts).argsort(stable=True)
     parts = [_encode(backbone, views[rows].contiguous(memory_format=layout)) for rows in order.chunk(num_parts)]
     return torch.cat(parts)[order.argsort()]
+
+
+def apply_in_parts(function: Callable[[Tensor], Tensor], views: Tensor, num_parts: int) -> Tensor:
+    """`function(views)` (N, ...), part by part, of a function that takes each view by itself and changes nothing: an
+    encoder in eval mode, which it must stay in until the backward pass is over.
+
+    Args:
+        function: views (N, 3, H, W) to (N, ...).
+        views: (N, 3, H, W).
+        num_parts: P, at least 1; 1 is `function(views)`.
+    """
+    if num_parts == 1:
+        return function(views)
+    layout = torch.channels_last if views.is_contiguous(memory_format=torch.channels_last) else torch.contiguous_format
+    parts = [part.contiguous(memory_format=layout) for part in views.chunk(num_parts)]
+    return torch.cat([checkpoint(function, part, use_reentrant=False) for part in parts])
 
 
 def _places(groups: Tensor) -> Tensor:

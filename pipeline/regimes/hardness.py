@@ -19,6 +19,7 @@ from torch import Tensor
 
 from ...learners.base import Learner, LearnerOutput
 from ...learners.collectives import gather
+from ...learners.parts import apply_in_parts
 from ...learners.precision import at_least_float32, full_precision
 from ..runtime.distributed import average
 from .base import MultiViewedBatch
@@ -79,6 +80,7 @@ def hard_gradient(
     """The gradient, at each image, of minus what G is to raise: of the image's own latent, not of their mean.
 
     The learner is as it stands after its step, in evaluation mode, so that no sample's gradient depends on another's.
+    The views go through it in its `num_parts` parts.
 
     Args:
         objective: one of `OBJECTIVES` but `loss`.
@@ -97,19 +99,20 @@ def hard_gradient(
     was_training = learner.training
     learner.eval()
     try:
+        flat = views.flatten(0, 1).contiguous(memory_format=torch.channels_last)
         with autocast():
-            own = learner.embed(views.flatten(0, 1).contiguous(memory_format=torch.channels_last)).float()
+            own = apply_in_parts(learner.embed, flat, learner.num_parts).float()
+        own = own.unflatten(0, (count, num_own))
+        seen = output.embeddings[batch.num_real :].float().unflatten(0, (count, -1))[:, num_own:]
+        positives = torch.cat((own, seen), dim=1)
+        if objective == "alignment":
+            hardness = alignment(own, positives)
+        else:
+            real = gather(output.embeddings[: batch.num_real].float())
+            hardness = against_real(own, positives, real, learner.temperature)
+        (gradient,) = torch.autograd.grad(-hardness.sum(), leaf)  # parts are computed again here, in the same mode
     finally:
         learner.train(was_training)
-    own = own.unflatten(0, (count, num_own))
-    seen = output.embeddings[batch.num_real :].float().unflatten(0, (count, -1))[:, num_own:]
-    positives = torch.cat((own, seen), dim=1)
-    if objective == "alignment":
-        hardness = alignment(own, positives)
-    else:
-        real = gather(output.embeddings[: batch.num_real].float())
-        hardness = against_real(own, positives, real, learner.temperature)
-    (gradient,) = torch.autograd.grad(-hardness.sum(), leaf)
     return gradient
 
 

@@ -124,6 +124,26 @@ def test_the_gradient_is_each_samples_own_and_leaves_the_learner_as_it_was(objec
     assert rise.item() == pytest.approx(2 * step * gradient.square().sum().item(), rel=1e-2)
 
 
+@pytest.mark.parametrize("objective", ["real-negatives", "alignment"])
+def test_in_parts_the_gradient_is_that_of_the_whole(objective):
+    torch.manual_seed(0)
+    learner = create_learner("simclr", Flat(), hidden_dim=8, embedding_dim=5)
+    images = torch.rand(4, 3, 4, 4, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    batch = MultiViewedBatch(torch.zeros(12 + 16, 3, 4, 4), torch.arange(28), num_real=12)
+    output = LearnerOutput(torch.zeros(()), torch.zeros(28), unit(28, 5, seed=5))
+    before = {name: value.clone() for name, value in learner.state_dict().items()}
+    found, sizes = [], []
+    learner.backbone.register_forward_hook(lambda module, given, _: sizes.append((len(given[0]), module.training)))
+    for learner.num_parts in (1, 4):
+        found.append(
+            hard_gradient(objective, images, lambda x: torch.stack((x, x.flip(-1)), dim=1), learner, batch, output)
+        )
+    torch.testing.assert_close(found[1], found[0])
+    assert sizes == [(8, False)] + [(2, False)] * 8  # once forward, and once more when the backward pass comes
+    assert learner.training
+    assert all(torch.equal(value, before[name]) for name, value in learner.state_dict().items())
+
+
 @pytest.mark.parametrize("num_parts", [1, 2])
 def test_the_learners_forward_pass_alone_is_under_its_autocast(num_parts):
     torch.manual_seed(0)
