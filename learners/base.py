@@ -135,12 +135,31 @@ class Learner(nn.Module, ABC):
             backbone, head: the learner's own, or those that follow them.
             views, groups, num_real: as for `forward`.
         """
-        if not self.synthetic.own_statistics or num_real is None or num_real == len(views):
-            return head(encode_in_parts(backbone, views, groups, self.num_parts))
+        if not self._is_apart(views, num_real):
+            return head(encode_in_parts(backbone, views, groups, self.num_parts, num_real))
         real = head(encode_in_parts(backbone, views[:num_real], groups[:num_real], self.num_parts))
         with statistics_kept(backbone), statistics_kept(head):
             made = head(encode_in_parts(backbone, views[num_real:], groups[num_real:], self.num_parts))
         return torch.cat((real, made))
+
+    def predict(self, predictor: nn.Module, projections: Tensor, num_real: int | None) -> Tensor:
+        """`predictor(projections)`, (N, D), with the statistics that `synthetic` asks for: for what follows `project`.
+
+        Args:
+            predictor: a head on projections.
+            projections: (N, E), what `project` gives.
+            num_real: as for `forward`.
+        """
+        if not self._is_apart(projections, num_real):
+            return predictor(projections)
+        real = predictor(projections[:num_real])
+        with statistics_kept(predictor):
+            made = predictor(projections[num_real:])
+        return torch.cat((real, made))
+
+    def _is_apart(self, views: Tensor, num_real: int | None) -> bool:
+        """Whether real and synthetic views are to be normalised each by themselves."""
+        return self.synthetic.own_statistics and num_real is not None and num_real < len(views)
 
     @property
     def synthetic_weight(self) -> float | None:

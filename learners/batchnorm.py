@@ -6,6 +6,7 @@ runs anywhere, so that several processes on CPUs train as one process does.
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import torch
@@ -114,8 +115,8 @@ class _Normalise(torch.autograd.Function):
 def convert_sync_batchnorm(module: nn.Module, device: torch.device | str | None = None) -> nn.Module:
     """Replace batch normalisation in `module`, by torch's SyncBatchNorm on CUDA and by the one here elsewhere.
 
-    Parameters and buffers are taken over, not copied, and keep their names in the state dict. In one process the module
-    comes back as it is.
+    Parameters and buffers are taken over, not copied, and keep their names in the state dict, and so are the dropout
+    and the activation of timm's BatchNormAct2d. In one process the module comes back as it is.
 
     Args:
         module: converted in place, but for a `module` that is itself a batch normalisation.
@@ -128,22 +129,49 @@ def convert_sync_batchnorm(module: nn.Module, device: torch.device | str | None 
         return module
     if device is None:
         device = next((p.device for p in module.parameters()), torch.device("cpu"))
-    if torch.device(device).type == "cuda":
-        return nn.SyncBatchNorm.convert_sync_batchnorm(module)
-    return _convert(module)
+    on_cuda = torch.device(device).type == "cuda"
+    return _convert(module, _KINDS_ON_CUDA if on_cuda else _KINDS)
 
 
-def _convert(module: nn.Module) -> nn.Module:
+class _ThenActivation:
+    """Mixed into a normalisation whose forward pass goes on, as that of timm's BatchNormAct2d does.
+
+    It has the children `drop` and `act` of the layer that it stands for.
+    """
+
+    drop: nn.Module
+    act: nn.Module
+
+    def forward(self, input: Tensor) -> Tensor:
+        return self.act(self.drop(super().forward(input)))  # type: ignore[misc]
+
+
+class _SyncBatchNormAct(_ThenActivation, SyncBatchNorm):
+    pass
+
+
+class _TorchSyncBatchNormAct(_ThenActivation, nn.SyncBatchNorm):
+    pass
+
+
+_KINDS: tuple[Any, Any] = (SyncBatchNorm, _SyncBatchNormAct)
+_KINDS_ON_CUDA: tuple[Any, Any] = (nn.SyncBatchNorm, _TorchSyncBatchNormAct)
+"""What batch normalisation becomes, and what one becomes that has an activation."""
+
+
+def _convert(module: nn.Module, kinds: tuple[Any, Any]) -> nn.Module:
     for name, child in module.named_children():
-        setattr(module, name, _convert(child))
+        setattr(module, name, _convert(child, kinds))
     if not isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d):
         return module
-    synced = SyncBatchNorm(
+    children = dict(module.named_children())
+    # By its children, and not by its type: timm need not be there.
+    kind = kinds[{"drop", "act"} <= children.keys()]
+    synced = kind(
         module.num_features, module.eps, module.momentum, module.affine, module.track_running_stats, device="meta"
     )
     synced.training = module.training
-    for name, parameter in module.named_parameters(recurse=False):
-        setattr(synced, name, parameter)
-    for name, buffer in module.named_buffers(recurse=False):
-        setattr(synced, name, buffer)
+    kept = (children.items(), module.named_parameters(recurse=False), module.named_buffers(recurse=False))
+    for name, value in itertools.chain(*kept):
+        setattr(synced, name, value)
     return synced

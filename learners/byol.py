@@ -70,7 +70,8 @@ class BYOL(Learner):
         projections = self.project(self.backbone, self.projector, views, groups, num_real)
         with torch.no_grad():
             targets = self.project(self.momentum_backbone, self.momentum_projector, views, groups, num_real)
-        losses = 2 - 2 * cosine_similarity(self.predictor(projections), targets[pair_views(groups).partner])
+        predictions = self.predict(self.predictor, projections, num_real)
+        losses = 2 - 2 * cosine_similarity(predictions, targets[pair_views(groups).partner])
         return LearnerOutput(self.reduce(losses, num_real), losses.detach(), unit_length(projections.detach()))
 
     def after_step(self, progress: float) -> None:

@@ -108,17 +108,20 @@ def queue_contrast(queries: Tensor, keys: Tensor, groups: Tensor, queue: Tensor,
         return contrastive_loss(logits, positives, torch.cat((others, in_queue), dim=1))
 
 
-def attraction(embeddings: Tensor, groups: Tensor) -> Tensor:
-    """`2 - 2 cos` between a view and the other views of its group, the mean over those: what CLSP asks of synthetic
+def attraction(embeddings: Tensor, groups: Tensor, num_real: int | None = None) -> Tensor:
+    """`2 - 2 cos` between a view and other views of its group, the mean over those: what CLSP asks of synthetic
     positives (Zeng et al. 2024, arXiv 2408.16965; of unit vectors, it is the squared distance). There are no negatives.
 
     In the paper the pair is a view of a real image and one of an image that was generated from it; so it is here for
-    variations of real images, which are in the group of their image. A sample that has no real image has the other
-    views of its latent, across both of its images where there are two. That is ours.
+    variations of real images, which are in the group of their image: each of their views has the real ones of the
+    group, and not those of its own image. (The authors' code has one view of a variation, and one of the two real
+    ones.) A sample that has no real image has the other views of its latent, across both of its images where there are
+    two. That is ours.
 
     Args:
         embeddings: (N, D) of unit length.
         groups: (N,) integers; every group has two views or more.
+        num_real: how many of the views, the first ones, are real; none if not given.
 
     Returns:
         (N,) in [0, 4]. The gradient flows to both sides, as in the authors' code.
@@ -126,6 +129,9 @@ def attraction(embeddings: Tensor, groups: Tensor) -> Tensor:
     with full_precision(embeddings):
         embeddings = at_least_float32(embeddings)
         others = same_group(groups).fill_diagonal_(False)
+        if num_real is not None:
+            real = others & (torch.arange(len(groups), device=groups.device) < num_real)
+            others = torch.where(real.any(dim=1, keepdim=True), real, others)
         similar = (embeddings @ embeddings.T).masked_fill(~others, 0).sum(dim=1) / others.sum(dim=1)
         return 2 - 2 * similar
 

@@ -100,7 +100,7 @@ class MoCo(Learner):
             keys = unit_length(self.project(self.momentum_backbone, self.momentum_head, views, key_groups, num_real))
         losses = queue_contrast(queries[with_keys], keys, key_groups, self.queue, self.temperature)
         if len(keys) < len(queries):
-            losses = torch.cat((losses, attraction(queries, groups)[num_real:]))
+            losses = torch.cat((losses, attraction(queries, groups, num_real)[num_real:]))
         self.note(keys, key_groups)
         return LearnerOutput(self.reduce(losses, num_real), losses.detach(), queries.detach())
 

@@ -93,7 +93,7 @@ class MoCoV3(Learner):
         projections = self.project(self.backbone, self.projector, views, groups, num_real)
         with torch.no_grad():
             keys = unit_length(self.project(self.momentum_backbone, self.momentum_projector, views, groups, num_real))
-        queries = unit_length(self.predictor(projections))
+        queries = unit_length(self.predict(self.predictor, projections, num_real))
         losses = 2 * self.temperature * half_contrast(queries, keys, groups, self.temperature)
         return LearnerOutput(self.reduce(losses, num_real), losses.detach(), unit_length(projections.detach()))
 

@@ -85,7 +85,7 @@ class NNCLR(Learner):
     def forward(self, views: Tensor, groups: Tensor, num_real: int | None = None) -> LearnerOutput:
         projections = self.project(self.backbone, self.projector, views, groups, num_real)
         embeddings = unit_length(projections.detach())
-        predictions = unit_length(self.predictor(projections))
+        predictions = unit_length(self.predict(self.predictor, projections, num_real))
         losses = half_contrast(nearest(embeddings, self.queue), predictions, groups, self.temperature)
         self.note(embeddings, groups)
         return LearnerOutput(self.reduce(losses, num_real), losses.detach(), embeddings)

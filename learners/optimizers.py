@@ -24,9 +24,13 @@ TRUST = 1e-3
 class LARS(Optimizer):
     """SGD with momentum whose step in each tensor follows the tensor's norm (You et al. 2017, arXiv 1708.03888).
 
-    With g = gradient + weight_decay * w, the tensor's rate is lr * eta |w| / |g| (algorithm 1, with the decay inside
-    the norm as in SimCLR's code); where either norm is 0 it is lr. Nothing is read back from the device; in fp16 it
-    takes the scale and the overflow from GradScaler as tensors, as torch's fused optimizers do.
+    With g = gradient + weight_decay * w and the trust ratio eta |w| / |g|, or 1 where either norm is 0, a step is
+
+        v = momentum * v + eta |w| / |g| * g;  w = w - lr * v
+
+    as in MoCo v3's code (`moco/optimizer.py`). The paper's algorithm 1 has lr inside v, as SimCLR's code does, so that
+    the two differ where lr changes; and |gradient| + weight_decay * |w| for |g|. Nothing is read back from the device;
+    in fp16 it takes the scale and the overflow from GradScaler as tensors, as torch's fused optimizers do.
 
     Args:
         params: tensors or groups; a group with `adapt` False is trained by plain SGD.

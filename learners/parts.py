@@ -12,7 +12,7 @@ Shapes: N views in this process, F features, P parts.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
@@ -21,18 +21,22 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 
-def encode_in_parts(backbone: nn.Module, views: Tensor, groups: Tensor, num_parts: int) -> Tensor:
+def encode_in_parts(
+    backbone: nn.Module, views: Tensor, groups: Tensor, num_parts: int, num_real: int | None = None
+) -> Tensor:
     """`backbone(views)`, part by part.
 
-    A view's part is its group's number modulo P: with groups numbered as the pipeline does, each part has as many real
-    and as many synthetic views as any other, and which views normalise together does not depend on the number of
-    processes.
+    A view's part goes by its group's place among the groups of this process, in order of number and modulo P, for real
+    and for synthetic views each by themselves: variations of some of the real images are in the groups of those. So
+    each part has as many real and as many synthetic views as any other, and which views normalise together does not
+    depend on the number of processes, where each has consecutive groups, a multiple of P, as the pipeline shares them.
 
     Args:
         backbone: views (N, 3, H, W) to features (N, F).
         views: (N, 3, H, W).
         groups: (N,) integers, of which every part has equally many.
         num_parts: P, at least 1; 1 is `backbone(views)`.
+        num_real: how many of the views, the first ones, are real; all of them if not given.
 
     Returns:
         (N, F).
@@ -40,9 +44,34 @@ def encode_in_parts(backbone: nn.Module, views: Tensor, groups: Tensor, num_part
     if num_parts == 1:
         return backbone(views)
     layout = torch.channels_last if views.is_contiguous(memory_format=torch.channels_last) else torch.contiguous_format
-    order = (groups % num_parts).argsort(stable=True)
+    places = torch.cat((_places(groups[:num_real]), _places(groups[len(groups) if num_real is None else num_real :])))
+    order = (places % num_parts).argsort(stable=True)
     parts = [_encode(backbone, views[rows].contiguous(memory_format=layout)) for rows in order.chunk(num_parts)]
     return torch.cat(parts)[order.argsort()]
+
+
+def apply_in_parts(function: Callable[[Tensor], Tensor], views: Tensor, num_parts: int) -> Tensor:
+    """`function(views)` (N, ...), part by part, of a function that takes each view by itself and changes nothing: an
+    encoder in eval mode, which it must stay in until the backward pass is over.
+
+    Args:
+        function: views (N, 3, H, W) to (N, ...).
+        views: (N, 3, H, W).
+        num_parts: P, at least 1; 1 is `function(views)`.
+    """
+    if num_parts == 1:
+        return function(views)
+    layout = torch.channels_last if views.is_contiguous(memory_format=torch.channels_last) else torch.contiguous_format
+    parts = [part.contiguous(memory_format=layout) for part in views.chunk(num_parts)]
+    return torch.cat([checkpoint(function, part, use_reentrant=False) for part in parts])
+
+
+def _places(groups: Tensor) -> Tensor:
+    """(N,) the place, from 0, of each view's group among the groups (N,), in order of their numbers."""
+    ordered, order = groups.sort(stable=True)
+    place = (ordered != ordered.roll(1)).long()
+    place[:1].zero_()
+    return place.cumsum(0)[order.argsort()]
 
 
 def _encode(backbone: nn.Module, views: Tensor) -> Tensor:

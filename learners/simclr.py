@@ -78,5 +78,5 @@ class SimCLR(Learner):
     def _losses(self, embeddings: Tensor, groups: Tensor, num_real: int | None) -> Tensor:
         if self.synthetic.loss == "clsp" and num_real is not None:
             real = ppcl(embeddings[:num_real], groups[:num_real], self.temperature)
-            return torch.cat((real, attraction(embeddings, groups)[num_real:]))
+            return torch.cat((real, attraction(embeddings, groups, num_real)[num_real:]))
         return ppcl(embeddings, groups, self.temperature, None if self.synthetic_negatives else num_real)

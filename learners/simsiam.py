@@ -61,5 +61,5 @@ class SimSiam(Learner):
     def forward(self, views: Tensor, groups: Tensor, num_real: int | None = None) -> LearnerOutput:
         projections = self.project(self.backbone, self.projector, views, groups, num_real)
         targets = projections.detach()[pair_views(groups).partner]
-        losses = -cosine_similarity(self.predictor(projections), targets)
+        losses = -cosine_similarity(self.predict(self.predictor, projections, num_real), targets)
         return LearnerOutput(self.reduce(losses, num_real), losses.detach(), unit_length(projections.detach()))

@@ -58,7 +58,7 @@ class SupCon(SimCLR):
         embeddings = unit_length(self.project(self.backbone, self.head, views, groups, num_real))
         if self.synthetic.loss == "clsp" and num_real is not None:
             real = supcon(embeddings[:num_real], groups[:num_real], labels[:num_real], self.temperature)
-            losses = torch.cat((real, attraction(embeddings, groups)[num_real:]))
+            losses = torch.cat((real, attraction(embeddings, groups, num_real)[num_real:]))
         else:
             apart = None if self.synthetic_negatives else num_real
             losses = supcon(embeddings, groups, labels, self.temperature, apart)

@@ -227,7 +227,7 @@ class GANTrainer(GeneratorTrainer):
         among the metrics of the steps that compute them.
         """
         gamma = self._follow_schedules()
-        with compute_in(self.precision, real.device.type):
+        with compute_in("fp32", real.device.type):  # forward passes alone are in `precision`; see `_judge`
             uniform = draws.uniform("diffaugment", 4, NUM_PARAMETERS).to(real.device)
             if images is None:
                 latents = self.generator.sample_latents(len(real), draws=draws, device=real.device)
@@ -262,7 +262,7 @@ class GANTrainer(GeneratorTrainer):
         # augmentation. Ours spares the second derivative of the augmentation.
         penalise = (self.steps_before + self.num_steps + 1) % self.penalty_every == 0
         seen = torch.cat((self._see(real, uniform[:, 0]), self._see(fake, uniform[:, 1]))).requires_grad_(penalise)
-        logits = self.discriminator(seen)
+        logits = self._judge(seen)
         real_logits, fake_logits = logits.chunk(2)
         loss = total = discriminator_loss(real_logits, fake_logits)
         metrics = {"loss_discriminator": loss.detach(), "margin": (real_logits - fake_logits).detach().mean()}
@@ -277,9 +277,9 @@ class GANTrainer(GeneratorTrainer):
         self, real: Tensor, images: Tensor, hard: HardGradient | None, uniform: Tensor
     ) -> dict[str, Tensor]:
         with torch.no_grad():
-            real_logits = self.discriminator(self._see(real, uniform[:, 0]))
+            real_logits = self._judge(self._see(real, uniform[:, 0]))
         leaf = images.detach().requires_grad_()
-        loss = generator_loss(real_logits, self.discriminator(self._see(leaf, uniform[:, 1])))
+        loss = generator_loss(real_logits, self._judge(self._see(leaf, uniform[:, 1])))
         (gradient,) = torch.autograd.grad(loss, leaf)
         # Of each sample's own loss, and their mean: the same for any number of processes.
         norms = len(gradient) * torch.linalg.vector_norm(gradient.flatten(1), dim=1)
@@ -310,6 +310,11 @@ class GANTrainer(GeneratorTrainer):
 
     def _see(self, images: Tensor, uniform: Tensor) -> Tensor:
         return diffaugment(images, uniform, self.augment)
+
+    def _judge(self, seen: Tensor) -> Tensor:
+        """D's logits (N,). Backward passes are not under autocast, which would cast down what it left alone here."""
+        with compute_in(self.precision, seen.device.type):
+            return self.discriminator(seen)
 
     def _apply(self, name: str, output: Tensor, gradient: Tensor | None = None) -> None:
         """Back-propagate from `output`, average over processes, and move the network called `name`."""

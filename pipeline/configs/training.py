@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...learners import backbone_names, learner_names
 from ...learners.recipe import OPTIMIZERS
-from ...learners.registry import LEARNERS, learner_takes_local_views
+from ...learners.registry import LEARNERS, learner_takes_local_views, learner_uses_labels
 from ..errors import UsageError
 from ..options.config import default_of, option
 from ..regimes.table import JOINT, REGIMES, SYNTHETIC
@@ -288,6 +288,11 @@ class TrainingConfig(JointConfig):
             )
         if self.synthetic_loss == "clsp":
             self._check_clsp()
+        if self.hard_gate is not None and learner_uses_labels(self.learner):  # this imports torch too
+            raise UsageError(
+                f"--hard-gate compares the losses of synthetic and of real views, which with --learner {self.learner} "
+                "have as many positives as their classes have views; leave it out, or take a learner without labels"
+            )
         self.check_needs()  # of what the recipe sets
         if self.pair_similarity is not None:
             self.pair_similarity_range()

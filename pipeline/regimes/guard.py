@@ -14,12 +14,14 @@ measured, the trainer's weights of the last measurement inside the band are kept
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ...generators import GeneratorTrainer
+from ..runs.metrics import MetricsLog
 from ..runtime.distributed import average
 
 MEMORY = 0.95
@@ -104,13 +106,16 @@ class HardGuard:
         self.distance = distance
         self.factor = (CUT * self.factor).clamp(min=FLOOR)
 
-    def observe(self, margin: Tensor | None, colours: Tensor) -> dict[str, Tensor]:
+    def observe(self, margin: Tensor | None, colours: Tensor | None) -> dict[str, Tensor]:
         """Take in a step, and give the scalars to log: `hard_guard`, what is left.
 
         Args:
             margin: this process's mean D(x) - D(G(z)); None for a generator without a discriminator.
-            colours: this process's spread of mean colours, over that of real images.
+            colours: this process's spread of mean colours, over that of real images; None where a step has too few
+                samples to tell.
         """
+        if colours is None:
+            colours = torch.ones_like(self.colours)  # inside the band
         now = average(torch.stack((colours if margin is None else margin, colours)).detach().float())
         # The first step counts whole, and later ones less, until the memory is full.
         new = torch.clamp(1 / (self.seen + 1), min=1 - MEMORY)
@@ -174,30 +179,33 @@ class LastGood:
 class GuardNotice:
     """A log of rows that says in words, once, when the guard has taken away half of the hard gradient.
 
+    It is a `RowLog` of the loop that writes no file. What it knows follows from the run's metrics, so that a resumed
+    run says no more than the uninterrupted one.
+
     Args:
+        metrics: of the run.
         say: takes a sentence.
     """
 
-    def __init__(self, say: Any) -> None:
-        self.say, self.said = say, False
+    def __init__(self, metrics: MetricsLog, say: Callable[[str], object]) -> None:
+        self.metrics, self.say = metrics, say
+        self._begin()
+
+    def _begin(self) -> None:
+        self.said = False
         self.distance = self.least = float("inf")
         self.real = 0.0
         self.back = False
 
     def append(self, row: dict[str, float]) -> None:
-        if "frechet_distance" in row:
-            self.distance = row["frechet_distance"]
-            self.least = row.get("least_frechet_distance", min(self.least, self.distance))
-            self.real = row.get("frechet_distance_real", 0.0)
-            self.back = self.back or row.get("generator_went_back", 0.0) > 0
-        if self.said or row.get("hard_guard", 1.0) > 0.5:
+        """See a row, and speak if it is the first with half of the hard gradient or less."""
+        if not self._see(row):
             return
-        self.said = True
         signs = []
         if row.get("margin", 1.0) < 2 * MIN_MARGIN:
             signs.append(f"the discriminator's margin is {row['margin']:.3g}, near chance")
         low, high = COLOUR_BAND
-        if not low <= row["colour_spread"] <= high:
+        if not low <= row.get("colour_spread", 1.0) <= high:
             signs.append(f"samples' mean colours vary {row['colour_spread']:.2g} times as much as real ones'")
         if self.distance > furthest_distance(self.least, self.real):
             signs.append(f"its samples' Fréchet distance to real images is {self.distance:.3g}, after {self.least:.3g}")
@@ -208,8 +216,24 @@ class GuardNotice:
             "smaller --hardness-clip or --generator-learning-rate, or a generator pretrained for longer, may help"
         )
 
+    def _see(self, row: dict[str, float]) -> bool:
+        """Take a row in; whether it is the first with half of the hard gradient or less."""
+        if "frechet_distance" in row:
+            self.distance = row["frechet_distance"]
+            self.least = row.get("least_frechet_distance", min(self.least, self.distance))
+            self.real = row.get("frechet_distance_real", 0.0)
+            self.back = self.back or row.get("generator_went_back", 0.0) > 0
+        if self.said or row.get("hard_guard", 1.0) > 0.5:
+            return False
+        self.said = True
+        return True
+
     def rewind(self, steps: int) -> None:
-        """Nothing is kept."""
+        """Know what the rows of the first `steps` steps say."""
+        self._begin()
+        for row in self.metrics.read():
+            if row["step"] <= steps:
+                self._see(row)
 
     def commit(self, steps: int) -> None:
-        """Nothing is kept."""
+        """There is nothing to write."""

@@ -11,12 +11,16 @@ over all processes, D dimensions of an embedding.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from ...learners.base import Learner, LearnerOutput
 from ...learners.collectives import gather
+from ...learners.parts import apply_in_parts
+from ...learners.precision import at_least_float32, full_precision
 from ..runtime.distributed import average
 from .base import MultiViewedBatch
 
@@ -36,18 +40,22 @@ def against_real(own: Tensor, positives: Tensor, real: Tensor, temperature: floa
         temperature: t.
 
     Returns:
-        (m,).
+        (m,), in at least float32.
     """
-    similar = _similarity_of_positives(own, positives) / temperature  # (m, U, V), -inf for a view and itself
-    repelled = (own @ real.T / temperature).logsumexp(dim=-1, keepdim=True)  # (m, U, 1)
-    losses = torch.nn.functional.softplus(repelled - similar)
-    return _mean_over_positives(losses.masked_fill(similar.isneginf(), 0))
+    with full_precision(own):
+        own, positives, real = at_least_float32(own), at_least_float32(positives), at_least_float32(real)
+        similar = _similarity_of_positives(own, positives) / temperature  # (m, U, V), -inf for a view and itself
+        repelled = (own @ real.T / temperature).logsumexp(dim=-1, keepdim=True)  # (m, U, 1)
+        losses = torch.nn.functional.softplus(repelled - similar)
+        return _mean_over_positives(losses.masked_fill(similar.isneginf(), 0))
 
 
 def alignment(own: Tensor, positives: Tensor) -> Tensor:
-    """How far apart a latent's views are: the mean of 1 - cos to its other views, (m,); arguments as `against_real`."""
-    similar = _similarity_of_positives(own, positives)
-    return _mean_over_positives((1 - similar).masked_fill(similar.isneginf(), 0))
+    """How far apart a latent's views are: the mean of 1 - cos to its other views, (m,) in at least float32;
+    arguments as for `against_real`."""
+    with full_precision(own):
+        similar = _similarity_of_positives(at_least_float32(own), at_least_float32(positives))
+        return _mean_over_positives((1 - similar).masked_fill(similar.isneginf(), 0))
 
 
 def _similarity_of_positives(own: Tensor, positives: Tensor) -> Tensor:
@@ -67,10 +75,12 @@ def hard_gradient(
     learner: Learner,
     batch: MultiViewedBatch,
     output: LearnerOutput,
+    autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
 ) -> Tensor:
     """The gradient, at each image, of minus what G is to raise: of the image's own latent, not of their mean.
 
     The learner is as it stands after its step, in evaluation mode, so that no sample's gradient depends on another's.
+    The views go through it in its `num_parts` parts.
 
     Args:
         objective: one of `OBJECTIVES` but `loss`.
@@ -78,6 +88,7 @@ def hard_gradient(
         make_views: gives views (m, U, 3, H, W) of images, differentiable.
         learner: gives embeddings.
         batch, output: of the step: what the learner made of real views, and of those of the moving average.
+        autocast: what the learner's forward pass is under; the backward pass is not.
 
     Returns:
         (m, 3, S, S).
@@ -88,30 +99,43 @@ def hard_gradient(
     was_training = learner.training
     learner.eval()
     try:
-        own = learner.embed(views.flatten(0, 1).contiguous(memory_format=torch.channels_last)).float()
+        flat = views.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        with autocast():
+            own = apply_in_parts(learner.embed, flat, learner.num_parts).float()
+        own = own.unflatten(0, (count, num_own))
+        seen = output.embeddings[batch.num_real :].float().unflatten(0, (count, -1))[:, num_own:]
+        positives = torch.cat((own, seen), dim=1)
+        if objective == "alignment":
+            hardness = alignment(own, positives)
+        else:
+            real = gather(output.embeddings[: batch.num_real].float())
+            hardness = against_real(own, positives, real, learner.temperature)
+        (gradient,) = torch.autograd.grad(-hardness.sum(), leaf)  # parts are computed again here, in the same mode
     finally:
         learner.train(was_training)
-    own = own.unflatten(0, (count, num_own))
-    seen = output.embeddings[batch.num_real :].float().unflatten(0, (count, -1))[:, num_own:]
-    positives = torch.cat((own, seen), dim=1)
-    if objective == "alignment":
-        hardness = alignment(own, positives)
-    else:
-        real = gather(output.embeddings[: batch.num_real].float())
-        hardness = against_real(own, positives, real, learner.temperature)
-    (gradient,) = torch.autograd.grad(-hardness.sum(), leaf)
     return gradient
 
 
 def excess_hardness(
-    batch: MultiViewedBatch, output: LearnerOutput, count: int, least_loss: Callable[[int], float]
+    batch: MultiViewedBatch,
+    output: LearnerOutput,
+    count: int,
+    views_per_image: int,
+    least_loss: Callable[[int], float],
 ) -> Tensor:
     """(m,) by how much each latent's loss exceeds the real views' mean loss.
 
-    What the loss of a view with so many positives has at least (`Learner.least_loss`) is taken off.
+    What the loss of a view with so many positives has at least is taken off both.
+
+    Args:
+        batch, output: of the step.
+        count: m.
+        views_per_image: of a real image.
+        least_loss: `Learner.least_loss`. Positives must be the views of a group, and not those of a class.
     """
     real, made = output.hardness[: batch.num_real], output.hardness[batch.num_real :].unflatten(0, (count, -1))
-    return made.mean(dim=1) - least_loss(made.shape[1] - 1) - average(real.mean())
+    at_real = average(real.mean()) - least_loss(views_per_image - 1)
+    return made.mean(dim=1) - least_loss(made.shape[1] - 1) - at_real
 
 
 def without_common_part(gradient: Tensor) -> Tensor:

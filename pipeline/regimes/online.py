@@ -22,6 +22,7 @@ from ...generators import Generator, GeneratorTrainer
 from ...generators.base import Draws
 from ...generators.fingerprint import fingerprint
 from ...learners.base import Learner, LearnerOutput
+from ...learners.collectives import gather
 from ..generation.opening import save_generator
 from ..randomness import Key
 from .assembly import RealImages, ViewMaker, assemble
@@ -127,14 +128,13 @@ class OnlineRegime(RecordedRegime):
             samples.append(self._samples(self._partners(latents, draws)))
         batch = self._assemble(step, real, latents, samples)
         views = batch.views.contiguous(memory_format=torch.channels_last)
-        with learner.extra_pass(), self.autocast():
-            output = batch.ask(learner, views)
+        with learner.extra_pass():
+            with self.autocast():
+                output = batch.ask(learner, views)
             if self.options.objective == "loss":
                 (gradient,) = torch.autograd.grad(output.loss, leaf)
             else:
-                at_images = hard_gradient(
-                    self.options.objective, images, self._make_views(step), learner, batch, output
-                )
+                at_images = self._own_gradient(step, images, batch, output, learner)
                 (gradient,) = torch.autograd.grad(images, leaf, -at_images)
         radius = self.options.radius_at(step) * self.guard.factor
         lengths = _norms(latents)
@@ -142,14 +142,16 @@ class OnlineRegime(RecordedRegime):
         moved = latents + radius * lengths * direction
         return moved * (lengths / _norms(moved))
 
-    def _make_views(self, step: int) -> Callable[[Tensor], Tensor]:
-        """Gives the views (m, U, 3, H, W) of G(z) that the step has, differentiable."""
+    def _own_gradient(
+        self, step: int, images: Tensor, batch: MultiViewedBatch, output: LearnerOutput, learner: Learner
+    ) -> Tensor:
+        """`hard_gradient` at G(z), of the views that the step has of it."""
 
         def make_views(images: Tensor) -> Tensor:
             numbers = self.real.share.total + self.share.numbers(images.device)
             return self.views(self._samples(images), numbers, step)
 
-        return make_views
+        return hard_gradient(self.options.objective, images, make_views, learner, batch, output, self.autocast)
 
     @torch.no_grad()
     def _partners(self, latents: Tensor, draws: Draws) -> Tensor:
@@ -183,7 +185,7 @@ class OnlineRegime(RecordedRegime):
             bound_on=self.options.bound_on,
         )
         if self.options.hard and self.options.guard:
-            told |= self.guard.observe(trained.get("margin"), metrics["colour_spread"])
+            told |= self.guard.observe(trained.get("margin"), metrics.get("colour_spread"))
         return metrics | told | trained
 
     def _hard_gradient(
@@ -198,9 +200,10 @@ class OnlineRegime(RecordedRegime):
             assert batch.leaf.grad is not None  # the learner's backward pass has given it
             gradient = unscaled(batch.leaf.grad, loss_scale) / part_of_a_latent(batch, len(batch.images), learner)
         else:
-            gradient = hard_gradient(options.objective, batch.images, self._make_views(step), learner, batch, output)
+            gradient = self._own_gradient(step, batch.images, batch, output, learner)
         if options.gate is not None:
-            open_ = excess_hardness(batch, output, len(batch.images), learner.least_loss) <= options.gate
+            excess = excess_hardness(batch, output, len(batch.images), self.views.num_views, learner.least_loss)
+            open_ = excess <= options.gate
             gradient = gradient * open_[:, None, None, None]
             metrics["hard_gate_open"] = open_.float().mean()
         if options.pair_floor is not None:
@@ -275,8 +278,13 @@ class OnlineRegime(RecordedRegime):
 
 
 def _colours(batch: OnlineBatch) -> dict[str, Tensor]:
-    """How much the samples' mean colours vary, over how much those of real images do: near 0, G has one tint."""
-    spreads = [images.mean(dim=(2, 3)).std(dim=0).mean() for images in (batch.samples[0].detach(), batch.real)]
+    """How much the samples' mean colours vary, over how much those of real images do: near 0, G has one tint.
+
+    Over all processes together. Of one sample, or one real image, there is nothing to tell."""
+    colours = [gather(images.mean(dim=(2, 3))) for images in (batch.samples[0].detach(), batch.real)]
+    if min(len(each) for each in colours) < 2:
+        return {}
+    spreads = [each.std(dim=0).mean() for each in colours]
     return {"colour_spread": spreads[0] / spreads[1].clamp(min=torch.finfo(spreads[1].dtype).tiny)}
 
 

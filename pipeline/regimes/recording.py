@@ -19,6 +19,7 @@ from ...generators import Generator
 from ...generators.fingerprint import fingerprint
 from ...learners.base import LearnerOutput
 from ...learners.collectives import gather
+from ...learners.precision import at_least_float32, full_precision
 from ..configs.train import SHARDS_PER_WINDOW, TrainConfig
 from ..generation.rendering import described
 from ..options.config import default_of
@@ -105,14 +106,17 @@ def sample_hardness(batch: MultiViewedBatch, output: LearnerOutput, views_per_sa
 def sample_similarity(
     batch: MultiViewedBatch, output: LearnerOutput, views_per_image: int, images_per_sample: int = 2
 ) -> Tensor:
-    """(m,) mean cosine similarity of the learner's embeddings across the pairs of each sample's V images, V >= 2."""
-    embeddings = output.embeddings[batch.num_real :].float().unflatten(0, (-1, images_per_sample, views_per_image))
-    found = []
-    for apart in range(1, images_per_sample):  # image v with image v + apart
-        one, other = embeddings[:, :-apart].flatten(0, 1), embeddings[:, apart:].flatten(0, 1)
-        cosines = torch.einsum("mid,mjd->mij", one, other).mean(dim=(1, 2))
-        found.append(cosines.unflatten(0, (-1, images_per_sample - apart)))
-    return torch.cat(found, dim=1).mean(dim=1)
+    """(m,) mean cosine similarity of the learner's embeddings across the pairs of each sample's V images, V >= 2, in at
+    least float32."""
+    seen = output.embeddings[batch.num_real :]
+    with full_precision(seen):
+        embeddings = at_least_float32(seen).unflatten(0, (-1, images_per_sample, views_per_image))
+        found = []
+        for apart in range(1, images_per_sample):  # image v with image v + apart
+            one, other = embeddings[:, :-apart].flatten(0, 1), embeddings[:, apart:].flatten(0, 1)
+            cosines = torch.einsum("mid,mjd->mij", one, other).mean(dim=(1, 2))
+            found.append(cosines.unflatten(0, (-1, images_per_sample - apart)))
+        return torch.cat(found, dim=1).mean(dim=1)
 
 
 def record(

@@ -35,7 +35,7 @@ class TrainingStep:
         self.accelerator, self.learner, self.optimizer = accelerator, learner, optimizer
         self.clip_gradients = clip_gradients
         self.schedule, self.regime, self.adversary = schedule, regime, adversary
-        self.inner: Learner = accelerator.unwrap_model(learner, keep_torch_compile=False)
+        self.inner: Learner = _unwrapped(accelerator, learner)
 
     @property
     def parts(self) -> dict[str, Stateful]:
@@ -64,8 +64,8 @@ class TrainingStep:
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.inner.after_step((step + 1) / self.schedule.total_steps)
-        with self.accelerator.autocast():
-            metrics = self.regime.feedback(step, batch, output, self.inner, loss_scale=loss_scale)
+        # Not under autocast: a regime has backward passes of its own, which autocast would cast down.
+        metrics = self.regime.feedback(step, batch, output, self.inner, loss_scale=loss_scale)
         return {**losses, "learning_rate": learning_rate, **metrics}
 
     def _loss_scale(self) -> Tensor | None:
@@ -96,3 +96,13 @@ class TrainingStep:
             adversarial = self._passes(batch.real_part(), moved, adversary.weight)
         losses = {"loss": output.loss.detach(), "loss_adversarial": adversarial.loss.detach()}
         return output, losses
+
+
+def _unwrapped(accelerator: Accelerator, learner: nn.Module) -> Learner:
+    """The learner that what was prepared holds, whose state has the same names however many processes train it.
+
+    Of a compiled learner that is distributed Accelerate takes off the outer layer alone."""
+    inner = accelerator.unwrap_model(learner, keep_torch_compile=False)
+    while (compiled := getattr(inner, "_orig_mod", None)) is not None:
+        inner = compiled
+    return inner

@@ -116,7 +116,7 @@ def train(config: TrainConfig) -> dict[str, Any]:
                 _loop_options(config, accelerator, steps),
                 journals=regime.journals,
                 every={config.sample_every: lambda done: save_snapshot(regime, run, done, store, trackers)},
-                row_logs=[*trackers, GuardNotice(log.warning), CollapseWatch(run.metrics)],
+                row_logs=[*trackers, GuardNotice(run.metrics, log.warning), CollapseWatch(run.metrics)],
                 measurements=measured,
             )
             result = _result(config, run, regime, real, steps, seconds)

@@ -84,6 +84,47 @@ def test_on_a_gpu_it_is_torchs(in_ranks):
     assert [type(net[0]) for net in converted] == [nn.SyncBatchNorm] * 2
 
 
+def with_activations() -> nn.Module:
+    """Layers of timm, whose forward pass goes on after the normalisation: as in efficientnet, and with parameters."""
+    layer = pytest.importorskip("timm.layers").BatchNormAct2d
+    torch.manual_seed(0)
+    activated = [layer(4, act_layer=nn.SiLU), layer(4, act_layer=nn.PReLU, drop_layer=nn.Dropout2d)]
+    return nn.Sequential(nn.Conv2d(4, 4, 1), *activated, layer(4, apply_act=False)).double()
+
+
+def test_activations_of_timm_stay_over_ranks(in_ranks):
+    whole, reference = batch(4, 2, 3), with_activations()
+    reference[2].drop.eval()  # the same in every process
+
+    def function(rank):
+        module, x = convert_sync_batchnorm(copy.deepcopy(reference)), whole[2 * rank :][:2].clone().requires_grad_()
+        output = module(x)
+        output.square().sum().backward()
+        return output.detach(), x.grad, module.state_dict().keys()
+
+    outputs, gradients, names = zip(*in_ranks(WORLD_SIZE, function), strict=True)
+    whole.requires_grad_()
+    expected = reference(whole)
+    expected.square().sum().backward()
+    torch.testing.assert_close(torch.cat(outputs), expected.detach())
+    torch.testing.assert_close(torch.cat(gradients), whole.grad, rtol=1e-6, atol=1e-6)
+    assert all(found == reference.state_dict().keys() for found in names)
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_activations_of_timm_stay_on_every_device(in_ranks, device):
+    reference = with_activations().eval()
+    before = reference.state_dict(keep_vars=True)
+    net = copy.deepcopy(reference)
+    kept = net.state_dict(keep_vars=True)
+    (converted, _) = in_ranks(2, lambda rank: convert_sync_batchnorm(net if rank == 0 else with_activations(), device))
+    kind = nn.SyncBatchNorm if device == "cuda" else SyncBatchNorm
+    assert all(isinstance(layer, kind) for layer in converted[1:])
+    torch.testing.assert_close(converted(batch(4, 2, 3)), reference(batch(4, 2, 3)))
+    after = converted.state_dict(keep_vars=True)
+    assert list(after) == list(before) and all(after[name] is tensor for name, tensor in kept.items())
+
+
 def test_a_batch_without_a_channel_is_refused():
     with pytest.raises(ValueError, match=r"expected at least 2 dimensions \(N, C, ...\), got 1"):
         SyncBatchNorm(4)(torch.zeros(4))

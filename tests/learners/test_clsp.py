@@ -8,6 +8,7 @@ from synthcl.learners import create_backbone, create_learner, learner_names
 from synthcl.learners.base import SyntheticTerms
 
 GROUPS = torch.tensor([0, 0, 1, 1, 2, 2, 9, 9, 9, 9, 8, 8, 8, 8])  # three real images, then two latents of four views
+ANCHORED = torch.tensor([0, 0, 1, 1, 2, 2, 0, 0, 0, 0, 2, 2, 8, 8])  # ... then variations of two, and a latent
 NUM_REAL = 6
 WITH_CLSP = {"simclr": 1.0, "supcon": 1.0, "moco": 0.5}
 
@@ -28,7 +29,7 @@ def contrast(query, positive, negatives, temperature):
     return logits.logsumexp(0) - logits[0]
 
 
-def naive_loss(name, learner, z, views, weight):
+def naive_loss(name, learner, z, views, weight, groups):
     """One view at a time, of embeddings z of all views: InfoNCE of the real ones, squared distances of the others."""
     real = []
     if name == "moco":
@@ -42,22 +43,24 @@ def naive_loss(name, learner, z, views, weight):
             others = [z[a] for a in range(NUM_REAL) if a not in (i, partner)]
             real.append(contrast(z[i], z[partner], others, learner.temperature))
     made = []
-    for i in range(NUM_REAL, len(GROUPS)):
-        others = [p for p in range(len(GROUPS)) if p != i and GROUPS[p] == GROUPS[i]]
+    for i in range(NUM_REAL, len(groups)):
+        others = [p for p in range(len(groups)) if p != i and groups[p] == groups[i]]
+        others = [p for p in others if p < NUM_REAL] or others
         made.append(torch.stack([(z[i] - z[p]).square().sum() for p in others]).mean())
     return torch.stack(real).mean() + weight * torch.stack(made).mean()
 
 
+@pytest.mark.parametrize("groups", [GROUPS, ANCHORED], ids=["latents", "variations"])
 @pytest.mark.parametrize("weight", [None, 3.0])
 @pytest.mark.parametrize("name", WITH_CLSP)
-def test_it_is_the_loss_written_out_with_its_gradient(name, weight):
+def test_it_is_the_loss_written_out_with_its_gradient(name, weight, groups):
     learner, views = make(name, loss="clsp", weight=weight), images().requires_grad_()
-    loss, hardness, embeddings = learner(views, GROUPS, NUM_REAL)
+    loss, hardness, embeddings = learner(views, groups, NUM_REAL)
     (gradient,) = torch.autograd.grad(loss, views)
     again = images().requires_grad_()
     z = F.normalize(learner.head(learner.backbone(again)), dim=1)
     used = WITH_CLSP[name] if weight is None else weight
-    expected = naive_loss(name, learner, z, again, used)
+    expected = naive_loss(name, learner, z, again, used, groups)
     torch.testing.assert_close(loss, expected)
     torch.testing.assert_close(gradient, torch.autograd.grad(expected, again)[0])
     torch.testing.assert_close(embeddings, z.detach())

@@ -53,11 +53,12 @@ def test_queue_contrast_is_the_equation_written_out(temperature):
     torch.testing.assert_close(losses, naive_queue_contrast(q, k, MIXED_GROUPS, queue, temperature))
 
 
-def naive_attraction(z, groups):
-    """The mean squared distance to the other views of the group."""
+def naive_attraction(z, groups, num_real=0):
+    """The mean squared distance to the other views of the group, to the real ones alone where it has any."""
     losses = []
     for i in range(len(z)):
         others = [p for p in range(len(z)) if p != i and groups[p] == groups[i]]
+        others = [p for p in others if p < num_real] or others
         losses.append(sum(float((z[i] - z[p]).square().sum()) for p in others) / len(others))
     return torch.tensor(losses, dtype=torch.float64)
 
@@ -68,6 +69,17 @@ def test_attraction_is_the_squared_distance_to_the_other_views():
     assert torch.autograd.gradcheck(lambda z: attraction(z, MIXED_GROUPS), z.requires_grad_())
     apart = F.normalize(torch.tensor([[1.0, 0.0], [-1.0, 0.0]]), dim=1)
     assert attraction(apart, torch.tensor([3, 3])).tolist() == [4.0, 4.0]
+
+
+def test_attraction_of_variations_is_to_real_views_alone():
+    """Two real images of two views, each with a variation of two; and a latent of four."""
+    groups, num_real = torch.tensor([3, 3, 7, 7, 7, 7, 3, 3, 50, 50, 50, 50]), 4
+    z = embeddings(len(groups))
+    found = attraction(z, groups, num_real)
+    torch.testing.assert_close(found, naive_attraction(z, groups, num_real))
+    # As the authors' code has it: 2 - 2 (x * y).sum(dim=-1) of a real view and a synthetic one.
+    assert found[6].item() == pytest.approx(sum(2 - 2 * float(z[6] @ z[real]) for real in (0, 1)) / 2)
+    assert torch.autograd.gradcheck(lambda z: attraction(z, groups, num_real)[num_real:], z.requires_grad_())
 
 
 @pytest.mark.parametrize("temperature", [0.07, 0.5])

@@ -78,6 +78,43 @@ def test_batch_statistics_are_of_a_part_and_noted_once():
     assert {int(n) for key, n in backbone.named_buffers() if key.endswith("num_batches_tracked")} == {2}
 
 
+class Seen(nn.Module):
+    """Keeps the first number of each view, part by part."""
+
+    def __init__(self):
+        super().__init__()
+        self.parts = []
+
+    def forward(self, views):
+        self.parts.append(views[:, 0, 0, 0].long().tolist())
+        return views.flatten(1)
+
+
+def parts_of(groups, num_real, num_processes=1):
+    """Which views, by their place in the whole batch, go through a backbone together, in two parts."""
+    together = [set(), set()]
+    for rank in range(num_processes):
+        mine = (groups * num_processes // (groups[:num_real].max() + 1) == rank).nonzero().flatten()
+        views = mine.double()[:, None, None, None].expand(-1, 3, 2, 2)
+        backbone = Seen()
+        found = encode_in_parts(backbone, views, groups[mine], 2, int((mine < num_real).sum()))
+        assert torch.equal(found, views.flatten(1))
+        for part, seen in zip(together, backbone.parts, strict=True):
+            part |= set(seen)
+    return together
+
+
+@pytest.mark.parametrize("every", [1, 2, 4])
+def test_variations_of_some_images_are_in_all_parts_alike_in_any_number_of_processes(every):
+    """Eight real images of two views, and two views of a variation of each, of every other one, or of each fourth."""
+    groups, num_real = torch.cat((torch.arange(8), torch.arange(0, 8, every))).repeat_interleave(2), 16
+    whole = parts_of(groups, num_real)
+    assert [sum(view < num_real for view in part) for part in whole] == [8, 8]
+    assert [sum(view >= num_real for view in part) for part in whole] == [8 // every] * 2
+    if every < 4:  # four images each have a variation of their own to a part
+        assert parts_of(groups, num_real, num_processes=2) == whole
+
+
 def bytes_kept(num_parts):
     backbone, kept = create_backbone("resnet10-w8", image_size=8).double(), 0
 

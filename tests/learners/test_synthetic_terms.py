@@ -93,6 +93,21 @@ def test_own_statistics_are_those_of_two_batches(name, num_parts):
     assert ((moved - real_mean) * along).mean() < 0.5 * (made_mean - real_mean).abs().mean()
 
 
+@pytest.mark.parametrize("name", ["byol", "simsiam", "mocov3", "nnclr"])
+def test_own_statistics_are_the_predictors_too(name):
+    learner = build(name, own_statistics=True)
+    alone = build(name)
+    alone.load_state_dict(learner.state_dict())
+    output, expected = learner(views(), GROUPS, NUM_REAL), alone(views()[:NUM_REAL], GROUPS[:NUM_REAL])
+    # Synthetic views leave no statistics behind, and those of real ones are what they are without them.
+    buffers, kept = dict(learner.predictor.named_buffers()), dict(alone.predictor.named_buffers())
+    assert any("running_mean" in key for key in kept)
+    for key, buffer in kept.items():
+        torch.testing.assert_close(buffers[key], buffer, msg=key)
+    if name in ("byol", "simsiam"):  # whose losses compare the views of a group alone
+        torch.testing.assert_close(output.hardness[:NUM_REAL], expected.hardness)
+
+
 def test_without_synthetic_negatives_real_views_meet_real_ones_alone():
     torch.manual_seed(1)
     embeddings = nn.functional.normalize(torch.randn(len(GROUPS), 5), dim=1)

@@ -192,6 +192,23 @@ def test_the_callers_autocast_does_not_reach_a_step():
     assert all(torch.equal(value, weights(inside)[name]) for name, value in weights(plain).items())
 
 
+def test_forward_passes_alone_are_in_bf16():
+    """What the networks leave in float32 stays so in the backward pass, and in that of the penalties."""
+    trainer, forward, backward = build(precision="bf16"), [], []
+
+    def cast() -> bool:
+        return torch.is_autocast_enabled("cpu")
+
+    for network in (trainer.generator, trainer.discriminator):
+        network.stages.register_forward_hook(lambda *_: forward.append(cast()))
+        for parameter in network.parameters():
+            parameter.register_hook(lambda _: backward.append(cast()))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        metrics = trainer.step(real_images(), draws())
+    assert "penalty_real" in metrics
+    assert all(forward) and backward and not any(backward)
+
+
 def test_bf16_is_near_fp32_and_sees_the_discriminators_new_weights():
     full, half = build(), build(precision="bf16")
     for step in range(2):

@@ -1,6 +1,7 @@
 """The guard falls outside the band, comes back inside it, and says so once."""
 
 import copy
+from pathlib import Path
 
 import pytest
 import torch
@@ -19,15 +20,17 @@ from synthcl.pipeline.regimes.guard import (
     LastGood,
     furthest_distance,
 )
+from synthcl.pipeline.runs.metrics import MetricsLog
 
 CPU = torch.device("cpu")
+NO_ROWS = MetricsLog(Path("nowhere"))
 GOOD = (10 * MIN_MARGIN, 1.0)
 
 
 def after(steps, guard=None):
     guard = guard or HardGuard(torch.device("cpu"))
     for margin, colours in steps:
-        numbers = guard.observe(None if margin is None else torch.tensor(margin), torch.tensor(colours))
+        numbers = guard.observe(*(None if sign is None else torch.tensor(sign) for sign in (margin, colours)))
     return guard, numbers["hard_guard"].item()
 
 
@@ -41,6 +44,9 @@ def after(steps, guard=None):
         (GOOD[0], COLOUR_BAND[1] + 0.1, True),
         (None, 1.0, False),
         (None, 0.1, True),
+        (GOOD[0], None, False),
+        (0.0, None, True),
+        (None, None, False),
     ],
 )
 def test_it_falls_where_the_generator_leaves_its_band(margin, colours, falls):
@@ -77,13 +83,41 @@ def test_a_guard_that_has_seen_nothing_can_be_saved():
 
 def test_it_is_said_once_with_the_sign():
     said = []
-    notice = GuardNotice(said.append)
+    notice = GuardNotice(NO_ROWS, said.append)
     rows = [{"step": 10}, {"step": 20, "hard_guard": 0.9, "margin": 0.0, "colour_spread": 1.0}]
     rows += [{"step": s, "hard_guard": 0.4, "margin": 0.001, "colour_spread": 0.2} for s in (30, 40)]
     for row in rows:
         notice.append(row)
     (sentence,) = said
     assert "step 30" in sentence and "0.001" in sentence and "0.2 times" in sentence and "--hardness-clip" in sentence
+
+
+def test_a_step_of_one_sample_has_no_colours_to_tell_of():
+    said = []
+    notice = GuardNotice(NO_ROWS, said.append)
+    notice.append({"step": 10, "hard_guard": 0.4, "margin": 0.001})
+    assert "0.001" in said[0] and "colours" not in said[0]
+
+
+def test_it_is_said_once_whatever_interrupts_the_run(tmp_path):
+    metrics = MetricsLog(tmp_path / "metrics.jsonl")
+    history = [{"step": 10, "hard_guard": 0.9, "frechet_distance": 6.3, "generator_went_back": 1.0}]
+    history += [{"step": step, "hard_guard": 0.4, "margin": 0.1, "colour_spread": 1.0} for step in (20, 30, 40)]
+
+    def see(rows, resume):
+        said = []
+        notice = GuardNotice(metrics, said.append)
+        metrics.rewind(resume)
+        notice.rewind(resume)
+        for each in rows:
+            metrics.append(each)
+            notice.append(each)
+        return said
+
+    whole = see(history, 0)
+    assert len(whole) == 1 and "step 20" in whole[0] and "back to its last good weights" in whole[0]
+    assert see(history[2:], 20) == []  # it was said before
+    assert see(history[1:], 10) == whole  # with what an earlier process measured
 
 
 @pytest.mark.parametrize(
@@ -142,7 +176,7 @@ def test_a_state_without_a_band_goes_by_the_distance_until_it_is_measured():
 
 def test_a_distance_that_has_grown_is_said():
     said = []
-    notice = GuardNotice(said.append)
+    notice = GuardNotice(NO_ROWS, said.append)
     notice.append({"step": 10, "hard_guard": 1.0, "frechet_distance": 2.0})
     notice.append(
         {"step": 20, "hard_guard": 0.9, "margin": 0.1, "colour_spread": 1.0, "frechet_distance": 2.1 * DISTANCE_BAND}
@@ -150,12 +184,12 @@ def test_a_distance_that_has_grown_is_said():
     notice.append({"step": 30, "hard_guard": 0.4, "margin": 0.1, "colour_spread": 1.0})
     assert "Fréchet distance to real images is 8.4, after 2" in said[0] and "step 30" in said[0]
     # What the generator had before the first step is in no row of its own.
-    notice = GuardNotice(said.append)
+    notice = GuardNotice(NO_ROWS, said.append)
     notice.append({"step": 10, "hard_guard": 1.0, "frechet_distance": 6.3, "least_frechet_distance": 1.5})
     notice.append({"step": 20, "hard_guard": 0.4, "margin": 0.1, "colour_spread": 1.0})
     assert "Fréchet distance to real images is 6.3, after 1.5" in said[1]
     # Nor that it went back.
-    notice = GuardNotice(said.append)
+    notice = GuardNotice(NO_ROWS, said.append)
     notice.append({"step": 10, "hard_guard": 1.0, "frechet_distance": 6.3, "generator_went_back": 1.0})
     notice.append({"step": 20, "hard_guard": 0.1, "margin": 0.1, "colour_spread": 1.0})
     assert "back to its last good weights" in said[2] and "back to its" not in said[1]

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -47,6 +48,15 @@ def test_objectives_are_those_of_plain_loops(num_own, num_seen):
         apart.append(sum(distances) / len(distances))
     torch.testing.assert_close(against_real(own, views, real, 0.3), torch.tensor(told), rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(alignment(own, views), torch.tensor(apart), rtol=1e-4, atol=1e-5)
+
+
+def test_objectives_are_computed_in_float32_under_autocast():
+    own, seen, real = unit(3, 2, 5), unit(3, 2, 5, seed=1), unit(7, 5, seed=2)
+    views = torch.cat((own, seen), dim=1)
+    plain = against_real(own, views, real, 0.3), alignment(own, views)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        inside = against_real(own, views, real, 0.3), alignment(own, views)
+    assert all(torch.equal(*values) for values in zip(plain, inside, strict=True))
 
 
 def test_samples_that_are_all_alike_raise_the_whole_loss_but_no_objective_of_ones_own():
@@ -114,11 +124,54 @@ def test_the_gradient_is_each_samples_own_and_leaves_the_learner_as_it_was(objec
     assert rise.item() == pytest.approx(2 * step * gradient.square().sum().item(), rel=1e-2)
 
 
+@pytest.mark.parametrize("objective", ["real-negatives", "alignment"])
+def test_in_parts_the_gradient_is_that_of_the_whole(objective):
+    torch.manual_seed(0)
+    learner = create_learner("simclr", Flat(), hidden_dim=8, embedding_dim=5)
+    images = torch.rand(4, 3, 4, 4, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    batch = MultiViewedBatch(torch.zeros(12 + 16, 3, 4, 4), torch.arange(28), num_real=12)
+    output = LearnerOutput(torch.zeros(()), torch.zeros(28), unit(28, 5, seed=5))
+    before = {name: value.clone() for name, value in learner.state_dict().items()}
+    found, sizes = [], []
+    learner.backbone.register_forward_hook(lambda module, given, _: sizes.append((len(given[0]), module.training)))
+    for learner.num_parts in (1, 4):
+        found.append(
+            hard_gradient(objective, images, lambda x: torch.stack((x, x.flip(-1)), dim=1), learner, batch, output)
+        )
+    torch.testing.assert_close(found[1], found[0])
+    assert sizes == [(8, False)] + [(2, False)] * 8  # once forward, and once more when the backward pass comes
+    assert learner.training
+    assert all(torch.equal(value, before[name]) for name, value in learner.state_dict().items())
+
+
+@pytest.mark.parametrize("num_parts", [1, 2])
+def test_the_learners_forward_pass_alone_is_under_its_autocast(num_parts):
+    torch.manual_seed(0)
+    learner = create_learner("simclr", Flat(), hidden_dim=8, embedding_dim=5, num_parts=num_parts)
+    batch = MultiViewedBatch(torch.zeros(12 + 16, 3, 4, 4), torch.arange(28), num_real=12)
+    output = LearnerOutput(torch.zeros(()), torch.zeros(28), unit(28, 5, seed=5))
+    forward, backward = [], []
+
+    def views(x):
+        made = torch.stack((x, x.flip(-1)), dim=1)
+        made.register_hook(lambda _: backward.append(torch.is_autocast_enabled("cpu")))
+        return made
+
+    learner.backbone.register_forward_hook(lambda *_: forward.append(torch.is_autocast_enabled("cpu")))
+    with_autocast = partial(torch.autocast, "cpu", dtype=torch.bfloat16)
+    hard_gradient("real-negatives", torch.rand(4, 3, 4, 4), views, learner, batch, output, with_autocast)
+    assert forward and all(forward) and backward == [False]
+
+
 def test_excess_hardness_takes_off_what_the_size_of_a_group_brings():
     hardness = torch.tensor([1.0, 3.0, 2.0, 2.0, 4.0, 4.0, 4.0, 4.0, 6.0, 6.0, 6.0, 6.0])
     batch = MultiViewedBatch(torch.zeros(12, 1), torch.zeros(12), num_real=4)
-    found = excess_hardness(batch, LearnerOutput(torch.zeros(()), hardness, torch.zeros(12, 1)), 2, math.log)
+    output = LearnerOutput(torch.zeros(()), hardness, torch.zeros(12, 1))
+    found = excess_hardness(batch, output, 2, 2, math.log)
     torch.testing.assert_close(found, torch.tensor([4.0, 6.0]) - math.log(3) - 2.0)
+    # Real images too have more than one positive a view: with as many, nothing is to be taken off.
+    found = excess_hardness(batch, output, 2, 4, math.log)
+    torch.testing.assert_close(found, torch.tensor([4.0, 6.0]) - 2.0)
 
 
 def test_the_common_part():

@@ -236,7 +236,7 @@ def test_the_common_part_is_taken_off_and_the_gate_closes_for_hard_latents():
     output = learner(batch.views, batch.groups, batch.num_real)
     gradient, _ = one._hard_gradient(0, batch, output, learner, 1.0)
     torch.testing.assert_close(gradient.mean(0), torch.zeros_like(gradient[0]), atol=1e-8, rtol=0)
-    excess = excess_hardness(batch, output, 4, learner.least_loss)
+    excess = excess_hardness(batch, output, 4, 2, learner.least_loss)
     limit = excess.sort().values[1].item()
     one = regime(gate=limit, objective="real-negatives")
     gradient, metrics = one._hard_gradient(0, one.batch(0, None), output, learner, 1.0)
@@ -275,6 +275,21 @@ def test_moved_latents_keep_their_length_and_move_as_far_as_asked(objective, pai
     assert all(p.grad is None for p in [*learner.parameters(), *one.trainer.generator.parameters()])
 
 
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_latents_are_moved_by_a_gradient_that_autocast_does_not_reach(objective):
+    one, learner, forward, backward = regime(on="latents", pairs=False, objective=objective), a_learner(), [], []
+    one.autocast = lambda: torch.autocast("cpu", dtype=torch.bfloat16)
+
+    def watch(images):
+        if images.requires_grad:
+            images.register_hook(lambda _: backward.append(torch.is_autocast_enabled("cpu")))
+
+    one.trainer.generator.register_forward_hook(lambda module, given, images: watch(images))
+    learner.backbone.register_forward_hook(lambda *_: forward.append(torch.is_autocast_enabled("cpu")))
+    one.batch(0, learner)
+    assert forward and all(forward) and backward and not any(backward)
+
+
 def test_moved_latents_are_harder_and_against_the_gradient_easier():
     one, learner = regime(on="latents", latent_radius=0.05, pairs=False), a_learner()
     draws = one.key.child(0).at(torch.arange(4))
@@ -300,6 +315,35 @@ def test_without_the_guard_hardness_keeps_its_weight_outside_the_band(monkeypatc
     assert all("hard_guard" not in row for row in free) and held[-1]["hard_guard"] < 0.9
     assert held[-1]["loss_generator"] != free[-1]["loss_generator"] == inside[-1]["loss_generator"]
     assert all(torch.equal(a, b) for a, b in zip(learner.parameters(), unguarded.parameters(), strict=True))
+
+
+def colour_spreads(num_processes, monkeypatch):
+    """`colour_spread` of a step of four samples in each of several processes, as each finds it."""
+    found = []
+    batches = [regime(rank=rank, num_processes=num_processes).batch(0, None) for rank in range(num_processes)]
+    for batch in batches:
+        of_all = iter(
+            torch.cat([pick(each).mean(dim=(2, 3)) for each in batches])
+            for pick in (lambda b: b.samples[0].detach(), lambda b: b.real)
+        )
+        monkeypatch.setattr(online_module, "gather", lambda own, given=of_all: next(given))
+        found.append(online_module._colours(batch)["colour_spread"].item())
+    return found
+
+
+def test_mean_colours_vary_as_much_in_any_number_of_processes(monkeypatch):
+    """Four processes have one sample each, which does not vary."""
+    batch = regime().batch(0, None)
+    spreads = [images.mean(dim=(2, 3)).std(dim=0).mean() for images in (batch.samples[0].detach(), batch.real)]
+    (alone,) = {online_module._colours(batch)["colour_spread"].item()}
+    assert alone == (spreads[0] / spreads[1]).item()
+    for num_processes in (2, 4):
+        assert colour_spreads(num_processes, monkeypatch) == pytest.approx([alone] * num_processes, rel=1e-4)
+
+
+def test_of_one_sample_nothing_is_told_of_colours():
+    (row,) = run_steps(regime(ratio=0.125), a_learner(), 1)
+    assert "colour_spread" not in row and row["hard_guard"] > 0
 
 
 def test_latents_stay_where_they_are_at_the_start_of_the_ramp_and_after_the_freeze():

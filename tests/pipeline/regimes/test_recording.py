@@ -80,6 +80,13 @@ def test_the_similarity_of_a_pair_is_to_the_bit_that_of_its_two_images():
     assert torch.equal(sample_similarity(batch, output, VIEWS), expected)
 
 
+def test_the_similarity_is_computed_in_float32_under_autocast():
+    batch, output = a_step()
+    plain = sample_similarity(batch, output, VIEWS)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(sample_similarity(batch, output, VIEWS), plain)
+
+
 @pytest.fixture
 def opened(save_gan, tmp_path):
     """`opened(main_process, **options)`: a recording into `rec` under options of an online or a fresh run."""

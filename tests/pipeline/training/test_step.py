@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.distributed as dist
 from accelerate.state import AcceleratorState
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 
 from synthcl.learners import create_backbone, create_learner, learner_names
 from synthcl.learners.base import SyntheticTerms
@@ -170,6 +172,26 @@ class Told(Fixed):
         return super().feedback(step, batch, output, learner)
 
 
+class Listening(Fixed):
+    """In float32; tells whether its feedback is under autocast."""
+
+    def batch(self, step, learner):
+        whole = super().batch(step, learner)
+        return dataclasses.replace(whole, views=whole.views.float())
+
+    def feedback(self, step, batch, output, learner, *, loss_scale=None):
+        return super().feedback(step, batch, output, learner) | {"cast": torch.is_autocast_enabled("cpu")}
+
+
+def test_the_regimes_own_passes_are_not_under_the_learners_autocast():
+    learner, seen = make("simclr").float(), []
+    learner.backbone.register_forward_hook(lambda *_: seen.append(torch.is_autocast_enabled("cpu")))
+    accelerator = create_accelerator("bf16")
+    prepared, optimizer = accelerator.prepare(learner, torch.optim.SGD(learner.parameters(), lr=LEARNING_RATE))
+    metrics = TrainingStep(accelerator, prepared, optimizer, Schedule(LEARNING_RATE, 0, 10**9), Listening())(0)
+    assert seen == [True] and not metrics["cast"]
+
+
 @pytest.mark.parametrize("clip", [None, 1e-2])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_a_scaled_loss_changes_nothing_and_its_scale_is_told(monkeypatch, optimizer, clip):
@@ -190,6 +212,23 @@ def test_a_scaled_loss_changes_nothing_and_its_scale_is_told(monkeypatch, optimi
     torch.testing.assert_close(*runs)
     assert [scale.item() for scale in regime.scales] == [1024, 1024, 2048, 2048]
     assert regime.gradients[0].abs().max() > 0
+
+
+@pytest.mark.parametrize("distributed", [False, True])
+@pytest.mark.parametrize("compiled", [False, True])
+def test_the_state_has_the_same_names_whatever_the_learner_is_wrapped_in(tmp_path, compiled, distributed):
+    learner, accelerator = make("simclr"), create_accelerator("fp32")
+    wrapped = torch.compile(learner) if compiled else learner
+    if distributed:
+        dist.init_process_group("gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1)
+        wrapped = DistributedDataParallel(wrapped)
+    try:
+        optimizer = torch.optim.SGD(learner.parameters(), lr=LEARNING_RATE)
+        one = TrainingStep(accelerator, wrapped, optimizer, Schedule(LEARNING_RATE, 0, 10**9), Fixed())
+        assert one.inner is learner and one.parts["learner"] is learner
+    finally:
+        if distributed:
+            dist.destroy_process_group()
 
 
 def test_two_processes_are_one(tmp_path):
