@@ -176,7 +176,7 @@ def _settings_that_matter(result: dict[str, Any], settings: list[str]) -> list[s
     if result["task"] == "finetune":
         settings.insert(0, f"preset {result['preset']}")
     if result["untrained"]:
-        settings.append("fresh weights")
+        settings.append("untrained weights")
     return settings
 
 

@@ -46,7 +46,7 @@ def test_a_probe_for_people(capsys):
     ("changes", "settings"),
     [
         ({"probe": "sgd", "l2": None}, "settings epochs 100"),
-        ({"untrained": True}, "settings l2 0.1, fresh weights"),
+        ({"untrained": True}, "settings l2 0.1, untrained weights"),
         ({"task": "finetune", "l2": None, "preset": "simclr"}, "settings preset simclr, epochs 100"),
         ({"task": "knn", "l2": None, "epochs": None, "k": 20, "temperature": 0.07}, "settings k 20, temperature 0.07"),
     ],

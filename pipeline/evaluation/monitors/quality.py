@@ -18,19 +18,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...generators import Generator
-from ..data import ImageStore, Permutation
-from ..data.specs import held_out_split, parse_spec, split_of_file
-from ..encoder import RANDOM_PREFIX, Encoder, load_encoder
-from ..errors import DataError, UsageError
-from ..randomness import Key
-from ..runs.folder import RunFolder, read_config
-from .checkerboard import measure_checkerboard
-from .frechet import frechet_distance
-from .manifold import NEAREST_K, measure_manifold
-from .online import shared_features
-from .samples import GeneratorStore, PartStore
-from .task import find_home
+from ....generators import Generator
+from ...data import ImageStore, Permutation
+from ...data.specs import held_out_split, parse_spec, split_of_file
+from ...encoder import RANDOM_PREFIX, Encoder, load_encoder
+from ...errors import DataError, UsageError
+from ...randomness import Key
+from ...runs.folder import RunFolder, read_config
+from ..checkerboard import measure_checkerboard
+from ..features import shared_features
+from ..frechet import frechet_distance
+from ..manifold import NEAREST_K, measure_manifold
+from ..samples import GeneratorStore, PartStore
+from ..task import find_home
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ MEASURES = (
 )  # fmt: skip
 
 
-class OnlineQuality:
+class QualityMonitor:
     """The distance of a generator's samples to real images.
 
     The samples are the first that `synthcl generate` writes with the run's seed: the same latents each time. The real
@@ -74,6 +74,7 @@ class OnlineQuality:
             )
         self.encoder = encoder.to(device).to(memory_format=torch.channels_last)
         self.seed, self.device = seed, device
+        # The name decides which images are drawn; another would change the numbers of runs that exist.
         order = Permutation(num_images, Key.from_seed(seed).child("evaluation", "online quality"))
         self.chosen = order(np.arange(2 * self.num_samples))
         self.real: Tensor | None = None

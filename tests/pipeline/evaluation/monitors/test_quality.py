@@ -10,12 +10,12 @@ import torch
 from synthcl.generators.gan import GANGenerator
 from synthcl.pipeline.data.memory import MemoryStore
 from synthcl.pipeline.errors import DataError, RunStopped, UsageError
-from synthcl.pipeline.evaluation import online_quality
 from synthcl.pipeline.evaluation.checkerboard import checkerboard
 from synthcl.pipeline.evaluation.features import extract_features
 from synthcl.pipeline.evaluation.frechet import frechet_distance
 from synthcl.pipeline.evaluation.manifold import measure_manifold
-from synthcl.pipeline.evaluation.online_quality import MEASURES, OnlineQuality, open_real_encoder
+from synthcl.pipeline.evaluation.monitors import quality as module
+from synthcl.pipeline.evaluation.monitors.quality import MEASURES, QualityMonitor, open_real_encoder
 from synthcl.pipeline.evaluation.samples import GeneratorStore, PartStore
 
 CPU = torch.device("cpu")
@@ -30,13 +30,13 @@ def generator():
 
 
 def opened(encoder, store, num_samples=40, seed=0):
-    return OnlineQuality(encoder, len(store), num_samples, seed, CPU)
+    return QualityMonitor(encoder, len(store), num_samples, seed, CPU)
 
 
 def test_it_is_what_the_measures_say_of_the_first_samples_and_of_two_parts_of_the_images(
     encoder, generator, make_store, monkeypatch
 ):
-    monkeypatch.setattr(online_quality, "RECALL_SAMPLES", 30)
+    monkeypatch.setattr(module, "RECALL_SAMPLES", 30)
     store = make_store(num_images=100)
     quality = opened(encoder, store)
     parts = np.split(quality.chosen, 2)
