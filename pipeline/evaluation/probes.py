@@ -10,13 +10,13 @@ from torch import Tensor
 
 from ..configs.evaluate import EvaluationConfig, FewLabelsConfig, FinetuneConfig, KnnConfig, LinearConfig, OneSetConfig
 from ..randomness import Key
+from .accuracy import summarise
 from .calling import takes_data_and_options
 from .features import cached_features, choose_device
 from .knn import knn_scores
 from .linear import LinearClassifier, choose_l2, fit_logistic
 from .low_shot import Classify, check_shots, low_shot_scores
 from .results import asked_of, build_result, options_of, record_result
-from .scores import summarise
 from .supervised import train_classifier
 from .task import Task, open_task
 
