@@ -1,26 +1,18 @@
-"""`synthcl eval ...`."""
+"""`synthcl eval ...`: a command for each entry of the table of evaluations."""
 
 from __future__ import annotations
 
 import click
 
-from ..pipeline.configs.evaluate import (
-    AlignmentConfig,
-    FinetuneConfig,
-    KnnConfig,
-    LinearConfig,
-    QualityConfig,
-    RobustnessConfig,
-    TransferConfig,
-)
+from ..pipeline.configs.evaluate import QualityConfig
+from ..pipeline.evaluation.table import TASKS, TaskEntry
+from ..pipeline.options.config import Config
 from ..pipeline.progress.line import announce
 from ..pipeline.runs.folder import command_of
 from .command import Command, Group, argument, config_options, json_option
 from .completion import complete_run
-from .evaluation_tables import print_evaluation, print_measures, print_robustness
+from .evaluation_tables import print_evaluation
 from .following import after_evaluating, after_sampling, say_next
-
-run_argument = argument("run", metavar="RUN", shell_complete=complete_run)
 
 
 @click.group(name="eval", cls=Group)
@@ -31,95 +23,28 @@ def evaluate() -> None:
     """
 
 
-@evaluate.command(cls=Command)
-@run_argument
-@config_options(LinearConfig)
-@json_option
-def linear(config: LinearConfig, run: str, as_json: bool) -> None:
-    """Linear probe: logistic regression on the features of the frozen encoder."""
-    announce("loading torch")
-    from ..pipeline.evaluation import evaluate_linear
+def _add_command(name: str, entry: TaskEntry) -> None:
+    """Give `eval` the command of an evaluation."""
 
-    print_evaluation(evaluate_linear(run, **config.to_dict()), as_json)
-    after_evaluating(run, as_json)
-
-
-@evaluate.command(cls=Command)
-@run_argument
-@config_options(KnnConfig)
-@json_option
-def knn(config: KnnConfig, run: str, as_json: bool) -> None:
-    """Weighted nearest neighbours in the features of the frozen encoder."""
-    announce("loading torch")
-    from ..pipeline.evaluation import evaluate_knn
-
-    print_evaluation(evaluate_knn(run, **config.to_dict()), as_json)
-    after_evaluating(run, as_json)
+    @evaluate.command(name, cls=Command, help=entry.summary)
+    @argument(entry.source, metavar=entry.metavar, shell_complete=complete_run)
+    @config_options(entry.config)
+    @json_option
+    def command(config: Config, as_json: bool, **places: str) -> None:
+        announce("loading torch")
+        source = places[entry.source]
+        print_evaluation(entry.load()(source, config), as_json)
+        _say_next(source, config, as_json)
 
 
-@evaluate.command(cls=Command)
-@run_argument
-@config_options(FinetuneConfig)
-@json_option
-def finetune(config: FinetuneConfig, run: str, as_json: bool) -> None:
-    """Train encoder and classifier together with labels; the run's encoder stays as it is."""
-    announce("loading torch")
-    from ..pipeline.evaluation import evaluate_finetune
-
-    print_evaluation(evaluate_finetune(run, **config.to_dict()), as_json)
-    after_evaluating(run, as_json)
-
-
-@evaluate.command(cls=Command)
-@run_argument
-@config_options(TransferConfig)
-@json_option
-def transfer(config: TransferConfig, run: str, as_json: bool) -> None:
-    """Linear probe on several image sets (--data may be repeated), or on a --suite of them."""
-    announce("loading torch")
-    from ..pipeline.evaluation import evaluate_transfer
-
-    print_evaluation(evaluate_transfer(run, **config.to_dict()), as_json)
-    after_evaluating(run, as_json)
-
-
-@evaluate.command(cls=Command)
-@run_argument
-@config_options(RobustnessConfig)
-@json_option
-def robustness(config: RobustnessConfig, run: str, as_json: bool) -> None:
-    """Linear probe of clean images on corrupted ones: noise, blur, fog, JPEG and others, in five severities."""
-    announce("loading torch")
-    from ..pipeline.evaluation import evaluate_robustness
-
-    print_robustness(evaluate_robustness(run, **config.to_dict()), as_json)
-    after_evaluating(run, as_json)
-
-
-@evaluate.command(cls=Command)
-@argument("source", metavar="SHARDS|GENERATOR", shell_complete=complete_run)
-@config_options(QualityConfig)
-@json_option
-def quality(config: QualityConfig, source: str, as_json: bool) -> None:
-    """Precision, recall, density, coverage, Fréchet distance and memorisation of synthetic images."""
-    announce("loading torch")
-    from ..pipeline.evaluation import evaluate_quality
-
-    print_measures(evaluate_quality(source, **config.to_dict()), as_json)
-    if command_of(source) is not None:
+def _say_next(source: str, config: Config, as_json: bool) -> None:
+    if not isinstance(config, QualityConfig):
+        after_evaluating(source, as_json)
+    elif command_of(source) is not None:
         after_sampling(source, as_json)
     else:
         say_next(as_json, "shards", "preview", source, "--data", config.data, "--out", "samples.png")
 
 
-@evaluate.command(cls=Command)
-@run_argument
-@config_options(AlignmentConfig)
-@json_option
-def alignment(config: AlignmentConfig, run: str, as_json: bool) -> None:
-    """Alignment and uniformity of the encoder's features."""
-    announce("loading torch")
-    from ..pipeline.evaluation import evaluate_alignment
-
-    print_measures(evaluate_alignment(run, **config.to_dict()), as_json)
-    after_evaluating(run, as_json)
+for _name, _entry in TASKS.items():
+    _add_command(_name, _entry)

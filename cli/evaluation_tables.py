@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
 from typing import Any
 
-import click
-
 from ..pipeline.data.catalogue import MEAN_PER_CLASS, TOP1
+from .command import print_result
 
 METRICS = {TOP1: "top-1 %", MEAN_PER_CLASS: "per class %"}
 """What the measures of a classifier are called in a table."""
@@ -44,90 +43,20 @@ MANY_CLASSES = 12
 
 
 def print_evaluation(result: dict[str, Any], as_json: bool) -> None:
-    """A result on stdout: one JSON object, or a table."""
+    """A result on stdout: one JSON object, or the tables and lines of its task (see `TABLES`)."""
     if as_json:
-        click.echo(json.dumps(result, allow_nan=False, default=str))
+        print_result(result, as_json, result["task"])
         return
     from rich.console import Console
+    from rich.text import Text
 
     console = Console()
-    console.print(_several(result) if "results" in result else _single(result))
-    for note in result.get("notes", ()):
-        console.print(note, markup=False, highlight=False)
+    for part in TABLES[result["task"]](result):
+        console.print(Text(part) if isinstance(part, str) else part)
 
 
-def print_measures(result: dict[str, Any], as_json: bool) -> None:
-    """A result without a classifier on stdout: one JSON object, or a table of its numbers and what they mean."""
-    if as_json:
-        click.echo(json.dumps(result, allow_nan=False, default=str))
-        return
-    from rich.console import Console
-
-    table = _table(f"{result['task']} of {result.get('source', result.get('run'))}")
-    table.add_column("measure", no_wrap=True)
-    table.add_column("value", justify="right", no_wrap=True)
-    table.add_column("better", justify="center", no_wrap=True)
-    table.add_column("what it is")
-    for name, (title, better, meaning) in MEASURES.items():
-        if result.get(name) is not None:
-            table.add_row(title, f"{result[name]:.4g}", better, meaning)
-    console = Console()
-    console.print(table)
-    if result.get("by_class"):
-        console.print(_measures_by_class(result["by_class"]))
-    for line in _facts(result):
-        console.print(line, markup=False, highlight=False)
-
-
-def print_robustness(result: dict[str, Any], as_json: bool) -> None:
-    """Accuracies on corrupted images on stdout: one JSON object, or a table with a column for each severity."""
-    if as_json:
-        click.echo(json.dumps(result, allow_nan=False, default=str))
-        return
-    from rich.console import Console
-
-    table = _table(f"robustness of {result['run']}, top-1 %")
-    severities = sorted({row["severity"] for row in result["corrupted"]})
-    table.add_column("corruption", no_wrap=True)
-    for title in (*map(str, severities), "mean"):
-        table.add_column(title, justify="right", no_wrap=True)
-    rows: dict[str, list[float]] = {}
-    for row in result["corrupted"]:
-        rows.setdefault(row["corruption"], []).append(row["top1"])
-    table.add_row("none", *[""] * len(severities), _percent(result["top1"]))
-    for name, values in rows.items():
-        table.add_row(name, *map(_percent, values), _percent(sum(values) / len(values)))
-    table.add_row("mean", *[""] * len(severities), f"[bold]{_percent(result['corrupted_top1'])}[/bold]")
-    console = Console()
-    console.print(table)
-    fitted = f"fitted on {result['num_train']:,} of {result['data']}, "
-    console.print(f"{fitted}scored on {result['num_test']:,} of {result['test_data']}", markup=False, highlight=False)
-    for warning in result["warnings"]:
-        console.print(f"warning: {warning}", markup=False, highlight=False)
-
-
-def _measures_by_class(rows: list[dict[str, Any]]) -> Any:
-    """A row for each class; those of too few images have no numbers."""
-    table = _table("by class", box=None, padding=(0, 2, 0, 0))  # so that it fits 80 columns
-    names = [name for name in MEASURES if name in rows[0]]
-    for title in ("class", "real", "made", *(f"{MEASURES[name][0]} {MEASURES[name][1]}" for name in names)):
-        table.add_column(title, justify="right")
-    for row in rows:
-        values = ["-" if row[name] is None else f"{row[name]:.4g}" for name in names]
-        table.add_row(str(row["class"]), f"{row['num_real']:,}", f"{row['num_generated']:,}", *values)
-    return table
-
-
-def _facts(result: dict[str, Any]) -> list[str]:
-    """What was measured, on how many images, and warnings, a line each."""
-    counts = [n for n in ("generated", "real", "held_out", "images") if f"num_{n}" in result]
-    parts = [f"{name.replace('_', '-')}: {result[f'num_{name}']:,}" for name in counts]
-    parts += [f"{name}: {result[name]}" for name in ("data", "encoder", "views") if name in result]
-    return [", ".join(parts), *(f"warning: {warning}" for warning in result["warnings"])]
-
-
-def _single(result: dict[str, Any]) -> Any:
-    """A row for each thing to know."""
+def _probe(result: dict[str, Any]) -> list[Any]:
+    """Of a classifier: a row for each thing to know."""
     table = _table(f"{result['task']} of {result['run']}", show_header=False)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
@@ -144,11 +73,11 @@ def _single(result: dict[str, Any]) -> Any:
     table.add_row("settings", ", ".join(_settings_that_matter(result, settings)))
     for warning in result["warnings"]:
         table.add_row("warning", warning)
-    return table
+    return [table]
 
 
-def _several(result: dict[str, Any]) -> Any:
-    """A row for each image set."""
+def _transfer(result: dict[str, Any]) -> list[Any]:
+    """A row for each image set, and what to know of them."""
     table = _table(f"{result['task']} of {result['run']}")
     table.add_column("fitted on", overflow="fold")
     table.add_column("scored on", overflow="fold")
@@ -161,7 +90,76 @@ def _several(result: dict[str, Any]) -> Any:
         interval = f"{_percent(low)} to {_percent(high)}" if row["metric"] == TOP1 else ""
         table.add_row(row["data"], scored, METRICS[row["metric"]], _percent(row["score"]), interval)
     table.add_row("mean", "", "", _percent(result["score"]), "")
+    return [table, *result["notes"]]
+
+
+def _robustness(result: dict[str, Any]) -> list[Any]:
+    """Accuracies on corrupted images, with a column for each severity."""
+    table = _table(f"robustness of {result['run']}, top-1 %")
+    severities = sorted({row["severity"] for row in result["corrupted"]})
+    table.add_column("corruption", no_wrap=True)
+    for title in (*map(str, severities), "mean"):
+        table.add_column(title, justify="right", no_wrap=True)
+    rows: dict[str, list[float]] = {}
+    for row in result["corrupted"]:
+        rows.setdefault(row["corruption"], []).append(row["top1"])
+    table.add_row("none", *[""] * len(severities), _percent(result["top1"]))
+    for name, values in rows.items():
+        table.add_row(name, *map(_percent, values), _percent(sum(values) / len(values)))
+    table.add_row("mean", *[""] * len(severities), f"[bold]{_percent(result['corrupted_top1'])}[/bold]")
+    fitted = f"fitted on {result['num_train']:,} of {result['data']}, "
+    scored = f"scored on {result['num_test']:,} of {result['test_data']}"
+    return [table, fitted + scored, *_warnings(result)]
+
+
+def _measures(result: dict[str, Any]) -> list[Any]:
+    """Measures without a classifier, and what they mean."""
+    table = _table(f"{result['task']} of {result.get('source', result.get('run'))}")
+    table.add_column("measure", no_wrap=True)
+    table.add_column("value", justify="right", no_wrap=True)
+    table.add_column("better", justify="center", no_wrap=True)
+    table.add_column("what it is")
+    for name, (title, better, meaning) in MEASURES.items():
+        if result.get(name) is not None:
+            table.add_row(title, f"{result[name]:.4g}", better, meaning)
+    by_class = [_measures_by_class(result["by_class"])] if result.get("by_class") else []
+    return [table, *by_class, _counts(result), *_warnings(result)]
+
+
+TABLES: dict[str, Callable[[dict[str, Any]], list[Any]]] = {
+    "linear": _probe,
+    "knn": _probe,
+    "finetune": _probe,
+    "transfer": _transfer,
+    "robustness": _robustness,
+    "quality": _measures,
+    "alignment": _measures,
+}
+"""What people see of the result of each evaluation: tables, and lines of text."""
+
+
+def _measures_by_class(rows: list[dict[str, Any]]) -> Any:
+    """A row for each class; those of too few images have no numbers."""
+    table = _table("by class", box=None, padding=(0, 2, 0, 0))  # so that it fits 80 columns
+    names = [name for name in MEASURES if name in rows[0]]
+    for title in ("class", "real", "made", *(f"{MEASURES[name][0]} {MEASURES[name][1]}" for name in names)):
+        table.add_column(title, justify="right")
+    for row in rows:
+        values = ["-" if row[name] is None else f"{row[name]:.4g}" for name in names]
+        table.add_row(str(row["class"]), f"{row['num_real']:,}", f"{row['num_generated']:,}", *values)
     return table
+
+
+def _counts(result: dict[str, Any]) -> str:
+    """What was measured, on how many images."""
+    counts = [n for n in ("generated", "real", "held_out", "images") if f"num_{n}" in result]
+    parts = [f"{name.replace('_', '-')}: {result[f'num_{name}']:,}" for name in counts]
+    parts += [f"{name}: {result[name]}" for name in ("data", "encoder", "views") if name in result]
+    return ", ".join(parts)
+
+
+def _warnings(result: dict[str, Any]) -> list[str]:
+    return [f"warning: {warning}" for warning in result["warnings"]]
 
 
 def _of_draws(row: dict[str, Any]) -> str:
@@ -176,7 +174,7 @@ def _settings_that_matter(result: dict[str, Any], settings: list[str]) -> list[s
     if result["task"] == "finetune":
         settings.insert(0, f"preset {result['preset']}")
     if result["untrained"]:
-        settings.append("fresh weights")
+        settings.append("untrained weights")
     return settings
 
 

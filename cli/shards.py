@@ -139,7 +139,7 @@ def index(config: Config, folder: str, as_json: bool) -> None:
 @json_option
 def score(config: ScoreConfig, shard_set: str, as_json: bool) -> None:
     """Add a side table to a set: hardness, distance to the nearest real image, and cluster, by an encoder."""
-    from ..pipeline.evaluation.sample_scores import score_shards
+    from ..pipeline.evaluation.shard_scores.score import score_shards
 
     print_result(score_shards(shard_set, config), as_json, "score")
     say_next(as_json, "shards", "preview", shard_set, "--sort", "hardness", "--out", "hardest.png")

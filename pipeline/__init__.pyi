@@ -360,7 +360,7 @@ def evaluate(
 
     Args:
         label_fraction: Part of each class whose labels may be used, drawn by --seed.
-        untrained: Evaluate fresh weights instead: the baseline.
+        untrained: Evaluate untrained weights instead: the baseline.
         precision: Precision of the encoder; bf16 is quicker and less exact.
         batch_size: Images a forward pass, or a step where there is training.
         data_root: Folder of the torchvision datasets, downloaded into when missing. [default: ~/.cache/synthcl/data]
@@ -403,7 +403,7 @@ def evaluate(
 
     Args:
         label_fraction: Part of each class whose labels may be used, drawn by --seed.
-        untrained: Evaluate fresh weights instead: the baseline.
+        untrained: Evaluate untrained weights instead: the baseline.
         precision: Precision of the encoder; bf16 is quicker and less exact.
         batch_size: Images a forward pass, or a step where there is training.
         data_root: Folder of the torchvision datasets, downloaded into when missing. [default: ~/.cache/synthcl/data]
@@ -442,7 +442,7 @@ def evaluate(
 
     Args:
         label_fraction: Part of each class whose labels may be used, drawn by --seed.
-        untrained: Evaluate fresh weights instead: the baseline.
+        untrained: Evaluate untrained weights instead: the baseline.
         precision: Precision of the encoder; bf16 is quicker and less exact.
         batch_size: Images a forward pass, or a step where there is training.
         data_root: Folder of the torchvision datasets, downloaded into when missing. [default: ~/.cache/synthcl/data]
@@ -480,7 +480,7 @@ def evaluate(
 
     Args:
         label_fraction: Part of each class whose labels may be used, drawn by --seed.
-        untrained: Evaluate fresh weights instead: the baseline.
+        untrained: Evaluate untrained weights instead: the baseline.
         precision: Precision of the encoder; bf16 is quicker and less exact.
         batch_size: Images a forward pass, or a step where there is training.
         data_root: Folder of the torchvision datasets, downloaded into when missing. [default: ~/.cache/synthcl/data]
@@ -512,7 +512,7 @@ def evaluate(
 
     Args:
         label_fraction: Part of each class whose labels may be used, drawn by --seed.
-        untrained: Evaluate fresh weights instead: the baseline.
+        untrained: Evaluate untrained weights instead: the baseline.
         precision: Precision of the encoder; bf16 is quicker and less exact.
         batch_size: Images a forward pass, or a step where there is training.
         data_root: Folder of the torchvision datasets, downloaded into when missing. [default: ~/.cache/synthcl/data]

@@ -15,21 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from synthcl import pipeline
-from synthcl.pipeline.configs import evaluate as evaluations
+from synthcl.pipeline.evaluation.table import TASKS
 from synthcl.pipeline.options.config import Config
 from synthcl.pipeline.options.types import OptionInfo, OptionType, default_of, is_required, option_types
 
 STUB = Path(__file__).parent.parent / "pipeline" / "__init__.pyi"
-TASKS = {
-    "linear": evaluations.LinearConfig,
-    "knn": evaluations.KnnConfig,
-    "finetune": evaluations.FinetuneConfig,
-    "transfer": evaluations.TransferConfig,
-    "robustness": evaluations.RobustnessConfig,
-    "quality": evaluations.QualityConfig,
-    "alignment": evaluations.AlignmentConfig,
-}
-"""The config of each task of `evaluate`."""
 HEAD = '''"""The signatures of `synthcl.pipeline`, written by tools/stubs.py from the configs. Do not edit."""
 
 from collections.abc import Sequence
@@ -47,7 +37,7 @@ def stub() -> str:
         found = getattr(pipeline, name)
         config = getattr(found, "options", None)
         if name == "evaluate":
-            functions += [evaluate_overload(task, config) for task, config in TASKS.items()]
+            functions += [evaluate_overload(task, entry.config) for task, entry in TASKS.items()]
         elif config is not None:
             functions += overloads(name, found, config)
             imports.append((f".configs.{config.__module__.rpartition('.')[2]}", config.__name__))

@@ -16,7 +16,7 @@ import json
 import torch
 
 from synthcl.pipeline.data import open_images
-from synthcl.pipeline.evaluation.online_quality import OnlineQuality, open_real_encoder
+from synthcl.pipeline.evaluation.monitors.quality import QualityMonitor, open_real_encoder
 from synthcl.pipeline.generation.opening import open_generator
 
 CPU = torch.device("cpu")
@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> None:
     for name in options.encoders.split(","):
         encoder = open_real_encoder(name, store.image_size).eval()
         for number in map(int, options.num_images.split(",")):
-            quality = OnlineQuality(encoder, len(store), number, 0, CPU)
+            quality = QualityMonitor(encoder, len(store), number, 0, CPU)
             row: dict[str, object] = {"encoder": name, "num_images": quality.num_samples}
             for label, generator in generators.items():
                 found = quality(generator, store)

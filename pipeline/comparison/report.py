@@ -18,7 +18,7 @@ from ..configs.arms import UNTRAINED
 from ..configs.evaluate import CORRUPTIONS, SEVERITIES
 from ..configs.pretrain import PretrainConfig
 from ..errors import DataError, UsageError
-from ..evaluation.scores import CONFIDENCE
+from ..evaluation.accuracy import CONFIDENCE
 from ..files import write_file
 from ..options.config import command_line, write_yaml
 from ..regimes.table import REGIMES

@@ -15,7 +15,7 @@ from itertools import pairwise
 import numpy as np
 from scipy import optimize, stats
 
-from ..evaluation.scores import CONFIDENCE
+from ..evaluation.accuracy import CONFIDENCE, mean_interval
 
 MIN_SEEDS = 3
 """Fewer pairs have no interval: with two, the 95% one is 12.7 standard errors to each side."""
@@ -83,8 +83,8 @@ def spread(values: Sequence[float]) -> Spread:
     deviation = float(np.std(values, ddof=1)) if n > 1 else None
     if deviation is None or n < MIN_SEEDS or (_is_zero(deviation, values) and not _is_zero(mean, values)):
         return Spread(n, mean, deviation, None)
-    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)) * deviation / math.sqrt(n)
-    return Spread(n, mean, deviation, (mean - half, mean + half))
+    low, high = mean_interval(values)
+    return Spread(n, mean, deviation, (low, high))
 
 
 def _is_zero(value: float, values: Sequence[float]) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..configs.arms import Arm
-from ..evaluation.scores import CONFIDENCE
+from ..evaluation.accuracy import CONFIDENCE
 from ..regimes.table import BASELINE, REGIMES
 from .statistics import (
     MIN_SEEDS,

@@ -62,7 +62,7 @@ class EvaluationConfig(Config):
     """What all that fit a classifier share."""
 
     label_fraction: float = fraction_option()
-    untrained: bool = option(False, help="Evaluate fresh weights instead: the baseline.")
+    untrained: bool = option(False, help="Evaluate untrained weights instead: the baseline.")
     precision: str = option(
         "fp32", help="Precision of the encoder; bf16 is quicker and less exact.", choices=PRECISIONS
     )

@@ -11,42 +11,23 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from .table import TASKS
+
 if TYPE_CHECKING:
-    from .alignment import alignment, uniformity
-    from .features import cached_features, extract_features
-    from .probes import evaluate_finetune, evaluate_knn, evaluate_linear
-    from .quality import evaluate_quality
-    from .representation import evaluate_alignment
-    from .robustness import evaluate_robustness
-    from .transfer import evaluate_transfer
+    from .alignment import alignment as alignment
+    from .alignment import uniformity as uniformity
+    from .features import cached_features as cached_features
+    from .features import extract_features as extract_features
 
 _HOMES = {
     "alignment": "alignment",
     "cached_features": "features",
-    "evaluate_alignment": "representation",
-    "evaluate_finetune": "probes",
-    "evaluate_knn": "probes",
-    "evaluate_linear": "probes",
-    "evaluate_quality": "quality",
-    "evaluate_robustness": "robustness",
-    "evaluate_transfer": "transfer",
     "extract_features": "features",
     "uniformity": "alignment",
+    **{entry.function: entry.module for entry in TASKS.values()},
 }
 
-__all__ = [
-    "alignment",
-    "cached_features",
-    "evaluate_alignment",
-    "evaluate_finetune",
-    "evaluate_knn",
-    "evaluate_linear",
-    "evaluate_quality",
-    "evaluate_robustness",
-    "evaluate_transfer",
-    "extract_features",
-    "uniformity",
-]
+__all__ = sorted(_HOMES)
 
 
 def __getattr__(name: str) -> Any:

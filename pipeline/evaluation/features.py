@@ -1,4 +1,4 @@
-"""Features of a store's images under a frozen encoder: extracted once, kept in a file.
+"""Features of a store's images under a frozen encoder: extracted once and kept in a file, or by several processes.
 
 Shapes: N images, F features.
 """
@@ -6,6 +6,7 @@ Shapes: N images, F features.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +15,18 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from ...learners.collectives import rank, world_size
 from ..data import ImageStore
 from ..encoder import Encoder
-from ..errors import DataError
+from ..errors import DataError, RunStopped
 from ..files import write_file
 from ..progress.line import Progress
+from ..runtime.distributed import sum_over_processes
 
 log = logging.getLogger(__name__)
+
+SHARED_BATCH = 256
+"""Images a forward pass where processes share them. Ours."""
 
 
 def choose_device() -> torch.device:
@@ -99,3 +105,29 @@ def _read(file: Path, identity: dict[str, str], shape: tuple[int, int]) -> Tenso
     except (OSError, SafetensorError) as error:
         log.warning("the features in %s cannot be read (%s); they are extracted again", file, error)
     return None
+
+
+@torch.inference_mode()
+def shared_features(encoder: Encoder, store: ImageStore, device: torch.device, precision: str = "fp32") -> Tensor:
+    """Features (N, F) float32 on the device of a store's N images, of which each process computes a share.
+
+    Batches are the same for any number of processes.
+
+    Raises:
+        RunStopped: features that are no numbers, in all processes alike.
+    """
+    features = torch.zeros(len(store), encoder.num_features, device=device)
+    for rows in own_batches(len(store)):
+        images = store.read(rows).to(device).contiguous(memory_format=torch.channels_last)
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+            features[torch.from_numpy(rows).to(device)] = encoder(images)
+    features = sum_over_processes(features)
+    if not torch.isfinite(features).all():
+        raise RunStopped(f"the encoder gives features that are not finite for images of {store.name}: it diverged")
+    return features
+
+
+def own_batches(num_images: int) -> Iterator[np.ndarray]:
+    """The rows of this process's share of the batches of so many images."""
+    for start in range(rank() * SHARED_BATCH, num_images, world_size() * SHARED_BATCH):
+        yield np.arange(start, min(start + SHARED_BATCH, num_images))

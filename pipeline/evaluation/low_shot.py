@@ -13,7 +13,7 @@ from torch import Tensor
 from ..errors import UsageError
 from ..progress.line import Progress
 from ..randomness import Key
-from .scores import mean_interval, summarise
+from .accuracy import mean_interval, summarise
 from .subsets import shot_subset
 from .task import Task
 

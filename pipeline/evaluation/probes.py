@@ -10,23 +10,24 @@ from torch import Tensor
 
 from ..configs.evaluate import EvaluationConfig, FewLabelsConfig, FinetuneConfig, KnnConfig, LinearConfig, OneSetConfig
 from ..randomness import Key
+from .accuracy import summarise
+from .calling import takes_data_and_options
 from .features import cached_features, choose_device
 from .knn import knn_scores
 from .linear import LinearClassifier, choose_l2, fit_logistic
 from .low_shot import Classify, check_shots, low_shot_scores
 from .results import asked_of, build_result, options_of, record_result
-from .scores import summarise
 from .supervised import train_classifier
 from .task import Task, open_task
 
 
-def evaluate_linear(run: str | Path, data: str, **options: Any) -> dict[str, Any]:
+@takes_data_and_options(LinearConfig)
+def evaluate_linear(run: str | Path, config: LinearConfig) -> dict[str, Any]:
     """The linear probe of an encoder.
 
     Args:
         run: a run of `synthcl train`, or an encoder's folder.
-        data: SPEC of the images to fit on.
-        options: those of `LinearConfig`; see `synthcl eval linear --help`.
+        config: the options, or they by name: `evaluate_linear("runs/real", "cifar10", label_fraction=0.1)`.
 
     Returns:
         `task`, `top1`, `top5`, `top1_interval`, `mean_per_class`, `per_class` (all in [0, 1]), `num_train`, `num_test`,
@@ -37,7 +38,6 @@ def evaluate_linear(run: str | Path, data: str, **options: Any) -> dict[str, Any
         UsageError: options that cannot be used, or more shots than the smallest class has images.
         DataError: no encoder, images that cannot be read, or no labels.
     """
-    config = LinearConfig.from_values({"data": data, **options})
     started = time.monotonic()
     task = open_one(run, config)
     check_shots(task, config.shot_numbers())
@@ -55,9 +55,9 @@ def evaluate_linear(run: str | Path, data: str, **options: Any) -> dict[str, Any
     return result_of("linear", run, task, config, classifier(test), started, l2=l2, **few)
 
 
-def evaluate_knn(run: str | Path, data: str, **options: Any) -> dict[str, Any]:
+@takes_data_and_options(KnnConfig)
+def evaluate_knn(run: str | Path, config: KnnConfig) -> dict[str, Any]:
     """The weighted nearest-neighbour accuracy of an encoder; as `evaluate_linear`, with the options of `KnnConfig`."""
-    config = KnnConfig.from_values({"data": data, **options})
     started = time.monotonic()
     task = open_one(run, config)
     check_shots(task, config.shot_numbers())
@@ -76,7 +76,8 @@ def evaluate_knn(run: str | Path, data: str, **options: Any) -> dict[str, Any]:
     return result_of("knn", run, task, config, scores, started, k=k, temperature=temperature, **few)
 
 
-def evaluate_finetune(run: str | Path, data: str, **options: Any) -> dict[str, Any]:
+@takes_data_and_options(FinetuneConfig)
+def evaluate_finetune(run: str | Path, config: FinetuneConfig) -> dict[str, Any]:
     """Encoder and classifier trained together with labels; as `evaluate_linear`, with the options of `FinetuneConfig`.
 
     The run's encoder stays as it is. With `preset="simclr"` and a `label_fraction` of 0.01 or 0.1 this is the
@@ -86,7 +87,6 @@ def evaluate_finetune(run: str | Path, data: str, **options: Any) -> dict[str, A
     as many images as have labels if they are fewer; an image size that is the encoder's, without a larger one to crop
     from; a classifier that begins at normal numbers of .01; and each class's part rounded up.
     """
-    config = FinetuneConfig.from_values({"data": data, **options})
     started = time.monotonic()
     task = open_one(run, config)
     scores = train_classifier(task, config, "finetune")

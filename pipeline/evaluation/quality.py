@@ -22,6 +22,7 @@ from ..errors import DataError, UsageError
 from ..randomness import Key
 from ..runs.folder import read_config
 from ..shards.side_tables import check_free, write_side_table
+from .calling import takes_data_and_options
 from .checkerboard import checkerboard_warning, measure_checkerboard
 from .features import cached_features, choose_device
 from .frechet import frechet_distance
@@ -54,13 +55,13 @@ class _Images:
     features: dict[str, Tensor]
 
 
-def evaluate_quality(source: str | Path, data: str, **options: Any) -> dict[str, Any]:
+@takes_data_and_options(QualityConfig)
+def evaluate_quality(source: str | Path, config: QualityConfig) -> dict[str, Any]:
     """Measure synthetic images against real ones.
 
     Args:
         source: a shard set, a generator, or any images.
-        data: SPEC of the real images, best those that the generator was trained on.
-        options: those of `QualityConfig`; see `synthcl eval quality --help`.
+        config: the options, or they by name: `evaluate_quality("shards/c10", "cifar10", encoder="runs/real")`.
 
     Returns:
         `precision`, `recall`, `density`, `coverage` (see manifold.py), `frechet_distance`, and
@@ -75,7 +76,6 @@ def evaluate_quality(source: str | Path, data: str, **options: Any) -> dict[str,
         UsageError: options that cannot be used.
         DataError: something that cannot be read, or too few images.
     """
-    config = QualityConfig.from_values({"data": data, **options})
     started = time.monotonic()
     if config.scores is not None and not is_shard_set(str(source)):
         raise UsageError(f"--scores is for shard sets; {source} is none")

@@ -18,30 +18,31 @@ from ..progress.line import Progress
 from ..randomness import Key
 from ..views import Augmentation, multi_view, normalize, to_float
 from .alignment import alignment, uniformity
+from .calling import takes_data_and_options
 from .features import choose_device
 from .results import options_of, record_result
 from .samples import random_part
 from .task import find_home
 
 
-def evaluate_alignment(run: str | Path, data: str, **options: Any) -> dict[str, Any]:
+@takes_data_and_options(AlignmentConfig)
+def evaluate_alignment(run: str | Path, config: AlignmentConfig) -> dict[str, Any]:
     """Alignment (of two views of an image) and uniformity (over images, one view each) of the encoder's features.
 
-    They are measured on the backbone's features, which probes see, not on the projection that the loss saw.
+    They are measured on the backbone's features, which probes see, not on the projection that the loss saw; of the
+    images' test or validation split, if there is one and no other is named.
 
     Args:
         run: a run of `synthcl train`, or an encoder's folder.
-        data: SPEC of images; of their test or validation split, if there is one and no other is named.
-        options: those of `AlignmentConfig`.
+        config: the options, or they by name: `evaluate_alignment("runs/real", "cifar10", views="mocov2-cifar")`.
 
     Returns:
         `alignment`, `uniformity`, `num_images`, `run`, `seconds`, the options; also written to RUN/evaluations/.
     """
-    config = AlignmentConfig.from_values({"data": data, **options})
     started = time.monotonic()
     encoder = load_encoder(run, choose_device())
     split = "test" if test_spec(config.data) is not None else "train"
-    store = open_images(data, image_size=encoder.image_size, split=split, data_root=config.data_root)
+    store = open_images(config.data, image_size=encoder.image_size, split=split, data_root=config.data_root)
     key = Key.from_seed(config.seed).child("evaluation", "alignment")
     store = random_part(store, config.num_images, key.child("images"))
     views = view_features(encoder, store, Augmentation(config.views, encoder.image_size), key, config.batch_size)

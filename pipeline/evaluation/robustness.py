@@ -8,12 +8,14 @@ from typing import Any
 
 from ..configs.evaluate import RobustnessConfig
 from ..randomness import Key
+from .calling import takes_data_and_options
 from .corruptions import CorruptedStore
 from .features import choose_device, extract_features
 from .probes import features_of, fit_lbfgs, open_one, result_of
 
 
-def evaluate_robustness(run: str | Path, data: str, **options: Any) -> dict[str, Any]:
+@takes_data_and_options(RobustnessConfig)
+def evaluate_robustness(run: str | Path, config: RobustnessConfig) -> dict[str, Any]:
     """How well a linear probe that is fitted to images as they are does on corrupted ones.
 
     The corruptions are of the kind of CIFAR-10-C (Hendrycks and Dietterich 2019, arXiv 1903.12261), made of the test
@@ -22,8 +24,7 @@ def evaluate_robustness(run: str | Path, data: str, **options: Any) -> dict[str,
 
     Args:
         run: a run of `synthcl train`, or an encoder's folder.
-        data: SPEC of the images to fit on.
-        options: those of `RobustnessConfig`; see `synthcl eval robustness --help`.
+        config: the options, or they by name: `evaluate_robustness("runs/real", "cifar10", severities="5")`.
 
     Returns:
         What `evaluate_linear` says of the images as they are; `corrupted`, a row for each corruption and severity with
@@ -34,7 +35,6 @@ def evaluate_robustness(run: str | Path, data: str, **options: Any) -> dict[str,
         UsageError: options that cannot be used.
         DataError: no encoder, images that cannot be read, or no labels.
     """
-    config = RobustnessConfig.from_values({"data": data, **options})
     started = time.monotonic()
     task = open_one(run, config)
     train, test = features_of(task, config)

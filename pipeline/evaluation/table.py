@@ -1,26 +1,96 @@
-"""Every evaluation by the name of its command."""
+"""Every evaluation by the name of its command. Imports no torch until one is called."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from ..configs.evaluate import (
+    AlignmentConfig,
+    FinetuneConfig,
+    KnnConfig,
+    LinearConfig,
+    QualityConfig,
+    RobustnessConfig,
+    TransferConfig,
+)
 from ..errors import UsageError
-from .probes import evaluate_finetune, evaluate_knn, evaluate_linear
-from .quality import evaluate_quality
-from .representation import evaluate_alignment
-from .robustness import evaluate_robustness
-from .transfer import evaluate_transfer
+from ..options.config import Config
 
-TASKS: dict[str, Callable[..., dict[str, Any]]] = {
-    "linear": evaluate_linear,
-    "knn": evaluate_knn,
-    "finetune": evaluate_finetune,
-    "transfer": evaluate_transfer,
-    "robustness": evaluate_robustness,
-    "quality": evaluate_quality,
-    "alignment": evaluate_alignment,
+
+@dataclass(frozen=True, kw_only=True)
+class TaskEntry:
+    """What the rest of the package knows of an evaluation.
+
+    Attributes:
+        config: its options.
+        module, function: where in this package the function lies that is called with a source and the config.
+        summary: what it is, in a sentence: the help of its command.
+        source: what its command calls what is evaluated.
+        metavar: the same in the command's help.
+    """
+
+    config: type[Config]
+    module: str
+    function: str
+    summary: str
+    source: str = "run"
+    metavar: str = "RUN"
+
+    def load(self) -> Callable[..., dict[str, Any]]:
+        """The function."""
+        return getattr(import_module(f".{self.module}", __package__), self.function)
+
+
+TASKS: dict[str, TaskEntry] = {
+    "linear": TaskEntry(
+        config=LinearConfig,
+        module="probes",
+        function="evaluate_linear",
+        summary="Linear probe: logistic regression on the features of the frozen encoder.",
+    ),
+    "knn": TaskEntry(
+        config=KnnConfig,
+        module="probes",
+        function="evaluate_knn",
+        summary="Weighted nearest neighbours in the features of the frozen encoder.",
+    ),
+    "finetune": TaskEntry(
+        config=FinetuneConfig,
+        module="probes",
+        function="evaluate_finetune",
+        summary="Train encoder and classifier together with labels; the run's encoder stays as it is.",
+    ),
+    "transfer": TaskEntry(
+        config=TransferConfig,
+        module="transfer",
+        function="evaluate_transfer",
+        summary="Linear probe on several image sets (--data may be repeated), or on a --suite of them.",
+    ),
+    "robustness": TaskEntry(
+        config=RobustnessConfig,
+        module="robustness",
+        function="evaluate_robustness",
+        summary="Linear probe of clean images on corrupted ones: noise, blur, fog, JPEG and others, in five "
+        "severities.",
+    ),
+    "quality": TaskEntry(
+        config=QualityConfig,
+        module="quality",
+        function="evaluate_quality",
+        summary="Precision, recall, density, coverage, Fréchet distance and memorisation of synthetic images.",
+        source="source",
+        metavar="SHARDS|GENERATOR",
+    ),
+    "alignment": TaskEntry(
+        config=AlignmentConfig,
+        module="representation",
+        function="evaluate_alignment",
+        summary="Alignment and uniformity of the encoder's features.",
+    ),
 }
 
 
@@ -44,4 +114,4 @@ def evaluate(source: str | Path, data: str | list[str], task: str = "linear", **
     """
     if task not in TASKS:
         raise UsageError(f"there is no evaluation {task!r}; choose one of {', '.join(TASKS)}")
-    return TASKS[task](source, data, **options)
+    return TASKS[task].load()(source, data, **options)

@@ -85,9 +85,9 @@ def open_task(
         data: SPEC of the images to fit on.
         test_data: SPEC of the images to score on; the test (or validation) split of `data` if not given.
         label_fraction: part of each class whose labels may be used.
-        untrained: take fresh weights instead of the trained ones.
+        untrained: take untrained weights instead of the trained ones.
         data_root: folder of data sets called by name.
-        seed: for the choice of the labeled part and for fresh weights.
+        seed: for the choice of the labeled part and for untrained weights.
 
     Raises:
         UsageError: there is no split to score on.

@@ -13,6 +13,7 @@ from ..data.catalogue import NAMED_SETS, SUITES, metric_of
 from ..data.specs import parse_spec
 from ..encoder import load_encoder
 from ..errors import DataError
+from .calling import takes_data_and_options
 from .probes import evaluate_linear
 from .task import open_labeled
 
@@ -42,7 +43,8 @@ def transfer_sets(config: TransferConfig) -> list[TransferSet]:
     ]
 
 
-def evaluate_transfer(run: str | Path, data: Sequence[str] = (), **options: Any) -> dict[str, Any]:
+@takes_data_and_options(TransferConfig)
+def evaluate_transfer(run: str | Path, config: TransferConfig) -> dict[str, Any]:
     """The linear probe of one encoder on several image sets.
 
     The measure of a set is the customary one (see `data.catalogue`): of most the top-1 accuracy, of some the mean over
@@ -53,8 +55,7 @@ def evaluate_transfer(run: str | Path, data: Sequence[str] = (), **options: Any)
 
     Args:
         run: a run of `synthcl train`, or an encoder's folder.
-        data: SPECs of the images to fit on; none with `suite`.
-        options: those of `TransferConfig`.
+        config: the options, or they by name: `evaluate_transfer("runs/real", ["cifar10", "digits"])`.
 
     Returns:
         `results`, one of `evaluate_linear` for each set, with its `metric` and its `score` by that; `score` and `top1`,
@@ -64,7 +65,6 @@ def evaluate_transfer(run: str | Path, data: Sequence[str] = (), **options: Any)
         UsageError: options that cannot be used.
         DataError: no encoder, or sets that are not there: before anything is computed, all of them in one sentence.
     """
-    config = TransferConfig.from_values({"data": list(data), **options})
     started = time.monotonic()
     sets = transfer_sets(config)
     check_sets(sets, config, load_encoder(run).image_size)

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from ..data.store import spread
+
 MAX_POINTS = 5000
 """More are thinned out evenly over the table: t-SNE takes half a minute for so many, and more only hide each other.
 Ours."""
@@ -31,8 +33,7 @@ def draw_embedding(table: pa.Table, method: str, color_by: str, seed: int) -> by
         color_by: `class` or `source`.
         seed: of t-SNE and UMAP.
     """
-    chosen = np.unique(np.linspace(0, len(table) - 1, min(len(table), MAX_POINTS)).astype(np.int64))
-    rows = table.take(pa.array(chosen))
+    rows = table.take(pa.array(spread(len(table), MAX_POINTS)))
     features = rows["embedding"].combine_chunks().flatten().to_numpy().reshape(len(rows), -1)
     features = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)  # as cosines see them
     points = project(features, method, seed)

@@ -115,8 +115,8 @@ class Regime(ABC):
         return None
 
     def measured(self, numbers: dict[str, float]) -> dict[str, float]:
-        """Told what was measured of `trained_generator` (see `OnlineQuality`), the same numbers in every process: first
-        as it is before any step, then now and then. Gives numbers to log beside them.
+        """Told what was measured of `trained_generator` (see `QualityMonitor`), the same numbers in every process:
+        first as it is before any step, then now and then. Gives numbers to log beside them.
 
         What a regime makes of it belongs to its state.
         """

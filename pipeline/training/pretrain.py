@@ -18,7 +18,7 @@ from ..data import GlobalOrder, ImageStore, cached, open_images
 from ..data.ahead import Ahead, costs_to_read
 from ..errors import UsageError
 from ..evaluation.checkerboard import checkerboard_warning
-from ..evaluation.online_quality import MEASURES, OnlineQuality, open_real_encoder
+from ..evaluation.monitors.quality import MEASURES, QualityMonitor, open_real_encoder
 from ..generation.opening import save_generator
 from ..generation.preview import real_section, save_real_images
 from ..hub.pushing import check_push
@@ -54,7 +54,7 @@ def pretrain(config: PretrainConfig) -> dict[str, Any]:
         generator was trained with, `generator_precision`, what it computed in, `generator_hash`, its weights', and
         where the length was changed what `runs.length.length_facts` gives. With an encoder to measure by also
         `frechet_distance`, `precision`, `recall`, `frechet_distance_real`, `checkerboard`, `checkerboard_real` (see
-        `OnlineQuality`), `eval_encoder` and `eval_encoder_hash`. With --push also `push`, what `Repository.push`
+        `QualityMonitor`), `eval_encoder` and `eval_encoder_hash`. With --push also `push`, what `Repository.push`
         returns, in the main process.
 
     Raises:
@@ -164,12 +164,12 @@ def _train(config: PretrainConfig) -> dict[str, Any]:
     return result
 
 
-def _open_quality(config: PretrainConfig, store: ImageStore, device: torch.device) -> OnlineQuality | None:
+def _open_quality(config: PretrainConfig, store: ImageStore, device: torch.device) -> QualityMonitor | None:
     """What --eval-encoder measures; None without it."""
     if config.eval_encoder is None:
         return None
     encoder = open_real_encoder(config.eval_encoder, store.image_size)
-    return OnlineQuality(encoder, len(store), config.eval_samples, config.seed, device)
+    return QualityMonitor(encoder, len(store), config.eval_samples, config.seed, device)
 
 
 def _learning_rate(options: dict[str, Any], total_steps: int, index: int) -> float:
@@ -211,7 +211,7 @@ def _result(
     run: RunFolder,
     trainer: GeneratorTrainer,
     store: ImageStore,
-    quality: OnlineQuality | None,
+    quality: QualityMonitor | None,
     seconds: float,
 ) -> dict[str, Any]:
     result = {

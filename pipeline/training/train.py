@@ -12,7 +12,7 @@ from accelerate import Accelerator
 from ..configs.train import TrainConfig
 from ..data import cached, open_images
 from ..encoder import Encoder
-from ..evaluation.online_features import CollapseWatch
+from ..evaluation.monitors.features import CollapseWatch
 from ..options.config import takes_options
 from ..randomness import Key
 from ..regimes.assembly import RealImages

@@ -10,9 +10,9 @@ from accelerate import Accelerator
 from ..configs.train import TrainConfig
 from ..data import ImageStore
 from ..encoder import Encoder
-from ..evaluation.online import OnlineKnn
-from ..evaluation.online_features import OnlineFeatures
-from ..evaluation.online_quality import OnlineQuality, open_real_encoder
+from ..evaluation.monitors.features import FeatureMonitor
+from ..evaluation.monitors.knn import KnnMonitor
+from ..evaluation.monitors.quality import QualityMonitor, open_real_encoder
 from ..generation.preview import real_section, save_real_images
 from ..images.grids import Section, save_sections
 from ..regimes.base import Regime
@@ -50,7 +50,7 @@ def measurements(
     precision = "bf16" if accelerator.mixed_precision == "bf16" else "fp32"
     found = []
     if config.eval_every is not None:
-        knn = OnlineKnn.open(
+        knn = KnnMonitor.open(
             store,
             config.data,
             config.seed,
@@ -61,7 +61,7 @@ def measurements(
         )
         found.append(Measurement(config.eval_every, lambda: knn(encoder())))
     if config.watch_features is not None:
-        features = OnlineFeatures(
+        features = FeatureMonitor(
             store,
             views_preset(config, store),
             view_size(config, store.image_size),
@@ -72,7 +72,7 @@ def measurements(
         found.append(Measurement(config.watch_features, lambda: features(encoder())))
     if config.eval_encoder is not None:
         judge = open_real_encoder(config.eval_encoder, store.image_size)
-        quality = OnlineQuality(judge, len(store), config.eval_samples, config.seed, accelerator.device)
+        quality = QualityMonitor(judge, len(store), config.eval_samples, config.seed, accelerator.device)
 
         def measure_generator() -> dict[str, float]:
             assert regime.trained_generator is not None  # --eval-encoder is for regimes that have one

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from synthcl.cli.evaluation_tables import MANY_CLASSES, MEASURES, print_evaluation, print_measures, print_robustness
+from synthcl.cli.evaluation_tables import MANY_CLASSES, MEASURES, TABLES, print_evaluation
+from synthcl.pipeline.evaluation.table import TASKS
 
 PROBE = {
     "task": "linear", "run": "runs/[a]", "top1": 0.61234, "top5": 0.95, "top1_interval": [0.55, 0.67],
@@ -15,15 +16,19 @@ PROBE = {
 }  # fmt: skip
 
 
-def shown(capsys, *arguments, of=print_evaluation):
-    of(*arguments)
+def shown(capsys, *arguments):
+    print_evaluation(*arguments)
     return " ".join(capsys.readouterr().out.replace("│", " ").replace("┃", " ").split())
 
 
-@pytest.mark.parametrize("of", [print_evaluation, print_measures, print_robustness])
-def test_scripts_get_one_object(capsys, of):
-    of(PROBE, True)
-    assert json.loads(capsys.readouterr().out) == PROBE
+@pytest.mark.parametrize("task", TASKS)
+def test_scripts_get_one_object(capsys, task):
+    print_evaluation({**PROBE, "task": task}, True)
+    assert json.loads(capsys.readouterr().out) == {**PROBE, "task": task}
+
+
+def test_each_evaluation_has_its_table():
+    assert TABLES.keys() == TASKS.keys()
 
 
 def test_a_probe_for_people(capsys):
@@ -46,7 +51,7 @@ def test_a_probe_for_people(capsys):
     ("changes", "settings"),
     [
         ({"probe": "sgd", "l2": None}, "settings epochs 100"),
-        ({"untrained": True}, "settings l2 0.1, fresh weights"),
+        ({"untrained": True}, "settings l2 0.1, untrained weights"),
         ({"task": "finetune", "l2": None, "preset": "simclr"}, "settings preset simclr, epochs 100"),
         ({"task": "knn", "l2": None, "epochs": None, "k": 20, "temperature": 0.07}, "settings k 20, temperature 0.07"),
     ],
@@ -90,7 +95,7 @@ def test_corrupted_images_have_a_row_each_with_a_column_for_each_severity(capsys
         for name, values in (("fog", (0.5, 0.3)), ("jpeg", (0.6, 0.2)))
         for severity, top1 in zip((1, 5), values, strict=True)
     ]
-    words = shown(capsys, {**PROBE, "corrupted": rows, "corrupted_top1": 0.4}, False, of=print_robustness)
+    words = shown(capsys, {**PROBE, "task": "robustness", "corrupted": rows, "corrupted_top1": 0.4}, False)
     for part in (
         "robustness of runs/[a], top-1 %",
         "corruption 1 5 mean",
@@ -107,7 +112,7 @@ def test_every_measure_is_named_with_which_way_is_better(capsys):
     values = {name: 0.1 + i / 1000 for i, name in enumerate(MEASURES)}
     facts = {"num_generated": 1000, "num_held_out": 355, "data": "digits", "encoder": "runs/real"}
     result = {"task": "quality", "source": "shards/[x]", **values, **facts, "warnings": ["few [images]"]}
-    words = shown(capsys, result, False, of=print_measures)
+    words = shown(capsys, result, False)
     assert "quality of shards/[x]" in words
     for name, (title, better, _) in MEASURES.items():
         assert " ".join(f"{title} {values[name]:.4g} {better}".split()) in words
@@ -115,10 +120,5 @@ def test_every_measure_is_named_with_which_way_is_better(capsys):
 
 
 def test_a_measure_that_was_not_taken_is_left_out(capsys):
-    words = shown(
-        capsys,
-        {"task": "alignment", "run": "r", "alignment": 0.5, "recall": None, "warnings": []},
-        False,
-        of=print_measures,
-    )
+    words = shown(capsys, {"task": "alignment", "run": "r", "alignment": 0.5, "recall": None, "warnings": []}, False)
     assert "alignment 0.5 ↓" in words and "recall" not in words

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from synthcl.pipeline.evaluation.online_quality import MEASURES
+from synthcl.pipeline.evaluation.monitors.quality import MEASURES
 from synthcl.pipeline.regimes import guard, joint_trainer
 
 ONLINE = [

@@ -114,7 +114,7 @@ PASSED_ON = {
     "TrainConfig": {"sync_batchnorm"},
 }
 """Options that a command hands on as they are, to trainings and to the linear probe, which use them; and those that
-count in several processes only (test_processes.py), or on a Ray cluster (test_ray_sets.py, test_ray_scores.py)."""
+count in several processes only (test_processes.py), or on a Ray cluster (test_ray_sets.py, test_on_ray.py)."""
 
 
 @pytest.mark.parametrize("name", COMMANDS)

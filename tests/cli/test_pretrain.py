@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from synthcl.generators.gan.presets import PRESETS
-from synthcl.pipeline.evaluation.online_quality import MEASURES
+from synthcl.pipeline.evaluation.monitors.quality import MEASURES
 
 PRETRAIN = [
     "pretrain", "--data", "digits", "--image-size", 8, "--preset", "tiny", "--batch-size", 8, "--log-every", 1,

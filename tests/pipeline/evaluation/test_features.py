@@ -1,12 +1,20 @@
+import copy
 import logging
 
+import numpy as np
 import pytest
 import torch
 
 from synthcl.pipeline.encoder import Encoder
-from synthcl.pipeline.errors import DataError
+from synthcl.pipeline.errors import DataError, RunStopped
 from synthcl.pipeline.evaluation import features as module
-from synthcl.pipeline.evaluation.features import cached_features, choose_device, extract_features
+from synthcl.pipeline.evaluation.features import (
+    cached_features,
+    choose_device,
+    extract_features,
+    own_batches,
+    shared_features,
+)
 
 CPU = torch.device("cpu")
 
@@ -79,3 +87,24 @@ def test_diverged_encoders_are_refused(encoder, make_store):
 
 def test_device_is_what_there_is():
     assert choose_device().type == ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def test_shared_features_are_those_of_one_process(encoder, make_store):
+    expected = extract_features(encoder, make_store(), device=CPU)
+    torch.testing.assert_close(shared_features(encoder, make_store(), CPU), expected, rtol=1e-4, atol=1e-5)
+    broken = Encoder(copy.deepcopy(encoder.backbone), encoder.name, encoder.image_size)
+    next(broken.backbone.parameters()).fill_(float("nan"))
+    with pytest.raises(RunStopped, match="not finite for images of made"):
+        shared_features(broken, make_store(), CPU)
+
+
+def test_processes_share_the_batches_of_one(monkeypatch):
+    monkeypatch.setattr(module, "SHARED_BATCH", 4)
+    alone = [rows.tolist() for rows in own_batches(18)]
+    assert np.concatenate(alone).tolist() == list(range(18)) and len(alone[-1]) == 2
+    monkeypatch.setattr(module, "world_size", lambda: 3)
+    shares = []
+    for process in range(3):
+        monkeypatch.setattr(module, "rank", lambda process=process: process)
+        shares.append([rows.tolist() for rows in own_batches(18)])
+    assert sorted(rows for share in shares for rows in share) == alone and [len(share) for share in shares] == [2, 2, 1]

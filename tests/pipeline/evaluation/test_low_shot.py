@@ -5,8 +5,8 @@ import torch
 
 from synthcl.pipeline.errors import UsageError
 from synthcl.pipeline.evaluation import evaluate_knn, evaluate_linear
+from synthcl.pipeline.evaluation.accuracy import mean_interval
 from synthcl.pipeline.evaluation.low_shot import check_shots, low_shot_scores
-from synthcl.pipeline.evaluation.scores import mean_interval
 from synthcl.pipeline.evaluation.subsets import shot_subset
 from synthcl.pipeline.evaluation.task import Task
 from synthcl.pipeline.randomness import Key

@@ -24,6 +24,14 @@ def test_ranks_agree_with_a_naive_count(points):
     assert memorisation._rank_below(first, second) == pytest.approx(np.mean(pairs))
 
 
+def test_ranks_of_many_are_counted_exactly(points):
+    first, second = (points(n, 1, seed=n)[:, 0] for n in (6000, 5000))  # more pairs than a float32 can count
+    ordered = np.sort(first.numpy())
+    below, ties_too = (np.searchsorted(ordered, second.numpy(), side=side).sum() for side in ("left", "right"))
+    expected = (below + ties_too) / 2 / (6000 * 5000)
+    assert memorisation._rank_below(first, second) == pytest.approx(expected, rel=1e-12)
+
+
 def test_authenticity_agrees_with_a_naive_one(points, block_values):
     generated, train = points(60, seed=1).numpy(), points(80).numpy()
     authentic = []

@@ -152,7 +152,7 @@ def test_images_that_the_encoder_was_trained_on_are_flagged(task, sources, run):
     assert opened.scored_on_training_split and "encoder was trained on" in opened.warnings[0]
 
 
-def test_fractions_and_fresh_weights_follow_the_seed(task, encoder):
+def test_fractions_and_untrained_weights_follow_the_seed(task, encoder):
     subsets = [task(label_fraction=0.1, seed=seed).subset.tolist() for seed in (0, 0, 1)]
     assert subsets[0] == subsets[1] != subsets[2] and len(subsets[0]) == 6
     hashes = [task(untrained=True, seed=seed).encoder.weights_hash() for seed in (5, 5, 6)]

@@ -13,17 +13,17 @@ import logging
 import torch
 from torch import Tensor
 
-from ..data import ImageStore
-from ..encoder import Encoder
-from ..errors import RunStopped
-from ..randomness import Key
-from ..runs.metrics import MetricsLog
-from ..runtime.distributed import broadcast_state, sum_over_processes
-from ..views import Augmentation, multi_view, normalize, to_float
-from .alignment import alignment, uniformity
-from .online import batches
-from .samples import random_part
-from .spread import feature_spread, rankme
+from ...data import ImageStore
+from ...encoder import Encoder
+from ...errors import RunStopped
+from ...randomness import Key
+from ...runs.metrics import MetricsLog
+from ...runtime.distributed import broadcast_state, sum_over_processes
+from ...views import Augmentation, multi_view, normalize, to_float
+from ..alignment import alignment, uniformity
+from ..features import own_batches
+from ..samples import random_part
+from ..spread import feature_spread, rankme
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ COLLAPSED_SPREAD, COLLAPSED_RANK = 0.05, 1.5
 """Below either of them features count as collapsed. Ours, not measured: features that are all alike have 0 and 1."""
 
 
-class OnlineFeatures:
+class FeatureMonitor:
     """RankMe, alignment, uniformity and spread of an encoder in training.
 
     The images and their views are drawn once, by the seed: the same each time and for any number of processes.
@@ -80,7 +80,7 @@ class OnlineFeatures:
     def _features(self, encoder: Encoder) -> Tensor:
         """(N, 2, F) float32, of which each process computes a share."""
         features = torch.zeros(len(self.store), 2, encoder.num_features, device=self.device)
-        for rows in batches(len(self.store)):
+        for rows in own_batches(len(self.store)):
             numbers = torch.from_numpy(rows).to(self.device)
             images = to_float(self.store.read(rows).to(self.device))
             views = normalize(multi_view(images, numbers, 2, self.augmentation, self.key.child("views")))

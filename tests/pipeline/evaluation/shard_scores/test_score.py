@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from synthcl.pipeline.errors import DataError, UsageError
-from synthcl.pipeline.evaluation.sample_scores import score_shards
+from synthcl.pipeline.evaluation.shard_scores.score import score_shards
 from synthcl.pipeline.shards import open_shard_set
 
 

@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from ..configs.shards import ScoreConfig
-from ..encoder import load_encoder
-from ..errors import UsageError
-from ..options.config import takes_options
-from ..progress.line import Progress
-from ..shards.reader import ShardSet, open_shard_set
-from ..shards.side_tables import check_free, write_side_table
-from .features import choose_device
-from .ray_scores import score_on_ray
+from ...configs.shards import ScoreConfig
+from ...encoder import load_encoder
+from ...errors import UsageError
+from ...options.config import takes_options
+from ...progress.line import Progress
+from ...shards.reader import ShardSet, open_shard_set
+from ...shards.side_tables import check_free, write_side_table
+from ..features import choose_device
+from .on_ray import score_on_ray
 from .scorer import Scorer, find_references, joined
 
 

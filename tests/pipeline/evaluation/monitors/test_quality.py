@@ -1,5 +1,6 @@
 """`pretrain --eval-every`: the numbers are right, nothing notices, and encoders that may favour samples are refused."""
 
+import dataclasses
 import json
 import logging
 
@@ -10,13 +11,14 @@ import torch
 from synthcl.generators.gan import GANGenerator
 from synthcl.pipeline.data.memory import MemoryStore
 from synthcl.pipeline.errors import DataError, RunStopped, UsageError
-from synthcl.pipeline.evaluation import online_quality
 from synthcl.pipeline.evaluation.checkerboard import checkerboard
 from synthcl.pipeline.evaluation.features import extract_features
 from synthcl.pipeline.evaluation.frechet import frechet_distance
 from synthcl.pipeline.evaluation.manifold import measure_manifold
-from synthcl.pipeline.evaluation.online_quality import MEASURES, OnlineQuality, open_real_encoder
+from synthcl.pipeline.evaluation.monitors import quality as module
+from synthcl.pipeline.evaluation.monitors.quality import MEASURES, QualityMonitor, open_real_encoder
 from synthcl.pipeline.evaluation.samples import GeneratorStore, PartStore
+from synthcl.pipeline.regimes.table import REGIMES
 
 CPU = torch.device("cpu")
 SIZE = 8
@@ -30,13 +32,13 @@ def generator():
 
 
 def opened(encoder, store, num_samples=40, seed=0):
-    return OnlineQuality(encoder, len(store), num_samples, seed, CPU)
+    return QualityMonitor(encoder, len(store), num_samples, seed, CPU)
 
 
 def test_it_is_what_the_measures_say_of_the_first_samples_and_of_two_parts_of_the_images(
     encoder, generator, make_store, monkeypatch
 ):
-    monkeypatch.setattr(online_quality, "RECALL_SAMPLES", 30)
+    monkeypatch.setattr(module, "RECALL_SAMPLES", 30)
     store = make_store(num_images=100)
     quality = opened(encoder, store)
     parts = np.split(quality.chosen, 2)
@@ -135,6 +137,14 @@ def test_encoders_of_other_than_real_training_images_are_refused(run, change, me
     with pytest.raises(UsageError, match="--eval-encoder") as error:
         open_real_encoder(str(run), SIZE)
     assert message in str(error.value) and "give a run of `synthcl train` on the training images" in str(error.value)
+
+
+def test_an_unfinished_run_of_a_regime_that_was_added_is_refused(run, monkeypatch):
+    added = dataclasses.replace(REGIMES["replay"], name="dreamt", selected_by="dream")
+    monkeypatch.setitem(REGIMES, "dreamt", added)
+    with_config("data: digits\ndream: somewhere\n")(run)
+    with pytest.raises(UsageError, match=r"trained on synthetic images too \(regime dreamt\)"):
+        open_real_encoder(str(run), SIZE)
 
 
 @pytest.mark.parametrize("data", ["digits", "cifar10:train", "photos", "stl10:unlabeled", "data/train-00000.parquet"])

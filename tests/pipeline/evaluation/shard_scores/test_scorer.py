@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from synthcl.pipeline.configs.shards import ScoreConfig
 from synthcl.pipeline.encoder import load_encoder
-from synthcl.pipeline.evaluation.scorer import Scorer, find_references, hardness, joined
+from synthcl.pipeline.evaluation.shard_scores.scorer import Scorer, find_references, hardness, joined
 from synthcl.pipeline.randomness import Key
 from synthcl.pipeline.shards import open_shard_set, write_shard_set
 from synthcl.pipeline.views import Augmentation, normalize

@@ -5,9 +5,11 @@ Shapes: M test samples, C classes, scores (M, C), labels (M,) int64.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from scipy.stats import binom, t
 from torch import Tensor
@@ -65,7 +67,6 @@ def mean_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> li
     Returns:
         Lower and upper end.
     """
-    found = torch.tensor(values, dtype=torch.float64)
-    half = t.ppf((1 + confidence) / 2, len(values) - 1) * found.std().item() / len(values) ** 0.5
-    mean = found.mean().item()
-    return [mean - float(half), mean + float(half)]
+    mean, num_values = float(np.mean(values)), len(values)
+    half = float(t.ppf((1 + confidence) / 2, num_values - 1)) * float(np.std(values, ddof=1)) / math.sqrt(num_values)
+    return [mean - half, mean + half]

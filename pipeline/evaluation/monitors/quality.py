@@ -18,19 +18,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...generators import Generator
-from ..data import ImageStore, Permutation
-from ..data.specs import held_out_split, parse_spec, split_of_file
-from ..encoder import RANDOM_PREFIX, Encoder, load_encoder
-from ..errors import DataError, UsageError
-from ..randomness import Key
-from ..runs.folder import RunFolder, read_config
-from .checkerboard import measure_checkerboard
-from .frechet import frechet_distance
-from .manifold import NEAREST_K, measure_manifold
-from .online import shared_features
-from .samples import GeneratorStore, PartStore
-from .task import find_home
+from ....generators import Generator
+from ...data import ImageStore, Permutation
+from ...data.specs import held_out_split, parse_spec, split_of_file
+from ...encoder import RANDOM_PREFIX, Encoder, load_encoder
+from ...errors import DataError, UsageError
+from ...randomness import Key
+from ...regimes.table import BASELINE, REGIMES
+from ...runs.folder import RunFolder, read_config
+from ..checkerboard import measure_checkerboard
+from ..features import shared_features
+from ..frechet import frechet_distance
+from ..manifold import NEAREST_K, measure_manifold
+from ..samples import GeneratorStore, PartStore
+from ..task import find_home
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ MEASURES = (
 )  # fmt: skip
 
 
-class OnlineQuality:
+class QualityMonitor:
     """The distance of a generator's samples to real images.
 
     The samples are the first that `synthcl generate` writes with the run's seed: the same latents each time. The real
@@ -74,6 +75,7 @@ class OnlineQuality:
             )
         self.encoder = encoder.to(device).to(memory_format=torch.channels_last)
         self.seed, self.device = seed, device
+        # The name decides which images are drawn; another would change the numbers of runs that exist.
         order = Permutation(num_images, Key.from_seed(seed).child("evaluation", "online quality"))
         self.chosen = order(np.arange(2 * self.num_samples))
         self.real: Tensor | None = None
@@ -138,7 +140,7 @@ def open_real_encoder(path: str, image_size: int) -> Encoder:
         log.warning("%s has no run: what its encoder was trained on is not known", option)
         return encoder
     regime = _regime(home, config)
-    if regime != "real":
+    if regime != BASELINE:
         raise UsageError(
             f"{option} was trained on synthetic images too (regime {regime}), and a generator may be good for it "
             f"alone; {_WANTED}"
@@ -151,8 +153,6 @@ def open_real_encoder(path: str, image_size: int) -> Encoder:
 
 
 _WANTED = "give a run of `synthcl train` on the training images alone, without labels, or random:BACKBONE"
-_SYNTHETIC = {"online": "online", "fresh": "fresh", "replay": "replay", "shards": "offline"}
-"""Options of `synthcl train` that bring in synthetic images, and the regime of each."""
 
 
 def _regime(home: Path, config: dict[str, Any]) -> str:
@@ -160,7 +160,9 @@ def _regime(home: Path, config: dict[str, Any]) -> str:
     result = RunFolder(home).result
     if result is not None and isinstance(result.get("regime"), str):
         return result["regime"]
-    return next((regime for option, regime in _SYNTHETIC.items() if config.get(option)), "real")
+    # Not by `TrainConfig.of_run`, which refuses a run whose other options are of another version.
+    chosen = (entry.name for entry in REGIMES.values() if entry.selected_by and config.get(entry.selected_by))
+    return next(chosen, BASELINE)
 
 
 def _held_out(spec: str) -> str | None:

@@ -8,29 +8,27 @@ Shapes: N images of a part, F features.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ...learners.collectives import rank, world_size
-from ..configs.evaluate import KNN_PRESETS
-from ..data import ImageStore, cached, open_images, test_spec
-from ..data.parts import PartStore
-from ..encoder import Encoder
-from ..errors import DataError, RunStopped, UsageError
-from ..randomness import Key
-from ..runtime.distributed import broadcast_state, sum_over_processes
-from .knn import knn_scores
-from .subsets import labeled_subset
-from .task import match_labels
+from ...configs.evaluate import KNN_PRESETS
+from ...data import ImageStore, cached, open_images, test_spec
+from ...data.parts import PartStore
+from ...encoder import Encoder
+from ...errors import DataError, UsageError
+from ...randomness import Key
+from ...runtime.distributed import broadcast_state
+from ..features import shared_features
+from ..knn import knn_scores
+from ..subsets import labeled_subset
+from ..task import match_labels
 
 BANK_IMAGES, SCORED_IMAGES = 5000, 2000
 """Images of the train and the test split, about: each class gives the same part of its images. Ours: seconds on a
 CPU, and a standard error of one point at most."""
-BATCH_SIZE = 256
 PRESET = "dino"
 """The entry of `KNN_PRESETS` that is used: its few neighbours suit a part of the images."""
 
@@ -57,7 +55,7 @@ class _Part:
 
 
 @dataclass(frozen=True)
-class OnlineKnn:
+class KnnMonitor:
     """The accuracy of an encoder in training, by nearest neighbours.
 
     Attributes:
@@ -84,7 +82,7 @@ class OnlineKnn:
         *,
         cache: str = "none",
         data_root: str | None = None,
-    ) -> OnlineKnn:
+    ) -> KnnMonitor:
         """Choose the images, by the seed.
 
         Args:
@@ -109,6 +107,7 @@ class OnlineKnn:
             train_labels, test_labels, classes = match_labels(train, test)
         except DataError as error:
             raise UsageError(f"--eval-every cannot be used: {error}") from None
+        # The name decides which images are drawn; another would change the numbers of runs that exist.
         key = Key.from_seed(seed).child("evaluation", "online")
         return cls(
             _Part.of(train, train_labels, BANK_IMAGES, key.child("bank")),
@@ -141,29 +140,3 @@ class OnlineKnn:
             num_classes=self.num_classes,
         )
         return {"knn_top1": (votes.argmax(dim=1).cpu() == self.scored.labels).double().mean().item()}
-
-
-@torch.inference_mode()
-def shared_features(encoder: Encoder, store: ImageStore, device: torch.device, precision: str = "fp32") -> Tensor:
-    """Features (N, F) float32 on the device of a store's N images, of which each process computes a share.
-
-    Batches are the same for any number of processes.
-
-    Raises:
-        RunStopped: features that are no numbers, in all processes alike.
-    """
-    features = torch.zeros(len(store), encoder.num_features, device=device)
-    for rows in batches(len(store)):
-        images = store.read(rows).to(device).contiguous(memory_format=torch.channels_last)
-        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-            features[torch.from_numpy(rows).to(device)] = encoder(images)
-    features = sum_over_processes(features)
-    if not torch.isfinite(features).all():
-        raise RunStopped(f"the encoder gives features that are not finite for images of {store.name}: it diverged")
-    return features
-
-
-def batches(num_images: int) -> Iterator[np.ndarray]:
-    """This process's share of the batches."""
-    for start in range(rank() * BATCH_SIZE, num_images, world_size() * BATCH_SIZE):
-        yield np.arange(start, min(start + BATCH_SIZE, num_images))

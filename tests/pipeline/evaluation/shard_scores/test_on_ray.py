@@ -12,10 +12,10 @@ import torch
 from synthcl.pipeline.configs.shards import ScoreConfig
 from synthcl.pipeline.encoder import load_encoder
 from synthcl.pipeline.errors import DataError
-from synthcl.pipeline.evaluation import ray_scores
-from synthcl.pipeline.evaluation.ray_scores import ScoreWorker, batches_of, opened
-from synthcl.pipeline.evaluation.sample_scores import score_shards
-from synthcl.pipeline.evaluation.scorer import Scorer, find_references
+from synthcl.pipeline.evaluation.shard_scores import on_ray
+from synthcl.pipeline.evaluation.shard_scores.on_ray import ScoreWorker, batches_of, opened
+from synthcl.pipeline.evaluation.shard_scores.score import score_shards
+from synthcl.pipeline.evaluation.shard_scores.scorer import Scorer, find_references
 from synthcl.pipeline.shards import open_shard_set
 
 needs_ray = pytest.mark.skipif(
@@ -45,18 +45,18 @@ def test_scores_are_those_of_one_process_though_a_worker_is_killed(
     path = make_set(num_samples=70, samples_per_shard=30)
     options = {"encoder": os.path.relpath(encoder_folder, tmp_path), "clusters": 3, "batch_size": 16}
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(ray_scores, "SAMPLES_PER_PART", 16)
-    monkeypatch.setattr(ray_scores, "ScoreWorker", DyingOnce)
+    monkeypatch.setattr(on_ray, "SAMPLES_PER_PART", 16)
+    monkeypatch.setattr(on_ray, "ScoreWorker", DyingOnce)
     here = score_shards(path, **options, data=str(path))
     table = open_shard_set(path).table(columns=COLUMNS)
-    for module in (sys.modules[__name__], ray_scores):
+    for module in (sys.modules[__name__], on_ray):
         cloudpickle.register_pickle_by_value(module)
     try:
         there = score_shards(
             path, **options, data=str(path), executor="ray", ray_address="local", ray_workers=1, overwrite=True
         )
     finally:
-        for module in (sys.modules[__name__], ray_scores):
+        for module in (sys.modules[__name__], on_ray):
             cloudpickle.unregister_pickle_by_value(module)
     assert (tmp_path / "killed").exists() and "another takes over" in capfd.readouterr().err
     assert there == here and open_shard_set(path).table(columns=COLUMNS).equals(table)
@@ -74,7 +74,7 @@ def test_parts_hold_each_batch_once(batch_size, num_batches):
 def worker(make_set, encoder_folder, tmp_path, monkeypatch):
     """A worker in this process, that has opened the set."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(ray_scores, "SAMPLES_PER_PART", 32)
+    monkeypatch.setattr(on_ray, "SAMPLES_PER_PART", 32)
     path = make_set(num_samples=40)
     config = ScoreConfig(encoder=str(encoder_folder), clusters=2, batch_size=16)
     cpu = torch.device("cpu")
@@ -114,6 +114,6 @@ def test_other_sets_and_encoders_are_told_apart(worker, make_set, encoder_folder
 
 def test_a_wrong_address_is_told_before_anything_is_computed(make_set, encoder_folder, monkeypatch):
     path = make_set(num_samples=20)
-    monkeypatch.setattr(ray_scores, "find_references", lambda *_: pytest.fail("it has begun"))
+    monkeypatch.setattr(on_ray, "find_references", lambda *_: pytest.fail("it has begun"))
     with pytest.raises(DataError, match=r"cannot connect to the Ray cluster at --ray-address 127\.0\.0\.1:1"):
         score_shards(path, encoder=str(encoder_folder), clusters=2, executor="ray", ray_address="127.0.0.1:1")

@@ -8,15 +8,16 @@ from synthcl.learners import create_backbone
 from synthcl.pipeline.data import open_images
 from synthcl.pipeline.encoder import Encoder
 from synthcl.pipeline.errors import RunStopped, UsageError
-from synthcl.pipeline.evaluation import evaluate_knn, online
-from synthcl.pipeline.evaluation.online import OnlineKnn
+from synthcl.pipeline.evaluation import evaluate_knn
+from synthcl.pipeline.evaluation.monitors import knn
+from synthcl.pipeline.evaluation.monitors.knn import KnnMonitor
 
 CPU = torch.device("cpu")
 
 
 def opened(spec="digits", seed=0, image_size=8):
     train = open_images(spec, image_size=image_size, split="train")
-    return OnlineKnn.open(train, spec, seed, CPU, "fp32", cache="auto")
+    return KnnMonitor.open(train, spec, seed, CPU, "fp32", cache="auto")
 
 
 def test_on_all_images_it_is_the_nearest_neighbour_evaluation(run, encoder):
@@ -24,8 +25,8 @@ def test_on_all_images_it_is_the_nearest_neighbour_evaluation(run, encoder):
 
 
 def test_larger_sets_give_a_part_of_each_class_drawn_by_the_seed(encoder, monkeypatch):
-    monkeypatch.setattr(online, "BANK_IMAGES", 144)
-    monkeypatch.setattr(online, "SCORED_IMAGES", 100)
+    monkeypatch.setattr(knn, "BANK_IMAGES", 144)
+    monkeypatch.setattr(knn, "SCORED_IMAGES", 100)
     first, again, other = opened(), opened(), opened(seed=1)
     counts = first.bank.labels.bincount()
     assert 144 <= len(first.bank.labels) < 154 and counts.min() >= 13 and len(first.scored.labels) < 110

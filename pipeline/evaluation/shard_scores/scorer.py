@@ -18,14 +18,15 @@ from sklearn.cluster import MiniBatchKMeans
 from torch import Tensor
 from torch.nn import functional as F
 
-from ...learners.losses import ppcl
-from ..configs.shards import ScoreConfig
-from ..data import open_images
-from ..encoder import Encoder
-from ..randomness import Key
-from ..shards.reader import ShardSet
-from ..views import Augmentation, multi_view, normalize, to_float
-from .features import extract_features
+from ....learners.losses import ppcl
+from ...configs.shards import ScoreConfig
+from ...data import open_images
+from ...data.store import spread
+from ...encoder import Encoder
+from ...randomness import Key
+from ...shards.reader import ShardSet
+from ...views import Augmentation, multi_view, normalize, to_float
+from ..features import extract_features
 
 TEMPERATURE = 0.2
 """The temperature of the loss that measures hardness. MoCo v2's (arXiv 2003.04297)."""
@@ -140,7 +141,7 @@ def _find_clusters(
     model: Encoder, shards: ShardSet, clusters: int, batch_size: int, seed: int, device: torch.device
 ) -> MiniBatchKMeans:
     """Fit k-means to normalised features of samples that are spread evenly over the set."""
-    chosen = np.unique(np.linspace(0, len(shards) - 1, min(len(shards), CLUSTERED_SAMPLES)).astype(np.int64))
+    chosen = spread(len(shards), CLUSTERED_SAMPLES)
     features = [
         F.normalize(model(shards.read_views(chosen[i : i + batch_size], views=1)[:, 0].to(device)), dim=1).cpu()
         for i in range(0, len(chosen), batch_size)

@@ -10,9 +10,9 @@ import torch
 from synthcl.pipeline import train
 from synthcl.pipeline.data import open_images
 from synthcl.pipeline.errors import RunStopped
-from synthcl.pipeline.evaluation import online_features
 from synthcl.pipeline.evaluation.alignment import alignment, uniformity
-from synthcl.pipeline.evaluation.online_features import CollapseWatch, OnlineFeatures, has_collapsed
+from synthcl.pipeline.evaluation.monitors import features
+from synthcl.pipeline.evaluation.monitors.features import CollapseWatch, FeatureMonitor, has_collapsed
 from synthcl.pipeline.evaluation.spread import feature_spread, rankme
 from synthcl.pipeline.runs.metrics import MetricsLog
 from synthcl.pipeline.training.step import TrainingStep
@@ -22,9 +22,9 @@ MEASURES = {"rankme", "alignment", "uniformity", "feature_spread"}
 
 
 def test_it_measures_the_encoder_on_two_views_of_a_part_of_the_images(encoder, monkeypatch):
-    monkeypatch.setattr(online_features, "NUM_IMAGES", 50)
+    monkeypatch.setattr(features, "NUM_IMAGES", 50)
     train_images = open_images("digits", image_size=8, split="train")
-    watch = OnlineFeatures(train_images, "digits", 8, 0, CPU, "fp32")
+    watch = FeatureMonitor(train_images, "digits", 8, 0, CPU, "fp32")
     before, state = encoder.weights_hash(), torch.get_rng_state()
     found = watch(encoder)
     assert encoder.weights_hash() == before and torch.equal(torch.get_rng_state(), state)
@@ -36,8 +36,8 @@ def test_it_measures_the_encoder_on_two_views_of_a_part_of_the_images(encoder, m
         "uniformity": uniformity(first),
         "feature_spread": feature_spread(first),
     }
-    assert found == OnlineFeatures(train_images, "digits", 8, 0, CPU, "fp32")(encoder)
-    assert found != OnlineFeatures(train_images, "digits", 8, 1, CPU, "fp32")(encoder)
+    assert found == FeatureMonitor(train_images, "digits", 8, 0, CPU, "fp32")(encoder)
+    assert found != FeatureMonitor(train_images, "digits", 8, 1, CPU, "fp32")(encoder)
     diverged = copy.deepcopy(encoder)
     next(diverged.backbone.parameters()).fill_(float("nan"))
     with pytest.raises(RunStopped, match="not finite"):

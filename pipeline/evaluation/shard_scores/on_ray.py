@@ -14,16 +14,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..cluster.ray_cluster import check_installed, connected, quiet
-from ..cluster.ray_pool import RayPool
-from ..cluster.worker import enter_node
-from ..configs.shards import ScoreConfig
-from ..encoder import Encoder, load_encoder
-from ..errors import DataError
-from ..progress.line import Progress
-from ..shards.network import is_url
-from ..shards.reader import ShardSet, open_shard_set
-from .features import choose_device
+from ...cluster.ray_cluster import check_installed, connected, quiet
+from ...cluster.ray_pool import RayPool
+from ...cluster.worker import enter_node
+from ...configs.shards import ScoreConfig
+from ...encoder import Encoder, load_encoder
+from ...errors import DataError
+from ...progress.line import Progress
+from ...shards.network import is_url
+from ...shards.reader import ShardSet, open_shard_set
+from ..features import choose_device
 from .scorer import References, Scorer, find_references, joined
 
 SAMPLES_PER_PART = 2048

@@ -4,7 +4,7 @@ import torch
 from scipy.stats import ttest_1samp
 from sklearn.metrics import balanced_accuracy_score, top_k_accuracy_score
 
-from synthcl.pipeline.evaluation.scores import bootstrap_interval, mean_interval, summarise, top_k_accuracy
+from synthcl.pipeline.evaluation.accuracy import bootstrap_interval, mean_interval, summarise, top_k_accuracy
 
 
 @pytest.fixture
