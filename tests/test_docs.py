@@ -16,8 +16,8 @@ from synthcl.generators.pretrained import PretrainedGenerator
 from synthcl.generators.pretrained.adapters import ADAPTERS, UNetAdapter
 from synthcl.pipeline.comparison.verdict import meaning
 from synthcl.pipeline.configs.arms import Arm
+from synthcl.pipeline.configs.regimes import REGIMES
 from synthcl.pipeline.data.catalogue import MEAN_PER_CLASS, NAMED_SETS, SUITES, TOP1
-from synthcl.pipeline.regimes.table import REGIMES
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"

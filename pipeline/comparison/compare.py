@@ -7,11 +7,11 @@ from typing import Any
 
 from ..configs.arms import parse_arms
 from ..configs.compare import CompareConfig
+from ..configs.regimes import REGIMES
 from ..errors import UsageError
 from ..options.config import takes_options
 from ..progress.line import say
 from ..progress.overall import overall_progress
-from ..regimes.table import REGIMES
 from ..runs.folder import RunFolder
 from ..runs.opening import hold_run
 from ..runtime.distributed import create_accelerator, precision_of

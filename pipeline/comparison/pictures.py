@@ -16,6 +16,7 @@ from torch import Tensor
 from torchvision.transforms.functional import to_pil_image
 from torchvision.utils import make_grid
 
+from ..configs.regimes import REGIMES
 from ..data import ImageStore, open_images
 from ..encoder import Encoder
 from ..errors import DataError, UsageError
@@ -24,7 +25,6 @@ from ..generation.rendering import to_bytes
 from ..images.grids import read_grid
 from ..randomness import Key
 from ..regimes.fresh import samples_key
-from ..regimes.table import REGIMES
 from ..shards import open_shard_set
 from .runs import ComparedRun, by_arm
 

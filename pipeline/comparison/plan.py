@@ -18,10 +18,10 @@ from typing import Any
 from ..configs.arms import Arm, arm_values
 from ..configs.compare import CompareConfig, needs_set
 from ..configs.generate import GenerateConfig
+from ..configs.regimes import BASELINE, JOINT, REGIMES
 from ..configs.train import TrainConfig
 from ..errors import UsageError
 from ..regimes.base import synthetic_share
-from ..regimes.table import BASELINE, JOINT, REGIMES
 from ..shards import open_shard_set
 
 MAX_SAMPLES = 50_000

@@ -16,13 +16,13 @@ from ...learners.optimizers import create_optimizer
 from ...learners.recipe import OptimizerRecipe
 from ...learners.registry import learner_uses_labels
 from ..configs.concerns import concerns
+from ..configs.regimes import REGIMES
 from ..configs.train import TrainConfig
 from ..data import ImageStore
 from ..errors import UsageError
 from ..randomness import Key
 from ..regimes.assembly import ViewMaker
 from ..regimes.base import Regime
-from ..regimes.table import REGIMES
 from ..runtime.distributed import precision_of
 from ..runtime.precision import generator_precision
 from ..views import Augmentation
