@@ -11,7 +11,7 @@ from ..configs.arms import unmet
 from ..configs.concerns import concerns
 from ..configs.regimes import REGIMES
 from ..configs.train import TrainConfig
-from ..options.config import flag
+from ..options.types import flag
 from ..runs.length import describe_changes
 from .plan import LENGTH, images_per_sample
 from .runs import ComparedRun, by_arm

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 from ..errors import UsageError
-from ..options.config import default_of, did_you_mean, flag, option_types
+from ..options.types import default_of, did_you_mean, flag, option_types
 from .concerns import concerns, meaningless
 from .recipes import RECIPES
 from .regimes import BASELINE, REGIMES

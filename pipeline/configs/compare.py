@@ -9,7 +9,8 @@ from typing import Any
 
 from ..data.specs import refuse_part
 from ..errors import UsageError
-from ..options.config import default_of, flag, option
+from ..options.config import option
+from ..options.types import default_of, flag
 from .arms import Arm, arm_texts, arm_values, check_names, find_pair, parse_arms, read_label, ready_arm
 from .concerns import concerns, meaningless
 from .regimes import BASELINE, REGIMES

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 
-from ..options.config import flag
+from ..options.types import flag
 
 
 def concerns(f: dataclasses.Field, regimes: Iterable[str]) -> bool:

@@ -9,7 +9,8 @@ from typing import Any
 
 from ..data.specs import refuse_part
 from ..errors import UsageError
-from ..options.config import default_of, flag, option
+from ..options.config import option
+from ..options.types import default_of, flag
 from .concerns import concerns, meaningless
 from .regimes import BASELINE, DRAWN, REGIMES, SYNTHETIC
 from .training import TrainingConfig

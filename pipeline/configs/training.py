@@ -11,7 +11,8 @@ from ...learners import backbone_names, learner_names
 from ...learners.recipe import OPTIMIZERS
 from ...learners.registry import LEARNERS, learner_takes_local_views
 from ..errors import UsageError
-from ..options.config import default_of, option
+from ..options.config import option
+from ..options.types import default_of
 from ..views.presets import LEAST_LOCAL_SIZE, LOCAL_SIZE, PRESETS
 from . import common
 from .concerns import concerns
