@@ -16,11 +16,11 @@ from ..runs.folder import RunFolder
 from ..runs.opening import hold_run
 from ..runtime.distributed import create_accelerator, precision_of
 from ..runtime.precision import generator_precision
-from ..runtime.slurm import join_step
+from ..runtime.srun import join_step
 from .evaluations import Answer
 from .execution import check_inputs, count_images, decide_budget, evaluate_runs, execute
 from .matching import generators_of_seeds, mismatches, other_conditions, unmatched_seeds
-from .parts import compared, plan_overall
+from .progress import compared, plan_overall
 from .report import write_report
 from .results import build_rows, write_results
 from .runs import ComparedRun, in_order, read_labelled

@@ -26,11 +26,11 @@ from ..regimes.base import check_generator_size
 from ..regimes.offline import check_image_size
 from ..runs.opening import finished_result
 from ..shards import open_shard_set
-from ..training.parts import build_learner, view_size
+from ..training.build import build_learner, view_size
 from ..training.train import train
 from .evaluations import Answer, Answers
-from .parts import SET, NumImages, question_key, question_parts, run_key
 from .plan import Budget, PlannedRun, generation, make_budget, planned_runs, recorded_by, train_config
+from .progress import SET, NumImages, question_key, question_parts, run_key
 from .runs import ComparedRun
 
 SHORT_STEPS, LONG_STEPS = 10, 50

@@ -25,11 +25,11 @@ from ..progress.line import say
 from ..runs.loop import Interrupted
 from ..runs.opening import check_out
 from ..runtime.distributed import create_accelerator
-from ..runtime.slurm import join_step
+from ..runtime.srun import join_step
 from .evaluations import CORRUPTED_SETS, ROBUSTNESS, Cell, all_questions
 from .execution import LONG_STEPS, SHORT_STEPS, arms_to_plan, check_inputs, count_images, kept_budget, length
-from .parts import answered, compared, finished, question_key, samples_done, steps_done
 from .plan import Budget, PlannedRun, generation, make_budget, planned_runs, recorded_by
+from .progress import answered, compared, finished, question_key, samples_done, steps_done
 from .runs import ComparedRun, in_order, read_labelled
 from .trial import (
     FIRST_STEPS,

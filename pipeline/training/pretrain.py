@@ -32,7 +32,7 @@ from ..runs.opening import finished_result, finished_together, hold_run, say_fin
 from ..runs.trackers import check_trackers, open_trackers
 from ..runtime.distributed import average_gradients, create_accelerator, is_alone, slice_of
 from ..runtime.precision import generator_precision
-from ..runtime.slurm import join_step
+from ..runtime.srun import join_step
 from ..views import to_float
 from .discriminator_watch import DiscriminatorWatch
 from .push import push_generator

@@ -25,8 +25,8 @@ from ..runs.loop import LoopOptions, run_loop
 from ..runs.opening import finished_result, finished_together, hold_run, say_finished
 from ..runs.trackers import check_trackers, open_trackers
 from ..runtime.distributed import create_accelerator, is_alone
-from ..runtime.slurm import join_step
-from .parts import build_learner, check_labels, make_schedule, precisions, prepare, view_maker, view_size
+from ..runtime.srun import join_step
+from .build import build_learner, check_labels, make_schedule, precisions, prepare, view_maker, view_size
 from .schedule import Schedule
 from .watching import measurements, save_snapshot
 

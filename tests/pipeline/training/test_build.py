@@ -11,7 +11,7 @@ from synthcl.pipeline.data import open_images
 from synthcl.pipeline.errors import UsageError
 from synthcl.pipeline.randomness import Key
 from synthcl.pipeline.runtime.distributed import create_accelerator
-from synthcl.pipeline.training.parts import (
+from synthcl.pipeline.training.build import (
     build_learner,
     check_labels,
     make_schedule,
