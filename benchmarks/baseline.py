@@ -30,7 +30,7 @@ from synthcl.pipeline.comparison.statistics import spread
 from synthcl.pipeline.data import open_images
 from synthcl.pipeline.encoder import Encoder
 from synthcl.pipeline.runtime.environment import record_environment, version_of
-from synthcl.pipeline.training.parts import WARMUP_PART
+from synthcl.pipeline.training.build import WARMUP_PART
 
 THEIRS = "lightly"
 LIGHTLYS_MOCO = "lightlys_moco:LightlysMoCo"

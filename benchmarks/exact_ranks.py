@@ -48,7 +48,7 @@ from synthcl.pipeline.generation.generate import generate
 from synthcl.pipeline.regimes import assembly, joint_trainer, offline, online, replay
 from synthcl.pipeline.regimes.assembly import RealImages
 from synthcl.pipeline.runs.checkpoint import load_checkpoint
-from synthcl.pipeline.training import parts
+from synthcl.pipeline.training import build
 from synthcl.pipeline.training import pretrain as pretraining
 from synthcl.pipeline.training import train as training_command
 from synthcl.pipeline.training.step import TrainingStep
@@ -88,7 +88,7 @@ class Watcher:
         self._wrap(offline.OfflineRegime, "samples", self._offline)
         self._wrap(online.OnlineRegime, "batch", self._online)
         self._wrap(augmentation, "sample_views", self._views)
-        self._wrap(parts, "create_learner", lambda original, *arguments, **o: original(*arguments, **HEADS, **o))
+        self._wrap(build, "create_learner", lambda original, *arguments, **o: original(*arguments, **HEADS, **o))
         if self.mode == "nudged":
             self._wrap(training_command, "build_learner", lambda original, *arguments: nudged(original(*arguments)))
         if self.mode == "float64":

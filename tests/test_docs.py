@@ -17,9 +17,9 @@ from synthcl.generators.pretrained.adapters import ADAPTERS, UNetAdapter
 from synthcl.learners import learner_names, learner_recipe
 from synthcl.pipeline.comparison.verdict import meaning
 from synthcl.pipeline.configs.arms import Arm
+from synthcl.pipeline.configs.regimes import REGIMES
 from synthcl.pipeline.data.catalogue import MEAN_PER_CLASS, NAMED_SETS, SUITES, TOP1
 from synthcl.pipeline.data.digits import SPLITS as DIGITS_SPLITS
-from synthcl.pipeline.regimes.table import REGIMES
 from synthcl.pipeline.views.presets import PRESETS, SMALL_IMAGE, default_preset
 
 ROOT = Path(__file__).parent.parent

@@ -42,8 +42,6 @@ MAY_IMPORT = {
     },
 }  # fmt: skip
 """The packages of pipeline/, and which of the others each may import from: those that it builds on."""
-TABLES = {("pipeline", "regimes", "table")}
-"""Modules that only hold names and import nothing of the package. Anyone may import them."""
 
 
 def modules():
@@ -66,8 +64,6 @@ def imported(path: Path) -> set[tuple[str, ...]]:
 
 def unit(module: tuple[str, ...]) -> str:
     """The package of pipeline/ in which a module lies, or its own name if it lies in none."""
-    if module in TABLES:
-        return ".".join(module)
     return module[1] if len(module) > 1 else "__init__"
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from synthcl import pipeline
 from synthcl.pipeline.evaluation.table import TASKS
-from synthcl.pipeline.options.config import default_of, is_required
+from synthcl.pipeline.options.types import default_of, is_required
 
 TOOL = Path(__file__).parent.parent / "tools" / "stubs.py"
 WITH_OPTIONS = ["compare", "embed", "export", "generate", "pretrain", "train"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..configs.arms import UNTRAINED
+from ..configs.regimes import BASELINE, REGIMES
 from ..errors import DataError
-from ..regimes.table import BASELINE, REGIMES
 from .matching import images_through_learner
 from .runs import ComparedRun, by_arm
 from .statistics import MIN_SEEDS

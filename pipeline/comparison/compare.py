@@ -7,20 +7,20 @@ from typing import Any
 
 from ..configs.arms import parse_arms
 from ..configs.compare import CompareConfig
+from ..configs.regimes import REGIMES
 from ..errors import UsageError
 from ..options.config import takes_options
 from ..progress.line import say
 from ..progress.overall import overall_progress
-from ..regimes.table import REGIMES
 from ..runs.folder import RunFolder
 from ..runs.opening import hold_run
 from ..runtime.distributed import create_accelerator, precision_of
 from ..runtime.precision import generator_precision
-from ..runtime.slurm import join_step
+from ..runtime.srun import join_step
 from .evaluations import Answer
 from .execution import check_inputs, count_images, decide_budget, evaluate_runs, execute
 from .matching import generators_of_seeds, mismatches, other_conditions, unmatched_seeds
-from .parts import compared, plan_overall
+from .progress import compared, plan_overall
 from .report import write_report
 from .results import build_rows, write_results
 from .runs import ComparedRun, in_order, read_labelled

@@ -13,8 +13,8 @@ from ..progress.overall import Overall, Part, overall_progress
 from ..training.pretrain import pretrain
 from .compare import compare
 from .execution import count_images, kept_budget, length
-from .parts import plan_overall, steps_done
 from .plan import make_budget
+from .progress import plan_overall, steps_done
 
 PRETRAINING = "pretrain"
 """The part, and what its progress is called."""

@@ -26,11 +26,11 @@ from ..regimes.base import check_generator_size
 from ..regimes.offline import check_image_size
 from ..runs.opening import finished_result
 from ..shards import open_shard_set
-from ..training.parts import build_learner, view_size
+from ..training.build import build_learner, view_size
 from ..training.train import train
 from .evaluations import Answer, Answers
-from .parts import SET, NumImages, question_key, question_parts, run_key
-from .plan import Budget, PlannedRun, generation, make_budget, planned_runs, recorded_by, train_config
+from .plan import Budget, PlannedRun, generation, make_budget, planned_runs, train_config, with_recordings
+from .progress import SET, NumImages, question_key, question_parts, run_key
 from .runs import ComparedRun
 
 SHORT_STEPS, LONG_STEPS = 10, 50
@@ -115,16 +115,12 @@ def decide_budget(config: CompareConfig, accelerator: Accelerator) -> Budget:
     """The budget in OUT/plan.json, or a new one, measured where that is asked for and kept there."""
     # The main process decides for all: rates differ between processes, and the folder may not be shared.
     kept = [kept_budget(config) if accelerator.is_main_process else None]
-    if accelerator.num_processes > 1:
-        broadcast_object_list(kept)
-    before = kept[0]
+    before = broadcast_object_list(kept)[0]
     new = arms_to_plan(config, before)
     if before is not None and not new:
         return before
     rates = [_measure(config, accelerator, new) if config.equal == "seconds" else {}]
-    if accelerator.num_processes > 1:
-        broadcast_object_list(rates)
-    measured = {**(before.seconds_per_step if before is not None else {}), **rates[0]}
+    measured = {**(before.seconds_per_step if before is not None else {}), **broadcast_object_list(rates)[0]}
     budget = make_budget(config, *length(config), measured, before)
     if accelerator.is_main_process:
         write_json(Path(config.out) / "plan.json", asdict(budget))
@@ -222,7 +218,11 @@ def _steps_per_epoch(config: CompareConfig) -> int:
 
 
 def _measure(config: CompareConfig, accelerator: Accelerator, arms: Sequence[Arm]) -> dict[str, float]:
-    """Seconds a step of each of the arms, by training each for a short and for a longer while."""
+    """Seconds a step of each of the arms, by training each for a short and for a longer while.
+
+    The median that `trial.try_arm` gives leaves out what only some steps have, such as the penalties of a discriminator
+    that come every few steps. As a rate it would give arms that train a generator more steps than their seconds allow.
+    """
     folder = Path(config.out) / "rates"
     _remove(folder, accelerator)
     shards = None
@@ -234,10 +234,7 @@ def _measure(config: CompareConfig, accelerator: Accelerator, arms: Sequence[Arm
         wanted.out = str(shards)
         generate(wanted)
     seconds: dict[str, dict[int, float]] = {arm.name: {} for arm in arms}
-    sources = {recorded_by(config, arm) for arm in arms}
-    # Recordings first, those of arms whose rate is known too.
-    order = [arm for arm in config.arms() if arm in arms or arm.name in sources]
-    for arm in sorted(order, key=lambda arm: recorded_by(config, arm) is not None):
+    for arm in with_recordings(config, arms):
         if accelerator.is_main_process:
             say(f"rate of {arm.name}")
         for steps in (SHORT_STEPS, LONG_STEPS):

@@ -25,11 +25,11 @@ from ..progress.line import say
 from ..runs.loop import Interrupted
 from ..runs.opening import check_out
 from ..runtime.distributed import create_accelerator
-from ..runtime.slurm import join_step
+from ..runtime.srun import join_step
 from .evaluations import CORRUPTED_SETS, ROBUSTNESS, Cell, all_questions
 from .execution import LONG_STEPS, SHORT_STEPS, arms_to_plan, check_inputs, count_images, kept_budget, length
-from .parts import answered, compared, finished, question_key, samples_done, steps_done
-from .plan import Budget, PlannedRun, generation, make_budget, planned_runs, recorded_by
+from .plan import Budget, PlannedRun, generation, make_budget, planned_runs, recorded_by, with_recordings
+from .progress import answered, compared, finished, question_key, samples_done, steps_done
 from .runs import ComparedRun, in_order, read_labelled
 from .trial import (
     FIRST_STEPS,
@@ -68,8 +68,7 @@ def forecast(config: CompareConfig) -> dict[str, Any]:
     check_out(config.out, "compare", config)
     accelerator = create_accelerator(config.precision)
     folder = [tempfile.mkdtemp(prefix="synthcl-") if accelerator.is_main_process else ""]
-    if accelerator.num_processes > 1:
-        broadcast_object_list(folder)
+    broadcast_object_list(folder)
     try:
         with shared_cache():
             return _Forecast(config, accelerator, Path(folder[0])).summary()
@@ -145,9 +144,7 @@ class _Forecast:
     def _try(self, arms: Iterable[Arm]) -> None:
         """Train those of the arms that have not been tried, and those whose recordings they need."""
         wanted = [arm for arm in arms if arm.name not in self.arms]
-        sources = {recorded_by(self.config, arm) for arm in wanted}
-        order = [arm for arm in self.config.arms() if arm in wanted or arm.name in sources]
-        order.sort(key=lambda arm: recorded_by(self.config, arm) is not None)
+        order = with_recordings(self.config, wanted)
         if not order:
             return
         shards = self._shards() if any(needs_set(arm) for arm in order) and not self.config.shards else None
@@ -168,10 +165,7 @@ class _Forecast:
 
     def _agree(self, value: int) -> int:
         """The main process's value, in all processes."""
-        values = [value]
-        if self.accelerator.num_processes > 1:
-            broadcast_object_list(values)
-        return values[0]
+        return broadcast_object_list([value])[0]
 
     def _shards(self) -> Path:
         """The set to try arms with: the comparison's own if it is there, else a few samples."""

@@ -1,4 +1,4 @@
-"""How an arm looks in plots and tables: a regime as its table says, another arm in a colour and marker of its own."""
+"""How an arm looks in plots and tables: a regime in its own way, another arm in a colour and marker of its own."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ..configs.arms import UNTRAINED, Arm
-from ..regimes.table import REGIMES
 
 
 class Look(NamedTuple):
@@ -25,7 +24,17 @@ class Look(NamedTuple):
     dash: Any = "-"
 
 
-_REGIMES = {e.name: Look(e.name, e.color, e.dark_color, e.marker, e.dash) for e in REGIMES.values()}
+_REGIMES = {
+    look.variable: look
+    for look in (
+        Look("real", "#4b5563", "#b6bec9", "s"),
+        Look("offline", "#c2570c", "#f5973f", "D", (0, (5, 2))),
+        Look("fresh", "#0f766e", "#4fd1c5", "v", (0, (3, 1, 1, 1))),
+        Look("online", "#0060b0", "#62b1ff", "o"),
+        Look("replay", "#8b3a8f", "#da92dd", "^", (0, (2, 1.5))),
+    )
+}
+"""By name, one for each regime. Ours."""
 _OTHERS = (
     Look("arm-1", "#b0135a", "#ff86b0", "P", (0, (4, 1, 1, 1))),
     Look("arm-2", "#587600", "#b5d34a", "<", (0, (6, 2))),

@@ -9,9 +9,9 @@ from typing import Any
 
 from ..configs.arms import unmet
 from ..configs.concerns import concerns
+from ..configs.regimes import REGIMES
 from ..configs.train import TrainConfig
-from ..options.config import flag
-from ..regimes.table import REGIMES
+from ..options.types import flag
 from ..runs.length import describe_changes
 from .plan import LENGTH, images_per_sample
 from .runs import ComparedRun, by_arm

@@ -16,15 +16,15 @@ from torch import Tensor
 from torchvision.transforms.functional import to_pil_image
 from torchvision.utils import make_grid
 
+from ..configs.regimes import REGIMES
 from ..data import ImageStore, open_images
 from ..encoder import Encoder
 from ..errors import DataError, UsageError
 from ..generation.opening import open_generator
-from ..generation.rendering import to_bytes
+from ..generation.rendering import samples_to_bytes
 from ..images.grids import read_grid
 from ..randomness import Key
 from ..regimes.fresh import samples_key
-from ..regimes.table import REGIMES
 from ..shards import open_shard_set
 from .runs import ComparedRun, by_arm
 
@@ -122,7 +122,7 @@ def _start(run: ComparedRun, real: Tensor | None) -> Strip | None:
         return None
     draws = samples_key(Key.from_seed(run.seed)).child("snapshot").at(torch.arange(PER_ROW))
     with torch.no_grad():
-        images = to_bytes(generator(generator.sample_latents(PER_ROW, draws=draws)))
+        images = samples_to_bytes(generator(generator.sample_latents(PER_ROW, draws=draws)))
     return _strip(
         f"{run.name}, step 0: G and G_ema are the pretrained generator", "Samples before joint training.", images
     )

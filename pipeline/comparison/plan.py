@@ -10,7 +10,7 @@ OUT/
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,10 @@ from typing import Any
 from ..configs.arms import Arm, arm_values
 from ..configs.compare import CompareConfig, needs_set
 from ..configs.generate import GenerateConfig
+from ..configs.regimes import BASELINE, JOINT, REGIMES
 from ..configs.train import TrainConfig
 from ..errors import UsageError
 from ..regimes.base import synthetic_share
-from ..regimes.table import BASELINE, JOINT, REGIMES
 from ..shards import open_shard_set
 
 MAX_SAMPLES = 50_000
@@ -180,7 +180,7 @@ def generation(config: CompareConfig, budget: Budget) -> GenerateConfig | None:
 def planned_runs(config: CompareConfig, budget: Budget) -> list[PlannedRun]:
     """The trainings in the order to do them: seed by seed, a recording before its replay."""
     seeds = range(config.seed, config.seed + config.seeds)
-    arms = sorted(config.arms(), key=lambda arm: recorded_by(config, arm) is not None)
+    arms = with_recordings(config, config.arms())
     return [
         PlannedRun(arm, seed, train_config(config, arm, seed, budget.steps[arm.name])) for seed in seeds for arm in arms
     ]
@@ -226,6 +226,13 @@ def recorded_by(config: CompareConfig, arm: Arm) -> str | None:
     if wanted is not None:
         return wanted if wanted in [one.name for one in learning] else None
     return min(learning, key=lambda one: not one.plain).name
+
+
+def with_recordings(config: CompareConfig, arms: Sequence[Arm]) -> list[Arm]:
+    """The arms, and those of the comparison that draw the recordings that they replay; the latter come before."""
+    sources = {recorded_by(config, arm) for arm in arms}
+    wanted = [arm for arm in config.arms() if arm in arms or arm.name in sources]
+    return sorted(wanted, key=lambda arm: recorded_by(config, arm) is not None)
 
 
 def _sources(

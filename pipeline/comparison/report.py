@@ -17,11 +17,11 @@ from markupsafe import Markup
 from ..configs.arms import UNTRAINED
 from ..configs.evaluate import CORRUPTIONS, SEVERITIES
 from ..configs.pretrain import PretrainConfig
+from ..configs.regimes import REGIMES
 from ..errors import DataError, UsageError
 from ..evaluation.accuracy import CONFIDENCE
 from ..files import write_file
 from ..options.config import command_line, write_yaml
-from ..regimes.table import REGIMES
 from ..runs.folder import RunFolder, read_config
 from .caveats import caveats, what_next
 from .looks import ALL, Look, looks

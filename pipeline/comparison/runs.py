@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from ..configs.arms import Arm, label_arm, read_label
+from ..configs.regimes import REGIMES
 from ..configs.train import TrainConfig
 from ..errors import DataError, UsageError
-from ..regimes.table import REGIMES
 from ..runs.folder import RunFolder, as_said_now, read_config, read_record
 
 

@@ -7,8 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..configs.arms import Arm
+from ..configs.regimes import BASELINE, REGIMES
 from ..evaluation.accuracy import CONFIDENCE
-from ..regimes.table import BASELINE, REGIMES
 from .statistics import (
     MIN_SEEDS,
     Difference,

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 from ..errors import UsageError
-from ..options.config import default_of, did_you_mean, flag, option_types
-from ..regimes.table import BASELINE, REGIMES
+from ..options.types import default_of, did_you_mean, flag, option_types
 from .concerns import concerns, meaningless
 from .recipes import RECIPES
+from .regimes import BASELINE, REGIMES
 from .train import TrainConfig
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,39}")

@@ -9,10 +9,11 @@ from typing import Any
 
 from ..data.specs import refuse_part
 from ..errors import UsageError
-from ..options.config import default_of, flag, option
-from ..regimes.table import BASELINE, REGIMES
+from ..options.config import option
+from ..options.types import default_of, flag
 from .arms import Arm, arm_texts, arm_values, check_names, find_pair, parse_arms, read_label, ready_arm
 from .concerns import concerns, meaningless
+from .regimes import BASELINE, REGIMES
 from .training import TrainingConfig
 
 LABEL_FRACTIONS = [0.01, 0.1, 0.5]

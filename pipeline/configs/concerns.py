@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterable
 from typing import Any
 
-from ..options.config import flag
+from ..options.types import flag
 
 
 def concerns(f: dataclasses.Field, regimes: Iterable[str]) -> bool:

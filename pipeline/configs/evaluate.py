@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from ..data.catalogue import SUITES
 from ..errors import UsageError
-from ..options.config import Config, did_you_mean, flag, option
+from ..options.config import Config, option
+from ..options.types import did_you_mean, flag
 from ..views.presets import PRESETS
 from . import common
 

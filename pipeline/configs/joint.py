@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from ..errors import UsageError
 from ..options.config import option
-from ..regimes.table import DRAWN, JOINT
 from . import common
+from .regimes import DRAWN, JOINT
 from .sampling import ConditionConfig
 
 LATENT_RADIUS = 0.3

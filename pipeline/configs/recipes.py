@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..options.config import flag
+from ..options.types import flag
 
 RECIPES: Mapping[str, Mapping[str, Any]] = {
     # AdaInf (Wang et al. 2024, arXiv 2403.12448): weaker views, and 1M generated images beside CIFAR-10's 50,000 ten

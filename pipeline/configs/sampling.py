@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..options.config import Config, option
-from ..regimes.table import DRAWN
 from .common import PRECISIONS
 from .conditions import parse_classes, read_prompts
+from .regimes import DRAWN
 
 SAMPLERS = ("ddim", "dpm")
 

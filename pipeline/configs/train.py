@@ -5,17 +5,15 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..data.specs import refuse_part
 from ..errors import UsageError
-from ..options.config import default_of, flag, option
-from ..regimes.table import BASELINE, DRAWN, REGIMES, SYNTHETIC
+from ..options.config import option
+from ..options.types import default_of, flag
 from .concerns import concerns, meaningless
+from .regimes import BASELINE, DRAWN, REGIMES, SYNTHETIC
 from .training import TrainingConfig
-
-if TYPE_CHECKING:
-    pass
 
 SHARDS_PER_WINDOW = 8
 """How many shards are mixed where sets lie at URLs and no number is given. Ours."""

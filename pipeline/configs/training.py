@@ -11,14 +11,15 @@ from ...learners import backbone_names, learner_names
 from ...learners.recipe import OPTIMIZERS
 from ...learners.registry import LEARNERS, learner_takes_local_views, learner_uses_labels
 from ..errors import UsageError
-from ..options.config import default_of, option
-from ..regimes.table import JOINT, REGIMES, SYNTHETIC
+from ..options.config import option
+from ..options.types import default_of
 from ..views.presets import LEAST_LOCAL_SIZE, LOCAL_SIZE, PRESETS
 from . import common
 from .concerns import concerns
 from .joint import JointConfig
 from .learner_options import checked_learner_options
 from .recipes import RECIPES, contradiction
+from .regimes import JOINT, REGIMES, RESIZABLE, SYNTHETIC
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -51,7 +52,7 @@ class TrainingConfig(JointConfig):
         False,
         help="Bring samples of another size to that of the real images, bilinearly with antialiasing, where they would "
         "be refused without.",
-        concerns=("offline", "fresh", "online"),
+        concerns=RESIZABLE,
         group="Synthetic images in the loss",
     )
     synthetic_loss: str = option(

@@ -133,7 +133,7 @@ def fog(images: Tensor, severity: int, draws: Draws) -> Tensor:
 def jpeg(images: Tensor, severity: int, draws: Draws) -> Tensor:
     """JPEG of low quality, with colour at half the resolution."""
     quality = (80, 65, 58, 50, 40)[severity]
-    pixels = [image.contiguous() for image in to_bytes(images).cpu()]
+    pixels = [image.contiguous() for image in images_to_bytes(images).cpu()]
     return to_float(torch.stack([decode_jpeg(one) for one in encode_jpeg(pixels, quality)])).to(images.device)
 
 
@@ -186,13 +186,13 @@ class CorruptedStore(ImageStore):
     def read(self, indices: Indices) -> Tensor:
         numbers = torch.from_numpy(as_indices(indices, len(self))).to(self._device)
         images = to_float(self._store.read(numbers.cpu()).to(self._device))
-        return to_bytes(self._corrupt(images, self._severity, self._key.at(numbers)))
+        return images_to_bytes(self._corrupt(images, self._severity, self._key.at(numbers)))
 
     def keys(self, indices: Indices) -> list[str]:
         return self._store.keys(indices)
 
 
-def to_bytes(images: Tensor) -> Tensor:
+def images_to_bytes(images: Tensor) -> Tensor:
     """Images of 8 bits, rounded; the original cuts off what is behind the point, which darkens by half a level."""
     return (images * (COLOURS - 1)).round().clamp(0, COLOURS - 1).to(torch.uint8)
 

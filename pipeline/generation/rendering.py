@@ -87,13 +87,13 @@ class Drawing(ABC):
         """
         images = torch.stack(self._images(indices, self._draws(indices)), dim=1)
         _check_finite(self._finite(images))
-        return to_bytes(images)
+        return samples_to_bytes(images)
 
     @torch.inference_mode()
     def begin(self, indices: np.ndarray) -> Rendered:
         """The same on their way to the host. Nothing waits for them until they are asked for."""
         images = torch.stack(self._images(indices, self._draws(indices)), dim=1)
-        return Rendered(Readback(to_bytes(images)), self._finite(images))
+        return Rendered(Readback(samples_to_bytes(images)), self._finite(images))
 
     @abstractmethod
     def _images(self, indices: np.ndarray, draws: Draws) -> list[Tensor]:
@@ -186,7 +186,7 @@ class Varier(Drawing):
         return self.generator.with_classes(latents, sent(labels, latents.device))
 
 
-def to_bytes(images: Tensor) -> Tensor:
+def samples_to_bytes(images: Tensor) -> Tensor:
     """Images in [-1, 1] as uint8, rounded as the online regime rounds what the learner sees."""
     return (images * 0.5 + 0.5).mul(255).round_().clamp_(0, 255).to(torch.uint8)
 

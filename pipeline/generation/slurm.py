@@ -20,7 +20,8 @@ from typing import Any
 from ..configs.generate import GenerateConfig
 from ..errors import DataError, UsageError
 from ..files import write_file
-from ..options.config import command_line, default_of
+from ..options.config import command_line
+from ..options.types import default_of
 from ..shards.layout import HIDDEN, SIDECAR_SUFFIX
 from ..shards.network import is_url
 

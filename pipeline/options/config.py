@@ -5,8 +5,8 @@
     class ThingConfig(Config):
         size: int = option(32, help="Pixels a side.", minimum=8)
 
-`option_types` has what an option may say of itself, and `option_values` checks values by it. Nothing here imports
-torch, so that `--help` is quick.
+`types.OptionInfo` has what an option may say of itself, and `values.option_values` checks values by it. Nothing here
+imports torch, so that `--help` is quick.
 """
 
 from __future__ import annotations
@@ -23,29 +23,11 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from ..errors import UsageError
-from .types import OptionInfo, default_of, did_you_mean, flag, is_required, option_types
+from .types import OptionInfo, default_of, did_you_mean, flag, is_required
 from .values import as_text, option_values
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-
-__all__ = [
-    "Config",
-    "check_ending",
-    "command_line",
-    "default_of",
-    "did_you_mean",
-    "differences",
-    "flag",
-    "is_required",
-    "option",
-    "option_types",
-    "override",
-    "read_yaml",
-    "refuse_unknown",
-    "takes_options",
-    "write_yaml",
-]
 
 
 def option(default: Any = MISSING, *, help: str, **info: Any) -> Any:

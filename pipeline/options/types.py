@@ -1,4 +1,4 @@
-"""What an option is: its help, its type, its bounds, and when it means something. See `options`, which makes them."""
+"""What an option is: its help, its type, its bounds, and when it means something. `config.option` makes one."""
 
 from __future__ import annotations
 

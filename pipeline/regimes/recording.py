@@ -22,7 +22,7 @@ from ...learners.collectives import gather
 from ...learners.precision import at_least_float32, full_precision
 from ..configs.train import SHARDS_PER_WINDOW, TrainConfig
 from ..generation.rendering import described
-from ..options.config import default_of
+from ..options.types import default_of
 from ..randomness import Key
 from ..runs.folder import AS_PRETRAINED
 from ..runs.loop import Journal

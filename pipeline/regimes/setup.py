@@ -12,7 +12,6 @@ from ..configs.train import TrainConfig
 from ..randomness import Key
 from .assembly import RealImages, ViewMaker
 from .base import Regime, Share, synthetic_share
-from .table import REGIMES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +52,6 @@ def build_regime(setup: RegimeSetup) -> Regime:
     Raises:
         UsageError: a shard set or generator of another image size, or samples that cannot be shared by the processes.
     """
-    module, _, function = REGIMES[setup.config.regime].builder.partition(":")
-    build: Callable[[RegimeSetup], Regime] = getattr(importlib.import_module(module, __package__), function)
+    # The module of its name has it: the others, and what they import, are not loaded.
+    build: Callable[[RegimeSetup], Regime] = importlib.import_module(f".{setup.config.regime}", __package__).build
     return build(setup)

@@ -59,7 +59,7 @@ class RunFolder:
         write_json(self.path / "result.json", result)
 
 
-def describe_run(path: Path) -> str:
+def what_is_there(path: Path) -> str:
     """What a folder holds of a run, in words: processes that see the same say the same.
 
     Raises:

@@ -14,7 +14,7 @@ from ..options.config import Config, differences, write_yaml
 from ..progress.line import say
 from ..runtime.environment import record_environment
 from .agreement import check_agreement, check_seen, share_problem
-from .folder import AS_PRETRAINED, AUTO, RunFolder, as_said_now, describe_run, read_config, read_record
+from .folder import AS_PRETRAINED, AUTO, RunFolder, as_said_now, read_config, read_record, what_is_there
 from .length import Rate, change_length, describe_changes, describe_schedule
 from .lock import FolderLock
 
@@ -96,7 +96,7 @@ def open_run(
     try:
         if check_out(out, command, config, came_to or {}) and steps is not None:
             changes, done = _take_up(path, config, steps, rate, main_process=main_process)
-        found = describe_run(path)
+        found = what_is_there(path)
     except (UsageError, DataError) as error:
         problem = error
     # Every process has looked before one of them writes: a folder that is half made is neither empty nor a run.
@@ -131,7 +131,7 @@ def finished_together(out: str | Path, command: str, config: Config) -> dict[str
     path, result, found = Path(out), None, ""
     problem: Exception | None = None
     try:
-        result, found = finished_result(out, command, config, tell=False), describe_run(path)
+        result, found = finished_result(out, command, config, tell=False), what_is_there(path)
     except (UsageError, DataError) as error:
         problem = error
     check_agreement(found, problem, path)

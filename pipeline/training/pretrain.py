@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,7 @@ from ...generators import GeneratorTrainer, create_trainer
 from ...generators.fingerprint import fingerprint
 from ...generators.schedules import final_decay, part_done
 from ..configs.pretrain import PretrainConfig
-from ..data import GlobalOrder, ImageStore, cached, open_images
-from ..data.ahead import Ahead, costs_to_read
+from ..data import ImageStore, cached, open_images
 from ..errors import UsageError
 from ..evaluation.checkerboard import checkerboard_warning
 from ..evaluation.monitors.quality import MEASURES, QualityMonitor, open_real_encoder
@@ -26,14 +24,16 @@ from ..images.grids import Section, save_sections
 from ..options.config import takes_options
 from ..progress.line import is_main_process
 from ..randomness import Key
+from ..regimes.assembly import RealImages
+from ..regimes.base import Share
 from ..runs.folder import RunFolder
-from ..runs.loop import LoopOptions, Measurement, run_loop
+from ..runs.loop import Measurement, run_loop
 from ..runs.opening import finished_result, finished_together, hold_run, say_finished
 from ..runs.trackers import check_trackers, open_trackers
-from ..runtime.distributed import average_gradients, create_accelerator, is_alone, slice_of
+from ..runtime.distributed import average_gradients, create_accelerator, is_alone
 from ..runtime.precision import generator_precision
-from ..runtime.slurm import join_step
-from ..views import to_float
+from ..runtime.srun import join_step
+from .build import loop_options
 from .discriminator_watch import DiscriminatorWatch
 from .push import push_generator
 
@@ -84,9 +84,12 @@ def _train(config: PretrainConfig) -> dict[str, Any]:
     if (finished := finished_together(config.out, "pretrain", config)) is not None:
         return finished
     precision = generator_precision(config.generator_precision, accelerator.device, trained=True)
-    store = open_images(config.data, image_size=config.image_size, split="train", data_root=config.data_root)
-    order = GlobalOrder(len(store), config.batch_size, Key.from_seed(config.seed).child("order"))
-    share = slice_of(config.batch_size, accelerator.process_index, accelerator.num_processes, "--batch-size")
+    # Images are decoded when the first is read: after everything has been checked.
+    opened = open_images(config.data, image_size=config.image_size, split="train", data_root=config.data_root)
+    store = cached(opened, config.cache, accelerator.device)
+    share = Share(config.batch_size, accelerator.process_index, accelerator.num_processes)
+    real = RealImages.create(store, share, Key.from_seed(config.seed), accelerator.device)
+    numbers = share.numbers(accelerator.device)
     torch.manual_seed(config.seed)
     trainer = _create_trainer(config, store.image_size, accelerator.device, precision)
     quality = _open_quality(config, store, accelerator.device)
@@ -102,19 +105,10 @@ def _train(config: PretrainConfig) -> dict[str, Any]:
         if run.result is not None:
             say_finished(run.path)
             return run.result
-        store = cached(store, config.cache, accelerator.device)
         key = Key.from_seed(config.seed).child("pretrain")
-        numbers = torch.arange(share.start, share.stop, device=accelerator.device)
-
-        def read(index: int) -> Tensor:
-            return store.read(order.indices(index, accelerator.process_index, accelerator.num_processes))
-
-        ahead = Ahead(read, accelerator.device)
-        reading = ahead.open(config.steps) if costs_to_read(store, accelerator.device) else nullcontext()
 
         def step(index: int) -> dict[str, Tensor]:
-            real = to_float(ahead(index).to(accelerator.device, non_blocking=True)) * 2 - 1
-            return trainer.step(real, key.child(index).at(numbers))
+            return trainer.step(real.images(index) * 2 - 1, key.child(index).at(numbers))
 
         measurements = []
         if quality is not None:
@@ -134,24 +128,14 @@ def _train(config: PretrainConfig) -> dict[str, Any]:
                 tracker.append_picture(done, path)
 
         with (
-            reading,
+            real.reading_ahead(config.steps),
             open_trackers(config.tracker, run, config, main_process=accelerator.is_main_process) as trackers,
         ):
             seconds = run_loop(
                 run,
                 {"trainer": trainer},
                 step,
-                LoopOptions(
-                    label="pretrain",
-                    total_steps=config.steps,
-                    images_per_step=config.batch_size,
-                    log_every=config.log_every,
-                    checkpoint_every=config.checkpoint_every,
-                    keep=config.keep,
-                    device=accelerator.device,
-                    watch=WATCH,
-                    main_process=accelerator.is_main_process,
-                ),
+                loop_options(config, accelerator, "pretrain", config.steps, WATCH),
                 row_logs=[*trackers, DiscriminatorWatch(run.metrics, ADVICE)],
                 every={config.sample_every: picture},
                 measurements=measurements,

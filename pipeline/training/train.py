@@ -7,7 +7,6 @@ import logging
 from typing import Any
 
 import torch
-from accelerate import Accelerator
 
 from ..configs.train import TrainConfig
 from ..data import cached, open_images
@@ -21,12 +20,12 @@ from ..regimes.guard import GuardNotice
 from ..regimes.joint_trainer import discriminator_augment
 from ..regimes.setup import RegimeSetup, build_regime
 from ..runs.folder import RunFolder
-from ..runs.loop import LoopOptions, run_loop
+from ..runs.loop import run_loop
 from ..runs.opening import finished_result, finished_together, hold_run, say_finished
 from ..runs.trackers import check_trackers, open_trackers
 from ..runtime.distributed import create_accelerator, is_alone
-from ..runtime.slurm import join_step
-from .parts import build_learner, check_labels, make_schedule, precisions, prepare, view_maker, view_size
+from ..runtime.srun import join_step
+from .build import build_learner, check_labels, loop_options, make_schedule, precisions, prepare, view_maker, view_size
 from .schedule import Schedule
 from .watching import measurements, save_snapshot
 
@@ -113,7 +112,7 @@ def train(config: TrainConfig) -> dict[str, Any]:
                 run,
                 step.parts,
                 step,
-                _loop_options(config, accelerator, steps),
+                loop_options(config, accelerator, f"train {config.regime}", steps, WATCH),
                 journals=regime.journals,
                 every={config.sample_every: lambda done: save_snapshot(regime, run, done, store, trackers)},
                 row_logs=[*trackers, GuardNotice(run.metrics, log.warning), CollapseWatch(run.metrics)],
@@ -126,20 +125,6 @@ def train(config: TrainConfig) -> dict[str, Any]:
                 run.finish(result)
     accelerator.wait_for_everyone()
     return result
-
-
-def _loop_options(config: TrainConfig, accelerator: Accelerator, steps: int) -> LoopOptions:
-    return LoopOptions(
-        label=f"train {config.regime}",
-        total_steps=steps,
-        images_per_step=config.batch_size,
-        log_every=config.log_every,
-        checkpoint_every=config.checkpoint_every,
-        keep=config.keep,
-        device=accelerator.device,
-        watch=WATCH,
-        main_process=accelerator.is_main_process,
-    )
 
 
 def _result(

@@ -19,7 +19,7 @@ from ..regimes.base import Regime
 from ..runs.folder import RunFolder
 from ..runs.loop import Measurement
 from ..runs.trackers import Tracker
-from .parts import view_size, views_preset
+from .build import view_size, views_preset
 
 GUARD_LOOKS = 20
 """How often in a training the guard measures the generator, unless --guard-every says it. Ours."""

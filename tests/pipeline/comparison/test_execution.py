@@ -20,7 +20,7 @@ from synthcl.pipeline.comparison.execution import (
     kept_budget,
     length,
 )
-from synthcl.pipeline.comparison.parts import plan_overall
+from synthcl.pipeline.comparison.progress import plan_overall
 from synthcl.pipeline.configs.compare import CompareConfig
 from synthcl.pipeline.data import encoded
 from synthcl.pipeline.errors import UsageError

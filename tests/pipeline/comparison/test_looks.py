@@ -4,15 +4,15 @@ import pytest
 
 from synthcl.pipeline.comparison.looks import ALL, looks
 from synthcl.pipeline.configs.arms import UNTRAINED, Arm
-from synthcl.pipeline.regimes.table import REGIMES
+from synthcl.pipeline.configs.regimes import REGIMES
 
 OTHERS = [Arm(f"arm{i}", "online", free=True) for i in range(6)]
 
 
-def test_a_regime_looks_as_its_table_says_whatever_stands_beside_it():
-    found = looks([Arm("online", "online"), *OTHERS])
-    for name, entry in REGIMES.items():
-        assert found[name] == (name, entry.color, entry.dark_color, entry.marker, entry.dash)
+def test_a_regime_has_a_look_of_its_name_whatever_stands_beside_it():
+    found, alone = looks([Arm("online", "online"), *OTHERS]), looks([Arm("online", "online")])
+    for name in REGIMES:
+        assert found[name] == alone[name] and found[name].variable == name
 
 
 @pytest.mark.parametrize("attribute", ["variable", "color", "dark_color", "marker"])

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from synthcl.pipeline.comparison.plan import generation, make_budget, planned_runs
+from synthcl.pipeline.comparison.plan import generation, make_budget, planned_runs, with_recordings
 from synthcl.pipeline.configs.compare import CompareConfig
 from synthcl.pipeline.errors import UsageError
 
@@ -77,3 +77,14 @@ def test_arms_that_come_later_leave_what_was_decided():
     config = CompareConfig(**{**GIVEN, "arm": ["nohard: --online --no-hard", "long: --epochs 30"]})
     after = make_budget(config, 70, 10, kept=before)
     assert after.steps == {**before.steps, "nohard": 70, "long": 300} and after.num_samples == before.num_samples
+
+
+def test_recordings_that_arms_replay_are_drawn_before_them():
+    config = CompareConfig(**{**GIVEN, "arm": ["nohard: --online --no-hard", "again: replay --replay nohard"]})
+    arms = {arm.name: arm for arm in config.arms()}
+
+    def ordered(*names):
+        return [arm.name for arm in with_recordings(config, [arms[name] for name in names])]
+
+    assert ordered("again", "real") == ["real", "nohard", "again"]
+    assert ordered("replay") == ["online", "replay"] and ordered("online") == ["online"]

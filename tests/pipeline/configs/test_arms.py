@@ -14,9 +14,9 @@ from synthcl.pipeline.configs.arms import (
     ready_arm,
 )
 from synthcl.pipeline.configs.compare import CompareConfig
+from synthcl.pipeline.configs.regimes import REGIMES
 from synthcl.pipeline.errors import UsageError
 from synthcl.pipeline.options.config import command_line, read_yaml, write_yaml
-from synthcl.pipeline.regimes.table import REGIMES
 
 NOHARD = Arm("online-nohard", "online", {"hard": False})
 FORMS = {

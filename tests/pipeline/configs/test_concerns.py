@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 
 from synthcl.pipeline.configs.concerns import concerns, meaningless
+from synthcl.pipeline.configs.regimes import REGIMES
 from synthcl.pipeline.configs.train import TrainConfig
-from synthcl.pipeline.regimes.table import REGIMES
 
 FIELDS = {f.name: f for f in dataclasses.fields(TrainConfig)}
 

@@ -7,7 +7,8 @@ import pkgutil
 import pytest
 
 import synthcl.pipeline.configs as package
-from synthcl.pipeline.options.config import Config, default_of, option_types
+from synthcl.pipeline.options.config import Config
+from synthcl.pipeline.options.types import default_of, option_types
 
 REQUIRED = {"data": "digits", "encoder": "e", "out": "x", "generator": "g", "num_samples": 1, "to": "me/x"}
 """A value for each option that has no default."""

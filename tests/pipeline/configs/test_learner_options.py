@@ -13,7 +13,7 @@ from synthcl.pipeline.configs.learner_options import OF_FLAGS
 from synthcl.pipeline.configs.train import TrainConfig
 from synthcl.pipeline.errors import UsageError
 from synthcl.pipeline.options.config import command_line
-from synthcl.pipeline.training.parts import build_learner
+from synthcl.pipeline.training.build import build_learner
 
 COMMON = {"data": "digits", "out": "x", "steps": 1, "backbone": "resnet10-w8"}
 

@@ -8,10 +8,10 @@ import yaml
 from synthcl.pipeline.configs.compare import CompareConfig
 from synthcl.pipeline.configs.concerns import concerns
 from synthcl.pipeline.configs.recipes import RECIPES
+from synthcl.pipeline.configs.regimes import SYNTHETIC
 from synthcl.pipeline.configs.train import TrainConfig
 from synthcl.pipeline.errors import UsageError
 from synthcl.pipeline.options.config import write_yaml
-from synthcl.pipeline.regimes.table import SYNTHETIC
 
 COMMON = {"data": "digits", "out": "run", "steps": 1}
 FRESH = {**COMMON, "fresh": True, "generator": "gan", "recipe": "adainf"}

@@ -4,10 +4,10 @@ import dataclasses
 
 import pytest
 
+from synthcl.pipeline.configs.regimes import REGIMES
 from synthcl.pipeline.configs.train import TrainConfig
 from synthcl.pipeline.errors import UsageError
-from synthcl.pipeline.options.config import default_of
-from synthcl.pipeline.regimes.table import REGIMES
+from synthcl.pipeline.options.types import default_of
 
 COMMON = {"data": "digits", "out": "run", "steps": 1}
 SOURCES = {"shards", "generator", "where", "shards_per_window"}

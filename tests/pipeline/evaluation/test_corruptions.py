@@ -13,7 +13,7 @@ from scipy.stats import poisson
 
 from synthcl.pipeline.configs.evaluate import CORRUPTIONS, SEVERITIES
 from synthcl.pipeline.data.memory import MemoryStore
-from synthcl.pipeline.evaluation.corruptions import CORRUPTION_FUNCTIONS, CorruptedStore, size_factor, to_bytes
+from synthcl.pipeline.evaluation.corruptions import CORRUPTION_FUNCTIONS, CorruptedStore, images_to_bytes, size_factor
 from synthcl.pipeline.randomness import Key
 
 KEY = Key.from_seed(3)
@@ -47,7 +47,10 @@ def test_the_table_is_that_of_the_options():
 
 @pytest.mark.parametrize("name", CORRUPTIONS)
 def test_each_severity_is_further_from_the_image(images, name):
-    away = [(to_bytes(corrupt(name, s, images)).float() / 255 - images).abs().mean().item() for s in range(SEVERITIES)]
+    away = [
+        (images_to_bytes(corrupt(name, s, images)).float() / 255 - images).abs().mean().item()
+        for s in range(SEVERITIES)
+    ]
     assert away == sorted(away) and away[0] > 0.002 and away[-1] > 1.1 * away[0]
 
 
@@ -175,8 +178,8 @@ def test_fog_is_rougher_where_it_is_strong():
 @ALL
 def test_jpeg_is_pillows(images, severity):
     quality = [80, 65, 58, 50, 40][severity]
-    found = to_bytes(corrupt("jpeg", severity, images))
-    for one, image in zip(to_bytes(images), found, strict=True):
+    found = images_to_bytes(corrupt("jpeg", severity, images))
+    for one, image in zip(images_to_bytes(images), found, strict=True):
         file = io.BytesIO()
         Image.fromarray(one.permute(1, 2, 0).numpy()).save(file, "JPEG", quality=quality)
         expected = torch.from_numpy(np.asarray(Image.open(file)).copy()).permute(2, 0, 1)
@@ -188,7 +191,7 @@ def test_jpeg_is_pillows(images, severity):
 def test_pixelate_is_pillows_box_filter(severity, size):
     images = pictures(2, size)
     fewer = int(size * [0.95, 0.9, 0.85, 0.75, 0.65][severity])
-    for one, found in zip(images, to_bytes(corrupt("pixelate", severity, images.float() / 255)), strict=True):
+    for one, found in zip(images, images_to_bytes(corrupt("pixelate", severity, images.float() / 255)), strict=True):
         image = Image.fromarray(one.permute(1, 2, 0).numpy())
         image = image.resize((fewer, fewer), Image.Resampling.BOX).resize((size, size), Image.Resampling.BOX)
         expected = torch.from_numpy(np.asarray(image).copy()).permute(2, 0, 1)

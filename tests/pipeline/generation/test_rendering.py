@@ -11,7 +11,7 @@ from synthcl.generators.base import Generator
 from synthcl.pipeline.data import open_images
 from synthcl.pipeline.errors import DataError
 from synthcl.pipeline.generation.opening import open_generator
-from synthcl.pipeline.generation.rendering import Renderer, Varier, sampling_key, to_bytes
+from synthcl.pipeline.generation.rendering import Renderer, Varier, samples_to_bytes, sampling_key
 from synthcl.pipeline.randomness import Key
 
 CPU, SIZE, KEY = torch.device("cpu"), 8, Key.from_seed(4)
@@ -50,8 +50,8 @@ class Shades(Generator):
 
 def test_levels_are_rounded_and_bounded():
     levels = torch.tensor([0.0, 0.4, 0.6, 127.4, 254.6, 255.0])
-    assert to_bytes(levels / 127.5 - 1).tolist() == [0, 0, 1, 127, 255, 255]
-    assert to_bytes(torch.tensor([-1.5, 1.5])).tolist() == [0, 255]
+    assert samples_to_bytes(levels / 127.5 - 1).tolist() == [0, 0, 1, 127, 255, 255]
+    assert samples_to_bytes(torch.tensor([-1.5, 1.5])).tolist() == [0, 255]
 
 
 def test_samples_are_those_of_their_indices_in_any_batch():
@@ -61,7 +61,7 @@ def test_samples_are_those_of_their_indices_in_any_batch():
     assert images.shape == (6, 3, 3, SIZE, SIZE) and images.dtype == torch.uint8
     latents = generator.sample_latents(6, draws=KEY.at(torch.arange(6)))
     group = generator.forward_group(latents, 3, 0.4, KEY.at(torch.arange(6)))
-    assert torch.equal(images, to_bytes(torch.stack(group, dim=1).detach()))
+    assert torch.equal(images, samples_to_bytes(torch.stack(group, dim=1).detach()))
     assert (renderer(np.array([4, 1])).int() - images[[4, 1]].int()).abs().max() <= 1
     assert torch.equal(Renderer(generator, KEY, CPU)(np.arange(6))[:, 0], images[:, 0])
 
@@ -71,7 +71,8 @@ def test_variations_are_of_the_images_in_turn():
     varier = Varier(Shades(), KEY, CPU, store, 0.1, 2)
     images = varier(np.arange(3, 7))
     expected = store.read([3, 0, 1, 2]).float() / 127.5 - 1
-    assert torch.equal(images[:, 0], to_bytes(expected - 0.1)) and torch.equal(images[:, 1], to_bytes(expected - 0.2))
+    assert torch.equal(images[:, 0], samples_to_bytes(expected - 0.1))
+    assert torch.equal(images[:, 1], samples_to_bytes(expected - 0.2))
     described = varier.describe(np.arange(3, 7))
     assert described["anchor_index"] == [13, 10, 11, 12] and described["anchor"] == store.keys([3, 0, 1, 2])
     assert described["class"] == store.labels[[3, 0, 1, 2]].tolist()

@@ -2,6 +2,7 @@
 
 import pytest
 
+from synthcl.pipeline.configs.regimes import REGIMES
 from synthcl.pipeline.errors import UsageError
 from synthcl.pipeline.regimes.fresh import FreshRegime
 from synthcl.pipeline.regimes.offline import OfflineRegime
@@ -9,7 +10,6 @@ from synthcl.pipeline.regimes.online import OnlineRegime
 from synthcl.pipeline.regimes.real import RealRegime
 from synthcl.pipeline.regimes.replay import ReplayRegime
 from synthcl.pipeline.regimes.setup import build_regime
-from synthcl.pipeline.regimes.table import REGIMES
 
 KINDS = {
     "real": RealRegime,

@@ -9,7 +9,8 @@ from synthcl.pipeline.configs.pretrain import PretrainConfig
 from synthcl.pipeline.configs.train import TrainConfig
 from synthcl.pipeline.errors import DataError, UsageError
 from synthcl.pipeline.files import write_file
-from synthcl.pipeline.options.config import differences, flag
+from synthcl.pipeline.options.config import differences
+from synthcl.pipeline.options.types import flag
 from synthcl.pipeline.runs import opening
 from synthcl.pipeline.runs.folder import read_config
 from synthcl.pipeline.runs.opening import finished_result, hold_run, open_run

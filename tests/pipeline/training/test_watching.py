@@ -10,7 +10,7 @@ from synthcl.pipeline.encoder import Encoder
 from synthcl.pipeline.errors import DataError
 from synthcl.pipeline.runs.folder import RunFolder
 from synthcl.pipeline.runtime.distributed import create_accelerator
-from synthcl.pipeline.training.parts import build_learner
+from synthcl.pipeline.training.build import build_learner
 from synthcl.pipeline.training.watching import measurements, save_snapshot
 
 SIZE = 8

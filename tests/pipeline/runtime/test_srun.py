@@ -2,7 +2,7 @@
 
 import pytest
 
-from synthcl.pipeline.runtime.slurm import PORTS, join_step
+from synthcl.pipeline.runtime.srun import PORTS, join_step
 
 TASK = {
     "SLURM_JOB_ID": "4711", "SLURM_STEP_ID": "0", "SLURM_NTASKS": "6", "SLURM_STEP_NUM_TASKS": "6",

@@ -9,9 +9,9 @@ from typing import TypeAlias
 
 from ..configs.arms import UNTRAINED
 from ..configs.compare import CompareConfig
+from ..configs.regimes import REGIMES
 from ..files import read_json
 from ..progress.overall import Overall, Part
-from ..regimes.table import REGIMES
 from ..runs.folder import RunFolder
 from ..runs.length import steps_saved
 from ..shards.layout import manifest_path

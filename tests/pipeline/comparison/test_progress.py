@@ -1,12 +1,13 @@
-"""The parts of a comparison: their titles, what a unit of each costs, and what is done of them."""
+"""The parts of a comparison's progress: their titles, what a unit of each costs, and what is done of them."""
 
 import json
 
 import pytest
 
-from synthcl.pipeline.comparison import parts
+from synthcl.pipeline.comparison import progress
 from synthcl.pipeline.comparison.evaluations import Cell, Question
-from synthcl.pipeline.comparison.parts import (
+from synthcl.pipeline.comparison.plan import make_budget, planned_runs
+from synthcl.pipeline.comparison.progress import (
     EVALUATION_COST,
     GENERATION_COST,
     JOINT_COST,
@@ -17,7 +18,6 @@ from synthcl.pipeline.comparison.parts import (
     question_in_words,
     question_key,
 )
-from synthcl.pipeline.comparison.plan import make_budget, planned_runs
 from synthcl.pipeline.configs.compare import CompareConfig
 from synthcl.pipeline.progress.overall import Overall
 
@@ -84,17 +84,17 @@ def test_what_is_on_disk_is_done(config, monkeypatch):
     finish(third, steps=50)  # of a shorter training: it is extended
     (third.path / "checkpoints" / "step-00000050").mkdir(parents=True)
     read = []
-    monkeypatch.setattr(parts, "compared", lambda planned: read.extend(planned) or [])
+    monkeypatch.setattr(progress, "compared", lambda planned: read.extend(planned) or [])
     found = {part.key: part for part in comparison_parts(config, budget_of(config), NUM_IMAGES)}
-    assert [found[parts.run_key(run)].done for run in runs[:4]] == [100, 40, 50, 0]
-    assert [parts.finished(run) for run in runs[:4]] == [True, False, False, False]
+    assert [found[progress.run_key(run)].done for run in runs[:4]] == [100, 40, 50, 0]
+    assert [progress.finished(run) for run in runs[:4]] == [True, False, False, False]
 
 
 def test_answers_that_are_kept_are_done_and_tell_how_long_they_took(config, make_run, monkeypatch):
     one, other = make_run("real", 0, label="a"), make_run("online", 0, label="b")
     asked = Question("knn", "digits", None, 1.0, 0)
-    monkeypatch.setattr(parts, "answered", lambda *args: {question_key(Cell("a", 0), asked)})
-    answers = parts.Path(config.out) / "answers"
+    monkeypatch.setattr(progress, "answered", lambda *args: {question_key(Cell("a", 0), asked)})
+    answers = progress.Path(config.out) / "answers"
     answers.mkdir(parents=True)
     question = {"task": "knn", "data": "digits", "test_data": None, "label_fraction": 1.0, "seed": 0}
     (answers / "x.json").write_text(json.dumps({"question": question, "seconds": 7.0}))
@@ -109,8 +109,8 @@ def test_answers_that_are_kept_are_done_and_tell_how_long_they_took(config, make
 def test_finished_runs_are_read_as_of_their_arms(config, make_run, monkeypatch):
     runs = planned_runs(config, budget_of(config))[:2]
     made = make_run("real", 0)
-    monkeypatch.setattr(parts, "finished", lambda run: run is runs[1])
-    monkeypatch.setattr(parts, "read_run", lambda path: made)
+    monkeypatch.setattr(progress, "finished", lambda run: run is runs[1])
+    monkeypatch.setattr(progress, "read_run", lambda path: made)
     (found,) = compared(runs)
     assert found.arm == runs[1].arm and found.path == made.path
 

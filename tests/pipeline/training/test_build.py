@@ -5,15 +5,18 @@ import re
 
 import pytest
 import torch
+from accelerate import Accelerator
 
+from synthcl.pipeline.configs.pretrain import PretrainConfig
 from synthcl.pipeline.configs.train import TrainConfig
 from synthcl.pipeline.data import open_images
 from synthcl.pipeline.errors import UsageError
 from synthcl.pipeline.randomness import Key
 from synthcl.pipeline.runtime.distributed import create_accelerator
-from synthcl.pipeline.training.parts import (
+from synthcl.pipeline.training.build import (
     build_learner,
     check_labels,
+    loop_options,
     make_schedule,
     optimizer_recipe,
     precisions,
@@ -145,3 +148,11 @@ def test_a_vision_transformer_takes_local_views_of_whole_patches():
 def test_precisions_name_the_generators_where_there_is_one(options, names):
     found = precisions(config(**options), create_accelerator("fp32"))
     assert set(found) == names and set(found.values()) == {"fp32"}
+
+
+@pytest.mark.parametrize("kind", [TrainConfig, PretrainConfig])
+def test_a_loop_is_run_as_the_options_of_its_training_say(kind):
+    given = kind(data="digits", out="o", steps=9, batch_size=8, log_every=3, checkpoint_every=4, keep=5)
+    found = loop_options(given, Accelerator(cpu=True), "label", 7, ("loss",))
+    assert (found.images_per_step, found.log_every, found.checkpoint_every, found.keep) == (8, 3, 4, 5)
+    assert (found.label, found.total_steps, found.watch, found.main_process) == ("label", 7, ("loss",), True)

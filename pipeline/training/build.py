@@ -16,13 +16,15 @@ from ...learners.optimizers import create_optimizer
 from ...learners.recipe import OptimizerRecipe
 from ...learners.registry import learner_uses_labels
 from ..configs.concerns import concerns
+from ..configs.pretrain import PretrainConfig
+from ..configs.regimes import REGIMES
 from ..configs.train import TrainConfig
 from ..data import ImageStore
 from ..errors import UsageError
 from ..randomness import Key
 from ..regimes.assembly import ViewMaker
 from ..regimes.base import Regime
-from ..regimes.table import REGIMES
+from ..runs.loop import LoopOptions
 from ..runtime.distributed import precision_of
 from ..runtime.precision import generator_precision
 from ..views import Augmentation
@@ -187,4 +189,22 @@ def prepare(
     adversary = AdversarialViews(config.adversarial) if config.adversarial is not None else None
     return TrainingStep(
         accelerator, prepared, optimizer, schedule, regime, adversary, config.clip_gradients, config.compile
+    )
+
+
+def loop_options(
+    config: TrainConfig | PretrainConfig, accelerator: Accelerator, label: str, total_steps: int, watch: tuple[str, ...]
+) -> LoopOptions:
+    """How the loop of a training is run: as its options say, and `label`, `total_steps` and `watch` (see
+    `LoopOptions`)."""
+    return LoopOptions(
+        label=label,
+        total_steps=total_steps,
+        images_per_step=config.batch_size,
+        log_every=config.log_every,
+        checkpoint_every=config.checkpoint_every,
+        keep=config.keep,
+        device=accelerator.device,
+        watch=watch,
+        main_process=accelerator.is_main_process,
     )
