@@ -73,7 +73,7 @@ class Recipe:
 
     def differences(self, other: Recipe) -> list[str]:
         """A line for each difference: `seed: 0 there, 1 now`, where this recipe is there and `other` is now."""
-        there, now = _flatten(self.values), _flatten(other.values)
+        there, now = flatten(self.values), flatten(other.values)
         return [
             f"{name}: {_shown(there, name)} there, {_shown(now, name)} now"
             for name in sorted({*there, *now})
@@ -81,11 +81,12 @@ class Recipe:
         ]
 
 
-def _flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Values of a nest under names joined by dots, such as `generator.seed`."""
     flat: dict[str, Any] = {}
     for name, value in values.items():
         if isinstance(value, Mapping) and value:
-            flat |= _flatten(value, f"{prefix}{name}.")
+            flat |= flatten(value, f"{prefix}{name}.")
         else:
             flat[prefix + name] = value
     return flat

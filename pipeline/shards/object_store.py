@@ -23,11 +23,12 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DataError, UsageError
+from ..files import file_sha256
 from ..hub.locations import is_hub_location
 from ..runtime.capacity import default_cache
 from .layout import HIDDEN, MANIFEST, SIDECAR_SUFFIX
 from .network import attempt, connect
-from .publish import PartLock, TemporaryFile, disk_errors, file_sha256, remove_leftovers
+from .publish import PartLock, TemporaryFile, disk_errors, remove_leftovers
 
 _ENDS = {SIDECAR_SUFFIX: b"PAR1", ".json": b"\n}\n"}
 """How whole files of the hidden folder end. One that does not is an upload that was cut, and counts as missing."""

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
+from ..files import file_sha256
 from ..images.decoding import SAFE_FORMATS, decode_images
 from .folder import open_plain
 from .layout import HIDDEN, LABEL_COLUMNS, sample_key, sidecar_name, sidecar_path
 from .manifest import Manifest, ShardEntry, read_manifest
-from .publish import file_sha256
 from .reader import read_checked
 from .scan import scan_tar
 from .set_files import SetFiles, open_files

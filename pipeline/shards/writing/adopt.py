@@ -15,10 +15,11 @@ import numpy as np
 import pyarrow as pa
 
 from ...errors import DataError, UsageError
+from ...files import file_sha256
 from ..layout import HIDDEN, SIDECAR_SUFFIX, manifest_path, sample_key, sidecar_path
 from ..manifest import Manifest, Recipe, read_manifest
 from ..network import is_url
-from ..publish import PartLock, TemporaryFile, disk_errors, file_sha256
+from ..publish import PartLock, TemporaryFile, disk_errors
 from ..scan import ScannedSample, scan_tar
 from ..set_files import LocalFiles
 from ..sidecar import TarFacts, build_table, write_sidecar

@@ -24,10 +24,10 @@ import numpy as np
 import pyarrow as pa
 
 from ...errors import DataError, UsageError
-from ...files import sync_folder
+from ...files import file_sha256, sync_folder
 from ..layout import BLOCK, HIDDEN, end_marker, manifest_path, padding, shard_name, sidecar_path
 from ..manifest import Manifest, Recipe, read_manifest
-from ..publish import PartLock, TemporaryFile, disk_errors, file_sha256
+from ..publish import PartLock, TemporaryFile, disk_errors
 from ..set_files import LocalFiles
 from ..sidecar import (
     TarFacts,
