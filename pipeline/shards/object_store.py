@@ -35,8 +35,8 @@ _ENDS = {SIDECAR_SUFFIX: b"PAR1", ".json": b"\n}\n"}
 _BLOCK = 1 << 20
 
 
-class ObjectStore:
-    """The files of a set at a URL; see `SetFiles`.
+class RemoteWritableSet:
+    """The files of a set at a URL; see `WritableSet`.
 
     Raises:
         UsageError: fsspec does not know such URLs, a package is missing, or the URL is that of a web server or of the
@@ -192,7 +192,7 @@ def find_sets(url: str) -> list[str]:
     Raises:
         DataError: there is nothing at the URL, or it cannot be reached.
     """
-    files = ObjectStore(url)
+    files = RemoteWritableSet(url)
     store, root = files._store, files._root
 
     def walk() -> list[str]:
