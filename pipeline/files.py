@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -14,6 +15,7 @@ from .errors import DataError
 
 TEMPORARY = ".tmp-"
 """How names of unfinished files and folders begin."""
+_BLOCK = 1 << 20  # bytes read at once; ours
 
 
 def write_file(path: Path, data: bytes | str) -> None:
@@ -83,6 +85,15 @@ def remove_temporary(folder: Path) -> None:
             shutil.rmtree(left, ignore_errors=True)
         else:
             left.unlink(missing_ok=True)
+
+
+def file_sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def sync_folder(folder: Path) -> None:

@@ -2,13 +2,13 @@
 
 from typing import Any
 
+from ..data.cache_modes import CACHE_MODES
 from ..options.config import option
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 TRACKERS = ("tensorboard", "wandb")
 EVAL_SAMPLES = 5000
 """Ours: with as many real images, the distance of real to real ones is small beside what training changes."""
-CACHES = ("auto", "device", "ram", "disk", "none")
 
 
 def data_option():
@@ -62,7 +62,7 @@ def cache_option():
         "auto",
         help="Where decoded images stay: device; ram; disk, in a file that all processes and runs share (not of sets "
         "at URLs); none; auto, the first where they fit.",
-        choices=CACHES,
+        choices=CACHE_MODES,
         may_change=True,
         group="Computing",
     )

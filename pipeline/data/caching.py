@@ -14,11 +14,10 @@ from ...learners.collectives import rank
 from ..errors import UsageError
 from ..progress.line import Progress
 from ..runtime.capacity import available_ram, cache_bytes
-from .decoded import file_name, map_decoded
+from .cache_modes import CACHE_MODES
+from .decoded import file_name, map_decoded, num_bytes
 from .memory import MemoryStore
-from .store import ImageStore, Indices
-
-CACHE_MODES = ("auto", "device", "ram", "disk", "none")
+from .store import ImageStore, Indices, WrappedStore
 
 DEVICE_FRACTION = 0.25
 """The part of the device's free memory that `auto` gives to images; the rest is for models and activations. Ours."""
@@ -47,16 +46,26 @@ def shared_cache() -> Iterator[None]:
         _shared = before
 
 
-class CachedStore(MemoryStore):
+class _SameImages(WrappedStore):
+    """The very images of another store, pixel for pixel."""
+
+    def fingerprint(self) -> str:
+        return self._store.fingerprint()
+
+    def origin(self) -> tuple[str, np.ndarray]:
+        return self._store.origin()
+
+
+class CachedStore(_SameImages, MemoryStore):
     """The images of another store, decoded all together when the first is read. The rest is the other store's.
 
     So what reads the images can be built, and everything be checked, before the long work begins.
     """
 
     def __init__(self, store: ImageStore, images: Tensor, *, in_file: bool = False) -> None:
-        super().__init__(images, store.name, store.labels, store.class_names)
-        self._store, self._in_file = store, in_file
-        self._decoded, self._lock = False, threading.Lock()
+        _SameImages.__init__(self, store)
+        MemoryStore.__init__(self, images, store.name, store.labels, store.class_names)
+        self._in_file, self._decoded, self._lock = in_file, False, threading.Lock()
 
     def read(self, indices: Indices) -> Tensor:
         if not self._decoded:
@@ -84,34 +93,17 @@ class CachedStore(MemoryStore):
                 self.images[start:stop] = self._store.read(np.arange(start, stop))
                 progress.update(stop)
 
-    def keys(self, indices: Indices) -> list[str]:
-        return self._store.keys(indices)
 
-    def fingerprint(self) -> str:
-        return self._store.fingerprint()
-
-    def origin(self) -> tuple[str, np.ndarray]:
-        return self._store.origin()
-
-    def short_sides(self, indices: np.ndarray) -> np.ndarray | None:
-        return self._store.short_sides(indices)
-
-
-class MappedStore(ImageStore):
+class MappedStore(_SameImages):
     """The images of another store, from a file of decoded ones; from the store itself where there can be no file.
 
     For images that do not fit into memory. The file is written when the first image is read.
     """
 
     def __init__(self, store: ImageStore) -> None:
-        self.name, self.image_size = store.name, store.image_size
-        self.labels, self.class_names = store.labels, store.class_names
-        self._store = store
+        super().__init__(store)
         self._mapped: ImageStore | None = None
         self._lock = threading.Lock()
-
-    def __len__(self) -> int:
-        return len(self._store)
 
     def read(self, indices: Indices) -> Tensor:
         with self._lock:
@@ -121,18 +113,6 @@ class MappedStore(ImageStore):
                 if images is not None:
                     self._store.release()
         return self._mapped.read(indices)
-
-    def keys(self, indices: Indices) -> list[str]:
-        return self._store.keys(indices)
-
-    def fingerprint(self) -> str:
-        return self._store.fingerprint()
-
-    def origin(self) -> tuple[str, np.ndarray]:
-        return self._store.origin()
-
-    def short_sides(self, indices: np.ndarray) -> np.ndarray | None:
-        return self._store.short_sides(indices)
 
 
 def cached(
@@ -163,13 +143,13 @@ def cached(
     if mode == "none" or (isinstance(store, MemoryStore) and mode == "disk"):
         return store
     # Memory that is set aside is free until it is written to.
-    promised = _num_bytes(beside) if isinstance(beside, MemoryStore) and not beside.images.is_cuda else 0
-    target = _target(mode, torch.device(device), _num_bytes(store), promised)
+    promised = num_bytes(beside) if isinstance(beside, MemoryStore) and not beside.images.is_cuda else 0
+    target = _target(mode, torch.device(device), num_bytes(store), promised)
     if isinstance(store, MemoryStore) and (target is None or store.images.device == target):
         return store
     if target is None:
         return MappedStore(store) if mode == "disk" or _fits_file(store) else store
-    in_file = mode != "ram" and _num_bytes(store) >= FILE_BYTES and _fits_file(store)
+    in_file = mode != "ram" and num_bytes(store) >= FILE_BYTES and _fits_file(store)
     if _shared is None:
         return CachedStore(store, _room(store, mode, target), in_file=in_file)
     place = (store.name, store.fingerprint(), target)
@@ -180,21 +160,17 @@ def cached(
 
 def _fits_file(store: ImageStore) -> bool:
     """Whether decoded images may be kept in a file."""
-    return _num_bytes(store) <= cache_bytes() and file_name(store) is not None
+    return num_bytes(store) <= cache_bytes() and file_name(store) is not None
 
 
-def _num_bytes(store: ImageStore) -> int:
-    return len(store) * 3 * store.image_size**2
-
-
-def _target(mode: str, device: torch.device, num_bytes: int, promised: int = 0) -> torch.device | None:
+def _target(mode: str, device: torch.device, needed: int, promised: int = 0) -> torch.device | None:
     """Where the images go; None is nowhere. `promised` bytes of the free RAM are others'."""
     cpu = torch.device("cpu")
     if mode != "auto":
         return {"device": device, "ram": cpu, "disk": None}[mode]
-    if device.type == "cuda" and num_bytes <= DEVICE_FRACTION * torch.cuda.mem_get_info(device)[0]:
+    if device.type == "cuda" and needed <= DEVICE_FRACTION * torch.cuda.mem_get_info(device)[0]:
         return device
-    return cpu if num_bytes + promised <= RAM_FRACTION * available_ram() else None
+    return cpu if needed + promised <= RAM_FRACTION * available_ram() else None
 
 
 def _room(store: ImageStore, mode: str, target: torch.device) -> Tensor:
@@ -204,6 +180,6 @@ def _room(store: ImageStore, mode: str, target: torch.device) -> Tensor:
         return torch.empty(len(store), 3, size, size, dtype=torch.uint8, device=target)
     except RuntimeError as error:  # torch's out-of-memory errors, on any device
         raise UsageError(
-            f"--cache {mode}: the {len(store):,} images of {store.name} take {_num_bytes(store) / 2**30:.1f} GiB, "
+            f"--cache {mode}: the {len(store):,} images of {store.name} take {num_bytes(store) / 2**30:.1f} GiB, "
             f"more than there is on {target}: pass --cache none"
         ) from error

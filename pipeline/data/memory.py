@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..images.decoding import resize_images
 from ..runtime.readback import sent
-from .store import ImageStore, Indices, as_indices
+from .store import ImageStore, Indices, WrappedStore, as_indices
 
 
 class MemoryStore(ImageStore):
@@ -61,7 +61,7 @@ class MemoryStore(ImageStore):
         return None if self._resized_from is None else np.full(len(indices), self._resized_from)
 
 
-class ResizedStore(ImageStore):
+class ResizedStore(WrappedStore):
     """The images of another store brought to another size as they are read, for those who read few of them.
 
     Args:
@@ -70,18 +70,8 @@ class ResizedStore(ImageStore):
     """
 
     def __init__(self, store: ImageStore, image_size: int) -> None:
-        self.name, self.labels, self.class_names = store.name, store.labels, store.class_names
+        super().__init__(store)
         self.image_size = image_size
-        self._store = store
-
-    def __len__(self) -> int:
-        return len(self._store)
 
     def read(self, indices: Indices) -> Tensor:
         return resize_images(self._store.read(indices), self.image_size)
-
-    def keys(self, indices: Indices) -> list[str]:
-        return self._store.keys(indices)
-
-    def short_sides(self, indices: np.ndarray) -> np.ndarray | None:
-        return self._store.short_sides(indices)

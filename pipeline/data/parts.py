@@ -6,7 +6,6 @@ Shapes: N images of the whole set, M of the part, C classes.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -18,10 +17,10 @@ from .labels import rank_within_class
 from .memory import ResizedStore
 from .order import Permutation
 from .slices import BALANCED, SHUFFLED, Slice
-from .store import ImageStore, Indices, as_indices
+from .store import ImageStore, Indices, WrappedStore, as_indices
 
 
-class PartStore(ImageStore):
+class PartStore(WrappedStore):
     """Some images of a store, in an order of their own; the others are never read.
 
     Args:
@@ -31,9 +30,10 @@ class PartStore(ImageStore):
     """
 
     def __init__(self, store: ImageStore, part: np.ndarray, name: str | None = None) -> None:
-        self.name, self.image_size, self.class_names = name or store.name, store.image_size, store.class_names
+        super().__init__(store)
+        self.name = name or store.name
         self.labels = None if store.labels is None else store.labels[part]
-        self._store, self._part = store, part
+        self._part = part
 
     def __len__(self) -> int:
         return len(self._part)
@@ -44,14 +44,8 @@ class PartStore(ImageStore):
     def keys(self, indices: Indices) -> list[str]:
         return self._store.keys(self._part[as_indices(indices, len(self))])
 
-    def files(self) -> Sequence[Path]:
-        return self._store.files()
-
     def short_sides(self, indices: np.ndarray) -> np.ndarray | None:
         return self._store.short_sides(self._part[indices])
-
-    def release(self) -> None:
-        self._store.release()
 
     def fingerprint(self) -> str:
         """A fingerprint of the store and of the part, so that two parts differ even if the images looked at agree."""

@@ -97,6 +97,33 @@ class ImageStore(ABC):
         yield self.read(indices).cpu().numpy().tobytes()
 
 
+class WrappedStore(ImageStore):
+    """Images of another store, read in another way. What they are called and where they are from is the other's.
+
+    Its fingerprint and its origin are those of images of its own, since their pixels or their order may differ.
+    """
+
+    def __init__(self, store: ImageStore) -> None:
+        self.name, self.image_size = store.name, store.image_size
+        self.labels, self.class_names = store.labels, store.class_names
+        self._store = store
+
+    def __len__(self) -> int:
+        return len(self._store)
+
+    def keys(self, indices: Indices) -> list[str]:
+        return self._store.keys(indices)
+
+    def files(self) -> Sequence[Path]:
+        return self._store.files()
+
+    def short_sides(self, indices: np.ndarray) -> np.ndarray | None:
+        return self._store.short_sides(indices)
+
+    def release(self) -> None:
+        self._store.release()
+
+
 def count_shared(store: ImageStore, other: ImageStore) -> int:
     """How many images of `store` are in `other` too, where both are, or are parts of, one set: whatever that is called
     and wherever it lies. Sets of which one holds copies of some images of the other are not noticed."""

@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from torchvision.io import decode_jpeg, encode_jpeg
 
 from ..data import ImageStore
-from ..data.store import Indices, as_indices
+from ..data.store import Indices, WrappedStore, as_indices
 from ..randomness import Draws, Key
 from ..views import to_float
 
@@ -163,7 +163,7 @@ CORRUPTION_FUNCTIONS: dict[str, Corruption] = {
 are not here."""
 
 
-class CorruptedStore(ImageStore):
+class CorruptedStore(WrappedStore):
     """The images of a store with one corruption.
 
     Args:
@@ -175,21 +175,15 @@ class CorruptedStore(ImageStore):
     """
 
     def __init__(self, store: ImageStore, corruption: str, severity: int, key: Key, device: torch.device) -> None:
+        super().__init__(store)
         self.name = f"{store.name} with {corruption} {severity}"
-        self.image_size, self.labels, self.class_names = store.image_size, store.labels, store.class_names
-        self._store, self._corrupt, self._severity = store, CORRUPTION_FUNCTIONS[corruption], severity - 1
+        self._corrupt, self._severity = CORRUPTION_FUNCTIONS[corruption], severity - 1
         self._key, self._device = key, device
-
-    def __len__(self) -> int:
-        return len(self._store)
 
     def read(self, indices: Indices) -> Tensor:
         numbers = torch.from_numpy(as_indices(indices, len(self))).to(self._device)
         images = to_float(self._store.read(numbers.cpu()).to(self._device))
         return images_to_bytes(self._corrupt(images, self._severity, self._key.at(numbers)))
-
-    def keys(self, indices: Indices) -> list[str]:
-        return self._store.keys(indices)
 
 
 def images_to_bytes(images: Tensor) -> Tensor:

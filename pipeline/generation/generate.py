@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..configs.generate import GenerateConfig
 from ..options.config import takes_options
-from ..shards.set_files import open_files
+from ..shards.writable import open_writable
 from .locating import locate_generator
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def generate(config: GenerateConfig) -> dict[str, Any]:
         `existing` (samples of this process's part that are new, and that were there before), `recipe_hash`, `seconds`;
         with --executor slurm what `submit_generation` returns.
     """
-    open_files(config.out)  # a URL that cannot be opened is told before anything is loaded
+    open_writable(config.out)  # a URL that cannot be opened is told before anything is loaded
     if config.executor == "slurm":
         from .slurm import submit_generation
 

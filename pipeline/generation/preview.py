@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from ..configs.preview import PreviewConfig
 from ..data import ImageStore, open_images
+from ..data.store import spread
 from ..images.grids import Section, read_grid, save_grid, save_sections
 from ..options.config import takes_options
 from .opening import open_generator
@@ -52,7 +52,7 @@ def preview(config: PreviewConfig) -> dict[str, Any]:
 
 def some_images(store: ImageStore, count: int = NUM_REAL) -> Tensor:
     """(n, 3, S, S) uint8, n at most `count`: images of a store, spread evenly over it."""
-    return store.read(np.unique(np.linspace(0, len(store) - 1, min(count, len(store))).astype(np.int64)))
+    return store.read(spread(len(store), count))
 
 
 def real_section(images: Tensor) -> list[Section]:

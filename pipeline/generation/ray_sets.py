@@ -26,8 +26,8 @@ from ..shards.layout import MANIFEST, num_shards, shard_name
 from ..shards.manifest import Manifest, read_manifest
 from ..shards.network import is_url
 from ..shards.publish import PartLock, disk_errors
-from ..shards.set_files import SetFiles, open_files
 from ..shards.status import ShardSetInfo, complete_set, set_info
+from ..shards.writable import WritableSet, open_writable
 from ..shards.writing.encoder_pool import EncoderPool
 from ..shards.writing.set_writer import (
     begin_set,
@@ -78,7 +78,7 @@ class ShardWorker:
     def open(self) -> Manifest:
         """Load the generator; the set that it is to write."""
         enter_node(self.folder, self.gpu)
-        self.files = open_files(self.config.out)
+        self.files = open_writable(self.config.out)
         self.samples = self.open_samples(self.config)
         self.plan = plan_of(self.config, self.samples)
         return self.plan
@@ -147,7 +147,7 @@ def write_on_ray(config: GenerateConfig, open_samples: Callable[[GenerateConfig]
     """
     given: Path | str = config.out if is_url(config.out) else Path(config.out)
     config = replace(config, out=config.out if is_url(config.out) else os.path.abspath(config.out))
-    files = open_files(config.out)
+    files = open_writable(config.out)
     encoders = max(1, int(config.worker_cpus) - 1) if config.workers is None else config.workers
     make = functools.partial(ShardWorker, config, open_samples, os.getcwd(), encoders, config.worker_gpus != 0)
     with RayPool(make, **config.pool_options()) as pool:
@@ -161,7 +161,7 @@ def write_on_ray(config: GenerateConfig, open_samples: Callable[[GenerateConfig]
             return replace(_fill(files, plan, lock, pool), path=given)
 
 
-def _fill(files: SetFiles, plan: Manifest, lock: PartLock, pool: RayPool) -> ShardSetInfo:
+def _fill(files: WritableSet, plan: Manifest, lock: PartLock, pool: RayPool) -> ShardSetInfo:
     """Have the missing shards of a set that is begun written, and complete it."""
     assert plan.samples_per_shard is not None, "sets that are written have shards of one size"
     numbers = range(num_shards(plan.num_samples, plan.samples_per_shard))

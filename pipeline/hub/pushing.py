@@ -22,6 +22,8 @@ from .locations import check_repository
 
 AT_ONCE = 16
 """Files between two reports of progress. Ours."""
+_GIT_DIGITS = 40
+"""Of git's checksum of a file, a SHA-1; a SHA-256 has 64."""
 _REPOSITORY_OWN = (".gitattributes",)
 
 Content = Path | bytes
@@ -130,7 +132,11 @@ class Repository:
 
     def _is_there(self, addition: CommitOperationAdd) -> bool:
         there = self.files.get(addition.path_in_repo)
-        return there is not None and there in (addition.upload_info.sha256.hex(), _git_hash(addition))
+        if there is None:
+            return False
+        # Files are read for git's checksum only where the hub has that one, which it has of small files.
+        digest = _git_hash(addition) if len(there) == _GIT_DIGITS else addition.upload_info.sha256.hex()
+        return there == digest
 
     def others(self, files: Iterable[str]) -> list[str]:
         """What is there besides `files` and what every repository has."""

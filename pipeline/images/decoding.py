@@ -21,7 +21,7 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 from torchvision.io import ImageReadMode  # also registers torch.ops.image
 
@@ -251,13 +251,7 @@ def _fit(image: np.ndarray, image_size: int | None) -> np.ndarray:
 
 def _fit_pillow(image: Image.Image, image_size: int) -> Image.Image:
     """Resize the central square. This is resizing the short side and cropping the centre, in one step."""
-    if image.size == (image_size, image_size):
-        return image
-    width, height = image.size
-    side = min(width, height)
-    left, top = (width - side) / 2, (height - side) / 2
-    box = (left, top, left + side, top + side)
-    return image.resize((image_size, image_size), Image.Resampling.BICUBIC, box=box)
+    return ImageOps.fit(image, (image_size, image_size), Image.Resampling.BICUBIC)
 
 
 def run_in_threads(work: Callable[[int], None], starts: range, threads: int) -> None:

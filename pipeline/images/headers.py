@@ -87,7 +87,8 @@ def _read_webp(start: bytes) -> Header:
 def check_png(data: bytes | memoryview) -> None:
     """Check the length and the CRC-32 of each chunk of a PNG file, up to the end chunk.
 
-    Pillow does not: it decodes a PNG file that is cut short after its last pixel, or whose pixels were altered.
+    Pillow does not when it decodes: it takes a PNG file that is cut short after its last pixel, or whose pixels were
+    altered. Its `Image.verify` checks all but the end chunk, in six times the time at 32 pixels a side.
 
     Raises:
         ValueError: a chunk is damaged, or the file stops before its end chunk.

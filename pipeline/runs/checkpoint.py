@@ -9,7 +9,6 @@ A state is any nest of dicts, lists, tensors and plain values, which is what `st
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import shutil
@@ -22,7 +21,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from ..errors import DataError
-from ..files import remove_temporary, write_folder
+from ..files import file_sha256, remove_temporary, write_folder
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +73,7 @@ def save_checkpoint(
             tree = _pack(part.state_dict(), (), tensors)
             save_file(tensors, target / f"{name}.safetensors")
             (target / f"{name}.json").write_text(json.dumps(tree))
-        files = {f.name: {"size": f.stat().st_size, "sha256": _digest(f)} for f in sorted(target.iterdir())}
+        files = {f.name: {"size": f.stat().st_size, "sha256": file_sha256(f)} for f in sorted(target.iterdir())}
         manifest = {"step": step, "parts": list(parts), "files": files, "extra": extra or {}}
         (target / "manifest.json").write_text(json.dumps(manifest, indent=2))
 
@@ -116,13 +115,13 @@ def load_checkpoint(path: Path) -> Checkpoint:
         manifest = json.loads((path / "manifest.json").read_text())
         for name, facts in manifest["files"].items():
             file = path / name
-            if file.stat().st_size != facts["size"] or _digest(file) != facts["sha256"]:
+            if file.stat().st_size != facts["size"] or file_sha256(file) != facts["sha256"]:
                 raise DataError(f"checkpoint {path} is damaged: {name} is not what was written")
         parts = {}
         for name in manifest["parts"]:
             tensors = load_file(path / f"{name}.safetensors")
             parts[name] = _unpack(json.loads((path / f"{name}.json").read_text()), tensors)
-        return Checkpoint(manifest["step"], parts, manifest["extra"], path, _digest(path / "manifest.json"))
+        return Checkpoint(manifest["step"], parts, manifest["extra"], path, file_sha256(path / "manifest.json"))
     except (OSError, KeyError, TypeError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise DataError(f"checkpoint {path} is damaged: {error}") from None
 
@@ -168,11 +167,3 @@ def _with_stride(tensor: torch.Tensor, stride: tuple[int, ...]) -> torch.Tensor:
     if laid_out.untyped_storage().nbytes() != tensor.untyped_storage().nbytes():
         return tensor
     return laid_out.copy_(tensor)
-
-
-def _digest(file: Path) -> str:
-    digest = hashlib.sha256()
-    with open(file, "rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

@@ -16,7 +16,7 @@ from ..errors import DataError, UsageError
 from ..files import write_file
 from ..options.config import takes_options
 from .layout import HIDDEN, member_extensions
-from .manifest import Manifest, canonical_json
+from .manifest import Manifest, canonical_json, flatten
 from .network import is_url
 from .preview import preview_shards
 from .reader import ShardSet, open_shard_set
@@ -94,7 +94,7 @@ def card_text(shards: ShardSet, name: str, *, licence: str | None = None, reposi
         "--epochs 200 --out RUN\n```",
         "## Recipe",
         "What its samples are a function of, besides their index; versions of libraries are those that wrote it.",
-        _table({name: _shown(value) for name, value in _flat(manifest.recipe.values).items()}),
+        _table({name: _shown(value) for name, value in flatten(manifest.recipe.values).items()}),
         _table(manifest.made_with),
         "## Limits",
         "The images are synthetic. They carry what the generator has learned, the faults and the biases of the images "
@@ -171,13 +171,6 @@ def _with_datasets(manifest: Manifest, repository: str | None) -> str:
             f"images = [dataset[-1][name] for name in {_members(manifest)!r}]",
         ]
     )
-
-
-def _flat(values: Any, prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) and value else {prefix + name: value}
-    return flat
 
 
 def _shown(value: Any) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from ..errors import DataError, UsageError
-from .folder import SetFolder, open_plain
+from .readable import ReadableSet, open_plain
 from .side_tables import SideTables
 from .sidecar import Places, read_places, read_schema, read_table
 
@@ -31,7 +31,7 @@ class SampleLocator:
         starts: (shards + 1,) int64, the number of each shard's first sample, and how many samples there are.
     """
 
-    def __init__(self, folder: SetFolder) -> None:
+    def __init__(self, folder: ReadableSet) -> None:
         self.folder = folder
         self.manifest = folder.manifest
         self.shards = folder.manifest.shards
@@ -146,7 +146,7 @@ class SampleLocator:
         return f"sample {key!r} (row {row} of {self.shards[shard].name}) of {self.folder.name}"
 
 
-def check_complete(folder: SetFolder) -> None:
+def check_complete(folder: ReadableSet) -> None:
     """Raises DataError if a set is not complete: training on it would have shorter epochs."""
     manifest = folder.manifest
     if not manifest.complete:

@@ -24,7 +24,7 @@ from ..images.encoding import IMAGE_FORMATS
 from ..runs.folder import command_of
 from .layout import HIDDEN, LABEL_COLUMNS, MANIFEST, manifest_path
 from .publish import PartLock, TemporaryFile
-from .set_files import LocalFiles, SetFiles
+from .writable import LocalWritableSet, WritableSet
 
 VERSION = 1
 VERSION_WITH_LABELS = 2
@@ -73,7 +73,7 @@ class Recipe:
 
     def differences(self, other: Recipe) -> list[str]:
         """A line for each difference: `seed: 0 there, 1 now`, where this recipe is there and `other` is now."""
-        there, now = _flatten(self.values), _flatten(other.values)
+        there, now = flatten(self.values), flatten(other.values)
         return [
             f"{name}: {_shown(there, name)} there, {_shown(now, name)} now"
             for name in sorted({*there, *now})
@@ -81,11 +81,12 @@ class Recipe:
         ]
 
 
-def _flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Values of a nest under names joined by dots, such as `generator.seed`."""
     flat: dict[str, Any] = {}
     for name, value in values.items():
         if isinstance(value, Mapping) and value:
-            flat |= _flatten(value, f"{prefix}{name}.")
+            flat |= flatten(value, f"{prefix}{name}.")
         else:
             flat[prefix + name] = value
     return flat
@@ -162,7 +163,7 @@ class Manifest:
         text = json.dumps(head, indent=2, allow_nan=False)
         return text.removesuffix("\n}") + f',\n  "shards": [\n{shards}\n  ]\n}}\n'
 
-    def publish(self, files: SetFiles, lock: PartLock, *, replace: bool) -> bool:
+    def publish(self, files: WritableSet, lock: PartLock, *, replace: bool) -> bool:
         """Write the manifest, whole or not at all.
 
         Args:
@@ -182,7 +183,7 @@ class Manifest:
         return True
 
 
-def find_manifest(files: SetFiles) -> Manifest | None:
+def find_manifest(files: WritableSet) -> Manifest | None:
     """Read the manifest of a set, if there is one.
 
     Raises:
@@ -192,13 +193,13 @@ def find_manifest(files: SetFiles) -> Manifest | None:
     return None if data is None else parse_manifest(data, str(files.place(MANIFEST)))
 
 
-def read_manifest(place: Path | SetFiles) -> Manifest:
+def read_manifest(place: Path | WritableSet) -> Manifest:
     """Read the manifest of the set in a folder, or of these files.
 
     Raises:
         DataError: there is no manifest, or it is damaged, or its values are not possible.
     """
-    files = LocalFiles(place) if isinstance(place, Path) else place
+    files = LocalWritableSet(place) if isinstance(place, Path) else place
     found = find_manifest(files)
     if found is None:
         raise DataError(_no_set(files.path))

@@ -23,19 +23,20 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DataError, UsageError
+from ..files import file_sha256
 from ..hub.locations import is_hub_location
 from ..runtime.capacity import default_cache
 from .layout import HIDDEN, MANIFEST, SIDECAR_SUFFIX
 from .network import attempt, connect
-from .publish import PartLock, TemporaryFile, disk_errors, file_sha256, remove_leftovers
+from .publish import PartLock, TemporaryFile, disk_errors, remove_leftovers
 
 _ENDS = {SIDECAR_SUFFIX: b"PAR1", ".json": b"\n}\n"}
 """How whole files of the hidden folder end. One that does not is an upload that was cut, and counts as missing."""
 _BLOCK = 1 << 20
 
 
-class ObjectStore:
-    """The files of a set at a URL; see `SetFiles`.
+class RemoteWritableSet:
+    """The files of a set at a URL; see `WritableSet`.
 
     Raises:
         UsageError: fsspec does not know such URLs, a package is missing, or the URL is that of a web server or of the
@@ -191,7 +192,7 @@ def find_sets(url: str) -> list[str]:
     Raises:
         DataError: there is nothing at the URL, or it cannot be reached.
     """
-    files = ObjectStore(url)
+    files = RemoteWritableSet(url)
     store, root = files._store, files._root
 
     def walk() -> list[str]:

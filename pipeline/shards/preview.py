@@ -9,6 +9,7 @@ import numpy as np
 
 from ..configs.shards import ShardPreviewConfig
 from ..data import open_images
+from ..data.store import spread
 from ..errors import UsageError
 from ..images.grids import Section, save_sections
 from ..options.config import takes_options
@@ -60,7 +61,7 @@ def _title(shards: ShardSet, count: int, config: ShardPreviewConfig) -> str:
 
 def _choose(shards: ShardSet, num_samples: int, sort: str | None, descending: bool) -> np.ndarray:
     if sort is None:
-        return np.unique(np.linspace(0, len(shards) - 1, min(num_samples, len(shards))).astype(np.int64))
+        return spread(len(shards), num_samples)
     names = shards.locator.column_names()
     if sort not in names:
         raise UsageError(f"--sort {sort!r} is no column of {shards.path}; it has {', '.join(names)}")

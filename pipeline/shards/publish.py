@@ -24,10 +24,8 @@ from types import TracebackType
 from typing import BinaryIO
 
 from ..errors import DataError
-from ..files import sync_folder
+from ..files import file_sha256, sync_folder
 from .layout import HIDDEN
-
-_BLOCK = 1 << 20
 
 
 class TemporaryFile:
@@ -126,15 +124,6 @@ def disk_errors(directory: Path | str) -> Iterator[None]:
             f"cannot write to {directory}: {error.strerror or error}; what was published is safe, and the same command "
             f"continues"
         ) from error
-
-
-def file_sha256(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _close_quietly(file: BinaryIO) -> None:

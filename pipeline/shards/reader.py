@@ -21,12 +21,12 @@ from ..data.store import ImageStore, Indices
 from ..errors import DataError
 from ..images.decoding import SAFE_FORMATS, decode_images, image_dimensions
 from ..images.fast_decoding import FAST_DECODERS, decode_in_threads
-from .folder import LocalFolder
 from .layout import BLOCK, sample_key
 from .locator import SampleLocator, check_complete
 from .manifest import Recipe
 from .network import is_url
-from .remote import RemoteFolder
+from .readable import LocalReadableSet
+from .remote import RemoteReadableSet
 from .status import ShardSetInfo, set_info
 
 
@@ -46,12 +46,12 @@ def open_shard_set(
         DataError: there is no set, or it is not complete or damaged, or its images differ in size and no size is given.
         UsageError: the condition cannot be evaluated, or no sample meets it.
     """
-    folder = RemoteFolder(str(path)) if is_url(path) else LocalFolder(Path(path))
+    folder = RemoteReadableSet(str(path)) if is_url(path) else LocalReadableSet(Path(path))
     check_complete(folder)
     locator = SampleLocator(folder)
     rows = None
     if where is not None:
-        from .conditions import select_rows  # with DuckDB, which is large and for this alone
+        from .where import select_rows  # with DuckDB, which is large and for this alone
 
         rows = select_rows(locator, where)
     if image_size is None and locator.manifest.image_size is None:
@@ -100,7 +100,7 @@ class ShardSet:
     @property
     def remote(self) -> bool:
         """Whether the set is elsewhere, so that its tars are fetched one by one."""
-        return isinstance(self.locator.folder, RemoteFolder)
+        return self.locator.folder.remote
 
     @property
     def shard_sizes(self) -> np.ndarray:
@@ -122,8 +122,7 @@ class ShardSet:
 
     def check_cache(self, num_shards: int) -> None:
         """Raises UsageError if the set is elsewhere and the cache cannot hold any `num_shards` of its tars at once."""
-        if isinstance(self.locator.folder, RemoteFolder):
-            self.locator.folder.check_cache(num_shards)
+        self.locator.folder.check_cache(num_shards)
 
     def sample_indices(self, indices: Indices) -> np.ndarray:
         """The sample indices (N,) int64 in the whole set.

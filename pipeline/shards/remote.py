@@ -33,7 +33,7 @@ _DOWNLOADS = 4  # ours: how many files are fetched at once
 _OPEN_FILES = 8  # ours: few, since a removed file still takes disk space while it is open
 
 
-class RemoteFolder:
+class RemoteReadableSet:
     """A set at a URL.
 
     Args:
@@ -46,6 +46,7 @@ class RemoteFolder:
         DataError: there is no set, or it cannot be reached.
     """
 
+    remote = True
     max_open_files = _OPEN_FILES
 
     def __init__(self, url: str, cache: Path | None = None, cache_bytes: int | None = None) -> None:

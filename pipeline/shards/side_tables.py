@@ -14,12 +14,12 @@ import numpy as np
 import pyarrow as pa
 
 from ..errors import DataError, UsageError
-from .folder import LocalFolder
 from .layout import HIDDEN, SIDECAR_SUFFIX, TABLES
 from .manifest import read_manifest
 from .publish import TemporaryFile, disk_errors
-from .set_files import LocalFiles, open_files
+from .readable import check_files
 from .sidecar import parse_metadata, read_metadata, read_schema, read_table, write_table
+from .writable import open_writable
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,50}")
 
@@ -42,7 +42,7 @@ def check_free(directory: str | Path, name: str, *, overwrite: bool = False) -> 
         UsageError: the set has a table of that name and `overwrite` is false, or the name cannot be used, or sets
             cannot be written at such a URL.
     """
-    files, file = open_files(directory), table_name(name)
+    files, file = open_writable(directory), table_name(name)
     if not overwrite and files.size(file) is not None:
         try:
             rows = f", of {parse_metadata(files.read(file) or b'', file)[1]:,} samples"
@@ -72,8 +72,9 @@ def write_side_table(
         UsageError: the set has a table of that name, and `overwrite` is false.
         DataError: the set is not complete, or another process writes it.
     """
-    files, path = open_files(directory), check_free(directory, name, overwrite=overwrite)
-    manifest = LocalFolder(files.path).manifest if isinstance(files, LocalFiles) else read_manifest(files)
+    files, path = open_writable(directory), check_free(directory, name, overwrite=overwrite)
+    manifest = read_manifest(files)
+    check_files(files, manifest)
     for column, values in columns.items():
         if not _NAME.fullmatch(column) or len(values) != manifest.num_samples:
             raise ValueError(f"column {column!r} has {len(values)} values for {manifest.num_samples} samples")

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DataError
-from .folder import LocalFolder
 from .layout import HIDDEN, SIDECAR_SUFFIX, manifest_path, num_shards, shard_name, shard_samples, sidecar_name
 from .manifest import Manifest, ShardEntry, read_manifest
 from .network import is_url
 from .publish import PartLock
-from .set_files import LocalFiles, SetFiles, for_each, open_files
+from .readable import check_files
 from .sidecar import TarFacts, parse_facts, read_bytes
+from .writable import WritableSet, for_each, open_writable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +59,7 @@ class ShardSetInfo:
         return len(self.manifest.shards)
 
 
-def is_published(files: SetFiles, shard: str, recipe_hash: str, num_samples: int) -> bool:
+def is_published(files: WritableSet, shard: str, recipe_hash: str, num_samples: int) -> bool:
     """Whether a shard is published with that many samples. One with fewer is the last shard of a set that was shorter.
 
     Raises:
@@ -80,7 +80,7 @@ def is_published(files: SetFiles, shard: str, recipe_hash: str, num_samples: int
     return True
 
 
-def complete_set(files: SetFiles, plan: Manifest, lock: PartLock) -> ShardSetInfo:
+def complete_set(files: WritableSet, plan: Manifest, lock: PartLock) -> ShardSetInfo:
     """Complete the set if all its shards are published. The last writer does it; doing it twice does no harm."""
     found = read_manifest(files)
     if not (found.complete and found.num_samples == plan.num_samples):
@@ -92,7 +92,7 @@ def complete_set(files: SetFiles, plan: Manifest, lock: PartLock) -> ShardSetInf
     return set_info(files.path, found)
 
 
-def _full_shards(files: SetFiles, plan: Manifest) -> tuple[list[ShardEntry], int | None]:
+def _full_shards(files: WritableSet, plan: Manifest) -> tuple[list[ShardEntry], int | None]:
     """The published shards that have all their samples, and the images' size."""
     entries, sizes = [], set()
     assert plan.samples_per_shard is not None, "sets that are written have shards of one size"
@@ -111,7 +111,7 @@ def _full_shards(files: SetFiles, plan: Manifest) -> tuple[list[ShardEntry], int
     return entries, sizes.pop() if sizes else None
 
 
-def find_entry(files: SetFiles, shard: str) -> tuple[ShardEntry, TarFacts] | None:
+def find_entry(files: WritableSet, shard: str) -> tuple[ShardEntry, TarFacts] | None:
     """A shard's entry for the manifest by its sidecar, and what that says about the tar; None if it has no sidecar."""
     data = files.read(sidecar_name(shard))
     return None if data is None else _entry(data, str(files.place(sidecar_name(shard))))
@@ -128,27 +128,11 @@ def _entry(data: bytes, name: str) -> tuple[ShardEntry, TarFacts]:
     return entry, facts
 
 
-def published_shards(files: SetFiles) -> list[ShardEntry]:
+def published_shards(files: WritableSet) -> list[ShardEntry]:
     """The published shards of a set that synthcl writes and that is not complete, by their sidecars."""
     names = sorted(n for n in files.sizes(HIDDEN) if n[:1].isdecimal() and n.endswith(SIDECAR_SUFFIX))
     found = for_each(files, lambda name: find_entry(files, name.removesuffix(SIDECAR_SUFFIX) + ".tar"), names)
     return [one[0] for one in found if one is not None]
-
-
-def check_files(files: SetFiles, found: Manifest) -> None:
-    """Check that every file of a complete set is there and has the size that the manifest says.
-
-    Raises:
-        DataError: a tar or a sidecar is missing or of another size.
-    """
-    sizes = {**files.sizes(), **{f"{HIDDEN}/{name}": size for name, size in files.sizes(HIDDEN).items()}}
-    for shard in found.shards:
-        for name, size in ((shard.name, shard.size), (sidecar_name(shard.name), shard.sidecar_size)):
-            if sizes.get(name) != size:
-                raise DataError(
-                    f"{files.place(name)} is missing or not of {size:,} bytes, as the set's manifest says; `synthcl "
-                    f"shards verify {files.path}` lists what is damaged"
-                )
 
 
 def set_info(path: Path | str, found: Manifest) -> ShardSetInfo:
@@ -191,7 +175,7 @@ def summarize(directory: str | Path) -> dict[str, Any]:
 
     `state` is `complete`, `partial` or `damaged`. Of a damaged set, `error` tells the reason.
     """
-    files = open_files(directory)
+    files = open_writable(directory)
     name = files.path.resolve().name if isinstance(files.path, Path) else files.path.rpartition("/")[2]
     row: dict[str, Any] = {"path": str(files.path), "name": name}
     try:
@@ -199,10 +183,8 @@ def summarize(directory: str | Path) -> dict[str, Any]:
         row |= _facts(manifest)
         if not manifest.complete:
             row |= _progress(files, manifest)
-        elif isinstance(files, LocalFiles):
-            LocalFolder(files.path)  # it checks the files
         else:
-            check_files(files, manifest)
+            check_files(files, manifest, no_others=not is_url(files.path))
     except DataError as error:
         row |= {"state": "damaged", "error": str(error)}
     return row
@@ -225,7 +207,7 @@ def _facts(manifest: Manifest) -> dict[str, Any]:
     }
 
 
-def _progress(files: SetFiles, manifest: Manifest) -> dict[str, Any]:
+def _progress(files: WritableSet, manifest: Manifest) -> dict[str, Any]:
     """How far a partial set is."""
     entries = published_shards(files)
     planned = num_shards(manifest.num_samples, manifest.samples_per_shard) if manifest.samples_per_shard else 0
@@ -242,5 +224,5 @@ def describe_set(directory: str | Path) -> dict[str, Any]:
     Raises:
         DataError: the folder holds no set, or its manifest is damaged.
     """
-    read_manifest(open_files(directory))
+    read_manifest(open_writable(directory))
     return summarize(directory)

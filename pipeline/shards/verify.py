@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
+from ..files import file_sha256
 from ..images.decoding import SAFE_FORMATS, decode_images
-from .folder import open_plain
 from .layout import HIDDEN, LABEL_COLUMNS, sample_key, sidecar_name, sidecar_path
 from .manifest import Manifest, ShardEntry, read_manifest
-from .publish import file_sha256
+from .readable import open_plain
 from .reader import read_checked
 from .scan import scan_tar
-from .set_files import SetFiles, open_files
 from .sidecar import Places, label_files, member_names, read_places, read_table
 from .status import published_shards
+from .writable import WritableSet, open_writable
 
 _MOST_ERRORS = 100
 """How many errors of one shard are listed. Ours: a shard can be damaged in ten thousand places."""
@@ -78,7 +78,7 @@ def verify_shard_set(
         UsageError: a URL of a kind that cannot be listed.
         DataError: there is no such folder, or it cannot be reached.
     """
-    files = open_files(directory)
+    files = open_writable(directory)
     if isinstance(files.path, Path) and not files.path.is_dir():
         raise DataError(f"there is no folder {files.path}")
     report = Verification()
@@ -114,7 +114,7 @@ def verify_shard_set(
     return report
 
 
-def _strays(files: SetFiles, shards: list[ShardEntry]) -> Iterator[Problem]:
+def _strays(files: WritableSet, shards: list[ShardEntry]) -> Iterator[Problem]:
     """Tars and sidecars that belong to no shard of the set."""
     known = {shard.name for shard in shards}
     sidecars = {Path(sidecar_name(name)).name for name in known}

@@ -1,5 +1,6 @@
 """Files are there whole or not at all, and what was there before stays until then."""
 
+import hashlib
 import json
 import math
 
@@ -7,7 +8,15 @@ import pytest
 
 from synthcl.pipeline import files
 from synthcl.pipeline.errors import DataError
-from synthcl.pipeline.files import TEMPORARY, read_json, remove_temporary, write_file, write_folder, write_json
+from synthcl.pipeline.files import (
+    TEMPORARY,
+    file_sha256,
+    read_json,
+    remove_temporary,
+    write_file,
+    write_folder,
+    write_json,
+)
 
 
 def names(folder):
@@ -98,3 +107,9 @@ def test_what_a_kill_left_is_removed_and_nothing_else(tmp_path):
     (tmp_path / "x").write_text("whole")
     remove_temporary(tmp_path)
     assert names(tmp_path) == ["x"]
+
+
+@pytest.mark.parametrize("size", [0, 5, (1 << 20) + 3])
+def test_the_checksum_of_a_file(tmp_path, size):
+    (tmp_path / "x").write_bytes(b"7" * size)
+    assert file_sha256(tmp_path / "x") == hashlib.sha256(b"7" * size).hexdigest()

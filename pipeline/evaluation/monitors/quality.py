@@ -24,7 +24,7 @@ from ...data.specs import held_out_split, parse_spec, split_of_file
 from ...encoder import RANDOM_PREFIX, Encoder, load_encoder
 from ...errors import DataError, UsageError
 from ...randomness import Key
-from ...regimes.table import BASELINE, REGIMES
+from ...configs.regimes import BASELINE, REGIMES
 from ...runs.folder import RunFolder, read_config
 from ..checkerboard import measure_checkerboard
 from ..features import shared_features

@@ -15,14 +15,15 @@ import numpy as np
 import pyarrow as pa
 
 from ...errors import DataError, UsageError
+from ...files import file_sha256
 from ..layout import HIDDEN, SIDECAR_SUFFIX, manifest_path, sample_key, sidecar_path
 from ..manifest import Manifest, Recipe, read_manifest
 from ..network import is_url
-from ..publish import PartLock, TemporaryFile, disk_errors, file_sha256
+from ..publish import PartLock, TemporaryFile, disk_errors
 from ..scan import ScannedSample, scan_tar
-from ..set_files import LocalFiles
 from ..sidecar import TarFacts, build_table, write_sidecar
 from ..status import ShardSetInfo, entry_of_sidecar, set_info
+from ..writable import LocalWritableSet
 from .set_writer import Report, made_with
 
 
@@ -91,7 +92,7 @@ def _adopt(directory: Path, tars: Sequence[Path], lock: PartLock, progress: Repo
         made_with=made_with(),
         shards=entries,
     )
-    manifest.publish(LocalFiles(directory), lock, replace=True)
+    manifest.publish(LocalWritableSet(directory), lock, replace=True)
     for sidecar in (directory / HIDDEN).glob("*" + SIDECAR_SUFFIX):
         if not (directory / sidecar.name).with_suffix(".tar").exists():
             sidecar.unlink()  # its tar was there when the folder was adopted before
@@ -128,7 +129,7 @@ def _rebuild(directory: Path, found: Manifest, lock: PartLock, progress: Report 
         if progress is not None:
             progress(number + 1, len(found.shards))
     found = replace(found, shards=tuple(entries))
-    found.publish(LocalFiles(directory), lock, replace=True)
+    found.publish(LocalWritableSet(directory), lock, replace=True)
     return set_info(directory, found)
 
 

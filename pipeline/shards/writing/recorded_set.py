@@ -24,11 +24,10 @@ import numpy as np
 import pyarrow as pa
 
 from ...errors import DataError, UsageError
-from ...files import sync_folder
+from ...files import file_sha256, sync_folder
 from ..layout import BLOCK, HIDDEN, end_marker, manifest_path, padding, shard_name, sidecar_path
 from ..manifest import Manifest, Recipe, read_manifest
-from ..publish import PartLock, TemporaryFile, disk_errors, file_sha256
-from ..set_files import LocalFiles
+from ..publish import PartLock, TemporaryFile, disk_errors
 from ..sidecar import (
     TarFacts,
     build_table,
@@ -41,6 +40,7 @@ from ..sidecar import (
     write_table,
 )
 from ..status import ShardSetInfo, complete_set
+from ..writable import LocalWritableSet
 from .shard_writer import gather_places
 from .tar_chunk import TarChunk
 
@@ -69,7 +69,7 @@ class RecordedSet:
 
     def __init__(self, directory: Path, plan: Manifest) -> None:
         self.directory, self.plan = directory, plan
-        self.files, self.hidden = LocalFiles(directory), directory / HIDDEN
+        self.files, self.hidden = LocalWritableSet(directory), directory / HIDDEN
         self.image_size: int | None = None
         self._lock = PartLock(directory)
         self._descriptor: int | None = None

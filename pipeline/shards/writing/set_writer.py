@@ -25,9 +25,10 @@ from ...images.encoding import Encoding
 from ..layout import LABEL_COLUMNS, MANIFEST, num_shards, shard_name, shard_samples
 from ..manifest import MAX_VIEWS_PER_SAMPLE, Manifest, Recipe, find_manifest, read_manifest
 from ..publish import PartLock, disk_errors
-from ..set_files import SetFiles, for_each, open_files
+from ..readable import check_files
 from ..sidecar import CONDITIONS
-from ..status import ShardSetInfo, check_files, complete_set, find_entry, is_published, set_info
+from ..status import ShardSetInfo, complete_set, find_entry, is_published, set_info
+from ..writable import WritableSet, for_each, open_writable
 from .encoder_pool import EncoderPool, default_workers
 from .shard_writer import ShardJob, ShardWriter
 
@@ -100,7 +101,7 @@ def write_shard_set(
     )
     if not 0 <= process_index < num_processes:
         raise UsageError(f"process {process_index} of {num_processes} is impossible: processes are numbered from 0")
-    files = open_files(directory)
+    files = open_writable(directory)
     if found := finished_set(files, plan):
         files.remove_leftovers()
         part = _num_samples(plan, process_index, num_processes)
@@ -119,7 +120,7 @@ def write_shard_set(
 
 
 def write_shards(
-    files: SetFiles,
+    files: WritableSet,
     plan: Manifest,
     lock: PartLock,
     pool: EncoderPool,
@@ -218,7 +219,7 @@ def encoding_of(plan: Manifest) -> Encoding:
     return Encoding(plan.image_format, plan.recipe.values["quality"])
 
 
-def finished_set(files: SetFiles, plan: Manifest) -> Manifest | None:
+def finished_set(files: WritableSet, plan: Manifest) -> Manifest | None:
     """The manifest of the set in the folder, if that set is the one asked for and complete. Changes nothing.
 
     Raises:
@@ -256,7 +257,7 @@ def check_same_set(directory: Path | str, found: Manifest, plan: Manifest) -> No
         )
 
 
-def begin_set(files: SetFiles, plan: Manifest, lock: PartLock) -> None:
+def begin_set(files: WritableSet, plan: Manifest, lock: PartLock) -> None:
     """Write the manifest of the set that is begun or continued, so that nobody writes another set into the folder.
 
     Raises:
@@ -288,7 +289,7 @@ def _num_samples(plan: Manifest, process_index: int, num_processes: int) -> int:
     return sum(len(shard_samples(number, plan.num_samples, plan.samples_per_shard)) for number in numbers)
 
 
-def missing_shards(files: SetFiles, plan: Manifest, numbers: Iterable[int]) -> list[ShardJob]:
+def missing_shards(files: WritableSet, plan: Manifest, numbers: Iterable[int]) -> list[ShardJob]:
     """Those of the shards of these numbers that are not published.
 
     Raises:

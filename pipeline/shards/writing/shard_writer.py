@@ -16,8 +16,8 @@ import pyarrow as pa
 from ..layout import LABEL_COLUMNS, end_marker, sidecar_name
 from ..manifest import Manifest
 from ..publish import PartLock, TemporaryFile, disk_errors
-from ..set_files import SetFiles
 from ..sidecar import TarFacts, build_table, label_files, write_sidecar
+from ..writable import WritableSet
 from .encoder_pool import EncoderPool
 from .tar_chunk import TarChunk
 
@@ -47,7 +47,7 @@ class ShardWriter:
 
     def __init__(
         self,
-        files: SetFiles,
+        files: WritableSet,
         plan: Manifest,
         lock: PartLock,
         pool: EncoderPool,
@@ -155,7 +155,7 @@ class ShardWriter:
         return write_sidecar(table, facts)
 
 
-def publish_shard(files: SetFiles, lock: PartLock, job: ShardJob, tar: TemporaryFile, sidecar: bytes) -> None:
+def publish_shard(files: WritableSet, lock: PartLock, job: ShardJob, tar: TemporaryFile, sidecar: bytes) -> None:
     """Publish a finished tar, then its sidecar. The shard counts once it has a sidecar."""
     target = sidecar_name(job.name)
     with TemporaryFile(lock.temporary(Path(target).name)) as file:

@@ -5,8 +5,12 @@ import pytest
 import torch
 
 from synthcl.pipeline.data import cached, open_images
-from synthcl.pipeline.data.memory import MemoryStore
+from synthcl.pipeline.data.caching import MappedStore
+from synthcl.pipeline.data.memory import MemoryStore, ResizedStore
+from synthcl.pipeline.data.parts import PartStore
 from synthcl.pipeline.data.store import as_indices, count_shared, spread
+from synthcl.pipeline.evaluation.corruptions import CorruptedStore
+from synthcl.pipeline.randomness import Key
 
 
 @pytest.mark.parametrize("wrong", [-1, 5])
@@ -87,6 +91,38 @@ def test_sets_in_memory_tell_the_size_that_images_had(spec):
         for as_read in (False, True):
             assert open_images(spec, image_size=size, as_read=as_read).short_sides(np.arange(2)).tolist() == [8, 8]
     assert MemoryStore(torch.zeros(5, 3, 4, 4, dtype=torch.uint8), "x").short_sides(np.arange(2)) is None
+
+
+WRAPPED = {
+    "in RAM": lambda store: cached(store, "ram"),
+    "in a file": MappedStore,
+    "resized": lambda store: ResizedStore(store, 8),
+    "part": lambda store: PartStore(store, np.arange(5)),
+    "corrupted": lambda store: CorruptedStore(store, "fog", 3, Key.from_seed(0), torch.device("cpu")),
+}
+"""All stores over another store, of all of its images in its order."""
+
+
+@pytest.mark.parametrize("kind", WRAPPED)
+def test_a_store_over_another_passes_on_what_is_not_its_own(tmp_path, monkeypatch, picture, kind):
+    monkeypatch.setenv("SYNTHCL_CACHE", str(tmp_path / "cache"))
+    for name in ("a/0", "a/1", "b/0", "b/1", "b/2"):
+        (tmp_path / "images" / name).parent.mkdir(parents=True, exist_ok=True)
+        picture(height=20, width=30).save(tmp_path / "images" / f"{name}.png")
+    store = open_images(str(tmp_path / "images"), image_size=12)
+    wrapped = WRAPPED[kind](store)
+    assert len(wrapped) == 5 and wrapped.keys([4, 0]) == store.keys([4, 0])
+    assert wrapped.labels.tolist() == [0, 0, 1, 1, 1] and wrapped.class_names == ["a", "b"]
+    assert wrapped.files() == store.files() and len(store.files()) == 5
+    assert wrapped.short_sides(np.array([4, 0])).tolist() == [20, 20]
+    released = []
+    monkeypatch.setattr(store, "release", lambda: released.append(True))
+    wrapped.release()
+    assert released == [True]
+    own = kind in ("resized", "corrupted")  # images of its own, which no part of the other set shares
+    assert (wrapped.fingerprint() != store.fingerprint()) == own
+    assert (wrapped.origin()[0] != store.origin()[0]) == own
+    assert wrapped.origin()[1].tolist() == list(range(5))
 
 
 @pytest.mark.parametrize("indices", [[3, 0, 3], (3, 0, 3), np.array([3, 0, 3], np.uint8), torch.tensor([3, 0, 3])])

@@ -36,6 +36,14 @@ def test_what_is_there_is_not_sent_again_and_what_is_to_go_goes(hub, files):
     assert len(hub.uploads) == 1
 
 
+def test_large_files_are_not_read_for_the_checksum_of_small_ones(hub, files, monkeypatch):
+    Repository("me/set", "dataset").push(files, "a set")
+    read, real = [], pushing._git_hash
+    monkeypatch.setattr(pushing, "_git_hash", lambda addition: (read.append(addition.path_in_repo), real(addition))[1])
+    assert Repository("me/set", "dataset").push(files, "again")["uploaded"] == 0
+    assert sorted(read) == ["README.md", "sub/b.json"]
+
+
 @pytest.mark.parametrize(("part", "status"), [("/commit/", 400), ("/upload/", 400), ("/preupload/", 403)])
 def test_a_push_that_fails_changes_nothing_and_the_next_goes_on(hub, files, part, status):
     repository = Repository("me/set", "dataset")

@@ -202,8 +202,8 @@ def test_shards_come_before_they_are_read_and_none_is_fetched_for_nothing(
     sets: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fetched: list[str] = []
-    real = remote.RemoteFolder._download
-    monkeypatch.setattr(remote.RemoteFolder, "_download", lambda *a: (fetched.append(a[1]), real(*a))[1])
+    real = remote.RemoteReadableSet._download
+    monkeypatch.setattr(remote.RemoteReadableSet, "_download", lambda *a: (fetched.append(a[1]), real(*a))[1])
     offline = regime([f"file://{sets}/a"])
     (each,) = offline.images.sets
     order, folder = offline.order, each.locator.folder

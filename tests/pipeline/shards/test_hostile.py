@@ -21,9 +21,9 @@ from click.testing import CliRunner
 
 from synthcl.cli import main
 from synthcl.pipeline.errors import DataError
+from synthcl.pipeline.files import file_sha256
 from synthcl.pipeline.shards import open_shard_set
 from synthcl.pipeline.shards.manifest import Manifest, read_manifest
-from synthcl.pipeline.shards.publish import file_sha256
 from synthcl.pipeline.shards.status import entry_of_sidecar
 from synthcl.pipeline.shards.verify import verify_shard_set
 from synthcl.pipeline.shards.writing.adopt import index_shards

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from synthcl.pipeline.shards import open_shard_set
-from synthcl.pipeline.shards.folder import LocalFolder
 from synthcl.pipeline.shards.locator import SampleLocator
+from synthcl.pipeline.shards.readable import LocalReadableSet
 
 
 def test_tables_come_in_the_order_asked_for(make_set) -> None:
@@ -26,7 +26,7 @@ def test_indices_outside_are_refused(make_set, index: int) -> None:
 
 
 def test_samples_are_located_and_described(make_set) -> None:
-    locator = SampleLocator(LocalFolder(make_set()))
+    locator = SampleLocator(LocalReadableSet(make_set()))
     shards, rows = locator.locate(np.array([0, 19, 20, 49]))
     assert (shards.tolist(), rows.tolist(), len(locator)) == ([0, 0, 1, 2], [0, 19, 0, 9], 50)
     assert locator.describe(49).startswith("sample '0000000049' (row 9 of 000002.tar)")

@@ -11,7 +11,7 @@ import pytest
 
 from synthcl.pipeline.errors import DataError, UsageError
 from synthcl.pipeline.shards import ShardRecorder, open_shard_set, write_shard_set
-from synthcl.pipeline.shards.object_store import ObjectStore, find_sets
+from synthcl.pipeline.shards.object_store import RemoteWritableSet, find_sets
 from synthcl.pipeline.shards.publish import TemporaryFile
 from synthcl.pipeline.shards.side_tables import write_side_table
 from synthcl.pipeline.shards.status import find_shard_sets, summarize
@@ -224,7 +224,9 @@ def test_something_else_is_not_taken_for_a_set(store, write, expected) -> None:
     store.empty()
     write()
     store.put(f"set/{TAR}", b"short")
-    with pytest.raises(DataError, match=rf"{URL}/{TAR} is missing or not of"):
+    with pytest.raises(
+        DataError, match=rf"{URL}/{TAR} is cut short: it has 5 bytes, and .*`synthcl shards verify {URL}`"
+    ):
         write()
 
 
@@ -257,7 +259,7 @@ def test_sets_are_found(store, write) -> None:
     assert [summarize(url)["state"] for url in find_sets("s3://bucket")] == ["complete", "partial"]
     assert summarize("s3://bucket/a/one")["name"] == "one"
     store.put(f"a/one/{TAR}", b"short")
-    assert "is missing or not of" in summarize("s3://bucket/a/one")["error"]
+    assert f"a/one/{TAR} is cut short: it has 5 bytes" in summarize("s3://bucket/a/one")["error"]
     with pytest.raises(DataError, match="there is nothing at s3://bucket/b"):
         find_shard_sets("s3://bucket/b")
 
@@ -299,7 +301,7 @@ def test_a_store_without_sizes_and_checksums(write, expected, tmp_path: Path, mo
 def test_an_upload_in_parts(store, fail, monkeypatch: pytest.MonkeyPatch) -> None:
     """As s3fs sends what has more than 100 MB: its ETag is no MD5, and the condition is that of the last request."""
     monkeypatch.setattr("s3fs.core.calculate_chunksize", lambda size, chunksize=None: 5 << 20)
-    files, data = ObjectStore(URL), np.random.default_rng(0).bytes((11 << 20) + 3)
+    files, data = RemoteWritableSet(URL), np.random.default_rng(0).bytes((11 << 20) + 3)
     with files.part() as lock, TemporaryFile(lock.temporary(TAR)) as file:
         file.write(data)
         file.finish()

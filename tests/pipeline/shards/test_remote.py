@@ -16,7 +16,7 @@ import pytest
 
 from synthcl.pipeline.errors import DataError, UsageError
 from synthcl.pipeline.shards import network, open_shard_set, remote
-from synthcl.pipeline.shards.remote import RemoteFolder
+from synthcl.pipeline.shards.remote import RemoteReadableSet
 
 
 @pytest.fixture(autouse=True)
@@ -105,11 +105,11 @@ def test_prefetch_brings_shards(path: Path, cache: Path) -> None:
 
 
 def test_several_threads_fetch_a_shard_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = RemoteFolder(in_memory(path))
+    folder = RemoteReadableSet(in_memory(path))
     fetched = []
-    real = RemoteFolder._download
+    real = RemoteReadableSet._download
     monkeypatch.setattr(
-        RemoteFolder, "_download", lambda self, name, *rest: (fetched.append(name), real(self, name, *rest))
+        RemoteReadableSet, "_download", lambda self, name, *rest: (fetched.append(name), real(self, name, *rest))
     )
     threads = [threading.Thread(target=folder.tar, args=(folder.manifest.shards[0],)) for _ in range(6)]
     for thread in threads:
@@ -127,15 +127,15 @@ def test_without_locks_each_fetches_into_a_file_of_its_own(
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(remote.fcntl, "flock", refuse)
-    folder, names, together = RemoteFolder(in_memory(path)), [], threading.Barrier(3)
-    real = RemoteFolder._download
+    folder, names, together = RemoteReadableSet(in_memory(path)), [], threading.Barrier(3)
+    real = RemoteReadableSet._download
 
-    def download(self: RemoteFolder, name: str, size: int, sha256: str, file: BinaryIO) -> None:
+    def download(self: RemoteReadableSet, name: str, size: int, sha256: str, file: BinaryIO) -> None:
         together.wait(timeout=30)  # all have begun before one ends
         names.append(file.name)
         real(self, name, size, sha256, file)
 
-    monkeypatch.setattr(RemoteFolder, "_download", download)
+    monkeypatch.setattr(RemoteReadableSet, "_download", download)
     threads = [threading.Thread(target=folder.tar, args=(folder.manifest.shards[0],)) for _ in range(3)]
     for thread in threads:
         thread.start()
@@ -144,7 +144,7 @@ def test_without_locks_each_fetches_into_a_file_of_its_own(
     assert len(set(names)) == 3
     (tar,) = cache.glob("*.tar")
     assert tar.read_bytes() == (path / "000000.tar").read_bytes()
-    monkeypatch.setattr(RemoteFolder, "_download", real)
+    monkeypatch.setattr(RemoteReadableSet, "_download", real)
     check(folder.name, render)
     assert not any(left.stat().st_size for left in cache.glob(".tmp-*"))
 
@@ -168,16 +168,16 @@ def test_damage_on_the_way_is_named_and_not_kept(path: Path, cache: Path, flip, 
 
 def test_a_network_that_fails_now_and_then(path: Path, render, monkeypatch: pytest.MonkeyPatch) -> None:
     url, failures = in_memory(path), iter([True, True, False] * 100)
-    real = RemoteFolder._download
+    real = RemoteReadableSet._download
 
-    def flaky(self: RemoteFolder, *arguments: object) -> None:
+    def flaky(self: RemoteReadableSet, *arguments: object) -> None:
         if next(failures):
             raise TimeoutError("no answer")
         real(self, *arguments)
 
-    monkeypatch.setattr(RemoteFolder, "_download", flaky)
+    monkeypatch.setattr(RemoteReadableSet, "_download", flaky)
     assert (open_shard_set(url).read_views([25]).numpy() == render(np.array([25]))).all()
-    monkeypatch.setattr(RemoteFolder, "_download", lambda *a: (_ for _ in ()).throw(TimeoutError("no answer")))
+    monkeypatch.setattr(RemoteReadableSet, "_download", lambda *a: (_ for _ in ()).throw(TimeoutError("no answer")))
     with pytest.raises(DataError, match=r"cannot read memory://bucket/set/.*TimeoutError no answer"):
         open_shard_set(url).read_views([65])
 

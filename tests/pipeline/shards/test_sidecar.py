@@ -7,8 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from synthcl.pipeline.errors import DataError
+from synthcl.pipeline.files import file_sha256
 from synthcl.pipeline.shards.manifest import read_manifest
-from synthcl.pipeline.shards.publish import file_sha256
 from synthcl.pipeline.shards.sidecar import read_facts, read_places, read_table
 
 

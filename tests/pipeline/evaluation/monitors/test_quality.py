@@ -18,7 +18,7 @@ from synthcl.pipeline.evaluation.manifold import measure_manifold
 from synthcl.pipeline.evaluation.monitors import quality as module
 from synthcl.pipeline.evaluation.monitors.quality import MEASURES, QualityMonitor, open_real_encoder
 from synthcl.pipeline.evaluation.samples import GeneratorStore, PartStore
-from synthcl.pipeline.regimes.table import REGIMES
+from synthcl.pipeline.configs.regimes import REGIMES
 
 CPU = torch.device("cpu")
 SIZE = 8

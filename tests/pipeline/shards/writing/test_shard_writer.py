@@ -9,7 +9,7 @@ import pytest
 
 from synthcl.pipeline.errors import DataError
 from synthcl.pipeline.shards import publish, write_shard_set
-from synthcl.pipeline.shards.set_files import open_files
+from synthcl.pipeline.shards.writable import open_writable
 from synthcl.pipeline.shards.writing import encoder_pool
 from synthcl.pipeline.shards.writing.encoder_pool import EncoderPool
 from synthcl.pipeline.shards.writing.set_writer import begin_set, encoding_of, missing_shards, plan_set, write_shards
@@ -55,7 +55,7 @@ IMAGE_BYTES = 3 * 16 * 16
 def pool_of_two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A set, with a pool that has room for the images of two batches of 10: what writes shard k of 20 samples."""
     monkeypatch.setattr(encoder_pool, "PENDING_BYTES", 20 * IMAGE_BYTES)
-    files, plan = open_files(tmp_path / "s"), plan_set({}, 80, 20, 1, "png", None)
+    files, plan = open_writable(tmp_path / "s"), plan_set({}, 80, 20, 1, "png", None)
     files.make_folder()
     with files.part(0, 1) as lock, EncoderPool(1, encoding_of(plan)) as pool:
         begin_set(files, plan, lock)

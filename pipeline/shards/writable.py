@@ -1,7 +1,9 @@
-"""Where the files of a set are written, by their names in it (`000000.tar`, `.synthcl/000000.parquet`).
+"""Sets to write and to check: `WritableSet` knows their files by their names there (`000000.tar`,
+`.synthcl/000000.parquet`).
 
-`LocalFiles` is a folder of this machine or of a file system that several machines share, `ObjectStore` in
+`LocalWritableSet` is a folder of this machine or of a file system that several machines share, `RemoteWritableSet` in
 object_store.py the same at a URL. What counts as published is the same for both: a shard with a sidecar that fits it.
+What reads sets is in readable.py.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -22,7 +24,7 @@ S = TypeVar("S")
 T = TypeVar("T")
 
 
-class SetFiles(Protocol):
+class WritableSet(Protocol):
     """The files of a set that is written or checked.
 
     Attributes:
@@ -78,8 +80,8 @@ class SetFiles(Protocol):
         """A folder of this machine that has these files as they are there, as far as they are there."""
 
 
-class LocalFiles:
-    """The files of a set in a folder; see `SetFiles`."""
+class LocalWritableSet:
+    """The files of a set in a folder; see `WritableSet`."""
 
     at_once = 1
 
@@ -102,17 +104,20 @@ class LocalFiles:
         return [name for name in os.listdir(self.path) if name != HIDDEN] if self.path.exists() else []
 
     def sizes(self, folder: str = "") -> dict[str, int]:
+        sizes: dict[str, int] = {}
         try:
             with os.scandir(self.path / folder) as entries:
-                return {
-                    entry.name: -1 if entry.is_symlink() else entry.stat().st_size
-                    for entry in entries
-                    if entry.is_symlink() or entry.is_file()
-                }
+                for entry in entries:
+                    with suppress(FileNotFoundError):  # writers remove their temporary files meanwhile
+                        if entry.is_symlink():
+                            sizes[entry.name] = -1
+                        elif entry.is_file():
+                            sizes[entry.name] = entry.stat().st_size
         except FileNotFoundError:
             return {}
         except OSError as error:
             raise DataError(f"cannot read {self.path / folder}: {error.strerror}") from None
+        return sizes
 
     def size(self, name: str) -> int | None:
         path = self.path / name
@@ -145,7 +150,7 @@ class LocalFiles:
         yield self.path
 
 
-def open_files(path: str | Path) -> SetFiles:
+def open_writable(path: str | Path) -> WritableSet:
     """The files of a set at a path or URL.
 
     Raises:
@@ -153,15 +158,15 @@ def open_files(path: str | Path) -> SetFiles:
     """
     kind, _, rest = str(path).partition("://")
     if not is_url(path):
-        return LocalFiles(Path(path))
+        return LocalWritableSet(Path(path))
     if kind in ("file", "local"):
-        return LocalFiles(Path(rest))
-    from .object_store import ObjectStore
+        return LocalWritableSet(Path(rest))
+    from .object_store import RemoteWritableSet
 
-    return ObjectStore(str(path))
+    return RemoteWritableSet(str(path))
 
 
-def for_each(files: SetFiles, work: Callable[[S], T], items: Iterable[S]) -> list[T]:
+def for_each(files: WritableSet, work: Callable[[S], T], items: Iterable[S]) -> list[T]:
     """`work` of each item, in order; of several at once where each waits for the network."""
     if files.at_once == 1:
         return [work(item) for item in items]

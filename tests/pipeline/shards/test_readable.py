@@ -7,7 +7,9 @@ import pytest
 
 from synthcl.pipeline.errors import DataError
 from synthcl.pipeline.shards import open_shard_set
-from synthcl.pipeline.shards.folder import LocalFolder, open_plain
+from synthcl.pipeline.shards.manifest import read_manifest
+from synthcl.pipeline.shards.readable import LocalReadableSet, check_files, open_plain
+from synthcl.pipeline.shards.writable import LocalWritableSet
 
 
 def test_an_unreadable_shard_is_named(make_set, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,8 +46,34 @@ def test_a_plain_file_of_the_right_size_is_opened(tmp_path: Path) -> None:
 
 def test_the_files_of_a_set(make_set) -> None:
     path = make_set()
-    folder = LocalFolder(path)
+    folder = LocalReadableSet(path)
     shard = folder.manifest.shards[1]
     assert folder.tar(shard) == path / "000001.tar"
     assert folder.sidecar(shard) == path / ".synthcl" / "000001.parquet"
     assert folder.tables() == {} and folder.prefetch([shard]) is None
+    assert not folder.remote and folder.check_cache(3) is None
+
+
+def test_files_are_those_that_the_manifest_lists(make_set) -> None:
+    path = make_set()
+    files, manifest = LocalWritableSet(path), read_manifest(path)
+    (path / "other.tar").write_bytes(b"")
+    (path / "notes.txt").write_bytes(b"")
+    check_files(files, manifest)
+    with pytest.raises(
+        DataError, match=r"other\.tar is not in the set's manifest: move it away, or run `synthcl shards"
+    ):
+        check_files(files, manifest, no_others=True)
+    (path / "other.tar").unlink()
+    check_files(files, manifest, no_others=True)
+    sidecar = path / ".synthcl" / "000001.parquet"
+    data = sidecar.read_bytes()
+    for content, wrong in ((b"", "is cut short: it has 0 bytes"), (data + b"x", "is damaged"), (None, "is missing")):
+        sidecar.unlink() if content is None else sidecar.write_bytes(content)
+        with pytest.raises(
+            DataError, match=rf"000001\.parquet {wrong}.*; `synthcl shards verify .* lists what is damaged"
+        ):
+            check_files(files, manifest)
+    sidecar.symlink_to(path / "elsewhere")
+    with pytest.raises(DataError, match=r"000001\.parquet is a link"):
+        check_files(files, manifest)
