@@ -19,12 +19,12 @@ import torch
 from torch import Tensor
 
 from ....generators import Generator
+from ...configs.regimes import BASELINE, REGIMES
 from ...data import ImageStore, Permutation
 from ...data.specs import held_out_split, parse_spec, split_of_file
 from ...encoder import RANDOM_PREFIX, Encoder, load_encoder
 from ...errors import DataError, UsageError
 from ...randomness import Key
-from ...configs.regimes import BASELINE, REGIMES
 from ...runs.folder import RunFolder, read_config
 from ..checkerboard import measure_checkerboard
 from ..features import shared_features

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from synthcl.generators.gan import GANGenerator
+from synthcl.pipeline.configs.regimes import REGIMES
 from synthcl.pipeline.data.memory import MemoryStore
 from synthcl.pipeline.errors import DataError, RunStopped, UsageError
 from synthcl.pipeline.evaluation.checkerboard import checkerboard
@@ -18,7 +19,6 @@ from synthcl.pipeline.evaluation.manifold import measure_manifold
 from synthcl.pipeline.evaluation.monitors import quality as module
 from synthcl.pipeline.evaluation.monitors.quality import MEASURES, QualityMonitor, open_real_encoder
 from synthcl.pipeline.evaluation.samples import GeneratorStore, PartStore
-from synthcl.pipeline.configs.regimes import REGIMES
 
 CPU = torch.device("cpu")
 SIZE = 8
