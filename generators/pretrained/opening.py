@@ -137,8 +137,7 @@ def check_transformers(source: str) -> None:
     """Raises ValueError without the library that reads prompts."""
     if importlib.util.find_spec("transformers") is None:
         raise ValueError(
-            f"the pipeline {source!r} reads prompts with transformers, which is not installed: "
-            "pip install 'synthcl[text]'"
+            f"the pipeline {source!r} reads prompts with transformers, which is not installed: pip install transformers"
         )
 
 

@@ -42,7 +42,7 @@ class Stopped(RunStopped):
 def check_installed() -> None:
     """Raises UsageError if ray is not installed."""
     if importlib.util.find_spec("ray") is None:
-        raise UsageError("--executor ray needs the package ray. Install it: pip install 'synthcl[ray]'")
+        raise UsageError("--executor ray needs the package ray. Install it: pip install ray")
 
 
 @contextmanager

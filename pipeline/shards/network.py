@@ -15,8 +15,8 @@ from ..errors import DataError, UsageError
 
 PAUSES = (0.2, 0.8, 2.0, 5.0)
 """Seconds before each further try. Ours. The packages of single stores may try again themselves before that."""
-EXTRAS = {"s3": ("s3fs", "s3"), "s3a": ("s3fs", "s3"), "http": ("aiohttp", "http"), "https": ("aiohttp", "http")}
-"""Of kinds of URLs, the package that they need and the extra of synthcl that brings it."""
+PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "http": "aiohttp", "https": "aiohttp"}
+"""Of kinds of URLs, the package that they need."""
 
 T = TypeVar("T")
 
@@ -38,8 +38,8 @@ def connect(url: str) -> tuple[Any, str]:
         # Without listings in memory: what another process has written since must be seen.
         return fsspec.core.url_to_fs(url.rstrip("/"), use_listings_cache=False)
     except ImportError as error:
-        package, extra = EXTRAS.get(url.partition("://")[0], (None, None))
-        install = f"it needs the package {package}. Install it: pip install 'synthcl[{extra}]'" if package else error
+        package = PACKAGES.get(url.partition("://")[0])
+        install = f"it needs the package {package}. Install it: pip install {package}" if package else error
         raise UsageError(f"cannot open {url}: {install}") from None
     except ValueError as error:
         raise UsageError(f"cannot open {url}: {error}") from None

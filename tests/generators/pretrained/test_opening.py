@@ -103,7 +103,7 @@ def test_text_encoders_of_other_classes_are_refused(text_to_image, part):
 
 def test_without_transformers_a_sentence_says_what_to_install(text_to_image, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(ValueError, match=r"transformers, which is not installed: pip install 'synthcl\[text\]'"):
+    with pytest.raises(ValueError, match=r"transformers, which is not installed: pip install transformers"):
         open_pipeline(text_to_image)
 
 

@@ -12,7 +12,7 @@ from synthcl.pipeline.errors import UsageError
 
 def test_without_ray_a_sentence_says_what_to_install(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(UsageError, match=r"needs the package ray. Install it: pip install 'synthcl\[ray\]'"):
+    with pytest.raises(UsageError, match=r"needs the package ray. Install it: pip install ray"):
         RayPool(dict)
 
 

@@ -25,9 +25,7 @@ from synthcl.pipeline.shards.publish import PartLock
 from synthcl.pipeline.shards.status import complete_set
 from synthcl.pipeline.shards.writing.set_writer import begin_set
 
-needs_ray = pytest.mark.skipif(
-    importlib.util.find_spec("ray") is None, reason="ray is not installed: pip install 'synthcl[ray]'"
-)
+needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="ray is not installed: pip install ray")
 NUM_SAMPLES, PER_SHARD, BATCH = 50, 5, 2
 RECIPE = {"seed": 3, "weights": "abc"}
 

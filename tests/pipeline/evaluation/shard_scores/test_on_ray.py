@@ -18,9 +18,7 @@ from synthcl.pipeline.evaluation.shard_scores.score import score_shards
 from synthcl.pipeline.evaluation.shard_scores.scorer import Scorer, find_references
 from synthcl.pipeline.shards import open_shard_set
 
-needs_ray = pytest.mark.skipif(
-    importlib.util.find_spec("ray") is None, reason="ray is not installed: pip install 'synthcl[ray]'"
-)
+needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="ray is not installed: pip install ray")
 COLUMNS = ["hardness", "cluster", "nearest_real_distance"]
 
 
