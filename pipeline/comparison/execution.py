@@ -220,8 +220,8 @@ def _steps_per_epoch(config: CompareConfig) -> int:
 def _measure(config: CompareConfig, accelerator: Accelerator, arms: Sequence[Arm]) -> dict[str, float]:
     """Seconds a step of each of the arms, by training each for a short and for a longer while.
 
-    The median that `trial.try_arm` gives leaves out what only some steps have, such as the penalties of a discriminator
-    that come every few steps. As a rate it would give arms that train a generator more steps than their seconds allow.
+    The median that `trial.try_arm` gives leaves out what only some steps have, such as pictures of samples. As a rate
+    it would give arms that train a generator more steps than their seconds allow.
     """
     folder = Path(config.out) / "rates"
     _remove(folder, accelerator)

@@ -36,6 +36,9 @@ FIRST_STEPS = 3
 """Steps of the first try of an arm, which says how many there is time for. Ours."""
 MOST_STEPS = 50
 """The most steps of a try. Ours: the median of so many is steady."""
+CYCLE = 4
+"""Steps that are averaged before the median is taken: presets of GANs have penalties on one step in four, which
+the median of single steps would leave out. Ours."""
 WARM_UP = 8
 """Images that an encoder is given, or a generator makes, before it is timed. Ours."""
 MOST_IMAGES, LEAST_IMAGES = 1000, 64
@@ -48,7 +51,7 @@ class ArmTrial:
 
     Attributes:
         steps: tried.
-        seconds_per_step: the median of them.
+        seconds_per_step: of them, see `usual_step`.
         seconds_around: what it takes to begin, to end, and to save.
         seconds_per_look: of a measurement on the way (--eval-every, --eval-encoder).
         checkpoint_bytes: of one checkpoint.
@@ -130,6 +133,15 @@ class _StepTimes:
             self.rate = progress.rate
 
 
+def usual_step(seconds: Sequence[float]) -> float:
+    """What a step takes, of the times of some in a row, at least one: the median of the means over `CYCLE` steps.
+
+    So a step that something else held up does not count, and one that is slower each few steps does.
+    """
+    cycle = min(CYCLE, len(seconds))
+    return median(np.convolve(seconds, np.full(cycle, 1 / cycle), mode="valid").tolist())
+
+
 def looks_of(options: TrainConfig, steps: int) -> list[int]:
     """The steps between two measurements of a training, of each kind that there is."""
     periods = [options.eval_every] if options.eval_every is not None else []
@@ -177,7 +189,7 @@ def try_arm(config: CompareConfig, arm: Arm, steps: int, home: Path, shards: Pat
     whole = time.monotonic() - begun
     took = np.diff(watch.times).tolist()
     # The first step is slower than the others, and the last one has the measurement.
-    usual = median(took[1:-1] or took)
+    usual = usual_step(took[1:-1] or took)
     look = max(0.0, took[-1] - usual) if looks_of(options, steps) else 0.0
     recording = size_of(Path(options.record)) if options.record is not None else 0
     metrics = (path / "metrics.jsonl").stat().st_size

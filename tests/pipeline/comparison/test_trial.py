@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from synthcl.pipeline.comparison.trial import ArmTrial, EvaluationTrial, looks_of
+from synthcl.pipeline.comparison.trial import CYCLE, ArmTrial, EvaluationTrial, looks_of, usual_step
 from synthcl.pipeline.configs.train import TrainConfig
 
 TRIAL = ArmTrial(
@@ -35,6 +35,20 @@ def test_joint_training_is_measured_by_its_guard():
     joint = options(online=True, generator="g", eval_encoder="r")
     assert looks_of(joint, 1000) == [50]
     assert looks_of(replace(joint, guard_every=10, eval_every=100), 1000) == [100, 10]
+
+
+@pytest.mark.parametrize(
+    ("took", "usual"),
+    [
+        ([2.0], 2.0),
+        ([1.0, 3.0], 2.0),
+        ([1.0, 1.0, 1.0, 5.0] * 5, 2.0),  # penalties on one step in four
+        ([1.0] * 11 + [50.0] + [1.0] * 12, 1.0),  # something held one step up
+    ],
+)
+def test_a_step_takes_what_steps_in_a_row_take_in_the_mean_but_for_odd_ones(took, usual):
+    assert usual_step(took) == pytest.approx(usual)
+    assert CYCLE == 4
 
 
 @pytest.mark.parametrize(
