@@ -3,7 +3,7 @@
     python benchmarks/generators.py runs/gan runs/diffusion --data digits --encoder runs/real --clock cpu
     python benchmarks/generators.py gan:tiny:32 diffusion:tiny:32 diffusion:base:32 --batch-size 16
 
-A generator is what `synthcl generate` takes, or KIND:PRESET:SIZE for fresh weights, of which the speed alone is
+A generator is what `synthcl generate` takes, or KIND:PRESET:SIZE for untrained weights, of which the speed alone is
 measured. A diffusion generator is tried with every solver of `--solvers`. They alternate, after a warm-up, drawing as
 `generate` draws, latents and rounding included, writing excluded. With `--data` each draws a set of samples too, which
 is measured as `synthcl eval quality` does; `--picture` shows them beside real images, and `--pair-strengths` says how

@@ -102,7 +102,7 @@ def arguments() -> argparse.Namespace:
 
 
 def settings(options: argparse.Namespace, folder: Path) -> dict[str, dict[str, Any]]:
-    """The options of `train` by regime, with generators of fresh weights and a set of their samples."""
+    """The options of `train` by regime, with generators of untrained weights and a set of their samples."""
     common = {
         name: getattr(options, name)
         for name in ("data", "backbone", "image_size", "batch_size", "precision", "learner", "views")

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The label-fraction and transfer protocols: an encoder trained on CIFAR-10 (32 pixels) and one trained on Tiny ImageNet
-# (64 pixels), each probed on both, with 1%, 10% and all of the labels, and beside fresh weights.
+# (64 pixels), each probed on both, with 1%, 10% and all of the labels, and beside untrained weights.
 #
 #   SYNTHCL_DATA=folder/of/data benchmarks/transfer.sh OUT [small|full]
 #

@@ -255,7 +255,7 @@ class GeneratorTrainer(ABC):
     @classmethod
     @abstractmethod
     def create(cls, image_size: int, *, preset: str = "auto", **options: Any) -> GeneratorTrainer:
-        """A trainer with fresh weights, drawn from torch's global generator.
+        """A trainer with untrained weights, drawn from torch's global generator.
 
         Args:
             image_size: S, in pixels.

@@ -68,7 +68,7 @@ def generator_kinds() -> list[str]:
 
 
 def create_trainer(kind: str, image_size: int, *, preset: str = "auto", **options: Any) -> GeneratorTrainer:
-    """A trainer with fresh weights, drawn from torch's global generator, which the caller has seeded.
+    """A trainer with untrained weights, drawn from torch's global generator, which the caller has seeded.
 
     Args:
         kind: a name of `GENERATORS`.

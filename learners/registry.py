@@ -112,7 +112,7 @@ def create_learner(
     synthetic: SyntheticTerms | None = None,
     **options: Any,
 ) -> Learner:
-    """A learner around `backbone`, with fresh weights drawn from torch's global generator.
+    """A learner around `backbone`, with untrained weights drawn from torch's global generator.
 
     Args:
         name: one of `learner_names()`, or `package.module:Class`.

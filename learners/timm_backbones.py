@@ -1,4 +1,4 @@
-"""Encoders of the optional package timm, with fresh weights and without their classifier."""
+"""Encoders of the optional package timm, with untrained weights and without their classifier."""
 
 from __future__ import annotations
 

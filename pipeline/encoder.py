@@ -75,13 +75,13 @@ class Encoder(nn.Module):
         return digest.hexdigest()
 
     def untrained(self, seed: int) -> Encoder:
-        """The same architecture with fresh weights: a probe's baseline. torch's global generator stays as it is."""
+        """The same architecture with untrained weights: a probe's baseline. torch's global generator stays as it is."""
         device = next(self.backbone.parameters()).device
         return Encoder.random(self.name, self.image_size, seed).to(device)
 
     @classmethod
     def random(cls, name: str, image_size: int, seed: int) -> Encoder:
-        """An encoder of fresh weights, on the CPU. torch's global generator stays as it is.
+        """An encoder of untrained weights, on the CPU. torch's global generator stays as it is.
 
         Raises:
             ValueError: an unknown backbone.

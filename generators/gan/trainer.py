@@ -147,7 +147,7 @@ class GANTrainer(GeneratorTrainer):
     def create(
         cls, image_size: int, *, preset: str = "auto", discriminator_preset: str | None = None, **options: Any
     ) -> GANTrainer:
-        """A trainer of fresh networks for images of `image_size` pixels.
+        """A trainer of untrained networks for images of `image_size` pixels.
 
         Args:
             image_size: S, in pixels.

@@ -26,7 +26,7 @@ class PipelineTrainer(DenoisingTrainer):
 
     @classmethod
     def create(cls, image_size: int, *, preset: str = "auto", **options: Any) -> NoReturn:
-        """There is no training from fresh weights."""
+        """There is no training from untrained weights."""
         raise ValueError("a latent diffusion pipeline is taken up, not made: give the folder of one")
 
     @classmethod

@@ -99,13 +99,13 @@ def _more_views(comparison: Comparison) -> list[str]:
 
 def _no_better_than_untrained(comparison: Comparison) -> list[str]:
     scores = {arm: sum(own.values()) / len(own) for arm, own in comparison.primary().items()}
-    fresh = scores.pop(UNTRAINED)
-    behind = [arm for arm, score in scores.items() if score <= fresh]
+    untrained = scores.pop(UNTRAINED)
+    behind = [arm for arm, score in scores.items() if score <= untrained]
     if not behind:
         return []
     return [
-        f"Fresh weights reach {100 * fresh:.2f} %, no less than {' and '.join(behind)}: training taught these nothing "
-        "that this probe sees, and differences between them mean little."
+        f"Untrained weights reach {100 * untrained:.2f} %, no less than {' and '.join(behind)}: training taught these "
+        "nothing that this probe sees, and differences between them mean little."
     ]
 
 

@@ -26,7 +26,7 @@ def demo(config: DemoConfig) -> dict[str, Any]:
     """Pretrain, generate, train in each regime, evaluate, compare. Run again, it continues.
 
     The images are few, so that there is something for synthetic ones to add; nearest neighbours decide, since a linear
-    probe of all labels reads digits nearly as well from fresh weights.
+    probe of all labels reads digits nearly as well from untrained weights.
 
     Returns:
         What `compare` returns.

@@ -36,9 +36,9 @@ class Question:
         task: `linear`, `knn` or `robustness`.
         data, test_data: SPECs; None for the test split that `data` has.
         label_fraction: part of the labels.
-        seed: which part, and of fresh weights.
+        seed: which part, and of untrained weights.
         transfer: whether the images are others than the encoder's.
-        untrained: of fresh weights instead.
+        untrained: of untrained weights instead.
     """
 
     task: str
@@ -59,7 +59,7 @@ class Cell(NamedTuple):
 
 @dataclass(frozen=True)
 class Answer:
-    """What came out for a run (or its fresh weights): `values` has the names of `KEPT`."""
+    """What came out for a run (or its untrained weights): `values` has the names of `KEPT`."""
 
     arm: str
     seed: int
@@ -73,7 +73,7 @@ class Answer:
 
 
 def questions(config: CompareConfig, data: str, seed: int, *, untrained: bool) -> list[Question]:
-    """All that is asked about the encoder of a run, or about fresh weights: those only with all labels."""
+    """All that is asked about the encoder of a run, or about untrained weights: those only with all labels."""
     own = (data, config.test_data)
     asked = [
         Question("linear", *own, fraction, seed, untrained=untrained)
@@ -88,7 +88,7 @@ def questions(config: CompareConfig, data: str, seed: int, *, untrained: bool) -
 
 
 def all_questions(cells: Sequence[Cell], config: CompareConfig, data: str) -> list[tuple[Cell, Question]]:
-    """All that is asked of all runs, and of fresh weights once a seed, each with the run that it is asked of."""
+    """All that is asked of all runs, and of untrained weights once a seed, each with the run that it is asked of."""
     first_of_seed = {cell.seed: cell for cell in reversed(cells)}
     asked = [(cell, question) for cell in cells for question in questions(config, data, cell.seed, untrained=False)]
     return asked + [

@@ -185,7 +185,7 @@ def _generate(
 def evaluate_runs(
     runs: Sequence[ComparedRun], config: CompareConfig, data: str, overall: Overall, num_images: NumImages
 ) -> tuple[list[Answer], bool]:
-    """Ask everything of every run, and of fresh weights once a seed.
+    """Ask everything of every run, and of untrained weights once a seed.
 
     Args:
         runs: the runs.

@@ -49,7 +49,7 @@ ALL = (*_REGIMES.values(), *_OTHERS, _UNTRAINED)
 
 
 def looks(arms: Sequence[Arm]) -> dict[str, Look]:
-    """By the name of the arm, and of fresh weights."""
+    """By the name of the arm, and of untrained weights."""
     others = [arm.name for arm in arms if arm.name not in _REGIMES]
     found = {name: _OTHERS[place % len(_OTHERS)] for place, name in enumerate(others)}
     return {**_REGIMES, **found, UNTRAINED: _UNTRAINED}

@@ -40,7 +40,7 @@ def run_key(planned: PlannedRun) -> tuple[str, str, int]:
 
 
 def question_key(cell: Cell, question: Question) -> tuple[str, str, int, Question]:
-    """The key of an evaluation of a run, or of fresh weights in its place."""
+    """The key of an evaluation of a run, or of untrained weights in its place."""
     return ("evaluation", "" if question.untrained else cell.arm, cell.seed, question)
 
 

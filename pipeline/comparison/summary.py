@@ -80,7 +80,7 @@ class Comparison:
         return sorted({run.seed for run in self.runs})
 
     def scores(self, chosen: Callable[[Answer], bool]) -> dict[str, dict[int, float]]:
-        """Top-1 accuracy by arm and seed, fresh weights last, of the answers that are chosen."""
+        """Top-1 accuracy by arm and seed, untrained weights last, of the answers that are chosen."""
         found: dict[str, dict[int, float]] = {}
         for name in (*self.names, UNTRAINED):
             own = {a.seed: a.top1 for a in self.answers if a.arm == name and chosen(a)}

@@ -27,7 +27,7 @@ from .train import TrainConfig
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,39}")
 """What an arm may be called: a folder has its name."""
 UNTRAINED = "untrained"
-"""The name of fresh weights, beside the arms."""
+"""The name of untrained weights, beside the arms."""
 EQUAL_VIEWS = re.compile(rf"{BASELINE}-(equal|[1-9][0-9]?)-views")
 """Real images alone, each in more views: `real-4-views`, or `real-equal-views`, as many as the synthetic arms have."""
 OWN = {"out", "seed", "record"}
@@ -135,7 +135,9 @@ def parse_arm(text: str) -> Arm:
             "'online-nohard: --online --no-hard'"
         )
     if name == UNTRAINED:
-        raise UsageError(f"--arm {name}: that is the name of fresh weights, which every comparison has; give another")
+        raise UsageError(
+            f"--arm {name}: that is the name of untrained weights, which every comparison has; give another"
+        )
     try:
         split = shlex.split(words)
     except ValueError as error:

@@ -72,7 +72,7 @@ def check_labels(config: TrainConfig, store: ImageStore) -> bool:
 
 
 def build_learner(config: TrainConfig, image_size: int) -> Learner:
-    """The backbone and the learner that the options name, with fresh weights from torch's global generator.
+    """The backbone and the learner that the options name, with untrained weights from torch's global generator.
 
     Args:
         config: of the training.

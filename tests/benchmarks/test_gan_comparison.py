@@ -51,7 +51,7 @@ def run(load):
 
 @pytest.fixture(scope="module")
 def compare(run, tmp_path_factory):
-    """Runs the comparison, on digits of 8 pixels with fresh weights as the encoder."""
+    """Runs the comparison, on digits of 8 pixels with untrained weights as the encoder."""
     torch.manual_seed(0)
     encoder = tmp_path_factory.mktemp("encoder")
     Encoder(create_backbone("resnet10-w4", image_size=8), "resnet10-w4", 8).save(encoder)

@@ -78,7 +78,7 @@ def test_local_views_are_refused_where_they_mean_nothing(synthcl, tmp_path, opti
 
 @pytest.mark.parametrize("local_views", [0, 2])
 def test_dino_learns_digits(synthcl, tmp_path, local_views):
-    """Above the same encoder with fresh weights, by nearest neighbours, after seconds."""
+    """Above the same encoder with untrained weights, by nearest neighbours, after seconds."""
     small = ["--image-size", 8, "--backbone", "resnet10-w8", "--batch-size", 64, "--steps", 60, "--precision", "fp32"]
     options = ["--learner", "dino", "--local-views", local_views, "--learner-option", "hidden_dim=256"]
     synthcl("train", "--data", "digits", *small, *options, "--out", tmp_path / "run")

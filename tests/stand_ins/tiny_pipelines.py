@@ -144,7 +144,7 @@ def conditions() -> Callable[[str], dict[str, Any]]:
 def build_pipeline() -> Callable[..., Any]:
     """Builds a tiny pipeline of a class in `ADAPTERS`, of 8 pixels a side where the diffusion happens.
 
-    Its samples differ from each other: those of fresh networks hardly do. Other arguments change the network's
+    Its samples differ from each other: those of untrained networks hardly do. Other arguments change the network's
     configuration, or are its `scheduler`.
     """
 

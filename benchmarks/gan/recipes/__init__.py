@@ -69,7 +69,7 @@ def _parse_option(text: str) -> tuple[str, Any]:
 
 
 def create(arm: Arm, image_size: int, match: dict[str, int]) -> Recipe:
-    """Fresh networks, with weights from torch's global generator.
+    """Untrained networks, with weights from torch's global generator.
 
     Args:
         arm: which.

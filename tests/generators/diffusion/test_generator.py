@@ -25,7 +25,7 @@ TINY = {
 def make_unet(**changes) -> UNet2DModel:
     torch.manual_seed(0)
     unet = UNet2DModel(**{**TINY, **changes})
-    # Fresh networks barely answer to their input; a larger last layer makes differences visible.
+    # Untrained networks barely answer to their input; a larger last layer makes differences visible.
     with torch.no_grad():
         unet.conv_out.weight.mul_(3)
     return unet

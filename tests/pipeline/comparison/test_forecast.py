@@ -61,7 +61,7 @@ def test_seconds_and_bytes_are_those_of_the_trials_times_what_is_left(config_of,
         assert row["seconds"] == pytest.approx(2 * (AROUND + 1000 * PER_STEP[row["arm"]]))
         assert row["bytes"] == 2 * (1000 + 300 + 2 * 1000)  # one checkpoint a thousand steps
     assert result["set"] == {"num_samples": 32_000, "samples_left": 32_000, "seconds": 16_000.0, "bytes": 3_200_000}
-    # Three arms and fresh weights, with two seeds: encoded once each; two probes and neighbours, or one and neighbours.
+    # Three arms and untrained weights, two seeds: encoded once each; two probes and neighbours, or one and neighbours.
     few, whole = FITS.linear_seconds(3000), FITS.linear_seconds(6000)
     vote = 1e-6 * IMAGES[0] * IMAGES[1]
     expected = 8 * 6500 * 0.01 + 6 * (few + whole + vote) + 2 * (whole + vote)

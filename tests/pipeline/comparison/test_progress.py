@@ -55,7 +55,7 @@ def test_set_runs_and_evaluations_in_their_order_with_their_costs(config):
     # 64 real images, or 64 and 32 pairs; the generator is trained along in the last.
     assert [part.cost for part in runs[:3]] == [64, 128, 128 * JOINT_COST]
     assert {part.units for part in runs} == {100.0} and {part.label for part in runs[:1]} == {"train real"}
-    # Of each run: two fractions, neighbours, transfer; of fresh weights one less, once a seed.
+    # Of each run: two fractions, neighbours, transfer; of untrained weights one less, once a seed.
     assert len(asked) == 6 * 4 + 2 * 3
     assert asked[0].title == "evaluation 1 of 30: linear on digits, 0.1 of the labels, real seed 0"
     assert asked[0].cost == pytest.approx(1200 * EVALUATION_COST)

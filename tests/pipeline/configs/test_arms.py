@@ -48,7 +48,7 @@ def test_values_are_of_their_options_types():
 WRONG = {
     "no name": ("--online", "is no arm; give a name"),
     "a name that is no folder's": ("a/b: --online", "is no arm"),
-    "the name of fresh weights": ("untrained: --online", "that is the name of fresh weights"),
+    "the name of untrained weights": ("untrained: --online", "that is the name of untrained weights"),
     "another regime's name": ("real: --online", "--arm real is of the regime online"),
     "no such option": ("x: --online --no-hrd", r"train has no option --no-hrd \(did you mean 'hard'\?\)"),
     "what each run has of its own": ("x: --out there", "train has no option --out"),

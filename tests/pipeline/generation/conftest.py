@@ -12,7 +12,7 @@ def run(tmp_path_factory):
     torch.manual_seed(0)
     trainer = create_trainer("gan", 8, preset="tiny")
     with torch.no_grad():
-        for parameter in trainer.ema.parameters():  # fresh networks make everything alike
+        for parameter in trainer.ema.parameters():  # untrained networks make everything alike
             parameter += 0.1 * torch.randn_like(parameter)
     save_generator(trainer, path)
     return path
