@@ -137,7 +137,7 @@ def table(rows: list[dict[str, Any]]) -> str:
     distances: dict[str, dict[int, float]] = {}
     for row in rows:
         distances.setdefault(row["change"], {})[row["seed"]] = row["frechet_distance"]
-    lines = ["| change | Fréchet distance, by seed | over the preset's | recall | D's margin |", "|---|---|---|---|---|"]
+    lines = ["| change | Fréchet distance, by seed | over the preset's | recall | D's margin |", "|---" * 5 + "|"]
     for change, by_seed in distances.items():
         own = [row for row in rows if row["change"] == change]
         both = sorted(by_seed.keys() & distances.get(PRESET, {}).keys())
