@@ -12,8 +12,9 @@ first use, so that importing this costs no torch. examples/notebook_tour.py is a
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import lazy_loader
 
 from .data.folder_openers import register_folder_opener
 
@@ -23,28 +24,30 @@ if TYPE_CHECKING:
     from .data import ImageStore
 
 _EXPORTS = {
-    "open_images": ".data",
-    "pretrain": ".training.pretrain",
-    "PretrainConfig": ".configs.pretrain",
-    "generate": ".generation.generate",
-    "GenerateConfig": ".configs.generate",
-    "train": ".training.train",
-    "TrainConfig": ".configs.train",
-    "evaluate": ".evaluation.table",
-    "compare": ".comparison.compare",
-    "CompareConfig": ".configs.compare",
-    "embed": ".exporting.embedding",
-    "EmbedConfig": ".configs.embed",
-    "export": ".exporting.export",
-    "ExportConfig": ".configs.export",
-    "load_encoder": ".encoder",
-    "open_generator": ".generation.opening",
-    "read_config": ".runs.folder",
-    "read_metrics": ".runs.folder",
-    "open_shard_set": ".shards",
+    "data": ("open_images",),
+    "training.pretrain": ("pretrain",),
+    "configs.pretrain": ("PretrainConfig",),
+    "generation.generate": ("generate",),
+    "configs.generate": ("GenerateConfig",),
+    "training.train": ("train",),
+    "configs.train": ("TrainConfig",),
+    "evaluation.table": ("evaluate",),
+    "comparison.compare": ("compare",),
+    "configs.compare": ("CompareConfig",),
+    "exporting.embedding": ("embed",),
+    "configs.embed": ("EmbedConfig",),
+    "exporting.export": ("export",),
+    "configs.export": ("ExportConfig",),
+    "encoder": ("load_encoder",),
+    "generation.opening": ("open_generator",),
+    "runs.folder": (
+        "read_config",
+        "read_metrics",
+    ),
+    "shards": ("open_shard_set",),
 }
 
-__all__ = sorted(_EXPORTS)
+__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs=_EXPORTS)
 
 
 def _open_shard_set(folder: Path | str, image_size: int | None) -> ImageStore:
@@ -55,9 +58,3 @@ def _open_shard_set(folder: Path | str, image_size: int | None) -> ImageStore:
 
 # Here, since `data` may not import `shards`, which builds on it.
 register_folder_opener(".synthcl/shardset.json", _open_shard_set)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _EXPORTS:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_EXPORTS[name], __name__), name)

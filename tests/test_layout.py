@@ -1,8 +1,10 @@
 """The structure holds: imports flow one way, every package is installed."""
 
 import ast
+import importlib
 import re
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -132,3 +134,20 @@ def own_test(module: Path) -> Path:
 def test_each_module_has_its_test(path):
     test = own_test(path)
     assert path.stem.startswith("__") or test.exists(), f"make {test.relative_to(ROOT)} for {path.relative_to(ROOT)}"
+
+
+LAZY = [
+    *(f"pipeline.{name}" for name in ("data", "evaluation", "shards", "views")),
+    "pipeline",
+    "generators",
+    "learners",
+]
+"""Packages whose names load on first use."""
+
+
+@pytest.mark.parametrize("package", LAZY)
+def test_a_name_of_a_package_is_no_module_however_often_it_is_asked_for(package):
+    found = importlib.import_module(f"synthcl.{package}")
+    for name in found.__all__:
+        assert not isinstance(getattr(found, name), ModuleType), name
+        assert getattr(found, name) is getattr(found, name)

@@ -20,6 +20,7 @@ from synthcl.pipeline.options.config import Config
 from synthcl.pipeline.options.types import OptionInfo, OptionType, default_of, is_required, option_types
 
 STUB = Path(__file__).parent.parent / "pipeline" / "__init__.pyi"
+MODULES = {name: f".{module}" for module, names in pipeline._EXPORTS.items() for name in names}
 HEAD = '''"""The signatures of `synthcl.pipeline`, written by tools/stubs.py from the configs. Do not edit."""
 
 from collections.abc import Sequence
@@ -42,7 +43,7 @@ def stub() -> str:
             functions += overloads(name, found, config)
             imports.append((f".configs.{config.__module__.rpartition('.')[2]}", config.__name__))
         elif not (isinstance(found, type) and issubclass(found, Config)):
-            imports.append((pipeline._EXPORTS[name], name))
+            imports.append((MODULES[name], name))
     lines = [f"from {module} import {name} as {name}" for module, name in sorted(set(imports))]
     exported = "".join(f'    "{name}",\n' for name in pipeline.__all__)
     return HEAD + "\n".join(lines) + f"\n\n__all__ = [\n{exported}]\n\n" + "\n".join(functions)

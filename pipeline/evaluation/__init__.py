@@ -8,8 +8,9 @@ The names below are imported when first used.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import lazy_loader
 
 from .table import TASKS
 
@@ -19,18 +20,8 @@ if TYPE_CHECKING:
     from .features import cached_features as cached_features
     from .features import extract_features as extract_features
 
-_HOMES = {
-    "alignment": "alignment",
-    "cached_features": "features",
-    "extract_features": "features",
-    "uniformity": "alignment",
-    **{entry.function: entry.module for entry in TASKS.values()},
-}
+_EXPORTS = {"alignment": ["alignment", "uniformity"], "features": ["cached_features", "extract_features"]}
+for _entry in TASKS.values():
+    _EXPORTS.setdefault(_entry.module, []).append(_entry.function)
 
-__all__ = sorted(_HOMES)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs=_EXPORTS)

@@ -7,47 +7,6 @@ Names are imported when they are first used: what reads images imports torch, an
 this package too, must start quickly.
 """
 
-from __future__ import annotations
+import lazy_loader
 
-import importlib
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from .interop import as_torch_dataset, as_webdataset
-    from .manifest import Recipe
-    from .reader import ShardSet, ShardStore, open_shard_set, open_shard_store
-    from .status import ShardSetInfo
-    from .writing.recorder import ShardRecorder
-    from .writing.set_writer import write_shard_set
-
-_MODULES = {
-    "Recipe": "manifest",
-    "ShardRecorder": "writing.recorder",
-    "ShardSet": "reader",
-    "ShardSetInfo": "status",
-    "ShardStore": "reader",
-    "as_torch_dataset": "interop",
-    "as_webdataset": "interop",
-    "open_shard_set": "reader",
-    "open_shard_store": "reader",
-    "write_shard_set": "writing.set_writer",
-}
-
-__all__ = [
-    "Recipe",
-    "ShardRecorder",
-    "ShardSet",
-    "ShardSetInfo",
-    "ShardStore",
-    "as_torch_dataset",
-    "as_webdataset",
-    "open_shard_set",
-    "open_shard_store",
-    "write_shard_set",
-]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f".{_MODULES[name]}", __name__), name)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
