@@ -138,13 +138,24 @@ def excess_hardness(
     return made.mean(dim=1) - least_loss(made.shape[1] - 1) - at_real
 
 
-def without_common_part(gradient: Tensor) -> Tensor:
+def without_common_part(gradient: Tensor, counted: Tensor | None = None) -> Tensor:
     """The gradients (m, 3, S, S) less their mean over the latents of all processes.
 
     What all samples share, a tint above all, adds up over a batch in G's parameters, where what realism asks of each
     sample does not. Ours.
+
+    Args:
+        gradient: of each latent.
+        counted: (m,) booleans, the latents that have a gradient; None: all. The mean is over these, and of the others
+            0 is left, so that a latent that was left out is not pushed against those that were not.
     """
-    return gradient - average(gradient.mean(dim=0))
+    if counted is None:
+        return gradient - average(gradient.mean(dim=0))
+    given = counted.to(gradient.dtype)
+    whole = gradient * given[:, None, None, None]
+    number = average(given.sum())
+    mean = average(whole.sum(dim=0)) / number.clamp(min=torch.finfo(gradient.dtype).tiny)
+    return (gradient - mean) * given[:, None, None, None]
 
 
 def part_of_a_latent(batch: MultiViewedBatch, num_latents: int, learner: Learner) -> float:

@@ -24,6 +24,7 @@ from ...generators.fingerprint import fingerprint
 from ...learners.base import Learner, LearnerOutput
 from ...learners.collectives import gather
 from ..generation.opening import save_generator
+from ..errors import UsageError
 from ..randomness import Key
 from .assembly import RealImages, ViewMaker, assemble
 from .base import MultiViewedBatch, Share, as_samples, hardness_metrics
@@ -201,17 +202,19 @@ class OnlineRegime(RecordedRegime):
             gradient = unscaled(batch.leaf.grad, loss_scale) / part_of_a_latent(batch, len(batch.images), learner)
         else:
             gradient = self._own_gradient(step, batch.images, batch, output, learner)
+        counted = None
         if options.gate is not None:
             excess = excess_hardness(batch, output, len(batch.images), self.views.num_views, learner.least_loss)
-            open_ = excess <= options.gate
-            gradient = gradient * open_[:, None, None, None]
-            metrics["hard_gate_open"] = open_.float().mean()
+            counted = excess <= options.gate
+            metrics["hard_gate_open"] = counted.float().mean()
         if options.pair_floor is not None:
             near = sample_similarity(batch, output, self.views.num_views) >= options.pair_floor
-            gradient = gradient * near[:, None, None, None]
+            counted = near if counted is None else counted & near
             metrics["hard_pairs_near"] = near.float().mean()
         if options.centred:
-            gradient = without_common_part(gradient)
+            gradient = without_common_part(gradient, counted)
+        elif counted is not None:
+            gradient = gradient * counted[:, None, None, None]
         return gradient * (self.guard.factor * options.weight / len(batch.images)), metrics
 
     def _similarity(self, batch: MultiViewedBatch, output: LearnerOutput) -> dict[str, Tensor]:
@@ -298,11 +301,16 @@ def build(setup: RegimeSetup) -> OnlineRegime:
 
     Raises:
         UsageError: a generator that does not learn, of another image size that is not to be resized, or that draws for
-            no classes where those are asked for.
+            no classes where those are asked for; one latent a step, whose whole gradient is the common part.
     """
     config = setup.config
     trainer = open_trainer(setup)
     share = setup.synthetic_share()
+    if share.total == 1 and config.hard and config.hard_on == "weights" and config.hard_centred:
+        raise UsageError(
+            "--hard-centred takes off all that the learner asks of a step's one latent; raise --synthetic-ratio or "
+            "--batch-size, or give --no-hard-centred"
+        )
     counterparts = open_counterparts(setup, share, trainer.generator.image_size)
     return OnlineRegime(
         setup.real,

@@ -142,3 +142,10 @@ def test_a_generator_whose_latents_get_no_gradient_is_refused(synthcl, tmp_path)
     options = ["--generator", tmp_path / "diffusion", "--hard-on", "latents", "--gradient-steps", 1]
     result = synthcl(*ONLINE, *options, "--steps", 1, "--out", tmp_path / "run", code=2)
     assert "--hard-on latents needs a gradient at the latents" in " ".join(result.stderr.split())
+
+
+def test_one_latent_a_step_has_no_gradient_but_the_common_part(synthcl, generator, tmp_path):
+    one = [*ONLINE, "--generator", generator, "--steps", 1, "--synthetic-ratio", 0.125, "--out", tmp_path / "run"]
+    assert "--hard-centred takes off all" in synthcl(*one, code=2).stderr
+    synthcl(*one, "--no-hard-centred", "--hard-ramp", 0)
+    assert rows_of(tmp_path / "run")[0]["hard_ratio"] > 0

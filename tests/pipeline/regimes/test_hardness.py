@@ -179,6 +179,19 @@ def test_the_common_part():
     torch.testing.assert_close(without_common_part(gradient + 7.0), gradient - gradient.mean(0), rtol=1e-4, atol=1e-5)
 
 
+def test_the_common_part_is_of_the_latents_that_are_counted_and_of_the_others_nothing_is_left():
+    gradient = torch.randn(5, 3, 2, 2)
+    counted = torch.tensor([True, False, True, True, False])
+    centred = without_common_part(gradient, counted)
+    own = gradient[counted]
+    torch.testing.assert_close(centred[counted], own - own.mean(0))
+    assert (centred[~counted] == 0).all()
+    assert (without_common_part(gradient, torch.zeros(5, dtype=torch.bool)) == 0).all()
+    torch.testing.assert_close(
+        without_common_part(gradient, torch.ones(5, dtype=torch.bool)), without_common_part(gradient)
+    )
+
+
 def test_the_option_names_every_objective():
     (info,) = (f.metadata["option"] for f in dataclasses.fields(TrainConfig) if f.name == "hard_objective")
     assert info.choices == OBJECTIVES

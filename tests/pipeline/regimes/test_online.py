@@ -230,15 +230,17 @@ def test_the_hard_gradient_does_not_follow_the_weight_of_synthetic_views():
     assert max(sizes) < 2 * min(sizes)
 
 
-def test_the_common_part_is_taken_off_and_the_gate_closes_for_hard_latents():
-    one, learner = regime(centred=True, objective="real-negatives"), a_learner()
+@pytest.mark.parametrize("centred", [True, False])
+def test_the_common_part_is_taken_off_and_the_gate_closes_for_hard_latents(centred):
+    one, learner = regime(centred=centred, objective="real-negatives"), a_learner()
     batch = one.batch(0, None)
     output = learner(batch.views, batch.groups, batch.num_real)
     gradient, _ = one._hard_gradient(0, batch, output, learner, 1.0)
-    torch.testing.assert_close(gradient.mean(0), torch.zeros_like(gradient[0]), atol=1e-8, rtol=0)
+    common = gradient.mean(0)
+    assert (common.abs().max() < 1e-8) == centred
     excess = excess_hardness(batch, output, 4, 2, learner.least_loss)
     limit = excess.sort().values[1].item()
-    one = regime(gate=limit, objective="real-negatives")
+    one = regime(gate=limit, objective="real-negatives", centred=centred)
     gradient, metrics = one._hard_gradient(0, one.batch(0, None), output, learner, 1.0)
     assert ((gradient.flatten(1).norm(dim=1) == 0) == (excess > limit)).all()
     assert metrics["hard_gate_open"] == 0.5
@@ -353,13 +355,26 @@ def test_latents_stay_where_they_are_at_the_start_of_the_ramp_and_after_the_free
         torch.testing.assert_close(regime(on="latents", **options).batch(0, learner).samples[0], plain)
 
 
-def test_pairs_that_are_far_apart_get_no_hard_gradient():
+def test_a_gate_and_a_floor_together_leave_what_both_let_through():
+    one, learner = regime(objective="real-negatives", pair_strength=0.7), a_learner()
+    batch = one.batch(0, learner)
+    output = learner(batch.views, batch.groups, batch.num_real)
+    excess, similar = excess_hardness(batch, output, 4, 2, learner.least_loss), sample_similarity(batch, output, 2)
+    limits = {"gate": excess.sort().values[2].item(), "pair_floor": similar.sort().values[1].item()}
+    one = regime(objective="real-negatives", pair_strength=0.7, **limits)
+    gradient, _ = one._hard_gradient(0, batch, output, learner, 1.0)
+    both = (excess <= limits["gate"]) & (similar >= limits["pair_floor"])
+    assert (gradient.flatten(1).norm(dim=1)[~both] == 0).all() and 0 < both.sum() < 4
+
+
+@pytest.mark.parametrize("centred", [True, False])
+def test_pairs_that_are_far_apart_get_no_hard_gradient(centred):
     one, learner = regime(objective="real-negatives", pair_strength=0.7), a_learner()
     batch = one.batch(0, learner)
     output = learner(batch.views, batch.groups, batch.num_real)
     similar = sample_similarity(batch, output, 2)
     floor = similar.sort().values[1].item() + 1e-6
-    one = regime(objective="real-negatives", pair_strength=0.7, pair_floor=floor)
+    one = regime(objective="real-negatives", pair_strength=0.7, pair_floor=floor, centred=centred)
     gradient, metrics = one._hard_gradient(0, batch, output, learner, 1.0)
     assert ((gradient.flatten(1).norm(dim=1) == 0) == (similar < floor)).all()
     assert metrics["hard_pairs_near"] == 0.5
