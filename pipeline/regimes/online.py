@@ -23,8 +23,8 @@ from ...generators.base import Draws
 from ...generators.fingerprint import fingerprint
 from ...learners.base import Learner, LearnerOutput
 from ...learners.collectives import gather
-from ..generation.opening import save_generator
 from ..errors import UsageError
+from ..generation.opening import save_generator
 from ..randomness import Key
 from .assembly import RealImages, ViewMaker, assemble
 from .base import MultiViewedBatch, Share, as_samples, hardness_metrics
