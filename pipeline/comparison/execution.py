@@ -11,10 +11,12 @@ from typing import Any
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
-from ..configs.arms import Arm
+from ..configs.arms import Arm, equal_views
 from ..configs.compare import CompareConfig, needs_set
+from ..configs.regimes import BASELINE
 from ..data import GlobalOrder, open_images
 from ..data.caching import shared_cache
+from ..errors import UsageError
 from ..evaluation.task import open_labeled
 from ..files import read_json, write_json
 from ..generation.generate import generate
@@ -71,6 +73,7 @@ def check_inputs(config: CompareConfig) -> dict[str, tuple[int, int]]:
         config.data, image_size=config.image_size, split="train", data_root=config.data_root
     ).image_size
     arms = config.arms()
+    check_equal_views(config, arms)
     make_budget(config, LONG_STEPS, LONG_STEPS, {arm.name: 1.0 for arm in arms})
     sampling = {config.generator: config.sampling_options()} if config.generator is not None else {}
     for arm in arms:
@@ -91,6 +94,21 @@ def check_inputs(config: CompareConfig) -> dict[str, tuple[int, int]]:
     for generator, how in sampling.items():
         check_generator(generator, how, image_size, config.resize_samples)
     return num_images
+
+
+def check_equal_views(config: CompareConfig, arms: Sequence[Arm]) -> None:
+    """Raises UsageError if real images have as many views as pairs would make, and the sets of --shards hold others."""
+    for arm in arms if config.shards else ():
+        if arm.name != f"{BASELINE}-equal-views":
+            continue
+        for path in config.shards:
+            held = open_shard_set(path, where=config.where).views_per_sample
+            number = equal_views(config.synthetic_ratio, config.views_per_image, held)
+            if number != arm.options["views_per_image"]:
+                raise UsageError(
+                    f"{arm.name} would have {arm.options['views_per_image']} views of each real image, and samples "
+                    f"of --shards {path} have {held} images, which make {number}; name {BASELINE}-{number}-views"
+                )
 
 
 def check_generator(generator: str, sampling: dict[str, Any], image_size: int, resizes: bool) -> None:

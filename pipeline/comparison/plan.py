@@ -139,7 +139,7 @@ def images_per_step(run: TrainConfig, images_per_latent: int) -> float:
 def images_per_latent(config: CompareConfig, arm: Arm, run: TrainConfig) -> int:
     """Images of a latent in a planned run, whose set or recording may not be there yet."""
     if needs_set(arm) and not config.shards:
-        return 2 if config.pairs else 1
+        return config.images_per_latent(arm.regime)
     source = recorded_by(config, arm)
     if source is not None:
         recorded = next(one for one in config.arms() if one.name == source)
@@ -166,6 +166,7 @@ def generation(config: CompareConfig, budget: Budget) -> GenerateConfig | None:
         num_samples=budget.num_samples,
         out=str(Path(config.out) / "shards"),
         pairs=config.pairs,
+        images_per_sample=config.images_per_sample,
         seed=config.seed,
         **given,
         sampler=config.sampler,

@@ -11,7 +11,7 @@ from ..data.specs import refuse_part
 from ..errors import UsageError
 from ..options.config import option
 from ..options.types import default_of, flag
-from .arms import Arm, arm_texts, arm_values, check_names, find_pair, parse_arms, read_label, ready_arm
+from .arms import Arm, arm_texts, arm_values, check_names, equal_views, find_pair, parse_arms, read_label, ready_arm
 from .concerns import concerns, meaningless
 from .regimes import BASELINE, REGIMES
 from .training import TrainingConfig
@@ -227,11 +227,37 @@ class CompareConfig(TrainingConfig):
                 f"--regimes {equal} counts whole views alone and cannot be given with --local-views; name a number, "
                 f"such as {BASELINE}-4-views"
             )
-        ready = [ready_arm(name, self.synthetic_ratio, self.views_per_image, 2 if self.pairs else 1) for name in given]
+        per_latent = self._images_of_all_arms(given) if equal in given else 1
+        ready = [ready_arm(name, self.synthetic_ratio, self.views_per_image, per_latent) for name in given]
         ready.sort(key=lambda arm: (list(REGIMES).index(arm.regime), not arm.plain))
         arms = [*ready, *parse_arms(self.arm)]
         check_names(arms, bool(self.run))
         return arms
+
+    def images_per_latent(self, regime: str) -> int:
+        """Images of a latent in the arms of a regime with samples, those of --shards aside, which have their own."""
+        entry = REGIMES[regime]
+        if entry.learns or entry.source == "recording":
+            return 2 if self.pairs else 1
+        return self.group_size
+
+    def _images_of_all_arms(self, given: Sequence[str]) -> int:
+        """Images of a latent in the regimes that are named. A set of --shards counts as pairs until it is opened.
+
+        Raises:
+            UsageError: they have different ones, so that no number of views is that of all.
+        """
+        own = {name: self.images_per_latent(name) for name in given if name in REGIMES and name != BASELINE}
+        if self.shards:
+            own = {name: number for name, number in own.items() if REGIMES[name].source != "set"}
+        if len(set(own.values())) > 1:
+            found = ", ".join(f"{name} has {number}" for name, number in own.items())
+            views = sorted({equal_views(self.synthetic_ratio, self.views_per_image, number) for number in own.values()})
+            raise UsageError(
+                f"--regimes {BASELINE}-equal-views: the regimes differ in images of a latent ({found}); name "
+                f"{' or '.join(f'{BASELINE}-{number}-views' for number in views)}"
+            )
+        return next(iter(own.values()), 2 if self.pairs else 1)
 
     def pairs_judged(self, names: Sequence[str]) -> list[tuple[str, str]]:
         """The differences that --judge names, each arm and the one that is taken off; [] without it.

@@ -7,6 +7,8 @@ from collections import Counter
 import pytest
 from accelerate import Accelerator
 
+from synthcl.generators import create_trainer
+from synthcl.pipeline import generate
 from synthcl.pipeline.comparison import execution
 from synthcl.pipeline.comparison.execution import (
     LONG_STEPS,
@@ -204,3 +206,20 @@ def test_inputs_that_do_not_fit_are_refused_before_anything_is_done(config_of, d
     with pytest.raises(UsageError, match=message):
         check_inputs(config_of(**options))
     assert done == []
+
+
+@pytest.mark.parametrize(("pairs", "number"), [(False, 3), (True, 4)])
+def test_equal_views_are_as_many_as_a_given_set_makes(tmp_path, pairs, number):
+    create_trainer("gan", 8, preset="tiny").generator.save_pretrained(tmp_path / "gan")
+    generate(generator=str(tmp_path / "gan"), num_samples=32, pairs=pairs, out=str(tmp_path / "set"), workers=1)
+    given = {
+        "data": "digits", "image_size": 8, "backbone": "resnet10-w4", "batch_size": 64, "steps": 1, "regimes":
+        "real-equal-views,offline", "shards": [str(tmp_path / "set")], "out": str(tmp_path / "out"),
+    }  # fmt: skip
+    config = CompareConfig(**given)
+    if number == 4:
+        check_inputs(config)
+    else:
+        with pytest.raises(UsageError, match=r"set have 1 images, which make 3; name real-3-views"):
+            check_inputs(config)
+        check_inputs(CompareConfig(**given | {"regimes": "real-3-views,offline"}))

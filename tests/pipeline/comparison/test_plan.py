@@ -56,6 +56,16 @@ def test_equal_images_and_equal_seconds():
     assert "replay would have had 50 steps" in budget.notes[0]
 
 
+def test_larger_groups_are_drawn_ahead_as_they_are_at_each_step():
+    config, budget, runs = plan(regimes="offline,fresh,real-equal-views", images_per_sample=4, equal="images")
+    assert generation(config, budget).group_size == 4
+    configs = {run.arm.name: run.config for run in runs}
+    assert configs["fresh"].group_size == 4
+    # 64 images and 32 groups of 4, in two views each.
+    assert configs["real-equal-views"].views_per_image == 2 * (64 + 32 * 4) // 64
+    assert len(set(budget.steps.values())) == 1
+
+
 def test_arms_share_all_but_what_they_declare():
     arms = ["nohard: --online --no-hard", "again: replay --replay nohard", "long: --steps 150", "big: --batch-size 128"]
     _, budget, runs = plan(seeds=1, regimes="real-equal-views,real,offline,online,replay", arm=arms, hard_weight=0.5)

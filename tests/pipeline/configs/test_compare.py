@@ -24,6 +24,10 @@ WRONG = {
         {"regimes": "real,real-equal-views", "learner": "dino", "local_views": 4, "generator": None},
         "--regimes real-equal-views counts whole views alone and cannot be given with --local-views",
     ),
+    "equal views of groups of two sizes": (
+        {"regimes": "real-equal-views,fresh,online", "images_per_sample": 4},
+        r"images of a latent \(fresh has 4, online has 2\); name real-4-views or real-6-views",
+    ),
     "local views of a learner without": ({"local_views": 4}, "--local-views is for --learner dino"),
     "no length": ({"steps": None}, "either --epochs or --steps"),
     "test data for nothing": ({"transfer_test_data": ["x"]}, "--transfer-test-data is given 1 times"),
