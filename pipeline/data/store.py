@@ -70,7 +70,7 @@ class ImageStore(ABC):
         """Let go of what is kept in memory only to read faster, because all has been read for now."""
 
     def fingerprint(self) -> str:
-        """16 hex digits that identify the images: for recipes, and to notice on resuming that the data changed.
+        """16 hex digits that identify the images: for recipes, and to notice that they changed since a run began.
 
         It is made of the number of images, the image size, all labels and 64 images spread evenly over the set, so it
         is the same wherever the data lies and however it is called or cached. It does not notice a change to an image
@@ -82,6 +82,10 @@ class ImageStore(ABC):
         for content in self._contents(spread(len(self), _FINGERPRINT_IMAGES)):
             digest.update(content)
         return digest.hexdigest()
+
+    def described(self) -> str:
+        """The number of images and the fingerprint, in words."""
+        return f"{len(self):,} images of fingerprint {self.fingerprint()}"
 
     def origin(self) -> tuple[str, np.ndarray]:
         """The fingerprint of the set that the images are taken from, and their positions there, (len,) int64: of the

@@ -135,6 +135,12 @@ class Regime(ABC):
         were before the training; it is absent where there is none, or several sets have several."""
         return {}
 
+    @property
+    def made_of(self) -> dict[str, str]:
+        """What the contents of the regime's sources are told apart by, by the option that names them, before the
+        training: a run is continued with the same alone."""
+        return {}
+
     def save(self, folder: Path) -> None:
         """Leave what the regime has trained in the run's folder: nothing, unless something is trained."""
 

@@ -74,6 +74,10 @@ class FreshRegime(RecordedRegime):
         """`generator_hash`, and `generator_precision`, what it computed in."""
         return {"generator_hash": fingerprint(self.generator), "generator_precision": self.generator.computes_in}
 
+    @property
+    def made_of(self) -> dict[str, str]:
+        return {"generator": f"weights {fingerprint(self.generator)[:16]}"}
+
     def batch(self, step: int, learner: Learner) -> DrawnBatch:
         draws = self.key.child(step).at(self.share.numbers(self.real.device), step * self.share.total)
         latents, drawn = self._draw(draws)

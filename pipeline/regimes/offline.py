@@ -149,8 +149,9 @@ def sample_order(images: ShardImages, share: Share, key: Key, shards_per_window:
 
 
 def set_facts(sets: Sequence[ShardSet]) -> dict[str, Any]:
-    """`set_hashes`, the recipes of sets, and `generator_hash` where they are all of one generator."""
-    hashes = {"set_hashes": [each.recipe.hash for each in sets]}
+    """`set_hashes`, the recipes of sets, `set_sizes`, how many of their samples are read, and `generator_hash` where
+    they are all of one generator."""
+    hashes = {"set_hashes": [each.recipe.hash for each in sets], "set_sizes": [len(each) for each in sets]}
     if not all(map(_of_one_generator, sets)):
         return hashes
     generators = {(each.recipe.values.get("generator") or {}).get("weights") for each in sets}
@@ -174,7 +175,7 @@ class OfflineRegime(Regime):
         share: which of a step's samples are this process's.
         order: of the samples.
         total_steps: of the training; nothing is fetched for later ones.
-        sets: what the result records of the sets; see `set_facts`.
+        sets: where the images are from, for what the run and its result record of them.
         classes: (samples,) int64, the label of each sample, on the host; unknown if not given.
         anchors: (m,) int64, which of this process's real images the samples of a step are positives of, where they are
             variations of real ones.
@@ -189,12 +190,12 @@ class OfflineRegime(Regime):
         share: Share,
         order: StepOrder,
         total_steps: int,
-        sets: dict[str, Any] | None = None,
+        sets: Sequence[ShardSet] = (),
         classes: Tensor | None = None,
         anchors: Tensor | None = None,
     ) -> None:
         self.anchors = anchors
-        self.sets, self.classes = sets or {}, classes
+        self.sets, self.classes = sets, classes
         self.real, self.views, self.images, self.views_per_sample = real, views, images, views_per_sample
         self.share, self.order = share, order
         self.samples_per_step = share.total
@@ -204,7 +205,13 @@ class OfflineRegime(Regime):
 
     @property
     def facts(self) -> dict[str, Any]:
-        return self.sets | ({"anchored": True} if self.anchors is not None else {})
+        return set_facts(self.sets) | ({"anchored": True} if self.anchors is not None else {})
+
+    @property
+    def made_of(self) -> dict[str, str]:
+        return {
+            "shards": ", ".join(f"{each.selected_in_words} of recipe {each.recipe.hash[:16]}" for each in self.sets)
+        }
 
     def samples(self, step: int) -> Tensor:
         """(m, V, 3, S, S) float32 in [0, 1]."""
@@ -291,7 +298,7 @@ def build(setup: RegimeSetup) -> OfflineRegime:
         share,
         order,
         setup.total_steps,
-        set_facts(sets),
+        sets,
         classes,
         anchors,
     )

@@ -258,6 +258,10 @@ class OnlineRegime(RecordedRegime):
             "generator_precision": self.trainer.generator.computes_in,
         }
 
+    @property
+    def made_of(self) -> dict[str, str]:
+        return {"generator": f"weights {self.generator_hash[:16]}"}
+
     def save(self, folder: Path) -> None:
         save_generator(self.trainer, folder)
         super().save(folder)

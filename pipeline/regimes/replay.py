@@ -75,6 +75,11 @@ class ReplayRegime(Regime):
     def facts(self) -> dict[str, Any]:
         return set_facts([self.recording])
 
+    @property
+    def made_of(self) -> dict[str, str]:
+        # Not its size: a recording goes on where the run that it is of goes on, and what is there stays as it is.
+        return {"replay": f"recipe {self.recording.recipe.hash[:16]}"}
+
     def batch(self, step: int, learner: Learner) -> MultiViewedBatch:
         samples: Tensor = to_float(self._ahead(step).to(self.real.device, non_blocking=True))
         labels = None if self.labels is None else sent(self.labels[self._rows(step)], self.real.device)

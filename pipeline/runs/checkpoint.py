@@ -22,6 +22,7 @@ from safetensors.torch import load_file, save_file
 
 from ..errors import DataError
 from ..files import file_sha256, remove_temporary, write_folder
+from .checkpoint_files import list_checkpoints, read_manifest, steps_of
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ class Checkpoint:
 def save_checkpoint(
     folder: Path, step: int, parts: Mapping[str, Stateful], *, keep: int, extra: dict[str, Any] | None = None
 ) -> Path:
-    """Write the checkpoint of `step` steps done, then remove all but the newest `keep`.
+    """Write the checkpoint of `step` steps done, then remove all but the newest `keep`, and those of later steps.
 
     Args:
         folder: of the checkpoints.
@@ -78,14 +79,11 @@ def save_checkpoint(
         (target / "manifest.json").write_text(json.dumps(manifest, indent=2))
 
     write_folder(path, fill)
-    for old in list_checkpoints(folder)[:-keep]:
+    there = list_checkpoints(folder)
+    later = [one for one in there if steps_of(one) > step]  # damaged: they were passed over
+    for old in [*later, *[one for one in there if one not in later][:-keep]]:
         shutil.rmtree(old)
     return path
-
-
-def list_checkpoints(folder: Path) -> list[Path]:
-    """The checkpoints in a folder, oldest first; whether they are whole is not looked at."""
-    return sorted(folder.glob("step-*"))
 
 
 def load_newest(folder: Path) -> Checkpoint | None:
@@ -111,12 +109,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
     Raises:
         DataError: a file is missing or differs from what was written.
     """
+    manifest = read_manifest(path)
     try:
-        manifest = json.loads((path / "manifest.json").read_text())
-        for name, facts in manifest["files"].items():
-            file = path / name
-            if file.stat().st_size != facts["size"] or file_sha256(file) != facts["sha256"]:
-                raise DataError(f"checkpoint {path} is damaged: {name} is not what was written")
         parts = {}
         for name in manifest["parts"]:
             tensors = load_file(path / f"{name}.safetensors")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from ..errors import DataError, UsageError
+from .checkpoint_files import is_whole, list_checkpoints, steps_of
 
 Rate: TypeAlias = Callable[[int, int], float]
 """The learning rate of a training of N steps at step i, counted from 0: `rate(N, i)`."""
@@ -22,8 +23,14 @@ Rate: TypeAlias = Callable[[int, int], float]
 
 def steps_saved(run: str | Path) -> int:
     """The steps that a run's newest checkpoint has done; 0 without one."""
-    saved = sorted((Path(run) / "checkpoints").glob("step-*"))
-    return int(saved[-1].name.rpartition("-")[2]) if saved else 0
+    saved = list_checkpoints(Path(run) / "checkpoints")
+    return steps_of(saved[-1]) if saved else 0
+
+
+def steps_to_go_on_from(run: str | Path) -> int:
+    """The steps that a run's newest whole checkpoint has done, which is what it goes on from; 0 without one."""
+    saved = list_checkpoints(Path(run) / "checkpoints")
+    return next((steps_of(each) for each in reversed(saved) if is_whole(each)), 0)
 
 
 def change_length(
@@ -49,7 +56,7 @@ def change_length(
         UsageError: fewer steps than it has done: its weights would not be those of so many.
         DataError: it is finished, and has no checkpoint left to go on from.
     """
-    done = steps_saved(run)
+    done = steps_to_go_on_from(run)
     if finished and before is not None and steps < before:
         raise UsageError(
             f"--out {run} is finished, with {before} steps; its weights are not those of a training of {steps}. Give "

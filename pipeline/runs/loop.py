@@ -24,7 +24,8 @@ from ..progress.line import Progress
 from ..runtime.distributed import average, is_distributed, loss_of_a_process, wait_for_all
 from ..runtime.readback import Readback
 from .agreement import check_agreement
-from .checkpoint import Checkpoint, Stateful, list_checkpoints, load_newest, save_checkpoint
+from .checkpoint import Checkpoint, Stateful, load_newest, save_checkpoint
+from .checkpoint_files import list_checkpoints
 from .folder import RunFolder
 
 ECHO_SECONDS = 3.0

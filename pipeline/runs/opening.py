@@ -11,6 +11,7 @@ from typing import Any
 from ..errors import DataError, UsageError
 from ..files import remove_temporary, write_file, write_json
 from ..options.config import Config, differences, write_yaml
+from ..options.types import flag
 from ..progress.line import say
 from ..runtime.environment import record_environment
 from .agreement import check_agreement, check_seen, share_problem
@@ -29,13 +30,14 @@ def hold_run(
     steps: int | None = None,
     rate: Rate | None = None,
     came_to: Mapping[str, Any] | None = None,
+    made_of: Mapping[str, str] | None = None,
 ) -> Iterator[RunFolder]:
     """`open_run` of a folder that is this run's alone, from before the first change in it until the context is left.
 
     Every process of a run enters, and all get a run or an error.
 
     Args:
-        out, command, config, main_process, steps, rate, came_to: as `open_run` takes them.
+        out, command, config, main_process, steps, rate, came_to, made_of: as `open_run` takes them.
 
     Raises:
         UsageError, DataError: what `open_run` raises.
@@ -45,7 +47,7 @@ def hold_run(
     problem: Exception | None = None
     with contextlib.ExitStack() as stack:
         try:
-            check_out(out, command, config, came_to or {})  # no folder is made where there can be no run
+            check_out(out, command, config, came_to or {}, made_of)  # no folder is made where there can be no run
             if main_process:
                 path.mkdir(parents=True, exist_ok=True)
             stack.enter_context(FolderLock(path, taken=main_process))
@@ -54,7 +56,16 @@ def hold_run(
         except OSError as error:
             problem = DataError(f"cannot write to --out {path}: {error.strerror}")
         share_problem(problem)
-        yield open_run(out, command, config, main_process=main_process, steps=steps, rate=rate, came_to=came_to)
+        yield open_run(
+            out,
+            command,
+            config,
+            main_process=main_process,
+            steps=steps,
+            rate=rate,
+            came_to=came_to,
+            made_of=made_of,
+        )
 
 
 def open_run(
@@ -66,6 +77,7 @@ def open_run(
     steps: int | None = None,
     rate: Rate | None = None,
     came_to: Mapping[str, Any] | None = None,
+    made_of: Mapping[str, str] | None = None,
 ) -> RunFolder:
     """Make the run folder of a command, or take up the one that the same command left.
 
@@ -83,18 +95,21 @@ def open_run(
         rate: the learning rate of a length at a step, for the record of a change.
         came_to: what options that may be `auto` came to here, by name, and those that a version without the entry
             took in another way (`as_said_now`). The run's record has them, and it is continued with the same alone.
+        made_of: what the contents of the inputs are told apart by, by option: of images, sets and generators, which may
+            have changed where they lie. Recorded and asked for likewise.
 
     Raises:
         UsageError: a URL, or the folder holds a run with other options (the message lists the differences), or one that
             has done more steps than are asked for.
-        DataError: the folder holds something else, cannot be made, or is not the same to all processes.
+        DataError: the folder holds something else, cannot be made, or is not the same to all processes, or the run was
+            begun with other contents of an input.
     """
     path = Path(out)
     changes: list[dict[str, Any]] = []
     done, found = False, ""
     problem: Exception | None = None
     try:
-        if check_out(out, command, config, came_to or {}) and steps is not None:
+        if check_out(out, command, config, came_to or {}, made_of) and steps is not None:
             changes, done = _take_up(path, config, steps, rate, main_process=main_process)
         found = what_is_there(path)
     except (UsageError, DataError) as error:
@@ -105,6 +120,7 @@ def open_run(
         length: dict[str, Any] = {"total_steps": steps} if steps is not None else {}
         length |= {"length_changes": changes} if changes else {}
         length |= {"came_to": dict(came_to)} if came_to else {}
+        length |= {"made_of": dict(made_of)} if made_of else {}
         try:
             path.mkdir(parents=True, exist_ok=True)
             remove_temporary(path)
@@ -169,7 +185,13 @@ def finished_result(out: str | Path, command: str, config: Config, *, tell: bool
     return result
 
 
-def check_out(out: str | Path, command: str, config: Config, came_to: Mapping[str, Any] | None = None) -> bool:
+def check_out(
+    out: str | Path,
+    command: str,
+    config: Config,
+    came_to: Mapping[str, Any] | None = None,
+    made_of: Mapping[str, str] | None = None,
+) -> bool:
     """Whether a folder holds a run of a command with these options, to be taken up; it may be new or empty otherwise.
 
     Without `came_to` an option that is `auto` fits whatever it came to.
@@ -190,6 +212,7 @@ def check_out(out: str | Path, command: str, config: Config, came_to: Mapping[st
         return False  # a run that was killed while it began: it has left nothing else
     if "run.json" in content:
         _check_same(path, command, config, came_to)
+        _check_inputs(path, made_of or {})
         return True
     if content:
         raise DataError(f"--out {path} is not empty and holds no run of synthcl; give a new or empty folder")
@@ -240,6 +263,21 @@ def _check_same(path: Path, command: str, config: Config, came_to: Mapping[str, 
         raise UsageError(
             f"--out {path} holds another run; give another folder, or the options it began with. They differ in\n  "
             + "\n  ".join(lines)
+        )
+
+
+def _check_inputs(path: Path, made_of: Mapping[str, str]) -> None:
+    """Raises DataError if an input has other contents than the run was begun with; records of before it have none."""
+    before = read_record(path).get("made_of", {})
+    changed = [
+        f"{flag(name)} had {before[name]}, and has {made_of[name]} now"
+        for name in made_of
+        if name in before and before[name] != made_of[name]
+    ]
+    if changed:
+        raise DataError(
+            f"--out {path} was begun with other contents, and going on would make a run of both: {'; '.join(changed)}. "
+            "Bring back what it began with, or give another folder"
         )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from hashlib import blake2b
 from pathlib import Path
 
 import deflate
@@ -119,6 +120,13 @@ class ShardSet:
         if self.selected is None:
             return b""
         return f"selected of {len(self.locator)} ".encode() + np.ascontiguousarray(self.selected, dtype="<i8").tobytes()
+
+    @property
+    def selected_in_words(self) -> str:
+        """How many samples, and where some are left out, what tells the choice from others."""
+        if self.selected is None:
+            return f"{len(self):,} samples"
+        return f"{len(self):,} samples (choice {blake2b(self.selection(), digest_size=4).hexdigest()})"
 
     def check_cache(self, num_shards: int) -> None:
         """Raises UsageError if the set is elsewhere and the cache cannot hold any `num_shards` of its tars at once."""

@@ -100,6 +100,7 @@ def _train(config: PretrainConfig) -> dict[str, Any]:
         main_process=accelerator.is_main_process,
         steps=config.steps,
         came_to={"generator_precision": precision} | ({"preset": trainer.preset} if trainer.preset else {}),
+        made_of={"data": store.described()},
         rate=lambda total_steps, index: _learning_rate(trainer.options, total_steps, index),
     ) as run:
         if run.result is not None:

@@ -97,6 +97,7 @@ def train(config: TrainConfig) -> dict[str, Any]:
         came_to=precisions(config, accelerator)
         | ({"discriminator_augment": setup.config.discriminator_augment} if config.online else {})
         | ({"shards_per_window": config.shards_per_window} if config.shards else {}),
+        made_of={"data": store.described()} | regime.made_of,
     ) as run:
         if run.result is not None:
             say_finished(run.path)

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from synthcl.pipeline.runs.checkpoint import list_checkpoints, load_checkpoint
+from synthcl.pipeline.runs.checkpoint import load_checkpoint
+from synthcl.pipeline.runs.checkpoint_files import list_checkpoints
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from PIL import Image
 from synthcl.generators.gan.trainer import GANTrainer
 from synthcl.learners.simclr import SimCLR
 from synthcl.pipeline.regimes import joint_trainer
-from synthcl.pipeline.runs.checkpoint import list_checkpoints
+from synthcl.pipeline.runs.checkpoint_files import list_checkpoints
 from synthcl.pipeline.runs.folder import RunFolder
 from synthcl.pipeline.runs.lock import FolderLock
 
@@ -130,6 +130,48 @@ def test_a_loss_that_is_no_number_stops_within_a_step(
     assert list_checkpoints(tmp_path / "run" / "checkpoints")[-1] == last
     rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [1, 2, 3, 4, 5]
+
+
+def other_generator(synthcl, folder):
+    path = folder / "other"
+    synthcl(*PRETRAIN, "--steps", 1, "--seed", 5, "--out", path)
+    return path
+
+
+SOURCES = {
+    "images": [],
+    "a set": ["--shards", "set"],
+    "a generator that stays": ["--fresh", "--generator", "generator"],
+    "a generator that learns": ["--online", "--generator", "generator"],
+}
+
+
+@pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES)
+def test_a_run_is_not_continued_on_other_contents(synthcl, generator, tmp_path, monkeypatch, source):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(generator, "generator")
+    write_images(tmp_path / "data.parquet", 40)
+    samples = ["generate", "--generator", "generator", "--out", "set", "--workers", 1]
+    synthcl(*samples, "--num-samples", 16)
+    train = ["train", "--data", "data.parquet", *TRAIN[3:], *OPTIONS, *source, "--out", "run", "--steps", 4]
+    synthcl(*train)
+    whole = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*.safetensors")}
+    (tmp_path / "run" / "result.json").unlink()
+    shutil.rmtree(tmp_path / "run" / "checkpoints" / "step-00000004")
+    if not source:
+        write_images(tmp_path / "data.parquet", 41)
+    elif source[0] == "--shards":
+        synthcl(*samples, "--num-samples", 20)
+    else:
+        shutil.rmtree("generator")
+        other_generator(synthcl, tmp_path).rename("generator")
+    said = " ".join(synthcl(*train, code=1).stderr.split())
+    option = "--generator" if "generator" in source else source[0] if source else "--data"
+    assert f"was begun with other contents, and going on would make a run of both: {option} had" in said
+    if not source:  # with what it began with it ends as it would have
+        write_images(tmp_path / "data.parquet", 40)
+        synthcl(*train)
+        assert all(path.read_bytes() == content for path, content in whole.items())
 
 
 def test_a_finished_run_needs_nothing_that_it_was_made_from(synthcl, generator, tmp_path):

@@ -73,7 +73,9 @@ def test_processes_together_see_the_batch_of_one(replay, joined, num_processes):
 
 def test_its_facts_name_the_set_and_no_generator(replay, recording):
     """The generator changed while it recorded."""
-    assert replay().facts == {"set_hashes": [open_shard_set(recording).recipe.hash]}
+    whole = open_shard_set(recording)
+    assert replay().facts == {"set_hashes": [whole.recipe.hash], "set_sizes": [len(whole)]}
+    assert replay().made_of == {"replay": f"recipe {whole.recipe.hash[:16]}"}
 
 
 def test_its_facts_name_a_generator_that_stayed_as_it_was(replay, recording_of):

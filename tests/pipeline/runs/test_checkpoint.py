@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from synthcl.pipeline.errors import DataError
-from synthcl.pipeline.runs.checkpoint import list_checkpoints, load_checkpoint, load_newest, save_checkpoint
+from synthcl.pipeline.runs.checkpoint import load_checkpoint, load_newest, save_checkpoint
+from synthcl.pipeline.runs.checkpoint_files import list_checkpoints
 
 
 class Part:
@@ -62,6 +63,18 @@ def test_the_last_ones_are_kept_and_nothing_temporary(tmp_path):
         save_checkpoint(tmp_path, step, {"p": Part({"x": torch.tensor(step)})}, keep=2)
     assert [p.name for p in list_checkpoints(tmp_path)] == ["step-00000002", "step-00000010"]
     assert not list(tmp_path.glob(".tmp-*"))
+
+
+def test_what_was_passed_over_as_damaged_goes_with_the_next_that_is_saved_and_not_that_one(tmp_path):
+    def save(step):
+        save_checkpoint(tmp_path, step, {"p": Part({"x": torch.tensor(step)})}, keep=2)
+
+    save(10)
+    save(20)
+    (tmp_path / "step-00000020" / "p.json").unlink()
+    assert load_newest(tmp_path).step == 10
+    save(15)
+    assert [p.name for p in list_checkpoints(tmp_path)] == ["step-00000010", "step-00000015"]
 
 
 def flip(file):

@@ -9,7 +9,14 @@ from synthcl.pipeline.encoder import find_encoder
 from synthcl.pipeline.errors import DataError, UsageError
 from synthcl.pipeline.generation.locating import locate_generator
 from synthcl.pipeline.runs.folder import read_config
-from synthcl.pipeline.runs.length import change_length, describe_changes, describe_schedule, length_facts, steps_saved
+from synthcl.pipeline.runs.length import (
+    change_length,
+    describe_changes,
+    describe_schedule,
+    length_facts,
+    steps_saved,
+    steps_to_go_on_from,
+)
 from synthcl.pipeline.runs.opening import finished_result, open_run
 
 
@@ -19,7 +26,9 @@ def change(at, before, after):
 
 def saved(path, *steps):
     for step in steps:
-        (path / "checkpoints" / f"step-{step:08d}").mkdir(parents=True)
+        folder = path / "checkpoints" / f"step-{step:08d}"
+        folder.mkdir(parents=True)
+        (folder / "manifest.json").write_text(json.dumps({"step": step, "parts": [], "files": {}, "extra": {}}))
     return path
 
 
@@ -64,6 +73,13 @@ def test_fewer_steps_than_were_done_are_refused(tmp_path, done, before, steps, f
 def test_a_finished_run_without_checkpoints_is_not_begun_anew(tmp_path):
     with pytest.raises(DataError, match="its checkpoints are gone, so that it cannot be extended to 60 steps; give"):
         change_length(saved(tmp_path), [], 40, 60, finished=True)
+
+
+def test_a_change_is_from_the_checkpoint_that_the_run_goes_on_from_and_not_from_a_damaged_one(tmp_path):
+    run = saved(tmp_path, 20, 30)
+    (run / "checkpoints" / "step-00000030" / "manifest.json").write_text("{")
+    assert change_length(run, [], 40, 60, finished=False) == [change(20, 40, 60)]
+    assert (steps_saved(run), steps_to_go_on_from(run)) == (30, 20)
 
 
 def test_the_learning_rate_before_and_after_is_recorded(tmp_path):

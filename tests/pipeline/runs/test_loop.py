@@ -8,7 +8,7 @@ import sys
 import pytest
 import torch
 
-from synthcl.pipeline.runs.checkpoint import list_checkpoints
+from synthcl.pipeline.runs.checkpoint_files import list_checkpoints
 from synthcl.pipeline.runs.folder import RunFolder
 from synthcl.pipeline.runs.loop import Diverged, Interrupted, LoopOptions, Measurement, run_loop
 

@@ -39,6 +39,26 @@ def test_another_run_in_the_folder_is_refused_with_the_difference(tmp_path):
     assert read_config(tmp_path)["seed"] == 0
 
 
+def test_a_run_goes_on_with_the_contents_that_it_began_with_alone(tmp_path):
+    def begin(**made_of):
+        return open_run(tmp_path / "r", "train", config(tmp_path / "r"), made_of=made_of)
+
+    begin(data="4 images of fingerprint a")
+    begin(data="4 images of fingerprint a", shards="7 samples")  # what was not recorded is not asked for
+    with pytest.raises(DataError) as error:
+        begin(data="5 images of fingerprint b", shards="7 samples")
+    assert "--data had 4 images of fingerprint a, and has 5 images of fingerprint b now" in str(error.value)
+    assert "--shards" not in str(error.value)
+    with pytest.raises(DataError, match=r"--shards had 7 samples, and has 8 samples now"):
+        begin(data="4 images of fingerprint a", shards="8 samples")
+    record = json.loads((tmp_path / "r" / "run.json").read_text())
+    assert record["made_of"] == {"data": "4 images of fingerprint a", "shards": "7 samples"}
+    # A record of a version before has none.
+    del record["made_of"]
+    (tmp_path / "r" / "run.json").write_text(json.dumps(record))
+    begin(data="5 images of fingerprint b")
+
+
 @pytest.mark.parametrize("killed_at", ["run.json", "config.yaml"])
 def test_a_run_that_was_killed_while_it_began_begins_again(tmp_path, monkeypatch, killed_at):
     def killed(path, content):
