@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 REQUIRED, OTHERS = "Required", "Options"
 """The first and the last heading of `--help`."""
-DRY_RUN_HELP = "Print the resolved options as YAML and stop."
+DRY_RUN_HELP = "Print the resolved options as YAML, with --json as JSON, and stop."
 MAX_COLUMNS = 10_000
 """Characters in a line of a table at most. Ours: longer than any path."""
 
@@ -180,7 +180,8 @@ def config_options(
             if dry_run and plan is not None:
                 return plan(resolved, **{**values, **arguments})
             if dry_run:
-                click.echo(write_yaml({**arguments, **resolved.to_dict()}), nl=False)
+                options = {**arguments, **resolved.to_dict()}
+                click.echo(json.dumps(options) if values.get("as_json") else write_yaml(options).rstrip("\n"))
                 return None
             return function(resolved, **{**values, **arguments})
 

@@ -120,11 +120,18 @@ def _top1(result: dict[str, Any]) -> str:
     return ", corrupted ".join(f"{100 * value:.2f}" for value in values)
 
 
+def _of_which(result: dict[str, Any]) -> str:
+    """Whose weights an evaluation is of, if not the run's encoder's."""
+    if result.get("untrained"):
+        return " (untrained)"
+    return " (before it was extended)" if result.get("former_weights") else ""
+
+
 def _print_evaluations(evaluations: Sequence[dict[str, Any]]) -> None:
     table = new_table("evaluations", ("task", "fitted on", "scored on", "labels", "top-1 %", "time"), ("top-1 %",))
     for result in evaluations:
         table.add_row(
-            result["task"] + (" (untrained)" if result.get("untrained") else ""),
+            result["task"] + _of_which(result),
             str(result.get("data", "")),
             str(result.get("test_data", "")),
             f"{100 * result['label_fraction']:g}%" if "label_fraction" in result else "",

@@ -292,7 +292,8 @@ def compare(
         where: Take only samples of --shards that meet an SQL condition on their columns.
         num_samples: Latents in the set generated for offline; as many as a training draws, up to 50,000, if not
             given.
-        label_fraction: Part of each class's labels for the probe, beside all; may be repeated.
+        label_fraction: Part of each class's labels for the probe, beside all, in place of the default ones; may be
+            repeated.
         transfer: Other images to probe the encoders on; may be repeated.
         transfer_test_data: Images to score them on, one for each --transfer; their test splits if not given.
         robustness: Score the probe on corrupted test images too, as `eval robustness` does, which encodes them 55

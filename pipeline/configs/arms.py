@@ -155,9 +155,11 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         unknown = re.fullmatch(r"unrecognized arguments: (--(?:no-)?(\S+).*)", message)
         if unknown:
-            names = [f.name.replace("_", "-") for f in dataclasses.fields(TrainConfig)]
-            near = did_you_mean(unknown[2].split("=")[0], names)
-            message = f"train has no option {unknown[1].split()[0].split('=')[0]}{near}"
+            name = unknown[1].split()[0].split("=")[0]
+            if name in map(flag, OWN):
+                message = f"{name} is the comparison's to give, and no arm's own; leave it out"
+            else:
+                message = f"train has no option {name}{did_you_mean(name, self._option_string_actions)}"
         raise UsageError(f"--arm {self.prog}: {message}")
 
 

@@ -143,7 +143,7 @@ class CompareConfig(TrainingConfig):
     )
     label_fraction: list[float] = option(
         LABEL_FRACTIONS,
-        help="Part of each class's labels for the probe, beside all; may be repeated.",
+        help="Part of each class's labels for the probe, beside all, in place of the default ones; may be repeated.",
         above=0,
         maximum=1,
         may_change=True,

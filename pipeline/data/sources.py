@@ -133,6 +133,8 @@ def _named_source(dataset: str, data_root: str | Path | None) -> Source:
 
 
 def _source_of_folder(folder: Path) -> Source:
+    if (folder / "run.json").is_file() and (folder / "config.yaml").is_file():
+        raise UsageError(f"{folder} is the folder of a run, whose pictures are no images to read; name its --data")
     opener = find_folder_opener(folder)
     if opener is not None:
         return Source([], lambda split, name, size: opener(folder, size))

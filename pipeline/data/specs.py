@@ -190,7 +190,9 @@ def expand_pattern(pattern: str) -> list[Path]:
     for part in expand_braces(os.path.expanduser(pattern)):
         matches = sorted(glob(part, recursive=True)) if has_wildcard(part) else [part] if os.path.exists(part) else []
         if not matches:
-            raise UsageError(f"no file matches {part} (of {pattern})" if part != pattern else f"no file matches {part}")
+            of = f" (of {pattern})" if part != pattern else ""
+            ends = "; a part in brackets ends with ]" if pattern.count("[") > pattern.count("]") else ""
+            raise UsageError(f"no file matches {part}{of}{ends}")
         found += map(Path, matches)
     return list(dict.fromkeys(found))
 

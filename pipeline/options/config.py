@@ -104,6 +104,9 @@ class Config:
                 raise UsageError(f"{flag(f.name)} is for {flag(needed)}; it cannot be given with {off}")
             metavar = other.metadata["option"].metavar
             wanted = flag(needed) + (f" {metavar}" if metavar else "")
+            for one in dataclasses.fields(self):
+                if one.metadata["option"].instead_of == needed:
+                    wanted += f" or {flag(one.name)}"
             raise UsageError(f"{flag(f.name)} means nothing without {wanted}; give both, or leave it out")
 
     def to_dict(self) -> dict[str, Any]:

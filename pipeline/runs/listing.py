@@ -70,7 +70,7 @@ def summarize_run(path: str | Path) -> dict[str, Any]:
         if result is not None:
             row["total_steps"] = row["steps"] = result.get("steps")
             row["seconds"] = result.get("seconds")
-        row["top1"] = _accuracy(read_evaluations(path))
+        row["top1"] = _accuracy([each for each in read_evaluations(path) if not each.get("former_weights")])
     except DataError as error:
         row |= {"state": "damaged", "error": str(error)}
     return row
@@ -112,16 +112,26 @@ def describe_run(path: str | Path) -> dict[str, Any]:
 def read_evaluations(path: str | Path) -> list[dict[str, Any]]:
     """What was recorded in RUN/evaluations/, oldest first; see `evaluation.results`.
 
+    Those of weights that the run had before it was extended have `former_weights` besides, which is True. Results of
+    earlier versions do not name their encoder, so that it cannot be told there.
+
     Raises:
         DataError: one of them is damaged.
     """
-    found = [read_json(file, "remove it") for file in sorted((Path(path) / "evaluations").glob("*.json"))]
+    path = Path(path)
+    found = [read_json(file, "remove it") for file in sorted((path / "evaluations").glob("*.json"))]
+    now = (RunFolder(path).result or {}).get("encoder_hash")
+    for each in found:
+        if now is not None and each.get("encoder_hash", now) != now and not each.get("untrained"):
+            each["former_weights"] = True
     return sorted(found, key=lambda result: str(result.get("time", "")))
 
 
 def _facts(command: str, config: dict[str, Any]) -> dict[str, Any]:
     """What a run is, by its options."""
     facts = {name: config.get(name) for name in ("learner", "backbone", "data", "seed")}
+    if command == "compare" and config.get("run") and config.get("steps") is None and config.get("epochs") is None:
+        return {"data": facts["data"]}  # of runs that exist, each of which has its own
     if command == "train":
         try:
             facts["regime"] = TrainConfig.of_run(config).regime

@@ -87,6 +87,11 @@ def train(config: TrainConfig) -> dict[str, Any]:
     def schedule(total_steps: int) -> Schedule:
         return make_schedule(config, learner, real.steps_per_epoch, total_steps)
 
+    came_to = precisions(config, accelerator)
+    if config.online:
+        came_to["discriminator_augment"] = setup.config.discriminator_augment
+    if config.shards:
+        came_to["shards_per_window"] = config.shards_per_window
     with hold_run(
         config.out,
         "train",
@@ -94,9 +99,7 @@ def train(config: TrainConfig) -> dict[str, Any]:
         main_process=accelerator.is_main_process,
         steps=steps,
         rate=lambda total_steps, step: schedule(total_steps).at(step),
-        came_to=precisions(config, accelerator)
-        | ({"discriminator_augment": setup.config.discriminator_augment} if config.online else {})
-        | ({"shards_per_window": config.shards_per_window} if config.shards else {}),
+        came_to=came_to,
         made_of={"data": store.described()} | regime.made_of,
     ) as run:
         if run.result is not None:
@@ -119,9 +122,11 @@ def train(config: TrainConfig) -> dict[str, Any]:
                 row_logs=[*trackers, GuardNotice(run.metrics, log.warning), CollapseWatch(run.metrics)],
                 measurements=measured,
             )
+            trained = encoder()
             result = _result(config, run, regime, real, steps, seconds)
+            result |= {"precision": came_to["precision"], "encoder_hash": trained.weights_hash()}
             if accelerator.is_main_process:
-                encoder().save(run.path / "encoder")
+                trained.save(run.path / "encoder")
                 regime.save(run.path)
                 run.finish(result)
     accelerator.wait_for_everyone()

@@ -194,7 +194,7 @@ def test_groups_train(synthcl, generator, tmp_path):
         ("gan", ("--prompts", "PROMPTS"), 2, "takes no"),
         ("gan", ("--classes", "0-3"), 2, "takes no"),
         ("gan", ("--pairs", "--group-by", "condition"), 2, "has no classes and no prompts to group images by"),
-        ("gan", ("--group-by", "condition"), 2, "--group-by means nothing without --pairs"),
+        ("gan", ("--group-by", "condition"), 2, "--group-by means nothing without --pairs or --images-per-sample"),
         ("gan", ("--write-labels",), 2, "are of no class and no prompt; leave it out"),
         ("gan", ("--images-per-sample", 1, "--pairs"), 2, "it cannot be given with --images-per-sample 1"),
         ("gan", ("--images-per-sample", 65), 2, "--images-per-sample must be at most 64, not 65"),

@@ -121,6 +121,7 @@ def test_a_file_may_name_what_a_command_is_about(synthcl, tmp_path, command):
     assert {name: printed[name] for name in expected} == expected
     (tmp_path / "again.yaml").write_text(yaml.safe_dump(printed))
     assert yaml.safe_load(synthcl(*command.split(), "--config", tmp_path / "again.yaml", "--dry-run").stdout) == printed
+    assert synthcl(*call, *given, "--json").json == printed
 
 
 @pytest.mark.parametrize(

@@ -93,6 +93,17 @@ def test_missing_paths_suggest_near_names(tmp_path):
         open_images("cifar-10[:10%]")
 
 
+def test_the_folder_of_a_run_is_no_source_of_images(tmp_path, picture):
+    picture().save(tmp_path / "samples.png")
+    assert len(open_images(str(tmp_path), image_size=8)) == 1
+    for name in ("run.json", "config.yaml"):
+        (tmp_path / name).touch()
+    with pytest.raises(
+        UsageError, match="the folder of a run, whose pictures are no images"
+    ):
+        open_images(str(tmp_path), image_size=8)
+
+
 def test_image_sizes_below_one():
     with pytest.raises(UsageError, match="--image-size 0"):
         open_images("digits", image_size=0)

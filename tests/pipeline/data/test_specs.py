@@ -167,6 +167,8 @@ def test_patterns(tmp_path):
         (tmp_path / name).touch()
     assert [p.name for p in expand_pattern(f"{tmp_path}/*.tar")] == ["0.tar", "1.tar", "2.tar"]
     assert [p.name for p in expand_pattern(f"{tmp_path}/{{2,0}}.tar")] == ["2.tar", "0.tar"]
+    with pytest.raises(UsageError, match=r"no file matches digits\[:10%; a part in brackets ends with \]"):
+        expand_pattern("digits[:10%")
     with pytest.raises(UsageError, match=r"no file matches .*3.tar \(of"):
         expand_pattern(f"{tmp_path}/{{0..3}}.tar")
     with pytest.raises(UsageError, match="no file matches"):

@@ -7,6 +7,7 @@ import time
 import pytest
 from PIL import Image
 
+from synthcl.pipeline.configs.compare import CompareConfig
 from synthcl.pipeline.configs.train import TrainConfig
 from synthcl.pipeline.errors import DataError, UsageError
 from synthcl.pipeline.runs import listing
@@ -91,6 +92,24 @@ def test_the_accuracy_is_that_of_the_encoder_with_all_labels(tmp_path):
     evaluation(path, "e", top1=1.0, time="6", scored_on_training_split=True)
     assert summarize_run(path)["top1"] == 0.7
     assert [result["top1"] for result in read_evaluations(path)] == [0.6, 0.5, 0.7, 0.9, 0.2, 1.0]
+
+
+def test_evaluations_of_weights_that_were_trained_on_are_told_apart_and_count_no_more(tmp_path):
+    path = make_run(tmp_path / "run", result={"steps": 40, "encoder_hash": "new"})
+    evaluation(path, "a", top1=0.9, time="1", encoder_hash="old")
+    evaluation(path, "u", top1=0.2, time="2", encoder_hash="x", untrained=True)
+    assert summarize_run(path)["top1"] is None
+    evaluation(path, "b", top1=0.7, time="3", encoder_hash="new")
+    assert summarize_run(path)["top1"] == 0.7
+    assert [each.get("former_weights") for each in read_evaluations(path)] == [True, None, None]
+
+
+def test_a_comparison_of_runs_that_exist_has_no_learner_of_its_own(tmp_path):
+    config = CompareConfig(run=["a", "b"], data="digits", out=str(tmp_path / "run"))
+    row = summarize_run(open_run(tmp_path / "run", "compare", config).path)
+    assert (row["command"], row["data"], row["learner"], row["backbone"], row["seed"]) == (
+        "compare", "digits", None, None, None,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ["run.json", "config.yaml", "result.json", "evaluations/a.json"])
