@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .errors import OptionError
+from .errors import OptionError, UnknownOptionError
 
 if TYPE_CHECKING:
     from .base import Generator, GeneratorTrainer
@@ -209,6 +209,4 @@ def _check_options(what: str, factory: Any, options: dict[str, Any], *others: An
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY and name != "preset"
     ]
     if unknown := sorted(set(options) - set(known)):
-        shown = ", ".join(name for name in known if name not in _NOT_FOR_USERS)
-        choices = f"its options are {shown}" if shown else "it has no options"
-        raise OptionError(f"a {what} takes no {', '.join(unknown)}: {choices}")
+        raise UnknownOptionError(what, unknown, [name for name in known if name not in _NOT_FOR_USERS])

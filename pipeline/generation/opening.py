@@ -10,8 +10,10 @@ from typing import Any
 import torch
 
 from ...generators import Generator, GeneratorTrainer, OptionError, load_generator
+from ...generators.errors import UnknownOptionError
 from ..errors import UsageError
 from ..files import write_folder
+from ..options.types import flag
 from ..runtime.precision import generator_precision
 from .locating import locate_generator
 
@@ -41,11 +43,18 @@ def open_generator(
 
 @contextmanager
 def generator_options() -> Iterator[None]:
-    """Has an option that a generator does not take be wrong usage."""
+    """Has an option that a generator does not take be wrong usage, named as it was typed."""
     try:
         yield
     except OptionError as error:
-        raise UsageError(str(error)) from None
+        raise UsageError(in_flags(error)) from None
+
+
+def in_flags(error: ValueError) -> str:
+    """What an error of a generator's options says, with options that it does not have as flags."""
+    if not isinstance(error, UnknownOptionError):
+        return str(error)
+    return f"{', '.join(map(flag, error.unknown))} cannot be given here: a {error.what} takes no such option"
 
 
 def save_generator(trainer: GeneratorTrainer, run: Path) -> None:

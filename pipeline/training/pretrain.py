@@ -17,7 +17,7 @@ from ..data import ImageStore, cached, open_images
 from ..errors import UsageError
 from ..evaluation.checkerboard import checkerboard_warning
 from ..evaluation.monitors.quality import MEASURES, QualityMonitor, open_real_encoder
-from ..generation.opening import save_generator
+from ..generation.opening import in_flags, save_generator
 from ..generation.preview import real_section, save_real_images
 from ..hub.pushing import check_push
 from ..images.grids import Section, save_sections
@@ -188,7 +188,7 @@ def _create_trainer(config: PretrainConfig, image_size: int, device: torch.devic
     try:
         return create_trainer(config.generator, image_size, preset=config.preset, **options)
     except ValueError as error:  # all that it is made from are options
-        raise UsageError(str(error)) from None
+        raise UsageError(in_flags(error)) from None
 
 
 def _result(

@@ -87,7 +87,7 @@ def train(config: TrainConfig) -> dict[str, Any]:
     def schedule(total_steps: int) -> Schedule:
         return make_schedule(config, learner, real.steps_per_epoch, total_steps)
 
-    came_to = precisions(config, accelerator)
+    came_to: dict[str, Any] = precisions(config, accelerator)
     if config.online:
         came_to["discriminator_augment"] = setup.config.discriminator_augment
     if config.shards:

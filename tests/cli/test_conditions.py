@@ -191,8 +191,8 @@ def test_groups_train(synthcl, generator, tmp_path):
 @pytest.mark.parametrize(
     ("kind", "options", "code", "message"),
     [
-        ("gan", ("--prompts", "PROMPTS"), 2, "takes no"),
-        ("gan", ("--classes", "0-3"), 2, "takes no"),
+        ("gan", ("--prompts", "PROMPTS"), 2, "--prompts cannot be given here"),
+        ("gan", ("--classes", "0-3"), 2, "--classes cannot be given here"),
         ("gan", ("--pairs", "--group-by", "condition"), 2, "has no classes and no prompts to group images by"),
         ("gan", ("--group-by", "condition"), 2, "--group-by means nothing without --pairs or --images-per-sample"),
         ("gan", ("--write-labels",), 2, "are of no class and no prompt; leave it out"),

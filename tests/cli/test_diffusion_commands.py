@@ -57,7 +57,10 @@ WRONG = {
     "too large": (["--image-size", 256], "from 8 to 128, not 256"),
     "too many steps": (["--sampling-steps", 1001], "from 1 to 1000, not 1001"),
     "unknown sampler": (["--sampler", "euler"], "'ddim', 'dpm'"),
-    "sampler of a gan": (["--generator", "gan"], "a gan trainer takes no sampler, sampling_steps: its options are"),
+    "sampler of a gan": (
+        ["--generator", "gan"],
+        "--sampler, --sampling-steps cannot be given here",
+    ),
 }
 
 

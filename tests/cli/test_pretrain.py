@@ -87,7 +87,7 @@ WRONG = {
     "a beta of one": (["--final-beta2", 1], "--final-beta2 must be below 1, not 1.0"),
     "an option of the other kind": (
         ["--generator", "diffusion", "--gamma", 0.1],
-        "a diffusion trainer takes no gamma: its options are prediction, learning_rate, warmup_steps, decay",
+        "--gamma cannot be given here: a diffusion trainer takes no such option",
     ),
 }
 

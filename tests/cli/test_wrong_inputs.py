@@ -197,7 +197,11 @@ WRONG = [
         "--job-index 2 is none of --num-jobs 2; they are numbered from 0",
     ),
     ("generate --generator gan --num-samples 4 --out new --format gif", 2, "'gif' is not one of 'png', 'jpg', 'webp'"),
-    ("generate --generator gan --num-samples 4 --out new --sampler ddim", 2, "a gan generator takes no sampler"),
+    (
+        "generate --generator gan --num-samples 4 --out new --sampler ddim",
+        2,
+        "--sampler cannot be given here",
+    ),
     ("generate --generator run --num-samples 4 --out new", 1, "run is a run of `synthcl train` and has no generator"),
     ("eval liner run --data digits", 2, "there is no command 'liner' (did you mean 'linear'?)"),
     ("eval linear nowhere --data digits", 1, "there is no run nowhere"),

@@ -98,9 +98,7 @@ def test_the_folder_of_a_run_is_no_source_of_images(tmp_path, picture):
     assert len(open_images(str(tmp_path), image_size=8)) == 1
     for name in ("run.json", "config.yaml"):
         (tmp_path / name).touch()
-    with pytest.raises(
-        UsageError, match="the folder of a run, whose pictures are no images"
-    ):
+    with pytest.raises(UsageError, match="the folder of a run, whose pictures are no images"):
         open_images(str(tmp_path), image_size=8)
 
 
