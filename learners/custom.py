@@ -24,12 +24,17 @@ NUM_FEATURES = 12
 
 
 class TrialBackbone(nn.Linear):
-    """A backbone of images (N, 3, 2, 2), to try a learner with."""
+    """A backbone of images (N, 3, 2, 2), to try a learner with.
+
+    It has a `patch_embed`, as a vision transformer has: whether the backbone of a training has patches is not known
+    here, and is judged when its learner is made.
+    """
 
     num_features = NUM_FEATURES
 
     def __init__(self) -> None:
         super().__init__(12, NUM_FEATURES)
+        self.patch_embed = nn.Identity()
 
     def forward(self, input: Tensor) -> Tensor:
         return super().forward(input.flatten(1))
