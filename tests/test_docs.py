@@ -201,15 +201,29 @@ def call_of(words: list[str]) -> tuple[click.Command, set[str]]:
     return command, {word.partition("=")[0] for word in words if word.startswith("--")}
 
 
+def calls(page: Path) -> list[list[str]]:
+    """What the page's blocks call `synthcl` with."""
+    code = "\n".join(re.findall(r"^```\w*\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE))
+    lines = [line.strip() for line in code.replace("\\\n", " ").splitlines()]
+    found = [re.search(r"(?:^|-m )synthcl(?:\.cli)? (.*)", line) for line in lines]
+    return [shlex.split(match[1], comments=True) for match in found if match]
+
+
 @EVERY_PAGE
 def test_commands_have_the_options_that_pages_give_them(page):
-    code = "\n".join(re.findall(r"^```\w*\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE))
-    for line in code.replace("\\\n", " ").splitlines():
-        match = re.search(r"(?:^|-m )synthcl(?:\.cli)? (.*)", line.strip())
-        if match:
-            command, given = call_of(shlex.split(match[1], comments=True))
-            assert command is not main, line
-            assert given <= options_of(command), line
+    for words in calls(page):
+        command, given = call_of(words)
+        assert command is not main, words
+        assert given <= options_of(command), words
+
+
+@EVERY_PAGE
+def test_the_options_of_trainings_on_pages_go_together(page, monkeypatch):
+    monkeypatch.chdir(ROOT / "examples")  # one page has a learner from there
+    for words in calls(page):
+        if words[0] == "train":
+            result = CliRunner().invoke(main, [*words, "--dry-run"])
+            assert result.exit_code == 0, f"{words}\n{result.output}"
 
 
 @EVERY_PAGE
