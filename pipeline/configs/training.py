@@ -289,11 +289,8 @@ class TrainingConfig(JointConfig):
             )
         if self.synthetic_loss == "clsp":
             self._check_clsp()
-        if self.hard_gate is not None and learner_uses_labels(self.learner):  # this imports torch too
-            raise UsageError(
-                f"--hard-gate compares the losses of synthetic and of real views, which with --learner {self.learner} "
-                "have as many positives as their classes have views; leave it out, or take a learner without labels"
-            )
+        if self.hard_gate is not None:
+            self._check_gate()
         self.check_needs()  # of what the recipe sets
         if self.pair_similarity is not None:
             self.pair_similarity_range()
@@ -353,10 +350,17 @@ class TrainingConfig(JointConfig):
                 "--synthetic-loss clsp uses no synthetic view as a negative anyway; --no-synthetic-negatives cannot be "
                 "given with it"
             )
-        if self.hard_gate is not None:
+
+    def _check_gate(self) -> None:
+        what = "--hard-gate compares the losses of synthetic and of real views, which"
+        if self.synthetic_loss == "clsp":
+            raise UsageError(f"{what} --synthetic-loss clsp makes two different ones; leave one of the two out")
+        if not self.synthetic_negatives:
+            raise UsageError(f"{what} --no-synthetic-negatives gives other negatives; leave one of the two out")
+        if learner_uses_labels(self.learner):  # this imports torch too
             raise UsageError(
-                "--hard-gate compares the losses of synthetic and of real views, which --synthetic-loss clsp makes two "
-                "different ones; leave one of the two out"
+                f"{what} with --learner {self.learner} have as many positives as their classes have views; leave it "
+                "out, or take a learner without labels"
             )
 
     def check_given(self, names: Iterable[str]) -> None:
