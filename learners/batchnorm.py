@@ -133,6 +133,23 @@ def convert_sync_batchnorm(module: nn.Module, device: torch.device | str | None 
     return _convert(module, _KINDS_ON_CUDA if on_cuda else _KINDS)
 
 
+@torch.no_grad()
+def average_running_statistics(module: nn.Module) -> None:
+    """Give running statistics that each process takes of its own views their mean over processes.
+
+    What eval mode computes is then the same in every process, and what one of them saves is what all have. What
+    `convert_sync_batchnorm` has replaced stays as it is: its statistics are of all processes. Nothing in one process.
+    """
+    if world_size() == 1:
+        return
+    kinds, synced = nn.modules.batchnorm._BatchNorm, (SyncBatchNorm, nn.SyncBatchNorm)
+    layers = [m for m in module.modules() if isinstance(m, kinds) and not isinstance(m, synced)]
+    own = [t for layer in layers for t in (layer.running_mean, layer.running_var) if t is not None]
+    if own:
+        means = sum_over_ranks(torch.cat(own)) / world_size()  # each is (C,)
+        torch._foreach_copy_(own, list(means.split([len(t) for t in own])))
+
+
 class _ThenActivation:
     """Mixed into a normalisation whose forward pass goes on, as that of timm's BatchNormAct2d does.
 

@@ -6,6 +6,7 @@ The class is checked before it trains, on six views of noise, so that a misunder
 
 from __future__ import annotations
 
+import inspect
 import re
 import sys
 from importlib import import_module
@@ -24,12 +25,17 @@ NUM_FEATURES = 12
 
 
 class TrialBackbone(nn.Linear):
-    """A backbone of images (N, 3, 2, 2), to try a learner with."""
+    """A backbone of images (N, 3, 2, 2), to try a learner with.
+
+    It has a `patch_embed`, as a vision transformer has: whether the backbone of a training has patches is not known
+    here, and is judged when its learner is made.
+    """
 
     num_features = NUM_FEATURES
 
     def __init__(self) -> None:
         super().__init__(12, NUM_FEATURES)
+        self.patch_embed = nn.Identity()
 
     def forward(self, input: Tensor) -> Tensor:
         return super().forward(input.flatten(1))
@@ -77,8 +83,15 @@ def check_contract(learner: Any) -> None:
     name = type(learner).__name__
     if not isinstance(getattr(learner, "backbone", None), TrialBackbone):
         raise ValueError(f"{name} must keep its backbone as self.backbone")
-    views = torch.randn(6, 3, 2, 2)
-    output = learner(views, torch.tensor([0, 1, 2, 0, 1, 2]), 6)
+    views, groups = torch.randn(6, 3, 2, 2), torch.tensor([0, 1, 2, 0, 1, 2])
+    given: dict[str, Any] = {"labels": groups % 2} if learner.uses_labels else {}
+    given |= {"local": None} if learner.takes_local_views else {}
+    try:
+        inspect.signature(learner.forward).bind(views, groups, 6, **given)
+    except TypeError as error:
+        taken = ", ".join(["views", "groups", "num_real", *given])
+        raise ValueError(f"{name}.forward must take {taken}, and no others without a default: {error}") from error
+    output = learner(views, groups, 6, **given)
     if not isinstance(output, LearnerOutput):
         raise ValueError(f"{name}.forward must give a LearnerOutput, not {_describe(output)}")
     if output.loss.shape != () or not output.loss.isfinite():

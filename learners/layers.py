@@ -31,8 +31,8 @@ def layer_scales(backbone: nn.Module, decay: float) -> dict[str, float]:
     """
     if not hasattr(backbone, "group_matcher"):
         raise ValueError(
-            f"layer_decay is for backbones of timm, whose layers are known, such as timm:vit_tiny_patch16_224; those "
-            f"of a {type(backbone).__name__} are not. Leave it out, or take another backbone."
+            "layer-wise decay is for backbones of timm, whose layers are known, such as timm:vit_tiny_patch16_224; "
+            f"those of a {type(backbone).__name__} are not. Leave it out, or take another backbone."
         )
     from timm.models import group_parameters  # not for those who take no backbone of timm's: it loads for a second
 

@@ -8,7 +8,7 @@ import inspect
 import re
 import sys
 import typing
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +71,19 @@ def learner_option_types(name: str) -> dict[str, Any]:
     return {p.name: hints.get(p.name, Any if p.default in (None, p.empty) else type(p.default)) for p in parameters}
 
 
+def check_option_names(name: str, given: Iterable[str], *, but: Collection[str] = ()) -> None:
+    """Whether learner `name` has all these options, `but` taken as none of its own.
+
+    Raises:
+        ValueError: for the first that it does not have; the message lists those that it has.
+    """
+    known = {option: default for option, default in learner_options(name).items() if option not in but}
+    for option in given:
+        if option not in known:
+            shown = ", ".join(f"{known_name} ({default!r})" for known_name, default in known.items()) or "none"
+            raise ValueError(f"{name} has no option {option!r}{_hint(option, known)}. It has, with defaults: {shown}.")
+
+
 def check_learner(name: str, **options: Any) -> None:
     """Make learner `name` with these options around a small backbone, and drop it; a user's own class is tried too.
 
@@ -99,6 +112,11 @@ def learner_uses_labels(name: str) -> bool:
     return _learner_class(name).uses_labels
 
 
+def learner_weights_views(name: str) -> bool:
+    """Whether the loss of learner `name` is a mean over views, so that synthetic ones can be weighted."""
+    return _learner_class(name).loss_of_each_view
+
+
 def learner_takes_local_views(name: str) -> bool:
     """Whether learner `name` takes small views besides the others."""
     return _learner_class(name).takes_local_views
@@ -124,11 +142,7 @@ def create_learner(
         ValueError: for an unknown name or option, or a value outside its range; the message lists what there is.
     """
     learner_class: Any = _learner_class(name)  # methods take a backbone, and options of their own
-    known = _options(learner_class)
-    for option in options:
-        if option not in known:
-            shown = ", ".join(f"{known_name} ({default!r})" for known_name, default in known.items()) or "none"
-            raise ValueError(f"{name} has no option {option!r}{_hint(option, known)}. It has, with defaults: {shown}.")
+    check_option_names(name, options)
     try:
         return learner_class(backbone, num_parts=num_parts, synthetic=synthetic, **options)
     except TypeError as error:

@@ -14,12 +14,14 @@ from synthcl.cli import main
 from synthcl.generators import load_trainer
 from synthcl.generators.pretrained import PretrainedGenerator
 from synthcl.generators.pretrained.adapters import ADAPTERS, UNetAdapter
-from synthcl.learners import learner_names, learner_recipe
+from synthcl.learners import learner_names, learner_options, learner_recipe
 from synthcl.pipeline.comparison.verdict import meaning
 from synthcl.pipeline.configs.arms import Arm
+from synthcl.pipeline.configs.learner_options import OF_FLAGS
 from synthcl.pipeline.configs.regimes import REGIMES
 from synthcl.pipeline.data.catalogue import MEAN_PER_CLASS, NAMED_SETS, SUITES, TOP1
 from synthcl.pipeline.data.digits import SPLITS as DIGITS_SPLITS
+from synthcl.pipeline.options.types import flag
 from synthcl.pipeline.views.presets import PRESETS, SMALL_IMAGE, default_preset
 
 ROOT = Path(__file__).parent.parent
@@ -102,12 +104,16 @@ def cells(page: Path, header: str) -> list[list[str]]:
     return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
 
 
+OWN_NUMBERS = ("temperature", "teacher_temperature", "queue_size", "momentum", "final_momentum")
+"""The options of learners whose defaults the page on learners has, in its order."""
+
+
 def test_the_page_on_learners_has_what_each_is_trained_with():
     page = DOCS / "guide" / "learners.md"
     what = "optimizer, rate for 256 images, weight decay | its own numbers | source of the rate"
     rows = cells(page, f"| learner | `--views` up to 64 pixels, above | {what} |")
     assert [name.strip("`") for name, *_ in rows] == list(learner_names())
-    for name, views, how, *_ in rows:
+    for name, views, how, own, _ in rows:
         learner = name.strip("`")
         recipe = learner_recipe(learner)
         sizes = (SMALL_IMAGE, SMALL_IMAGE + 1)
@@ -118,12 +124,22 @@ def test_the_page_on_learners_has_what_each_is_trained_with():
             recipe.base_learning_rate,
             recipe.weight_decay,
         )
+        options = learner_options(learner)
+        numbers = [options[known] for known in OWN_NUMBERS if options.get(known) is not None]
+        assert [float(number) for number in re.findall(r"[\d.]+", own.replace(",", ""))] == numbers, learner
     views = cells(page, "| `--views` | crop's part of the area | flip | jitter | grey | blur | solarize | source |")
     crops = {name.strip("`"): crop for name, crop, *_ in views}
     assert crops.keys() == PRESETS.keys() - {"digits"}
     for name, crop in crops.items():
         scale = PRESETS[name].crop_scale
         assert crop == (f"{scale[0]:g} to {scale[1]:g}".lstrip("0") if scale else "all")
+
+
+@pytest.mark.parametrize("name", OF_FLAGS)
+def test_the_page_on_learners_has_which_take_an_option(name):
+    rows = cells(DOCS / "guide" / "learners.md", "| option | learners | why not the others |")
+    (named,) = (learners for option, learners, *_ in rows if option.strip("`").removeprefix("--no-") in flag(name))
+    assert set(re.findall(r"`(\w+)`", named)) == {one for one in learner_names() if name in learner_options(one)}
 
 
 def test_the_page_on_diffusion_has_what_each_pipeline_draws_of(build_pipeline):
@@ -201,15 +217,29 @@ def call_of(words: list[str]) -> tuple[click.Command, set[str]]:
     return command, {word.partition("=")[0] for word in words if word.startswith("--")}
 
 
+def calls(page: Path) -> list[list[str]]:
+    """What the page's blocks call `synthcl` with."""
+    code = "\n".join(re.findall(r"^```\w*\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE))
+    lines = [line.strip() for line in code.replace("\\\n", " ").splitlines()]
+    found = [re.search(r"(?:^|-m )synthcl(?:\.cli)? (.*)", line) for line in lines]
+    return [shlex.split(match[1], comments=True) for match in found if match]
+
+
 @EVERY_PAGE
 def test_commands_have_the_options_that_pages_give_them(page):
-    code = "\n".join(re.findall(r"^```\w*\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE))
-    for line in code.replace("\\\n", " ").splitlines():
-        match = re.search(r"(?:^|-m )synthcl(?:\.cli)? (.*)", line.strip())
-        if match:
-            command, given = call_of(shlex.split(match[1], comments=True))
-            assert command is not main, line
-            assert given <= options_of(command), line
+    for words in calls(page):
+        command, given = call_of(words)
+        assert command is not main, words
+        assert given <= options_of(command), words
+
+
+@EVERY_PAGE
+def test_the_options_of_trainings_on_pages_go_together(page, monkeypatch):
+    monkeypatch.chdir(ROOT / "examples")  # one page has a learner from there
+    for words in calls(page):
+        if words[0] == "train":
+            result = CliRunner().invoke(main, [*words, "--dry-run"])
+            assert result.exit_code == 0, f"{words}\n{result.output}"
 
 
 @EVERY_PAGE

@@ -133,15 +133,16 @@ class TrainConfig(TrainingConfig):
     def of_run(cls, values: dict[str, Any]) -> TrainConfig:
         """The options of a run that exists; those that mean nothing in it are taken for their defaults.
 
-        The learner and its options were checked when the run began. A class of the user's may not be at hand now.
+        What was checked when the run began is not checked again: a class of the user's may not be at hand now, and a
+        run of before a check was stays what it is.
         """
-        learner = {name: values[name] for name in OF_THE_LEARNER if values.get(name)}
-        values = {name: value for name, value in values.items() if name not in learner}
+        unchecked = {name: values[name] for name in UNCHECKED if values.get(name) is not None}
+        values = {name: value for name, value in values.items() if name not in unchecked}
         names = {f.name: f for f in dataclasses.fields(cls)}
         sources = {n: v for n, v in values.items() if n in names and not names[n].metadata["option"].concerns}
         regimes = [cls.from_values(sources | {n: values.get(n) for n in SOURCE_OPTIONS if values.get(n)}).regime]
 
-        known = {name: default_of(f) for name, f in names.items()} | values
+        known = {name: default_of(f) for name, f in names.items()} | values | unchecked
 
         def means_something(name: str) -> bool:
             if name not in names:
@@ -149,8 +150,9 @@ class TrainConfig(TrainingConfig):
             return concerns(names[name], regimes) and names[name].metadata["option"].unmet_need(known) is None
 
         config = cls.from_values({name: value for name, value in values.items() if means_something(name)})
-        for name, value in learner.items():
-            setattr(config, name, value)
+        for name, value in unchecked.items():
+            if means_something(name):
+                setattr(config, name, value)
         return config
 
     @property
@@ -183,7 +185,7 @@ class TrainConfig(TrainingConfig):
                 raise UsageError(meaningless(f, getattr(self, f.name), [self.regime]))
 
 
-OF_THE_LEARNER = ("learner", "learner_option", "local_views", "local_size")
-"""The options whose checks look at the learner's class."""
+UNCHECKED = ("learner", "learner_option", "local_views", "local_size", "hard_gate")
+"""The options of a run that exists that are not checked again: their checks look at the learner's class."""
 SOURCE_OPTIONS = ("shards", "generator", *(e.selected_by for e in REGIMES.values() if e.selected_by))
 """The options that say where synthetic samples come from."""

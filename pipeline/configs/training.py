@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...learners import backbone_names, learner_names
 from ...learners.recipe import OPTIMIZERS
-from ...learners.registry import LEARNERS, learner_takes_local_views, learner_uses_labels
+from ...learners.registry import learner_takes_local_views, learner_uses_labels
 from ..errors import UsageError
 from ..options.config import option
 from ..options.types import default_of
@@ -17,7 +17,7 @@ from ..views.presets import LEAST_LOCAL_SIZE, LOCAL_SIZE, PRESETS
 from . import common
 from .concerns import concerns
 from .joint import JointConfig
-from .learner_options import checked_learner_options
+from .learner_options import checked_learner_options, refuse_for
 from .recipes import RECIPES, contradiction
 from .regimes import JOINT, REGIMES, RESIZABLE, SYNTHETIC
 
@@ -278,7 +278,9 @@ class TrainingConfig(JointConfig):
         if self.learner_option or ":" in self.learner:  # torch is imported for these alone
             self.learner_option = checked_learner_options(self.learner, self.learner_option)
         if self.local_views:
-            self._check_local_views()
+            # This imports torch too.
+            why = ", whose teacher sees whole views alone"
+            refuse_for(self.learner, learner_takes_local_views, "--local-views", why)
         if self.compile and self.accumulate > 1:
             raise UsageError(
                 "--compile cannot be given with --accumulate: torch.compile does not take parts computed twice"
@@ -289,11 +291,8 @@ class TrainingConfig(JointConfig):
             )
         if self.synthetic_loss == "clsp":
             self._check_clsp()
-        if self.hard_gate is not None and learner_uses_labels(self.learner):  # this imports torch too
-            raise UsageError(
-                f"--hard-gate compares the losses of synthetic and of real views, which with --learner {self.learner} "
-                "have as many positives as their classes have views; leave it out, or take a learner without labels"
-            )
+        if self.hard_gate is not None:
+            self._check_gate()
         self.check_needs()  # of what the recipe sets
         if self.pair_similarity is not None:
             self.pair_similarity_range()
@@ -334,14 +333,6 @@ class TrainingConfig(JointConfig):
                 raise UsageError(contradiction(config.recipe, name, given))
         return config
 
-    def _check_local_views(self) -> None:
-        if not learner_takes_local_views(self.learner):  # this imports torch too
-            able = " or ".join(name for name in LEARNERS if learner_takes_local_views(name))
-            raise UsageError(
-                f"--local-views is for --learner {able}, whose teacher sees whole views alone; it cannot be given with "
-                f"--learner {self.learner}"
-            )
-
     @property
     def whole_views(self) -> float:
         """How many views an image has, local ones counted by the part of the pixels that DINO's have."""
@@ -353,10 +344,17 @@ class TrainingConfig(JointConfig):
                 "--synthetic-loss clsp uses no synthetic view as a negative anyway; --no-synthetic-negatives cannot be "
                 "given with it"
             )
-        if self.hard_gate is not None:
+
+    def _check_gate(self) -> None:
+        what = "--hard-gate compares the losses of synthetic and of real views, which"
+        if self.synthetic_loss == "clsp":
+            raise UsageError(f"{what} --synthetic-loss clsp makes two different ones; leave one of the two out")
+        if not self.synthetic_negatives:
+            raise UsageError(f"{what} --no-synthetic-negatives gives other negatives; leave one of the two out")
+        if learner_uses_labels(self.learner):  # this imports torch too
             raise UsageError(
-                "--hard-gate compares the losses of synthetic and of real views, which --synthetic-loss clsp makes two "
-                "different ones; leave one of the two out"
+                f"{what} with --learner {self.learner} have as many positives as their classes have views; leave it "
+                "out, or take a learner without labels"
             )
 
     def check_given(self, names: Iterable[str]) -> None:

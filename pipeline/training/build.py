@@ -16,6 +16,7 @@ from ...learners.optimizers import create_optimizer
 from ...learners.recipe import OptimizerRecipe
 from ...learners.registry import learner_uses_labels
 from ..configs.concerns import concerns
+from ..configs.learner_options import check_flags
 from ..configs.pretrain import PretrainConfig
 from ..configs.regimes import REGIMES
 from ..configs.train import TrainConfig
@@ -79,7 +80,8 @@ def build_learner(config: TrainConfig, image_size: int) -> Learner:
         image_size: pixels a side of what the backbone takes; see `view_size`.
 
     Raises:
-        UsageError: an unknown backbone, or an option that the learner does not have.
+        UsageError: an unknown backbone, one of unknown layers with --layer-decay, or an option that the learner does
+            not have.
     """
     options = {
         "temperature": config.temperature,
@@ -87,10 +89,11 @@ def build_learner(config: TrainConfig, image_size: int) -> Learner:
         "synthetic_negatives": None if config.synthetic_negatives else False,
     }
     try:
+        check_flags(config.learner, {**options, "synthetic_weight": config.synthetic_weight})
         sizes = [_local_size(config, image_size)] if config.local_views else []
         backbone = create_backbone(config.backbone, image_size=image_size, other_sizes=sizes)
         if config.layer_decay is not None:
-            layer_scales(backbone, config.layer_decay)  # refuses a backbone of unknown layers before a run begins
+            _layer_scales(config, backbone)  # refuses a backbone of unknown layers before a run begins
         return create_learner(
             config.learner,
             backbone,
@@ -105,6 +108,19 @@ def build_learner(config: TrainConfig, image_size: int) -> Learner:
         )
     except ValueError as error:
         raise UsageError(str(error)) from None
+
+
+def _layer_scales(config: TrainConfig, backbone: nn.Module) -> dict[str, float]:
+    """What --layer-decay multiplies the learning rate of each parameter of the backbone by.
+
+    Raises:
+        UsageError: a backbone of unknown layers.
+    """
+    assert config.layer_decay is not None
+    try:
+        return layer_scales(backbone, config.layer_decay)
+    except ValueError as error:
+        raise UsageError(f"--layer-decay {config.layer_decay}: {error}") from None
 
 
 def view_size(config: TrainConfig, image_size: int) -> int:
@@ -178,8 +194,7 @@ def prepare(
     recipe = optimizer_recipe(config, learner)
     scales = None
     if config.layer_decay is not None:
-        of_backbone = layer_scales(learner.backbone, config.layer_decay)
-        scales = {f"backbone.{name}": scale for name, scale in of_backbone.items()}
+        scales = {f"backbone.{name}": scale for name, scale in _layer_scales(config, learner.backbone).items()}
     module: nn.Module = learner
     if accelerator.num_processes > 1 and config.sync_batchnorm:
         module = convert_sync_batchnorm(module, accelerator.device)

@@ -10,6 +10,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from ...learners import Learner, LearnerOutput
+from ...learners.batchnorm import average_running_statistics
 from ...learners.optimizers import set_learning_rate
 from ..regimes.base import MultiViewedBatch, Regime
 from ..runs.checkpoint import Stateful
@@ -58,6 +59,7 @@ class TrainingStep:
             losses = {"loss": output.loss.detach()}
         else:
             output, losses = self._adversarial_passes(self.adversary, views, batch)
+        average_running_statistics(self.inner)  # before the regime asks, or a checkpoint keeps the main process's
         loss_scale = self._loss_scale()
         if self.clip_gradients is not None:
             self.accelerator.clip_grad_norm_(self.learner.parameters(), self.clip_gradients)

@@ -217,9 +217,9 @@ def find_preset(name: str) -> AugmentationParameters:
     return PRESETS[name]
 
 
-WITH_BYOLS_VIEWS = ("byol", "mocov3")
+WITH_BYOLS_VIEWS = ("byol", "mocov3", "barlow", "vicreg")
 """Learners that are published with BYOL's augmentations. MoCo v3's code begins its crops at 0.2 for a ResNet-50, where
-these begin at 0.08, as its for vision transformers do."""
+these begin at 0.08, as its for vision transformers do, and as the published code of Barlow Twins and of VICReg does."""
 
 
 def default_preset(learner: str, image_size: int, *, source: str = "") -> str:

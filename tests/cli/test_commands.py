@@ -128,7 +128,7 @@ WRONG = {
     "fresh without generator": (["--fresh"], 2, "--fresh needs --generator DIR"),
     "fresh and hard": (["--fresh", "--generator", "x", "--hard"], 2, "--hard means nothing in the regime fresh"),
     "hard in real": (["--no-hard"], 2, "--no-hard means nothing in the regime real; it is for online"),
-    "an option of another learner": (["--queue-size", 64], 2, "queue_size"),
+    "an option of another learner": (["--queue-size", 64], 2, "--queue-size 64 is for --learner moco or nnclr"),
     "fp16 without a GPU": (["--precision", "fp16"], 2, "needs a GPU"),
     "no distance of adversarial views": (["--adversarial", 0], 2, "--adversarial must be above 0, not 0.0"),
     "a negative distance": (["--adversarial", -0.1], 2, "--adversarial must be above 0, not -0.1"),

@@ -64,9 +64,9 @@ def test_fine_tuning_gives_each_layer_its_rate(synthcl, tmp_path, monkeypatch):
 
 def test_it_is_refused_for_backbones_whose_layers_are_not_known(synthcl, tmp_path):
     narrow = ["--backbone", "resnet10-w8"]
-    words = "layer_decay is for backbones of timm, whose layers are known, such as timm:vit_tiny_patch16_224"
+    words = "layer-wise decay is for backbones of timm, whose layers are known, such as timm:vit_tiny_patch16_224"
     refused = train(synthcl, tmp_path / "no", *narrow, "--layer-decay", 0.75, code=2)
-    assert words in " ".join(refused.stderr.split()) and not (tmp_path / "no").exists()
+    assert f"--layer-decay 0.75: {words}" in " ".join(refused.stderr.split()) and not (tmp_path / "no").exists()
     train(synthcl, tmp_path / "run", *narrow)
     refused = synthcl("eval", "finetune", tmp_path / "run", *FIT, "--layer-decay", 0.75, code=2)
     assert words in " ".join(refused.stderr.split())

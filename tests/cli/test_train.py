@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from safetensors.torch import load_file
 
 
 @pytest.mark.parametrize("learner", ["simclr", "moco"])
@@ -65,3 +66,23 @@ def test_a_folder_that_holds_another_run_is_refused(train, tmp_path):
     train(tmp_path / "run")
     result = train(tmp_path / "run", "--seed", 1, code=2)
     assert "--seed: 0 there, 1 now" in result.stderr
+
+
+FROZEN = ["--learner", "mocov3", "--learner-option", "freeze_patches=true", "--learner-option", "hidden_dim=8"]
+
+
+def test_the_patches_of_a_vision_transformer_are_frozen_if_asked(train, tmp_path):
+    pytest.importorskip("timm")
+    vit = ["--backbone", "timm:test_vit", "--image-size", 32, "--batch-size", 8]
+    after = {}
+    for steps in (1, 3):
+        train(tmp_path / f"{steps}", *FROZEN, *vit, steps=steps)
+        after[steps] = load_file(tmp_path / f"{steps}" / "encoder" / "model.safetensors")
+    same = {name for name in after[1] if after[1][name].equal(after[3][name])}
+    assert {name for name in same if "weight" in name} == {"patch_embed.proj.weight"}
+
+
+def test_patches_are_not_frozen_where_there_are_none(train, tmp_path):
+    refused = train(tmp_path / "run", *FROZEN, code=2)
+    assert "freeze_patches must be False for a ResNet, which takes no patches" in " ".join(refused.stderr.split())
+    assert not (tmp_path / "run").exists()

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from synthcl.learners.batchnorm import SyncBatchNorm, convert_sync_batchnorm
+from synthcl.learners.batchnorm import SyncBatchNorm, average_running_statistics, convert_sync_batchnorm
 
 WORLD_SIZE = 3
 
@@ -77,6 +77,40 @@ def test_conversion_keeps_names_and_the_very_parameters(in_ranks):
     after = converted.state_dict(keep_vars=True)
     assert after.keys() == before.keys()
     assert all(after[key] is tensor for key, tensor in before.items())
+
+
+def test_running_statistics_of_each_process_become_their_mean(in_ranks):
+    untracked = nn.BatchNorm1d(4, track_running_stats=False)
+    begun = nn.Sequential(nn.Linear(4, 4), nn.Sequential(nn.BatchNorm1d(4)), nn.BatchNorm1d(4), untracked).double()
+
+    def train(rank):
+        net = copy.deepcopy(begun)
+        net(batch(4)[2 * rank :][:2])
+        return net
+
+    expected = [train(rank).state_dict() for rank in range(WORLD_SIZE)]
+
+    def function(rank):
+        net = train(rank)
+        average_running_statistics(net)
+        return net.state_dict()
+
+    for found in in_ranks(WORLD_SIZE, function):
+        for name, tensor in found.items():
+            torch.testing.assert_close(tensor, sum(state[name] for state in expected) / WORLD_SIZE, check_dtype=False)
+    alone = train(0)
+    average_running_statistics(alone)
+    assert all(tensor.equal(expected[0][name]) for name, tensor in alone.state_dict().items())
+
+
+def test_running_statistics_over_all_processes_are_left(in_ranks):
+    def function(rank):
+        net = convert_sync_batchnorm(nn.Sequential(nn.BatchNorm1d(4)).double())
+        net[0].running_mean.fill_(rank)  # as it never is
+        average_running_statistics(net)
+        return net[0].running_mean[0].item()
+
+    assert in_ranks(WORLD_SIZE, function) == list(range(WORLD_SIZE))
 
 
 def test_on_a_gpu_it_is_torchs(in_ranks):

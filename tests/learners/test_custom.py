@@ -15,7 +15,9 @@ from synthcl.cli import main
 from synthcl.learners import Learner, LearnerOutput, OptimizerRecipe, check_learner
 from synthcl.learners.base import SyntheticTerms
 from synthcl.learners.custom import TrialBackbone, check_contract
+from synthcl.learners.dino import DINO
 from synthcl.learners.precision import unit_length
+from synthcl.learners.supcon import SupCon
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "custom_learner.py"
 
@@ -147,6 +149,35 @@ def test_a_class_that_breaks_the_contract_is_told_where(members, message):
     check_contract(Sound(TrialBackbone()))
     with pytest.raises(ValueError, match=message):
         check_contract(type("Broken", (Sound,), members)(TrialBackbone()))
+
+
+class Labelled(Sound):
+    """It takes labels, as one with `uses_labels` is to, and needs them."""
+
+    uses_labels = True
+
+    def forward(self, views, groups, num_real=None, *, labels):
+        assert labels.shape == groups.shape and labels.dtype == torch.int64
+        return super().forward(views, groups, num_real)
+
+
+UNTAKEN = {
+    "no labels": ({"uses_labels": True}, "must take views, groups, num_real, labels, and .*unexpected.*'labels'"),
+    "no local views": ({"takes_local_views": True}, "must take views, groups, num_real, local, and .*'local'"),
+    "no groups": ({"forward": lambda self, views: None}, "must take views, groups, num_real, and .*too many"),
+    "labels unsaid": ({"forward": Labelled.forward}, "must take views, groups, num_real, and .*missing.*'labels'"),
+}
+
+
+@pytest.mark.parametrize(("members", "message"), UNTAKEN.values(), ids=UNTAKEN.keys())
+def test_a_class_is_told_what_its_forward_must_take(members, message):
+    with pytest.raises(ValueError, match=f"Broken.forward {message}"):
+        check_contract(type("Broken", (Sound,), members)(TrialBackbone()))
+
+
+@pytest.mark.parametrize("kind", [Labelled, SupCon, DINO])
+def test_what_a_class_says_it_takes_is_what_it_gets(kind):
+    check_contract(kind(TrialBackbone()))
 
 
 def test_a_class_that_takes_no_common_options_is_told(monkeypatch):

@@ -40,6 +40,6 @@ def test_by_hand_of_six_blocks():
 
 @pytest.mark.parametrize("backbone", [create_backbone("resnet10-w8", image_size=8), nn.Linear(2, 2)])
 def test_a_backbone_of_unknown_layers_is_refused(backbone):
-    words = f"layer_decay is for backbones of timm, .* those of a {type(backbone).__name__} are not"
+    words = f"layer-wise decay is for backbones of timm, .* those of a {type(backbone).__name__} are not"
     with pytest.raises(ValueError, match=words):
         layer_scales(backbone, 0.75)

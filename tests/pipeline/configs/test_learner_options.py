@@ -38,6 +38,8 @@ WRONG = {
         "barlow has no option 'off_diagonal' (did you mean 'off_diagonal_weight'",
     ),
     "of another learner": ("simclr", {"momentum": 1}, "It has, with defaults: hidden_dim (2048), embedding_dim (256)"),
+    "of flags": ("supcon", {"width": 1}, "It has, with defaults: hidden_dim (2048), embedding_dim (256)."),
+    "of every learner": ("moco", {"num_parts": 2}, "moco has no option 'num_parts'"),
     "type": ("moco", {"momentum": "high"}, "--learner-option momentum takes a number, not 'high'"),
     "no whole number": ("moco", {"hidden_dim": 2.5}, "--learner-option hidden_dim takes a whole number, not 2.5"),
     "range": ("moco", {"momentum": 2}, "momentum must be between 0 and 1, not 2"),
@@ -50,6 +52,29 @@ WRONG = {
 def test_wrong_ones_get_a_sentence(learner, given, message):
     with pytest.raises(UsageError, match=re.escape(message)):
         TrainConfig(**COMMON, learner=learner, learner_option=given)
+
+
+OTHERS = {
+    "queue": ("simclr", {"queue_size": 10}, "--queue-size 10 is for --learner moco or nnclr; it cannot be given with "),
+    "temperature": ("byol", {"temperature": 0.1}, "--temperature 0.1 is for --learner simclr or moco or mocov3 or nn"),
+    "negatives": (
+        "byol",
+        {"shards": ["s"], "synthetic_negatives": False},
+        "--no-synthetic-negatives is for --learner simclr or supcon; it cannot be given with --learner byol",
+    ),
+    "weight": (
+        "barlow",
+        {"shards": ["s"], "synthetic_weight": 0.5},
+        "or simsiam, whose loss is a mean over views; it cannot be given with --learner barlow",
+    ),
+    "layers": ("simclr", {"layer_decay": 0.5}, "--layer-decay 0.5: layer-wise decay is for backbones of timm"),
+}
+
+
+@pytest.mark.parametrize(("learner", "given", "message"), OTHERS.values(), ids=OTHERS.keys())
+def test_a_flag_for_another_learner_is_named_as_it_is_typed(learner, given, message):
+    with pytest.raises(UsageError, match=re.escape(message)):
+        build_learner(TrainConfig(**COMMON, learner=learner, **given), 8)
 
 
 def test_none_is_a_value_where_the_learner_takes_it():

@@ -149,6 +149,13 @@ def test_local_views_are_for_a_learner_that_takes_them():
     assert TrainConfig.of_run(values) == TrainConfig(**COMMON, learner="dino", local_views=6, local_size=6)
 
 
+def test_a_run_with_a_gate_that_is_refused_now_is_read(choosing):
+    values = TrainConfig(**COMMON, **choosing["online"]).to_dict() | {"synthetic_negatives": False, "hard_gate": 0.0}
+    config = TrainConfig.of_run(values)
+    assert config.to_dict() == values
+    assert TrainConfig.of_run(values | {"hard": False}).hard_gate is None
+
+
 def test_a_learner_of_a_run_need_not_be_at_hand():
     learner = {"learner": "gone.away:Learner", "learner_option": {"width": 3}, "local_views": 4}
     config = TrainConfig.of_run({**TrainConfig(**COMMON).to_dict(), **learner})

@@ -16,6 +16,10 @@ WRONG = {
     "a class that is not there": ({"learner": "nowhere:Class"}, "nowhere"),
     "no negatives twice": ({**CLSP, "synthetic_negatives": False}, "uses no synthetic view as a negative anyway"),
     "a gate between two losses": ({**CLSP, "hard_gate": 0.1}, "--hard-gate compares the losses"),
+    "a gate between negatives": (
+        {**ONLINE, "synthetic_negatives": False, "hard_gate": 0.1},
+        "--hard-gate compares the losses.* --no-synthetic-negatives gives other negatives",
+    ),
     "a gate between classes": (
         {**ONLINE, "learner": "supcon", "hard_gate": 0.1},
         "--hard-gate compares the losses.* --learner supcon",

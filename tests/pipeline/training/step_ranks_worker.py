@@ -1,7 +1,8 @@
 """One of two processes that take adversarial steps together: the difference from one process on the whole batch.
 
 Run as `python step_ranks_worker.py RANK FOLDER`. Writes `FOLDER/RANK.json`: the largest difference of each weight
-and buffer, relative to the largest value, and of the losses. In float64.
+and buffer, relative to the largest value, and of the losses; and where each has batch statistics of its own, from what
+the main process has. In float64.
 """
 
 import json
@@ -34,7 +35,11 @@ class Half(one.Fixed):
 
 
 def run(name, regime):
-    learner = convert_sync_batchnorm(one.make(name))
+    return trained(convert_sync_batchnorm(one.make(name)), regime)
+
+
+def trained(learner, regime):
+    """The losses of the steps, and what is left of the learner."""
     step = one.training_step(learner, regime)
     rows = [step(i) for i in range(STEPS)]
     losses = {
@@ -43,6 +48,12 @@ def run(name, regime):
         for key in ("loss", "loss_adversarial")
     }
     return losses | {key: tensor.clone() for key, tensor in learner.state_dict().items()}
+
+
+def between_processes(name, regime):
+    """How far what is left of a learner with batch statistics of its own is from what the main process has."""
+    state = trained(one.make(name), regime)
+    return {key: difference(tensor, gather(tensor[None])[0]) for key, tensor in state.items()}
 
 
 def difference(value, expected):
@@ -63,6 +74,8 @@ def main(rank, folder):
         for name in names
         for key, tensor in expected[name].items()
     }
+    for name in names:
+        differences |= {f"{name}, apart: {key}": far for key, far in between_processes(name, Half(rank)).items()}
     (folder / f"{rank}.json").write_text(json.dumps(differences))
     dist.destroy_process_group()
 

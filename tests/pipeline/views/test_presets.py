@@ -60,7 +60,8 @@ def test_default_is_a_preset_without_blur_for_small_images(learner, image_size):
 def test_defaults_of_the_learners():
     assert [default_preset(n, 32) for n in ("simclr", "moco")] == ["simclr-cifar", "mocov2-cifar"]
     assert [default_preset(n, 96) for n in ("simclr", "moco", "byol")] == ["simclr", "mocov2", "byol"]
-    assert [default_preset(n, 96) for n in ("mocov3", "nnclr")] == ["byol", "mocov2"]
+    assert [default_preset(n, 96) for n in ("mocov3", "barlow", "vicreg")] == ["byol"] * 3
+    assert [default_preset(n, 96) for n in ("nnclr", "simsiam")] == ["mocov2"] * 2
     for source in ("digits", "digits:train", "digits[:10%]", "digits:train[:10%,balanced]"):
         assert default_preset("simclr", 32, source=source) == "digits"
     assert default_preset("simclr", 32, source="cifar10[:10%]") == "simclr-cifar"
