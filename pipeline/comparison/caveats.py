@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..configs.arms import UNTRAINED
-from ..configs.regimes import BASELINE, REGIMES
+from ..configs.regimes import BASELINE
 from ..errors import DataError
 from .matching import images_through_learner
 from .runs import ComparedRun, by_arm
@@ -32,13 +32,7 @@ def caveats(comparison: Comparison) -> list[str]:
             f"Intervals are Student's over {n} seeds, which stand for first weights, order of images, views and "
             "labeled parts. With so few, that differences are near normal is taken on trust."
         )
-    sources = {REGIMES[arm.regime].source for arm in comparison.arms}
-    if sources - {None}:
-        found.append(
-            "All seeds share one pretrained generator"
-            + (" and one offline set" if "set" in sources else "")
-            + ": another generator may give another answer, and no interval here covers that."
-        )
+    found += _shared_sources(comparison)
     found.append(
         f"Scored on {answer['num_test']:,} images, so that one image is {one_image:.2g} points; the choice of test "
         "images is in no interval."
@@ -107,6 +101,30 @@ def _no_better_than_untrained(comparison: Comparison) -> list[str]:
         f"Untrained weights reach {100 * untrained:.2f} %, no less than {' and '.join(behind)}: training taught these "
         "nothing that this probe sees, and differences between them mean little."
     ]
+
+
+def _shared_sources(comparison: Comparison) -> list[str]:
+    """What the seeds of an arm have in common of what their synthetic samples come from, which no interval covers."""
+    found = []
+    for what, value in (("generator", _generator), ("offline set", _sets)):
+        values = {arm: {value(run) for run in runs} for arm, runs in by_arm(comparison.runs).items()}
+        arms = [arm for arm, own in values.items() if len(own) == 1 and None not in own]
+        if arms:
+            found.append(
+                f"All seeds of {' and of '.join(arms)} share one {what}: another {what} may give another answer, and "
+                "no interval here covers that."
+            )
+    return found
+
+
+def _generator(run: ComparedRun) -> str | None:
+    """Which one a run's samples are from; None where there is none, or it is not recorded."""
+    return run.result.get("generator_hash", run.config.generator)
+
+
+def _sets(run: ComparedRun) -> tuple[str, ...] | None:
+    """Which shard sets a run reads; None where there is none."""
+    return tuple(run.result.get("set_hashes", run.config.shards)) or None
 
 
 def _spent(comparison: Comparison) -> str:
