@@ -19,19 +19,10 @@ LONG_EPOCHS = 100
 
 def caveats(comparison: Comparison) -> list[str]:
     """A sentence or two each."""
-    runs, n = comparison.runs, len(comparison.seeds)
     answer = comparison.answers[0].values
     one_image = 100 / answer["num_test"]
-    epochs = max(run.result["epochs"] for run in runs)
-    found = []
-    if n < MIN_SEEDS:
-        seeds = "One seed says" if n == 1 else f"{n} seeds say"
-        found.append(f"{seeds} too little of the spread; {MIN_SEEDS} are the least for an interval.")
-    else:
-        found.append(
-            f"Intervals are Student's over {n} seeds, which stand for first weights, order of images, views and "
-            "labeled parts. With so few, that differences are near normal is taken on trust."
-        )
+    epochs = max(run.result["epochs"] for run in comparison.runs)
+    found = _intervals(comparison)
     found += _shared_sources(comparison)
     found.append(
         f"Scored on {answer['num_test']:,} images, so that one image is {one_image:.2g} points; the choice of test "
@@ -101,6 +92,23 @@ def _no_better_than_untrained(comparison: Comparison) -> list[str]:
         f"Untrained weights reach {100 * untrained:.2f} %, no less than {' and '.join(behind)}: training taught these "
         "nothing that this probe sees, and differences between them mean little."
     ]
+
+
+def _intervals(comparison: Comparison) -> list[str]:
+    """Over how many seeds those of the differences are, and what they stand for."""
+    counts = sorted({difference.spread.n for difference in comparison.differences()})
+    few, enough = [n for n in counts if n < MIN_SEEDS], [n for n in counts if n >= MIN_SEEDS]
+    found = []
+    if few:
+        seeds = "One seed says" if few == [1] else f"{' or '.join(map(str, few))} seeds say"
+        found.append(f"{seeds} too little of the spread; {MIN_SEEDS} are the least for an interval.")
+    if enough:
+        seeds = " or ".join(map(str, enough))
+        found.append(
+            f"Intervals are Student's over {seeds} seeds, which stand for first weights, order of images, views and "
+            "labeled parts. With so few, that differences are near normal is taken on trust."
+        )
+    return found
 
 
 def _shared_sources(comparison: Comparison) -> list[str]:

@@ -51,3 +51,26 @@ def test_only_what_all_seeds_share_is_said_to_be_shared(make_comparison, generat
     runs = [dataclasses.replace(run, result={**run.result, **own[run.name](run.seed)}) for run in comparison.runs]
     found = [text for text in caveats(dataclasses.replace(comparison, runs=runs)) if "share one" in text]
     assert [text.removeprefix("All seeds of ").partition(":")[0] for text in found] == said
+
+
+@pytest.mark.parametrize(
+    ("kept", "said"),
+    [
+        ((0, 1, 2, 3), ["Intervals are Student's over 4 seeds"]),
+        ((0, 1, 2), ["Intervals are Student's over 3 or 4 seeds"]),
+        ((0, 1), ["2 seeds say too little", "Intervals are Student's over 4 seeds"]),
+        ((0,), ["One seed says too little", "Intervals are Student's over 4 seeds"]),
+    ],
+)
+def test_seeds_are_those_that_differences_are_over(make_comparison, kept, said):
+    """Of four seeds, of which offline lacks some."""
+    comparison = make_comparison(num_seeds=4)
+    there = {part: [one for one in getattr(comparison, part) if _arm(one) != "offline" or one.seed in kept]
+             for part in ("runs", "answers")}  # fmt: skip
+    found = caveats(dataclasses.replace(comparison, **there))
+    assert all(text.startswith(words) for text, words in zip(found, said, strict=False))
+    assert sum("Student's" in text or "too little" in text for text in found) == len(said)
+
+
+def _arm(one):
+    return one.name if hasattr(one, "name") else one.arm
