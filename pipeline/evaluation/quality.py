@@ -81,7 +81,7 @@ def evaluate_quality(source: str | Path, config: QualityConfig) -> dict[str, Any
         raise UsageError(f"--scores is for shard sets; {source} is none")
     if config.scores is not None:
         check_free(source, config.scores, overwrite=config.overwrite)
-    encoder, warnings = open_quality_encoder(config)
+    encoder, warnings = open_quality_encoder(str(source), config)
     images = _open(str(source), config, encoder)
     if config.per_class:
         _check_labels(images)
@@ -187,21 +187,42 @@ def sample_scores(manifold: Manifold, memorisation: Memorisation) -> dict[str, n
     return {name: values.cpu().numpy() for name, values in columns.items()}
 
 
-def open_quality_encoder(config: QualityConfig) -> tuple[Encoder, list[str]]:
+def open_quality_encoder(source: str, config: QualityConfig) -> tuple[Encoder, list[str]]:
     """The encoder that `--encoder` names, and what to be warned of.
 
+    Args:
+        source: what is measured, whose size one of random weights has where the real images have none of their own.
+        config: the options.
+
     Raises:
-        UsageError: an unknown backbone after `random:`.
+        UsageError: an unknown backbone after `random:`, or images on neither side that are square and of one size.
         DataError: no encoder there.
     """
     if not config.encoder.startswith(RANDOM_PREFIX):
         return load_encoder(config.encoder), _attacked(config.encoder)
     name = config.encoder.removeprefix(RANDOM_PREFIX)
-    size = open_images(config.data, split="train", data_root=config.data_root).image_size
+    size = _own_size(source, config)
     try:
         return Encoder.random(name, size, config.seed), []
     except ValueError as error:
         raise UsageError(f"--encoder {config.encoder}: {error}") from None
+
+
+def _own_size(source: str, config: QualityConfig) -> int:
+    """Pixels a side of the real images, or else, if they are not all of one size, of the generated ones."""
+    try:
+        return open_images(config.data, split="train", data_root=config.data_root).image_size
+    except DataError:
+        pass
+    of_samples = (source, config.num_samples, config.seed, torch.device("cpu"))
+    try:
+        return open_samples(*of_samples, data_root=config.data_root).image_size
+    except DataError:
+        open_samples(*of_samples, image_size=1, data_root=config.data_root)  # what is not there says so itself
+        raise UsageError(
+            f"--encoder {config.encoder} has the size of the images, and neither {config.data} nor {source} has images "
+            "that are square and of one size; give --encoder RUN, to whose size they are brought"
+        ) from None
 
 
 def _attacked(run: str) -> list[str]:

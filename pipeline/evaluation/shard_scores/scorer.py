@@ -50,7 +50,7 @@ def find_references(model: Encoder, shards: ShardSet, config: ScoreConfig, devic
     """The clusters of a set, and the features of the real images."""
     real = None
     if config.data is not None:
-        store = open_images(config.data, data_root=config.data_root)
+        store = open_images(config.data, image_size=model.image_size, split="train", data_root=config.data_root)
         real = F.normalize(extract_features(model, store, device=device), dim=1)
     return References(_find_clusters(model, shards, config.clusters, config.batch_size, config.seed, device), real)
 

@@ -126,6 +126,28 @@ def test_random_encoders_need_no_run(generator):
     assert "fewer images than features" in results[0]["warnings"][0]
 
 
+@pytest.fixture
+def photos(tmp_path, picture):
+    """A folder of images that are not square."""
+    (tmp_path / "photos").mkdir()
+    for number in range(12):
+        picture(number, 12, 9).save(tmp_path / "photos" / f"{number}.png")
+    return str(tmp_path / "photos")
+
+
+def test_photos_are_brought_to_the_size_of_the_samples(generator, shards, photos):
+    found = [
+        evaluate_quality(source, photos, encoder="random:resnet10-w8", num_samples=40)
+        for source in (str(generator), str(shards), "digits:test")
+    ]
+    assert [one["num_real"] for one in found] == [12] * 3
+    assert found[0]["checkerboard_real"] is not None  # so that both are of 8 pixels
+    with pytest.raises(UsageError, match=r"neither .*photos nor .*photos has images .*; give --encoder RUN"):
+        evaluate_quality(photos, photos, encoder="random:resnet10-w8")
+    with pytest.raises(DataError, match="nowhere is no shard set, no generator"):
+        evaluate_quality("nowhere", photos, encoder="random:resnet10-w8")
+
+
 def test_an_encoder_that_the_generator_worked_against_is_flagged(run, generator):
     (run / "config.yaml").write_text("data: digits\nonline: true\n")
     result = evaluate_quality(generator, "digits", encoder=str(run), num_samples=40)
