@@ -16,8 +16,12 @@ MEASURES = {
     "density": ("density", "↑", "how densely real images lie around the generated ones; 1 is expected of real images"),
     "coverage": ("coverage", "↑", "part of the real images with a generated one near by; 0 to 1"),
     "frechet_distance": ("Fréchet distance", "↓", "of generated from real images"),
+    "frechet_distance_as_many": (
+        "  of fewer images", "↓", "of as many generated images as are held out, to compare the next line with: the "
+        "distance falls as sets grow"
+    ),
     "frechet_distance_held_out": (
-        "  of held-out images", "", "the same of real images that were held out: what a perfect generator comes to"
+        "  of held-out images", "", "of as many real images that were held out: what a perfect generator comes to"
     ),
     "authenticity": ("authenticity", "↑", "part of the generated images that do not copy a training image; 0 to 1"),
     "nearer_to_train": (

@@ -26,6 +26,19 @@ def test_shards_and_generator_are_measured_alike(run, generator, shards):
     assert len(list((run / "evaluations").glob("quality-*.json"))) == 2
 
 
+def test_distances_of_fewer_images_are_told_beside_all(run, shards):
+    options = {"encoder": str(run), "held_out_data": "digits:test[:30]"}
+    results = [evaluate_quality(shards, "digits", **options, **more) for more in ({}, {"num_samples": 30})]
+    assert [one["num_generated"] for one in results] == [40, 30] and results[0]["num_held_out"] == 30
+    assert results[0]["frechet_distance_as_many"] > results[0]["frechet_distance"]
+    assert results[1]["frechet_distance_as_many"] is None
+
+
+def test_few_held_out_images_are_said(run):
+    result = evaluate_quality("digits:test", "digits", encoder=str(run), held_out_data="digits:test[:20]")
+    assert result["warnings"] == ["fewer held-out images than features (64): their Fréchet distance means little"]
+
+
 def test_real_images_are_better_than_an_untrained_generators(run, generator):
     real = evaluate_quality("digits:test", "digits", encoder=str(run), num_samples=300)
     noise = evaluate_quality(generator, "digits", encoder=str(run), num_samples=300)
