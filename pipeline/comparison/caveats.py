@@ -34,10 +34,7 @@ def caveats(comparison: Comparison) -> list[str]:
         found.append(f"Training was short, {length} at most: what holds here need not hold at published lengths.")
     found.append("Options were the same for all arms, but for those that an arm declares, and tuned for none of them.")
     found.append(_spent(comparison))
-    found.append(
-        "Several comparisons are judged together: an arm is called better or worse only if that also holds with "
-        "Holm's correction. kNN, parts of the labels, transfer and corrupted images decide nothing."
-    )
+    found.append(_judged(comparison))
     return found
 
 
@@ -133,6 +130,17 @@ def _generator(run: ComparedRun) -> str | None:
 def _sets(run: ComparedRun) -> tuple[str, ...] | None:
     """Which shard sets a run reads; None where there is none."""
     return tuple(run.result.get("set_hashes", run.config.shards)) or None
+
+
+def _judged(comparison: Comparison) -> str:
+    """What decides, and how."""
+    named = [f"{d.arm} vs {d.reference}" for d in comparison.differences() if d.primary]
+    but = f", but for {named[0]}, which was named beforehand and is judged by itself" if named else ""
+    other = "kNN" if comparison.config.metric == "linear" else "The linear probe"
+    return (
+        "Several comparisons are judged together: an arm is called better or worse only if that also holds with Holm's "
+        f"correction{but}. {other}, parts of the labels, transfer and corrupted images decide nothing."
+    )
 
 
 def _spent(comparison: Comparison) -> str:

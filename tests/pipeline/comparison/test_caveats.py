@@ -74,3 +74,15 @@ def test_seeds_are_those_that_differences_are_over(make_comparison, kept, said):
 
 def _arm(one):
     return one.name if hasattr(one, "name") else one.arm
+
+
+def test_what_decides_is_said(make_comparison):
+    comparison = make_comparison()
+    assert caveats(comparison)[-1].endswith(
+        "also holds with Holm's correction. kNN, parts of the labels, transfer and corrupted images decide nothing."
+    )
+    comparison.config.primary, comparison.config.metric = "online-real", "knn"
+    assert caveats(comparison)[-1].endswith(
+        "Holm's correction, but for online vs real, which was named beforehand and is judged by itself. "
+        "The linear probe, parts of the labels, transfer and corrupted images decide nothing."
+    )
