@@ -146,4 +146,5 @@ def _find_clusters(
         F.normalize(model(shards.read_views(chosen[i : i + batch_size], views=1)[:, 0].to(device)), dim=1).cpu()
         for i in range(0, len(chosen), batch_size)
     ]
-    return MiniBatchKMeans(clusters, random_state=seed, n_init=3).fit(torch.cat(features).numpy())
+    # scikit-learn takes seeds of 32 bits.
+    return MiniBatchKMeans(clusters, random_state=seed % 2**32, n_init=3).fit(torch.cat(features).numpy())
