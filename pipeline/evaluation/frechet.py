@@ -22,7 +22,7 @@ def frechet_distance(features: Tensor, others: Tensor) -> float:
     eigenvalues = torch.linalg.eigvalsh(root @ covariance2 @ root)
     cross = eigenvalues.clamp(min=0).sqrt().sum()
     distance = (mean1 - mean2).square().sum() + covariance1.trace() + covariance2.trace() - 2 * cross
-    return max(0.0, distance.item())
+    return distance.clamp(min=0).item()  # which leaves NaN as it is
 
 
 def frechet_distances(real: Tensor, generated: Tensor, held_out: Tensor | None, key: Key) -> dict[str, float | None]:

@@ -166,12 +166,14 @@ def _check_labels(images: _Images) -> None:
 
 
 def _check_sizes(real: Tensor, generated: Tensor, held_out: Tensor | None, k: int) -> list[str]:
-    """What to be warned of. Raises DataError if there are no k neighbours."""
+    """What to be warned of. Raises DataError if there are no k neighbours, or one held-out image alone."""
     fewest, num_features = min(len(real), len(generated)), real.shape[1]
     if fewest <= k:
         raise DataError(
             f"{len(generated)} generated and {len(real)} real images are too few for --k {k}; give more images"
         )
+    if held_out is not None and len(held_out) < 2:
+        raise DataError("there is one held-out image; give two images or more with --held-out-data")
     if fewest <= num_features:
         return [f"fewer images than features ({num_features}): the Fréchet distance means little"]
     if held_out is not None and len(held_out) <= num_features:

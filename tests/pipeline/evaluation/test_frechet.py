@@ -57,3 +57,8 @@ def test_without_held_out_points_there_is_nothing_to_compare(points):
     found = frechet_distances(points(50), points(60, seed=1), None, Key.from_seed(0))
     assert found["frechet_distance"] > 0 and found["frechet_distance_held_out"] is None
     assert found["frechet_distance_as_many"] is None
+
+
+def test_features_that_are_no_numbers_are_at_no_distance():
+    x = torch.arange(4.0)[:, None]
+    assert math.isnan(frechet_distance(x, x * torch.nan))

@@ -176,6 +176,7 @@ def test_an_encoder_that_the_generator_worked_against_is_flagged(run, generator)
         ("GENERATOR", {"encoder": "nowhere"}, DataError, "there is no run"),
         ("GENERATOR", {"encoder": "random:resnet99"}, UsageError, "resnet99"),
         ("GENERATOR", {"num_samples": 4}, DataError, "too few for --k 5"),
+        ("GENERATOR", {"held_out_data": "digits:test[:1]"}, DataError, "one held-out image; give two images or more"),
     ],
 )
 def test_wrong_use_is_named(generator, source, options, error, message):
