@@ -168,6 +168,8 @@ def _warnings(result: dict[str, Any]) -> list[str]:
 
 def _of_draws(row: dict[str, Any]) -> str:
     """The mean over draws of few labels, and its interval."""
+    if row["top1_interval"] is None:
+        return f"{_percent(row['top1'])}  (no interval: each draw is all the images)"
     low, high = row["top1_interval"]
     return f"{_percent(row['top1'])}  ({_percent(low)} to {_percent(high)} over {row['draws']} draws)"
 
