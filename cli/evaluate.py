@@ -42,8 +42,14 @@ def _say_next(source: str, config: Config, as_json: bool) -> None:
         after_evaluating(source, as_json)
     elif command_of(source) is not None:
         after_sampling(source, as_json)
-    else:
+    elif _is_shard_set(source):
         say_next(as_json, "shards", "preview", source, "--data", config.data, "--out", "samples.png")
+
+
+def _is_shard_set(source: str) -> bool:
+    from ..pipeline.evaluation.samples import is_shard_set  # this imports torch
+
+    return is_shard_set(source)
 
 
 for _name, _entry in TASKS.items():

@@ -16,8 +16,12 @@ MEASURES = {
     "density": ("density", "↑", "how densely real images lie around the generated ones; 1 is expected of real images"),
     "coverage": ("coverage", "↑", "part of the real images with a generated one near by; 0 to 1"),
     "frechet_distance": ("Fréchet distance", "↓", "of generated from real images"),
+    "frechet_distance_as_many": (
+        "  of fewer images", "↓", "of as many generated images as are held out, to compare the next line with: the "
+        "distance falls as sets grow"
+    ),
     "frechet_distance_held_out": (
-        "  of held-out images", "", "the same of real images that were held out: what a perfect generator comes to"
+        "  of held-out images", "", "of as many real images that were held out: what a perfect generator comes to"
     ),
     "authenticity": ("authenticity", "↑", "part of the generated images that do not copy a training image; 0 to 1"),
     "nearer_to_train": (
@@ -164,6 +168,8 @@ def _warnings(result: dict[str, Any]) -> list[str]:
 
 def _of_draws(row: dict[str, Any]) -> str:
     """The mean over draws of few labels, and its interval."""
+    if row["top1_interval"] is None:
+        return f"{_percent(row['top1'])}  (no interval: each draw is all the images)"
     low, high = row["top1_interval"]
     return f"{_percent(row['top1'])}  ({_percent(low)} to {_percent(high)} over {row['draws']} draws)"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..configs.arms import UNTRAINED
-from ..configs.regimes import BASELINE, REGIMES
+from ..configs.regimes import BASELINE
 from ..errors import DataError
 from .matching import images_through_learner
 from .runs import ComparedRun, by_arm
@@ -19,26 +19,11 @@ LONG_EPOCHS = 100
 
 def caveats(comparison: Comparison) -> list[str]:
     """A sentence or two each."""
-    runs, n = comparison.runs, len(comparison.seeds)
     answer = comparison.answers[0].values
     one_image = 100 / answer["num_test"]
-    epochs = max(run.result["epochs"] for run in runs)
-    found = []
-    if n < MIN_SEEDS:
-        seeds = "One seed says" if n == 1 else f"{n} seeds say"
-        found.append(f"{seeds} too little of the spread; {MIN_SEEDS} are the least for an interval.")
-    else:
-        found.append(
-            f"Intervals are Student's over {n} seeds, which stand for first weights, order of images, views and "
-            "labeled parts. With so few, that differences are near normal is taken on trust."
-        )
-    sources = {REGIMES[arm.regime].source for arm in comparison.arms}
-    if sources - {None}:
-        found.append(
-            "All seeds share one pretrained generator"
-            + (" and one offline set" if "set" in sources else "")
-            + ": another generator may give another answer, and no interval here covers that."
-        )
+    epochs = max(run.result["epochs"] for run in comparison.runs)
+    found = _intervals(comparison)
+    found += _shared_sources(comparison)
     found.append(
         f"Scored on {answer['num_test']:,} images, so that one image is {one_image:.2g} points; the choice of test "
         "images is in no interval."
@@ -49,10 +34,7 @@ def caveats(comparison: Comparison) -> list[str]:
         found.append(f"Training was short, {length} at most: what holds here need not hold at published lengths.")
     found.append("Options were the same for all arms, but for those that an arm declares, and tuned for none of them.")
     found.append(_spent(comparison))
-    found.append(
-        "Several comparisons are judged together: an arm is called better or worse only if that also holds with "
-        "Holm's correction. kNN, parts of the labels, transfer and corrupted images decide nothing."
-    )
+    found.append(_judged(comparison))
     return found
 
 
@@ -107,6 +89,58 @@ def _no_better_than_untrained(comparison: Comparison) -> list[str]:
         f"Untrained weights reach {100 * untrained:.2f} %, no less than {' and '.join(behind)}: training taught these "
         "nothing that this probe sees, and differences between them mean little."
     ]
+
+
+def _intervals(comparison: Comparison) -> list[str]:
+    """Over how many seeds those of the differences are, and what they stand for."""
+    counts = sorted({difference.spread.n for difference in comparison.differences()})
+    few, enough = [n for n in counts if n < MIN_SEEDS], [n for n in counts if n >= MIN_SEEDS]
+    found = []
+    if few:
+        seeds = "One seed says" if few == [1] else f"{' or '.join(map(str, few))} seeds say"
+        found.append(f"{seeds} too little of the spread; {MIN_SEEDS} are the least for an interval.")
+    if enough:
+        seeds = " or ".join(map(str, enough))
+        found.append(
+            f"Intervals are Student's over {seeds} seeds, which stand for first weights, order of images, views and "
+            "labeled parts. With so few, that differences are near normal is taken on trust."
+        )
+    return found
+
+
+def _shared_sources(comparison: Comparison) -> list[str]:
+    """What the seeds of an arm have in common of what their synthetic samples come from, which no interval covers."""
+    found = []
+    for what, value in (("generator", _generator), ("offline set", _sets)):
+        values = {arm: {value(run) for run in runs} for arm, runs in by_arm(comparison.runs).items()}
+        arms = [arm for arm, own in values.items() if len(own) == 1 and None not in own]
+        if arms:
+            found.append(
+                f"All seeds of {' and of '.join(arms)} share one {what}: another {what} may give another answer, and "
+                "no interval here covers that."
+            )
+    return found
+
+
+def _generator(run: ComparedRun) -> str | None:
+    """Which one a run's samples are from; None where there is none, or it is not recorded."""
+    return run.result.get("generator_hash", run.config.generator)
+
+
+def _sets(run: ComparedRun) -> tuple[str, ...] | None:
+    """Which shard sets a run reads; None where there is none."""
+    return tuple(run.result.get("set_hashes", run.config.shards)) or None
+
+
+def _judged(comparison: Comparison) -> str:
+    """What decides, and how."""
+    named = [f"{d.arm} vs {d.reference}" for d in comparison.differences() if d.primary]
+    but = f", but for {named[0]}, which was named beforehand and is judged by itself" if named else ""
+    other = "kNN" if comparison.config.metric == "linear" else "The linear probe"
+    return (
+        "Several comparisons are judged together: an arm is called better or worse only if that also holds with Holm's "
+        f"correction{but}. {other}, parts of the labels, transfer and corrupted images decide nothing."
+    )
 
 
 def _spent(comparison: Comparison) -> str:

@@ -39,8 +39,8 @@ SHORT_STEPS, LONG_STEPS = 10, 50
 """Lengths of the trainings that measure a rate: their difference is free of what starting and saving cost. Ours."""
 
 
-def count_images(config: CompareConfig, data: str, image_size: int | None) -> dict[str, tuple[int, int]]:
-    """How many images there are to fit probes on and to score them on, by SPEC.
+def count_images(config: CompareConfig, data: str, image_size: int | None) -> NumImages:
+    """How many images there are to fit probes on and to score them on, by the SPECs of both.
 
     Args:
         config: of the comparison.
@@ -53,11 +53,11 @@ def count_images(config: CompareConfig, data: str, image_size: int | None) -> di
     found = {}
     for one, test_data in [(data, config.test_data), *config.transfers()]:
         train_images, test_images, *_ = open_labeled(one, test_data, image_size=image_size, data_root=config.data_root)
-        found[one] = (len(train_images), len(test_images))
+        found[one, test_data] = (len(train_images), len(test_images))
     return found
 
 
-def check_inputs(config: CompareConfig) -> dict[str, tuple[int, int]]:
+def check_inputs(config: CompareConfig) -> NumImages:
     """Open all that the comparison needs, before anything is written and hours are spent.
 
     Returns:
@@ -210,7 +210,7 @@ def evaluate_runs(
         config: of the comparison.
         data: SPEC of the images to fit on.
         overall: is told of it.
-        num_images: to fit and to score on, by SPEC.
+        num_images: to fit and to score on; see `count_images`.
 
     Returns:
         The answers, and whether any of them is new.

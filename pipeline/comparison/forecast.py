@@ -220,13 +220,14 @@ class _Forecast:
         seconds = size = 0.0
         encoded: set[Hashable] = set()
         for cell, question in left:
-            num_train, num_test = self.num_images[question.data]
+            num_train, num_test = self.num_images[question.data, question.test_data]
             trial = trials[backbones[cell]]
-            features = (cell, question.untrained, question.data)
-            if features not in encoded:
-                encoded.add(features)
-                seconds += (num_train + num_test) * trial.seconds_per_image
-                size += (num_train + num_test) * trial.bytes_per_image
+            for images, number in ((question.data, num_train), ((question.data, question.test_data), num_test)):
+                features = (cell, question.untrained, images)
+                if features not in encoded:
+                    encoded.add(features)
+                    seconds += number * trial.seconds_per_image
+                    size += number * trial.bytes_per_image
             if question.task == ROBUSTNESS:
                 seconds += trial.linear_seconds(num_train)
                 seconds += CORRUPTED_SETS * num_test * trial.seconds_per_image

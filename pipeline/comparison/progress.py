@@ -28,8 +28,8 @@ GENERATION_COST = 0.1
 EVALUATION_COST = 1 / 3
 """An image of an evaluation, over one that is trained on: it is encoded once, without gradients, and a probe fitted."""
 
-NumImages: TypeAlias = Mapping[str, tuple[int, int]]
-"""Images to fit probes on and to score them on, by SPEC."""
+NumImages: TypeAlias = Mapping[tuple[str, str | None], tuple[int, int]]
+"""Images to fit probes on and to score them on, by the SPECs of both; None for the test split of the first."""
 SET = "set"
 """The key of the generated set."""
 
@@ -71,7 +71,7 @@ def comparison_parts(
     Args:
         config: of the comparison.
         budget: its lengths.
-        num_images: of each SPEC that is probed.
+        num_images: of all that is probed.
         joined: runs that exist and are compared too.
     """
     assert config.data is not None, "checked with the options"
@@ -158,13 +158,13 @@ def question_parts(config: CompareConfig, data: str, cells: Sequence[Cell], num_
 
 def num_encoded(question: Question, num_images: NumImages) -> int:
     """Images that an evaluation takes through the encoder."""
-    train, test = num_images[question.data]
+    train, test = num_images[question.data, question.test_data]
     return train + test * (1 + CORRUPTED_SETS * (question.task == ROBUSTNESS))
 
 
-def question_kind(question: Question) -> tuple[str, str, str, float]:
+def question_kind(question: Question) -> tuple[str, str, str, str | None, float]:
     """Evaluations that take about as long have the same."""
-    return ("evaluation", question.task, question.data, question.label_fraction)
+    return ("evaluation", question.task, question.data, question.test_data, question.label_fraction)
 
 
 def question_in_words(question: Question) -> str:

@@ -120,6 +120,7 @@ def render(comparison: Comparison, summary: dict[str, Any]) -> str:
         training=_training_plots(comparison),
         pretraining=_pretraining_plots(comparison),
         arms=_arms(comparison),
+        seeds=_seeds(comparison),
         next=what_next(comparison),
         num_corrected=num_corrected(comparison.differences()),
         power=POWER,
@@ -199,6 +200,15 @@ def _arms(comparison: Comparison) -> list[dict[str, str]]:
         {"name": arm.name, "summary": REGIMES[arm.regime].summary, "options": arm.flags, "regime": arm.regime}
         for arm in comparison.arms
     ]
+
+
+def _seeds(comparison: Comparison) -> str:
+    """How many seeds each arm has."""
+    counts = {arm: len(runs) for arm, runs in by_arm(comparison.runs).items()}
+    if len(set(counts.values())) > 1:
+        return "unequal numbers of seeds: " + ", ".join(f"{count} of {arm}" for arm, count in counts.items())
+    count = next(iter(counts.values()))
+    return f"{count} seed{'s' if count != 1 else ''} an arm"
 
 
 def _generators(comparison: Comparison) -> list[str]:

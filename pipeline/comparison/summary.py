@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -103,12 +104,14 @@ class Comparison:
         )
 
     def transferred(self) -> dict[str, dict[str, dict[int, float]]]:
-        """The linear probe on other images, by their names."""
+        """The linear probe on other images, by their SPEC; with that of those scored on, where one has several."""
+        asked = list(dict.fromkeys(self.config.transfers()))
+        times = Counter(data for data, _ in asked)
 
-        def of(data: str) -> dict[str, dict[int, float]]:
-            return self.scores(lambda a: a.question.transfer and a.question.data == data)
+        def of(images: tuple[str, str | None]) -> dict[str, dict[int, float]]:
+            return self.scores(lambda a: a.question.transfer and (a.question.data, a.question.test_data) == images)
 
-        return {data: of(data) for data, _ in self.config.transfers()}
+        return {data if times[data] == 1 else f"{data}, scored on {test}": of((data, test)) for data, test in asked}
 
     def corrupted(self) -> dict[str, dict[int, float]]:
         """The linear probe on corrupted images; nothing where that is not asked for."""

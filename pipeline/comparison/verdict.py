@@ -39,11 +39,17 @@ def compare_arms(
 
     Args:
         scores: by arm, then by seed.
-        pairs: what is judged: an arm and the one that is taken off.
-        primary: the one comparison that was named beforehand, which needs no correction.
+        pairs: what is judged: an arm and the one that is taken off. Where the two are named in reverse too, that is
+            the same comparison: it is judged as it is named first.
+        primary: the one comparison that was named beforehand, which needs no correction; it takes the place of its
+            reverse.
     """
-    asked = dict.fromkeys([*pairs, *([primary] if primary is not None else [])])
-    found = [paired_difference(*pair, scores[pair[0]], scores[pair[1]]) for pair in asked]
+    asked: dict[frozenset[str], tuple[str, str]] = {}
+    for pair in pairs:
+        asked.setdefault(frozenset(pair), pair)
+    if primary is not None:
+        asked[frozenset(primary)] = primary
+    found = [paired_difference(*pair, scores[pair[0]], scores[pair[1]]) for pair in asked.values()]
     return with_holm([difference for difference in found if difference is not None], primary)
 
 

@@ -24,7 +24,7 @@ def alignment(features: Tensor, positives: Tensor, alpha: float = 2.0) -> float:
 def uniformity(features: Tensor, t: float = 2.0) -> float:
     """log of the mean of exp(-t |x - y|^2) over all pairs of different rows of (N, F), brought to unit length.
 
-    The lower, the more evenly spread; 0 if all are alike.
+    N is 2 or more. The lower, the more evenly spread; 0 if all are alike.
     """
     points = F.normalize(features, dim=1)
     total = 0.0

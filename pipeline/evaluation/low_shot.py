@@ -55,9 +55,11 @@ def low_shot_scores(
 
     Returns:
         For each number `shots`, `draws`, the means `top1` and `mean_per_class` in [0, 1], their 95% intervals over the
-        draws (`top1_interval`, ...; of the draw of the images alone), and the draws' own (`top1_draws`, ...).
+        draws (`top1_interval`, ...; of the draw of the images alone, and so None where each draw is all the images),
+        and the draws' own (`top1_draws`, ...).
     """
     root = Key.from_seed(seed).child("evaluation", "shots")
+    most = int(task.train_labels.bincount().max())  # of any class
     rows = []
     with Progress("few labels", len(shots) * draws, "fits") as progress:
         for place, number in enumerate(shots):
@@ -69,13 +71,14 @@ def low_shot_scores(
                 scores = classify(train[chosen.to(train.device)], labels, test, key)
                 found.append(summarise(scores.cpu(), task.test_labels))
                 progress.update(place * draws + draw + 1)
-            rows.append(_row(number, found))
+            rows.append(_row(number, found, varies=number < most))
     return rows
 
 
-def _row(shots: int, found: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _row(shots: int, found: Sequence[dict[str, Any]], *, varies: bool) -> dict[str, Any]:
     row: dict[str, Any] = {"shots": shots, "draws": len(found)}
     for name in MEASURES:
         values = [one[name] for one in found]
-        row |= {name: sum(values) / len(values), f"{name}_interval": mean_interval(values), f"{name}_draws": values}
+        interval = mean_interval(values) if varies else None
+        row |= {name: sum(values) / len(values), f"{name}_interval": interval, f"{name}_draws": values}
     return row

@@ -25,7 +25,7 @@ from ..shards.side_tables import check_free, write_side_table
 from .calling import takes_data_and_options
 from .checkerboard import checkerboard_warning, measure_checkerboard
 from .features import cached_features, choose_device
-from .frechet import frechet_distance
+from .frechet import frechet_distance, frechet_distances
 from .manifold import Manifold, measure_manifold
 from .memorisation import Memorisation, measure_memorisation
 from .results import options_of, record_result
@@ -64,13 +64,13 @@ def evaluate_quality(source: str | Path, config: QualityConfig) -> dict[str, Any
         config: the options, or they by name: `evaluate_quality("shards/c10", "cifar10", encoder="runs/real")`.
 
     Returns:
-        `precision`, `recall`, `density`, `coverage` (see manifold.py), `frechet_distance`, and
-        `frechet_distance_held_out`, what real images that were held out come to; `authenticity`, `nearer_to_train`,
-        `nearer_than_held_out`, `train_distance`, `held_out_distance` (see memorisation.py); `checkerboard` and
-        `checkerboard_real` (see checkerboard.py), None if the images are of two sizes; `encoder`, `encoder_hash`,
-        `num_generated`, `num_real`, `num_held_out`, `seconds`, `warnings` and the options. With `per_class` also
-        `by_class`, a row for each class that either kind has: `class`, `num_real`, `num_generated`, and `precision`,
-        `recall`, `density`, `coverage` and `frechet_distance`, None where a class has no more than `k` images.
+        `precision`, `recall`, `density`, `coverage` (see manifold.py), `frechet_distance`, `frechet_distance_as_many`
+        and `frechet_distance_held_out` (see frechet.py); `authenticity`, `nearer_to_train`, `nearer_than_held_out`,
+        `train_distance`, `held_out_distance` (see memorisation.py); `checkerboard` and `checkerboard_real` (see
+        checkerboard.py), None if the images are of two sizes; `encoder`, `encoder_hash`, `num_generated`, `num_real`,
+        `num_held_out`, `seconds`, `warnings` and the options. With `per_class` also `by_class`, a row for each class
+        that either kind has: `class`, `num_real`, `num_generated`, and `precision`, `recall`, `density`, `coverage` and
+        `frechet_distance`, None where a class has no more than `k` images.
 
     Raises:
         UsageError: options that cannot be used.
@@ -81,18 +81,19 @@ def evaluate_quality(source: str | Path, config: QualityConfig) -> dict[str, Any
         raise UsageError(f"--scores is for shard sets; {source} is none")
     if config.scores is not None:
         check_free(source, config.scores, overwrite=config.overwrite)
-    encoder, warnings = open_quality_encoder(config)
+    encoder, warnings = open_quality_encoder(str(source), config)
     images = _open(str(source), config, encoder)
     if config.per_class:
         _check_labels(images)
     real, generated, held_out = (
         images.features["real"], images.features["generated"], images.features.get("held_out")
     )  # fmt: skip
-    warnings += _check_sizes(real, generated, config.k)
+    warnings += _check_sizes(real, generated, held_out, config.k)
     by_class = _by_class(images, config.k) if config.per_class else []
     warnings += _check_classes(by_class, real.shape[1])
     manifold = measure_manifold(real, generated, config.k)
     memorisation = measure_memorisation(generated, real, held_out)
+    distances = frechet_distances(real, generated, held_out, _key(config).child("as many"))
     if config.scores is not None:
         write_side_table(source, config.scores, sample_scores(manifold, memorisation), overwrite=config.overwrite)
     boards = _checkerboards(images)
@@ -103,7 +104,7 @@ def evaluate_quality(source: str | Path, config: QualityConfig) -> dict[str, Any
     result = {
         "task": "quality",
         "source": str(source),
-        **_measures(manifold, memorisation, real, generated, held_out),
+        **_measures(manifold, memorisation, distances),
         **dict(zip(("checkerboard", "checkerboard_real"), boards or (None, None), strict=True)),
         **({"by_class": by_class} if config.per_class else {}),
         **{f"num_{name}": len(features) for name, features in images.features.items()},
@@ -164,15 +165,19 @@ def _check_labels(images: _Images) -> None:
         raise UsageError("--per-class: no class of the generated images is one of the real images; leave it out")
 
 
-def _check_sizes(real: Tensor, generated: Tensor, k: int) -> list[str]:
-    """What to be warned of. Raises DataError if there are no k neighbours."""
+def _check_sizes(real: Tensor, generated: Tensor, held_out: Tensor | None, k: int) -> list[str]:
+    """What to be warned of. Raises DataError if there are no k neighbours, or one held-out image alone."""
     fewest, num_features = min(len(real), len(generated)), real.shape[1]
     if fewest <= k:
         raise DataError(
             f"{len(generated)} generated and {len(real)} real images are too few for --k {k}; give more images"
         )
+    if held_out is not None and len(held_out) < 2:
+        raise DataError("there is one held-out image; give two images or more with --held-out-data")
     if fewest <= num_features:
         return [f"fewer images than features ({num_features}): the Fréchet distance means little"]
+    if held_out is not None and len(held_out) <= num_features:
+        return [f"fewer held-out images than features ({num_features}): their Fréchet distance means little"]
     return []
 
 
@@ -187,21 +192,42 @@ def sample_scores(manifold: Manifold, memorisation: Memorisation) -> dict[str, n
     return {name: values.cpu().numpy() for name, values in columns.items()}
 
 
-def open_quality_encoder(config: QualityConfig) -> tuple[Encoder, list[str]]:
+def open_quality_encoder(source: str, config: QualityConfig) -> tuple[Encoder, list[str]]:
     """The encoder that `--encoder` names, and what to be warned of.
 
+    Args:
+        source: what is measured, whose size one of random weights has where the real images have none of their own.
+        config: the options.
+
     Raises:
-        UsageError: an unknown backbone after `random:`.
+        UsageError: an unknown backbone after `random:`, or images on neither side that are square and of one size.
         DataError: no encoder there.
     """
     if not config.encoder.startswith(RANDOM_PREFIX):
         return load_encoder(config.encoder), _attacked(config.encoder)
     name = config.encoder.removeprefix(RANDOM_PREFIX)
-    size = open_images(config.data, split="train", data_root=config.data_root).image_size
+    size = _own_size(source, config)
     try:
         return Encoder.random(name, size, config.seed), []
     except ValueError as error:
         raise UsageError(f"--encoder {config.encoder}: {error}") from None
+
+
+def _own_size(source: str, config: QualityConfig) -> int:
+    """Pixels a side of the real images, or else, if they are not all of one size, of the generated ones."""
+    try:
+        return open_images(config.data, split="train", data_root=config.data_root).image_size
+    except DataError:
+        pass
+    of_samples = (source, config.num_samples, config.seed, torch.device("cpu"))
+    try:
+        return open_samples(*of_samples, data_root=config.data_root).image_size
+    except DataError:
+        open_samples(*of_samples, image_size=1, data_root=config.data_root)  # what is not there says so itself
+        raise UsageError(
+            f"--encoder {config.encoder} has the size of the images, and neither {config.data} nor {source} has images "
+            "that are square and of one size; give --encoder RUN, to whose size they are brought"
+        ) from None
 
 
 def _attacked(run: str) -> list[str]:
@@ -216,7 +242,7 @@ def _attacked(run: str) -> list[str]:
 
 def _open(source: str, config: QualityConfig, encoder: Encoder) -> _Images:
     device = choose_device()
-    key = Key.from_seed(config.seed).child("evaluation", "quality")
+    key = _key(config)
     limit = config.num_samples or DRAWN_SAMPLES
     size = encoder.image_size
     generated = open_samples(source, config.num_samples, config.seed, device, size, config.data_root)
@@ -238,16 +264,19 @@ def _open(source: str, config: QualityConfig, encoder: Encoder) -> _Images:
     return _Images(stores, features)
 
 
+def _key(config: QualityConfig) -> Key:
+    return Key.from_seed(config.seed).child("evaluation", "quality")
+
+
 def _measures(
-    manifold: Manifold, memorisation: Memorisation, real: Tensor, generated: Tensor, held_out: Tensor | None
+    manifold: Manifold, memorisation: Memorisation, distances: dict[str, float | None]
 ) -> dict[str, float | None]:
     return {
         "precision": manifold.precision,
         "recall": manifold.recall,
         "density": manifold.density,
         "coverage": manifold.coverage,
-        "frechet_distance": frechet_distance(real, generated),
-        "frechet_distance_held_out": None if held_out is None else frechet_distance(real, held_out),
+        **distances,
         **memorisation.summary(),
     }
 

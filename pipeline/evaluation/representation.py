@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from ..configs.evaluate import AlignmentConfig
 from ..data import ImageStore, open_images, test_spec
 from ..encoder import Encoder, load_encoder
+from ..errors import DataError
 from ..progress.line import Progress
 from ..randomness import Key
 from ..views import Augmentation, multi_view, normalize, to_float
@@ -38,11 +39,17 @@ def evaluate_alignment(run: str | Path, config: AlignmentConfig) -> dict[str, An
 
     Returns:
         `alignment`, `uniformity`, `num_images`, `run`, `seconds`, the options; also written to RUN/evaluations/.
+
+    Raises:
+        UsageError: images that are not there.
+        DataError: no encoder there, images that cannot be read, or one image, which has no other to be far from.
     """
     started = time.monotonic()
     encoder = load_encoder(run, choose_device())
     split = "test" if test_spec(config.data) is not None else "train"
     store = open_images(config.data, image_size=encoder.image_size, split=split, data_root=config.data_root)
+    if len(store) < 2:
+        raise DataError(f"{config.data} has one image; give two images or more")
     key = Key.from_seed(config.seed).child("evaluation", "alignment")
     store = random_part(store, config.num_images, key.child("images"))
     views = view_features(encoder, store, Augmentation(config.views, encoder.image_size), key, config.batch_size)

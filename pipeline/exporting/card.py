@@ -28,18 +28,18 @@ def model_card(encoder: Encoder, home: Path, target: Target, loading: str, licen
         licence: under which it may be used, as the hub writes it; None to say nothing of it.
     """
     training = _training(home)
+    labels = _uses_labels(training)
     head = {
         **({"license": licence} if licence else {}),
         "library_name": target.library,
         "pipeline_tag": "image-feature-extraction",
-        "tags": ["self-supervised", "contrastive-learning", "synthcl"],
+        "tags": [*(["self-supervised"] if labels is False else []), "contrastive-learning", "synthcl"],
     }
     parts = [
         f"---\n{yaml.safe_dump(head, sort_keys=False)}---",
         f"# {encoder.name}, {encoder.image_size} pixels, {_title(training)}",
         f"An image encoder: RGB images of {encoder.image_size} x {encoder.image_size} pixels to "
-        f"{encoder.num_features} features. It was trained without labels, by synthcl."
-        + _stem_sentence(encoder, target),
+        f"{encoder.num_features} features." + _labels_sentence(labels) + _stem_sentence(encoder, target),
         "## Use",
         f"```python\n{loading}\n\n{_preprocessing(encoder)}\n```",
         "## Training",
@@ -66,6 +66,17 @@ def _title(training: dict[str, Any] | None) -> str:
         return "of unknown training"
     result = training["result"]
     return f"{result.get('learner', 'contrastive learning')}, regime `{result.get('regime', 'unknown')}`"
+
+
+def _uses_labels(training: dict[str, Any] | None) -> bool | None:
+    """Whether the encoder's training had labels; None where that is not known."""
+    if training is None or not training["result"]:
+        return None
+    return bool(training["result"].get("uses_labels") or training["options"].get("learner") == "supcon")
+
+
+def _labels_sentence(labels: bool | None) -> str:
+    return "" if labels is None else f" It was trained {'with' if labels else 'without'} labels, by synthcl."
 
 
 def _stem_sentence(encoder: Encoder, target: Target) -> str:

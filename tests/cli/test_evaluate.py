@@ -90,6 +90,14 @@ def test_quality_of_a_generator(synthcl, encoder_run, generator):
     assert numbers <= set(MEASURES) and all(MEASURES[name][0] in table for name in numbers)
 
 
+def test_a_set_is_looked_at_next_and_other_images_are_not(synthcl, encoder_run, generator, tmp_path):
+    synthcl("generate", "--generator", generator, "--num-samples", 20, "--workers", 0, "--out", tmp_path / "set")
+    options = ["--data", "digits", "--encoder", encoder_run, "--num-samples", 20]
+    said = [synthcl("eval", "quality", one, *options).stderr for one in (tmp_path / "set", "digits:test[:20]")]
+    assert f"next: synthcl shards preview {tmp_path / 'set'} --data digits" in said[0]
+    assert "next:" not in said[1]
+
+
 def test_alignment(synthcl, encoder_run):
     result = synthcl("eval", "alignment", encoder_run, "--data", "digits", "--num-images", 50, "--json").json
     assert result["alignment"] > 0 > result["uniformity"]

@@ -73,6 +73,9 @@ def test_few_labels_have_a_row_for_each_number(capsys):
     rows = [{"shots": k, "draws": 5, "top1": k / 10, "top1_interval": [k / 20, k / 5]} for k in (1, 5)]
     words = shown(capsys, {**PROBE, "low_shot": rows}, False)
     assert "1 a class, top-1 % 10.00 (5.00 to 20.00 over 5 draws) 5 a class, top-1 % 50.00 (25.00 to 100.00" in words
+    rows[1]["top1_interval"] = None
+    words = shown(capsys, {**PROBE, "low_shot": rows}, False)
+    assert "5 a class, top-1 % 50.00 (no interval: each draw is all the images)" in words
 
 
 def test_several_sets_have_a_row_each_by_their_own_measure_and_their_mean(capsys):

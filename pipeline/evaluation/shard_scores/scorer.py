@@ -50,7 +50,7 @@ def find_references(model: Encoder, shards: ShardSet, config: ScoreConfig, devic
     """The clusters of a set, and the features of the real images."""
     real = None
     if config.data is not None:
-        store = open_images(config.data, data_root=config.data_root)
+        store = open_images(config.data, image_size=model.image_size, split="train", data_root=config.data_root)
         real = F.normalize(extract_features(model, store, device=device), dim=1)
     return References(_find_clusters(model, shards, config.clusters, config.batch_size, config.seed, device), real)
 
@@ -146,4 +146,5 @@ def _find_clusters(
         F.normalize(model(shards.read_views(chosen[i : i + batch_size], views=1)[:, 0].to(device)), dim=1).cpu()
         for i in range(0, len(chosen), batch_size)
     ]
-    return MiniBatchKMeans(clusters, random_state=seed, n_init=3).fit(torch.cat(features).numpy())
+    # scikit-learn takes seeds of 32 bits.
+    return MiniBatchKMeans(clusters, random_state=seed % 2**32, n_init=3).fit(torch.cat(features).numpy())

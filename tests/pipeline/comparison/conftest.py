@@ -56,11 +56,11 @@ TOP1 = {"real": 0.60, "offline": 0.61, "online": 0.70, UNTRAINED: 0.4}
 
 @pytest.fixture
 def make_comparison(make_run, tmp_path):
-    def make(num_seeds=3, mismatches=(), transfer=("digits",), out=None, robustness=False):
+    def make(num_seeds=3, mismatches=(), transfer=("digits",), out=None, **options):
         regimes = ("real", "offline", "online")
         runs = [make_run(regime, seed) for regime in regimes for seed in range(num_seeds)]
         config = CompareConfig(out=str(out or tmp_path / "out"), run=[str(run.path) for run in runs],
-                               transfer=list(transfer), robustness=robustness)  # fmt: skip
+                               transfer=list(transfer), **options)  # fmt: skip
         answers = []
         for regime in (*regimes, UNTRAINED):
             for seed in range(num_seeds):

@@ -107,7 +107,7 @@ def test_an_arm_that_comes_later_is_measured_alone(config_of, done, accelerator)
 
 def execute_all(config, accelerator):
     budget, overall = decide_budget(config, accelerator), Overall(enabled=False)
-    plan_overall(overall, config, budget, {"digits": (1442, 355)})
+    plan_overall(overall, config, budget, {("digits", None): (1442, 355)})
     return execute(config, budget, accelerator, overall), overall
 
 
@@ -135,7 +135,7 @@ def test_the_training_images_are_decoded_once_for_all_runs(config_of, accelerato
     arms = ["wide: real --batch-size 12", "small: real --image-size 8"]
     config = config_of(data=data, image_size=12, batch_size=8, arm=arms, **options)
     budget, overall = decide_budget(config, accelerator), Overall(enabled=False)
-    plan_overall(overall, config, budget, {data: (24, 24)})
+    plan_overall(overall, config, budget, {(data, None): (24, 24)})
     decoded.clear()
     assert len(execute(config, budget, accelerator, overall).runs) == 6
     assert Counter(decoded.values()) == {1: 48} and Counter(size for _, size in decoded) == {12: 24, 8: 24}
@@ -174,7 +174,7 @@ def test_only_what_is_not_answered_is_asked(config_of, make_run, monkeypatch, tm
         file.write_text(json.dumps({"question": dataclasses.asdict(question), "top1": 0.5}))
 
     monkeypatch.setattr(execution.Answers, "ask", ask)
-    runs, num_images = [make_run("real", 0), make_run("online", 0)], {"digits": (1442, 355)}
+    runs, num_images = [make_run("real", 0), make_run("online", 0)], {("digits", None): (1442, 355)}
 
     def evaluate(runs):
         return evaluate_runs(runs, config, "digits", Overall(enabled=False), num_images)
@@ -190,8 +190,12 @@ def test_only_what_is_not_answered_is_asked(config_of, make_run, monkeypatch, tm
 
 
 def test_images_are_counted_as_they_are_probed(config_of):
-    config = config_of(transfer=["digits[:50%]"], transfer_test_data=["digits:test"])
-    assert count_images(config, "digits", 8) == {"digits": (1442, 355), "digits[:50%]": (721, 355)}
+    scored = ["digits:test", "digits:test[:100]"]
+    config = config_of(transfer=["digits[:50%]", "digits"], transfer_test_data=scored)
+    assert count_images(config, "digits", 8) == {
+        ("digits", None): (1442, 355), ("digits", "digits:test[:100]"): (1442, 100),
+        ("digits[:50%]", "digits:test"): (721, 355),
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def tried(monkeypatch, tmp_path):
     monkeypatch.setattr(module, "try_set", lambda config, home: SetTrial(0.5, 100.0, home / "shards"))
     monkeypatch.setattr(module, "try_evaluation", lambda *args: FITS)
     monkeypatch.setattr(module, "load_encoder", lambda path: None)
-    monkeypatch.setattr(module, "check_inputs", lambda config: {"digits": IMAGES})
+    monkeypatch.setattr(module, "check_inputs", lambda config: {("digits", None): IMAGES})
     monkeypatch.setattr(module, "TRIAL_SECONDS", 0.0)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     return calls

@@ -21,7 +21,7 @@ from synthcl.pipeline.comparison.progress import (
 from synthcl.pipeline.configs.compare import CompareConfig
 from synthcl.pipeline.progress.overall import Overall
 
-NUM_IMAGES = {"digits": (1000, 200), "mnist": (3000, 300)}
+NUM_IMAGES = {("digits", None): (1000, 200), ("mnist", None): (3000, 300)}
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def test_answers_that_are_kept_are_done_and_tell_how_long_they_took(config, make
     plan_overall(overall, config, budget_of(config), NUM_IMAGES, [one, other])
     assert overall.done[question_key(Cell("a", 0), asked)] == 1.0
     assert overall.done[question_key(Cell("b", 0), asked)] == 0.0
-    assert overall.measured["evaluation", "knn", "digits", 1.0] == (1, 7.0, 7.0)
+    assert overall.measured["evaluation", "knn", "digits", None, 1.0] == (1, 7.0, 7.0)
     assert overall.measured["run", "a"] == (4, 1.0, 1.0), "the steps and seconds of a run that joins"
 
 

@@ -1,5 +1,6 @@
 """The report is one page that stands alone, and the numbers on disk are those it shows."""
 
+import dataclasses
 import re
 from html.parser import HTMLParser
 
@@ -107,3 +108,14 @@ def test_one_seed_has_neither_interval_nor_winner(make_comparison, report, tmp_p
     assert summary["winner"] is None
     assert all(d["interval"] is None and d["outcome"] == "unknown" for d in summary["differences"])
     assert "no interval from 1 seed; 3 are needed" in " ".join(page.text.split())
+
+
+def test_seeds_are_told_of_each_arm_where_they_are_not_as_many(make_comparison, report, tmp_path):
+    comparison = make_comparison()
+    few = [run for run in comparison.runs if (run.name, run.seed) != ("offline", 2)]
+    for runs, said in (
+        (comparison.runs, "3 seeds an arm."),
+        (few, "unequal numbers of seeds: 3 of real, 2 of offline, 3 of online."),
+    ):
+        _, page = report(dataclasses.replace(comparison, runs=runs), tmp_path)
+        assert f"at equal steps, with {said}" in " ".join(page.text.split())

@@ -33,6 +33,14 @@ def test_the_table_has_means_over_seeds_and_what_a_run_cost(make_comparison):
     assert summary["robustness"] == {}
 
 
+def test_images_that_are_scored_on_two_others_are_told_twice(make_comparison):
+    comparison = make_comparison(transfer=("digits", "cifar10", "digits"), transfer_test_data=("one", "two", "three"))
+    for answer in comparison.answers:
+        answer.values["top1"] += 0.1 * (answer.question.test_data == "three")
+    found = {data: scores["real"]["mean"] for data, scores in summarise(comparison)["transfer"].items()}
+    assert found == pytest.approx({"digits, scored on one": 0.6, "cifar10": 0.6, "digits, scored on three": 0.7})
+
+
 def test_corrupted_images_are_told_and_decide_nothing(make_comparison):
     comparison, plain = make_comparison(robustness=True), make_comparison()
     assert list(comparison.corrupted()) == ["real", "offline", "online", UNTRAINED]

@@ -79,3 +79,15 @@ def test_regimes_are_compared_without_real_too():
     (difference,) = compare_regimes({"offline": B, "online": A})
     assert (difference.arm, difference.reference) == ("online", "offline")
     assert "real images" not in headline([difference], [])
+
+
+def test_a_comparison_and_its_reverse_are_one():
+    """It is neither judged twice nor counted twice by Holm's correction."""
+    scores = {"real": {0: 0.60, 1: 0.61, 2: 0.60}, "fresh": {0: 0.70, 1: 0.71, 2: 0.702}, "online": A}
+    pairs = [("fresh", "real"), ("online", "real"), ("online", "fresh")]
+    once = compare_arms(scores, pairs)
+    assert compare_arms(scores, [*pairs, ("fresh", "online")]) == once
+    named = compare_arms(scores, pairs, primary=("fresh", "online"))
+    assert [(d.arm, d.reference) for d in named] == [*pairs[:2], ("fresh", "online")]
+    assert named[2].primary and named[2].p_holm == named[2].p_value == once[2].p_value
+    assert [d.p_holm for d in named[:2]] == [d.p_holm for d in compare_arms(scores, pairs[:2])]

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torchmetrics.image.fid import FrechetInceptionDistance
 
-from synthcl.pipeline.evaluation.frechet import frechet_distance
+from synthcl.pipeline.evaluation.frechet import frechet_distance, frechet_distances
+from synthcl.pipeline.randomness import Key
 
 
 class Flat(torch.nn.Module):
@@ -36,3 +37,28 @@ def test_frechet_distance_in_closed_form():
 
 def test_fewer_images_than_features_still_give_a_number(points):
     assert 0 < frechet_distance(points(5, 30), points(6, 30, seed=1)) < math.inf
+
+
+@pytest.mark.parametrize(("num_generated", "num_held_out"), [(60, 200), (200, 60), (60, 60)])
+def test_what_held_out_points_come_to_is_of_as_many_as_are_compared_with_them(points, num_generated, num_held_out):
+    real, generated, held_out = points(500), points(num_generated, seed=1), points(num_held_out, seed=2)
+    found = frechet_distances(real, generated, held_out, Key.from_seed(0))
+    assert found["frechet_distance"] == frechet_distance(real, generated)
+    assert found["frechet_distance_held_out"] == frechet_distance(real, held_out[:60])
+    as_many = found["frechet_distance_as_many"]
+    if num_generated == 60:
+        assert as_many is None
+    else:  # not the first ones alone, and with the bias of as many
+        assert as_many != frechet_distance(real, generated[:60])
+        assert found["frechet_distance"] < 0.5 * as_many
+
+
+def test_without_held_out_points_there_is_nothing_to_compare(points):
+    found = frechet_distances(points(50), points(60, seed=1), None, Key.from_seed(0))
+    assert found["frechet_distance"] > 0 and found["frechet_distance_held_out"] is None
+    assert found["frechet_distance_as_many"] is None
+
+
+def test_features_that_are_no_numbers_are_at_no_distance():
+    x = torch.arange(4.0)[:, None]
+    assert math.isnan(frechet_distance(x, x * torch.nan))

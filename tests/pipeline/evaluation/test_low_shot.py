@@ -43,6 +43,15 @@ def test_the_mean_over_draws_is_that_of_a_loop(task):
     assert rows != low_shot_scores(task, train, test, nearest, [1, 4], draws=3, seed=8)
 
 
+def test_draws_of_all_the_images_have_no_interval(task):
+    """Of one class more, something is left to be drawn."""
+    train, test = torch.randn(60, 4), torch.randn(30, 4)
+    assert low_shot_scores(task, train, test, nearest, [20], draws=2, seed=0)[0]["top1_interval"] is None
+    task.train_labels = torch.tensor([0] * 19 + [1] * 19 + [2] * 22)
+    (row,) = low_shot_scores(task, train, test, nearest, [19], draws=2, seed=0)
+    assert row["top1_interval"] == mean_interval(row["top1_draws"])
+
+
 def test_more_than_the_smallest_class_has_is_refused(task):
     task.train_labels = torch.tensor([0] * 30 + [1] * 7 + [2] * 23)
     check_shots(task, [1, 7])

@@ -26,6 +26,19 @@ def test_shards_and_generator_are_measured_alike(run, generator, shards):
     assert len(list((run / "evaluations").glob("quality-*.json"))) == 2
 
 
+def test_distances_of_fewer_images_are_told_beside_all(run, shards):
+    options = {"encoder": str(run), "held_out_data": "digits:test[:30]"}
+    results = [evaluate_quality(shards, "digits", **options, **more) for more in ({}, {"num_samples": 30})]
+    assert [one["num_generated"] for one in results] == [40, 30] and results[0]["num_held_out"] == 30
+    assert results[0]["frechet_distance_as_many"] > results[0]["frechet_distance"]
+    assert results[1]["frechet_distance_as_many"] is None
+
+
+def test_few_held_out_images_are_said(run):
+    result = evaluate_quality("digits:test", "digits", encoder=str(run), held_out_data="digits:test[:20]")
+    assert result["warnings"] == ["fewer held-out images than features (64): their Fréchet distance means little"]
+
+
 def test_real_images_are_better_than_an_untrained_generators(run, generator):
     real = evaluate_quality("digits:test", "digits", encoder=str(run), num_samples=300)
     noise = evaluate_quality(generator, "digits", encoder=str(run), num_samples=300)
@@ -126,6 +139,28 @@ def test_random_encoders_need_no_run(generator):
     assert "fewer images than features" in results[0]["warnings"][0]
 
 
+@pytest.fixture
+def photos(tmp_path, picture):
+    """A folder of images that are not square."""
+    (tmp_path / "photos").mkdir()
+    for number in range(12):
+        picture(number, 12, 9).save(tmp_path / "photos" / f"{number}.png")
+    return str(tmp_path / "photos")
+
+
+def test_photos_are_brought_to_the_size_of_the_samples(generator, shards, photos):
+    found = [
+        evaluate_quality(source, photos, encoder="random:resnet10-w8", num_samples=40)
+        for source in (str(generator), str(shards), "digits:test")
+    ]
+    assert [one["num_real"] for one in found] == [12] * 3
+    assert found[0]["checkerboard_real"] is not None  # so that both are of 8 pixels
+    with pytest.raises(UsageError, match=r"neither .*photos nor .*photos has images .*; give --encoder RUN"):
+        evaluate_quality(photos, photos, encoder="random:resnet10-w8")
+    with pytest.raises(DataError, match="nowhere is no shard set, no generator"):
+        evaluate_quality("nowhere", photos, encoder="random:resnet10-w8")
+
+
 def test_an_encoder_that_the_generator_worked_against_is_flagged(run, generator):
     (run / "config.yaml").write_text("data: digits\nonline: true\n")
     result = evaluate_quality(generator, "digits", encoder=str(run), num_samples=40)
@@ -141,6 +176,7 @@ def test_an_encoder_that_the_generator_worked_against_is_flagged(run, generator)
         ("GENERATOR", {"encoder": "nowhere"}, DataError, "there is no run"),
         ("GENERATOR", {"encoder": "random:resnet99"}, UsageError, "resnet99"),
         ("GENERATOR", {"num_samples": 4}, DataError, "too few for --k 5"),
+        ("GENERATOR", {"held_out_data": "digits:test[:1]"}, DataError, "one held-out image; give two images or more"),
     ],
 )
 def test_wrong_use_is_named(generator, source, options, error, message):

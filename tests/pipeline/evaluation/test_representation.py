@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from synthcl.pipeline.errors import DataError
 from synthcl.pipeline.evaluation import evaluate_alignment
 from synthcl.pipeline.evaluation.features import extract_features
 from synthcl.pipeline.evaluation.representation import view_features
@@ -16,6 +17,11 @@ def test_alignment_and_uniformity_of_an_encoder(run):
     assert results["digits"]["alignment"] > 1e-3
     assert results["digits"]["uniformity"] < 0
     assert results["digits"]["data"] == "digits:test" and results["digits"]["num_images"] == 100
+
+
+def test_one_image_is_refused(run):
+    with pytest.raises(DataError, match=r"digits:test\[:1\] has one image; give two images or more"):
+        evaluate_alignment(run, "digits:test[:1]")
 
 
 def test_features_of_unchanged_views_are_those_of_the_images_at_unit_length(encoder, make_store):

@@ -57,6 +57,23 @@ def test_of_an_encoder_alone_the_training_is_not_known(home):
     assert "synthcl train" not in card and "None yet: `synthcl eval`" in card
 
 
+@pytest.mark.parametrize(
+    ("options", "result", "sentence"),
+    [
+        ({}, {"learner": "simclr"}, "It was trained without labels, by synthcl."),
+        ({}, {"learner": "own", "uses_labels": True}, "It was trained with labels, by synthcl."),
+        ({"learner": "supcon"}, {"learner": "supcon"}, "It was trained with labels, by synthcl."),
+        ({}, {}, None),
+        (None, {}, None),
+    ],
+)
+def test_labels_are_said_as_far_as_they_are_known(home, options, result, sentence):
+    card = home(options=options, **result)
+    assert ("self-supervised" in yaml.safe_load(card.split("---")[1])["tags"]) == ("without" in (sentence or ""))
+    assert ("It was trained" in card) == (sentence is not None)
+    assert sentence is None or sentence in card
+
+
 def test_facts_are_the_results_and_the_command_is_the_runs(home, tmp_path):
     facts = {"regime": "online", "learner": "moco", "num_images": 1442, "num_synthetic": 12_000, "steps": 30}
     facts |= {"loss": 1.23456, "seconds": 7.5, "generator_hash": "0123456789abcdef" * 4}

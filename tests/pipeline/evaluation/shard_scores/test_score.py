@@ -35,6 +35,17 @@ def test_scores_do_not_depend_on_history(make_set, encoder_folder: Path) -> None
     assert columns[0] == columns[1]
 
 
+def test_real_images_need_not_be_square(make_set, encoder_folder: Path, picture, tmp_path) -> None:
+    for number in range(4):
+        picture(number, 20, 15).save(tmp_path / f"{number}.png")
+    result = score_shards(make_set(), encoder=encoder_folder, data=str(tmp_path / "*.png"), clusters=2)
+    assert result["mean_nearest_real_distance"] > 0
+
+
+def test_seeds_of_more_than_32_bits_are_taken(make_set, encoder_folder: Path) -> None:
+    assert score_shards(make_set(), encoder=encoder_folder, clusters=2, seed=2**32 + 1)["num_samples"] == 50
+
+
 def test_what_cannot_be_scored(make_set, encoder_folder: Path, tmp_path: Path) -> None:
     path = make_set(num_samples=20)
     with pytest.raises(UsageError, match="--clusters 50 is more than the 20 samples"):
