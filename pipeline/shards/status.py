@@ -15,7 +15,7 @@ from .manifest import Manifest, ShardEntry, read_manifest
 from .network import is_url
 from .publish import PartLock
 from .readable import check_files
-from .sidecar import TarFacts, parse_facts, read_bytes
+from .sidecar import TarFacts, parse_facts
 from .writable import WritableSet, for_each, open_writable
 
 
@@ -114,15 +114,14 @@ def _full_shards(files: WritableSet, plan: Manifest) -> tuple[list[ShardEntry], 
 def find_entry(files: WritableSet, shard: str) -> tuple[ShardEntry, TarFacts] | None:
     """A shard's entry for the manifest by its sidecar, and what that says about the tar; None if it has no sidecar."""
     data = files.read(sidecar_name(shard))
-    return None if data is None else _entry(data, str(files.place(sidecar_name(shard))))
+    return None if data is None else entry_of_sidecar(data, str(files.place(sidecar_name(shard))))
 
 
-def entry_of_sidecar(sidecar: Path) -> tuple[ShardEntry, TarFacts]:
-    """Make a shard's entry for the manifest from its sidecar, and read what the sidecar says about the tar."""
-    return _entry(read_bytes(sidecar), str(sidecar))
+def entry_of_sidecar(data: bytes, name: str) -> tuple[ShardEntry, TarFacts]:
+    """Make a shard's entry for the manifest from its sidecar's bytes, and read what they say about the tar.
 
-
-def _entry(data: bytes, name: str) -> tuple[ShardEntry, TarFacts]:
+    `name` is what errors call the sidecar.
+    """
     facts, rows = parse_facts(data, name)
     entry = ShardEntry(facts.shard, rows, facts.size, facts.sha256, len(data), hashlib.sha256(data).hexdigest())
     return entry, facts

@@ -1,13 +1,15 @@
 """Makes sets of tars without a manifest: adopts tars from elsewhere, or makes lost sidecars of a set again.
 
-It reads every tar once, from the first header to the end, and writes sidecars and a manifest. From then on the set
-opens like any other. The tars stay as they are.
+It reads every tar once, from the first header to the end, and then writes sidecars and a manifest. From then on the set
+opens like any other. The tars stay as they are. Nothing is written before all tars are found sound, so that a set that
+was there stays usable if one is not.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -62,6 +64,7 @@ def _adopt(directory: Path, tars: Sequence[Path], lock: PartLock, progress: Repo
     recipe = Recipe({"adopted": hashlib.sha256(repr(sums).encode()).hexdigest()})
     facts: list[tuple[int, set[str], set[tuple[int, int]]]] = []
     seen: list[np.ndarray] = []
+    sidecars: dict[str, bytes] = {}
     first = 0
     for number, (tar, (_, sha256)) in enumerate(zip(tars, sums, strict=True)):
         samples = scan_tar(tar)
@@ -73,13 +76,12 @@ def _adopt(directory: Path, tars: Sequence[Path], lock: PartLock, progress: Repo
         seen.append(np.fromiter((hash(sample.key) for sample in samples), dtype=np.int64, count=len(samples)))
         size = _common_size(facts) or 0
         place = TarFacts(tar.name, recipe.hash, tar.stat().st_size, sha256, size, facts[0][0])
-        _publish(sidecar_path(directory, tar.name), _sidecar(samples, first, None, place), lock)
+        sidecars[tar.name] = _sidecar(samples, first, None, place)
         first += len(samples)
         if progress is not None:
             progress(number + 1, len(tars))
     _check_unique(directory, tars, np.concatenate(seen))
     formats = set().union(*(formats for _, formats, _ in facts))
-    entries = tuple(entry_of_sidecar(sidecar_path(directory, tar.name))[0] for tar in tars)
     manifest = Manifest(
         kind="adopted",
         recipe=recipe,
@@ -90,9 +92,8 @@ def _adopt(directory: Path, tars: Sequence[Path], lock: PartLock, progress: Repo
         image_format={"jpeg": "jpg"}.get(min(formats), min(formats)) if len(formats) == 1 else None,
         complete=True,
         made_with=made_with(),
-        shards=entries,
     )
-    manifest.publish(LocalWritableSet(directory), lock, replace=True)
+    manifest = _publish(directory, manifest, sidecars, lock)
     for sidecar in (directory / HIDDEN).glob("*" + SIDECAR_SUFFIX):
         if not (directory / sidecar.name).with_suffix(".tar").exists():
             sidecar.unlink()  # its tar was there when the folder was adopted before
@@ -114,7 +115,8 @@ def _rebuild(directory: Path, found: Manifest, lock: PartLock, progress: Report 
             f"from the tars; generate the set anew in another folder, or move {HIDDEN} away to adopt its tars as images"
         )
     seed = found.recipe.values.get("seed")
-    first, entries = 0, []
+    sidecars: dict[str, bytes] = {}
+    first = 0
     for number, shard in enumerate(found.shards):
         tar = directory / shard.name
         if not tar.is_file() or file_sha256(tar) != shard.sha256:
@@ -123,14 +125,11 @@ def _rebuild(directory: Path, found: Manifest, lock: PartLock, progress: Report 
         facts = TarFacts(
             shard.name, found.recipe.hash, shard.size, shard.sha256, found.image_size or 0, found.views_per_sample
         )
-        _publish(sidecar_path(directory, shard.name), _sidecar(samples, first, seed, facts), lock)
-        entries.append(entry_of_sidecar(sidecar_path(directory, shard.name))[0])
+        sidecars[shard.name] = _sidecar(samples, first, seed, facts)
         first += len(samples)
         if progress is not None:
             progress(number + 1, len(found.shards))
-    found = replace(found, shards=tuple(entries))
-    found.publish(LocalWritableSet(directory), lock, replace=True)
-    return set_info(directory, found)
+    return set_info(directory, _publish(directory, found, sidecars, lock))
 
 
 def _sidecar(samples: Sequence[ScannedSample], first: int, seed: int | None, facts: TarFacts) -> bytes:
@@ -147,11 +146,26 @@ def _sidecar(samples: Sequence[ScannedSample], first: int, seed: int | None, fac
     return write_sidecar(table, facts)
 
 
-def _publish(path: Path, data: bytes, lock: PartLock) -> None:
-    with disk_errors(path.parent), TemporaryFile(lock.temporary(path.name)) as file:
-        file.write(data)
-        file.finish()
-        file.publish(path, replace=True)
+def _publish(directory: Path, manifest: Manifest, sidecars: Mapping[str, bytes], lock: PartLock) -> Manifest:
+    """Publish sidecars, by the names of their tars, and then the manifest with them.
+
+    All sidecars are on disk before the first gets its name, so that a full disk changes nothing. A kill between two
+    names leaves sidecars that are not those of the manifest that was there; indexing again mends that.
+    """
+    with disk_errors(directory), ExitStack() as stack:
+        written: list[tuple[TemporaryFile, Path]] = []
+        for name, data in sidecars.items():
+            path = sidecar_path(directory, name)
+            file = stack.enter_context(TemporaryFile(lock.temporary(path.name)))
+            file.write(data)
+            file.finish()
+            written.append((file, path))
+        for file, path in written:
+            file.publish(path, replace=True)
+        entries = (entry_of_sidecar(data, str(sidecar_path(directory, name)))[0] for name, data in sidecars.items())
+        manifest = replace(manifest, shards=tuple(entries))
+        manifest.publish(LocalWritableSet(directory), lock, replace=True)
+    return manifest
 
 
 def _facts(samples: Sequence[ScannedSample], tar: Path) -> tuple[int, set[str], set[tuple[int, int]]]:

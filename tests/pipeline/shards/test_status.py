@@ -33,7 +33,7 @@ def test_shards_count_once_they_have_a_sidecar_and_all_their_samples(make_set) -
     with pytest.raises(DataError, match="belongs to another set"):
         is_published(files, "000001.tar", "another", 20)
     sidecar = path / ".synthcl" / "000001.parquet"
-    entry, facts = entry_of_sidecar(sidecar)
+    entry, facts = entry_of_sidecar(sidecar.read_bytes(), str(sidecar))
     assert entry == read_manifest(path).shards[1] and (facts.image_size, facts.views_per_sample) == (16, 1)
     sidecar.unlink()
     assert not is_published(files, "000001.tar", recipe_hash, 20)

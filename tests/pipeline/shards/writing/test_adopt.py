@@ -47,6 +47,47 @@ def test_adopting_again_takes_new_tars_and_forgets_old_ones(tmp_path: Path, png,
     assert verify_shard_set(tmp_path / "s").ok
 
 
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        ({"1.png": 3, "9.png": 4}, r"the key '1' is in a\.tar and again in c\.tar"),
+        ({"9.view0.png": 3, "9.view1.png": 4}, "mixes samples of different numbers of images"),
+        (None, r"c\.tar"),
+    ],
+)
+def test_a_tar_that_cannot_be_adopted_leaves_the_set_as_it_was(
+    tmp_path: Path, png, write_tar, digest, members: dict[str, int] | None, message: str
+) -> None:
+    path = tmp_path / "s"
+    for name, key in (("a.tar", 1), ("b.tar", 2)):
+        write_tar(path / name, {f"{key}.png": png(key)})
+    index_shards(path)
+    before = digest(path)
+    if members is None:
+        (path / "c.tar").write_bytes((path / "a.tar").read_bytes()[:700])
+    else:
+        write_tar(path / "c.tar", {name: png(color) for name, color in members.items()})
+    with pytest.raises(DataError, match=message):
+        index_shards(path)
+    (path / "c.tar").unlink()
+    assert digest(path) == before and verify_shard_set(path).ok
+
+
+def test_an_indexing_that_was_killed_is_begun_again(tmp_path: Path, png, write_tar, digest, killed_at) -> None:
+    whole, path = tmp_path / "whole", tmp_path / "s"
+    for folder in (whole, path):
+        for name, key in (("a.tar", 1), ("b.tar", 2)):
+            write_tar(folder / name, {f"{key}.png": png(key)})
+        index_shards(folder)
+        write_tar(folder / "c.tar", {"3.png": png(3)})
+    index_shards(whole)
+    call = 1
+    while killed_at(call, lambda: index_shards(path)):
+        call += 1
+    index_shards(path)
+    assert call > 5 and digest(path) == digest(whole)
+
+
 def test_images_of_several_sizes_need_one(tmp_path: Path, png, write_tar) -> None:
     write_tar(tmp_path / "s" / "a.tar", {"1.png": png(1, (8, 8)), "2.webp": png(200, (20, 10), "WEBP")})
     info = index_shards(tmp_path / "s")
