@@ -218,7 +218,10 @@ def _no_set(directory: Path | str) -> str:
         return f"{directory} is a run of `synthcl {command}`, no shard set{made if command == 'pretrain' else ''}"
     index = f"{directory} is no shard set: it has no {HIDDEN}/{manifest_path(directory).name}"
     if any(directory.glob("*.tar")):
-        index += f". For tars from elsewhere, or if that file was lost, `synthcl shards index {directory}` makes one"
+        index += (
+            f". For tars from elsewhere, or if that file was lost, `synthcl shards index {directory}` makes one, and "
+            "keeps the columns of sidecars that are there"
+        )
     return index
 
 

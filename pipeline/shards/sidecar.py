@@ -6,7 +6,8 @@ second image is in `offset_view1` and so on, that of a member `KEY.cls` in `offs
 in `class`, `prompt` and `guidance`, where the generator has them. Recordings add `step`, `hardness`,
 `pair_similarity`, `latent_index` and `generator`.
 
-The file's metadata hold the facts of the tar (`TarFacts`), so that the manifest can be made from the sidecars alone.
+The file's metadata hold the facts of the tar (`TarFacts`). So a set that is being written needs no list of its shards,
+and a manifest that was lost can be made again around the sidecars, but for the recipe, of which they know the hash.
 
 Shapes: n samples in a shard, V images and L members beside them (`labels`) each.
 """

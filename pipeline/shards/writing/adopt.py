@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from ...errors import DataError, UsageError
 from ...files import file_sha256
-from ..layout import HIDDEN, SIDECAR_SUFFIX, manifest_path, sample_key, sidecar_path
+from ..layout import HIDDEN, manifest_path, sample_key, sidecar_path
 from ..manifest import Manifest, Recipe, read_manifest
 from ..network import is_url
 from ..publish import PartLock, TemporaryFile, disk_errors
@@ -26,11 +26,16 @@ from ..scan import ScannedSample, scan_tar
 from ..sidecar import TarFacts, build_table, write_sidecar
 from ..status import ShardSetInfo, entry_of_sidecar, set_info
 from ..writable import LocalWritableSet
+from .found_sidecars import FoundSidecars
 from .set_writer import Report, made_with
 
 
 def index_shards(directory: str | Path, *, progress: Report | None = None) -> ShardSetInfo:
     """Make the manifest and the sidecars of a folder of tars, or the lost sidecars of a set that synthcl generated.
+
+    Of a set whose manifest was lost, the sidecars are kept with all their columns, and the manifest is made around
+    them. The set is then an adopted one: of its recipe the sidecars know the hash alone, so no command continues it,
+    and its side tables must be made again.
 
     Args:
         directory: the folder. Its tars must lie in it and not below it.
@@ -39,8 +44,9 @@ def index_shards(directory: str | Path, *, progress: Report | None = None) -> Sh
     Raises:
         UsageError: a URL.
         DataError: there are no tars; or a tar is damaged, or holds members that shard sets do not hold; or a key occurs
-            twice; or the set is a recording, whose columns cannot be made again; or the set was generated, and its tars
-            are not what its manifest says.
+            twice; or sidecars hold columns that others lack, or, where the manifest was lost, do not fit their tars; or
+            the set is a recording, whose columns cannot be made again; or the set was generated, and its tars are not
+            what its manifest says.
     """
     if is_url(directory):
         raise UsageError(f"{directory}: tars are indexed in a folder of this machine; index a copy, then upload it")
@@ -51,20 +57,23 @@ def index_shards(directory: str | Path, *, progress: Report | None = None) -> Sh
     with disk_errors(directory):
         (directory / HIDDEN).mkdir(exist_ok=True)
     with PartLock(directory) as lock:
-        if manifest_path(directory).exists():
-            found = read_manifest(directory)
-            if found.kind != "adopted":
-                return _rebuild(directory, found, lock, progress)
-        return _adopt(directory, tars, lock, progress)
+        found = read_manifest(directory) if manifest_path(directory).exists() else None
+        if found is not None and found.kind != "adopted":
+            return _rebuild(directory, found, lock, progress)
+        return _adopt(directory, tars, found, lock, progress)
 
 
-def _adopt(directory: Path, tars: Sequence[Path], lock: PartLock, progress: Report | None) -> ShardSetInfo:
-    """Index tars from elsewhere. A folder that is adopted again may have other tars than before."""
+def _adopt(
+    directory: Path, tars: Sequence[Path], before: Manifest | None, lock: PartLock, progress: Report | None
+) -> ShardSetInfo:
+    """Index tars from elsewhere, or of a set that has lost its manifest. A folder that was adopted `before` may have
+    other tars than then."""
     sums = [(tar.name, file_sha256(tar)) for tar in tars]
     recipe = Recipe({"adopted": hashlib.sha256(repr(sums).encode()).hexdigest()})
     facts: list[tuple[int, set[str], set[tuple[int, int]]]] = []
     seen: list[np.ndarray] = []
     sidecars: dict[str, bytes] = {}
+    there = FoundSidecars(directory)
     first = 0
     for number, (tar, (_, sha256)) in enumerate(zip(tars, sums, strict=True)):
         samples = scan_tar(tar)
@@ -76,11 +85,12 @@ def _adopt(directory: Path, tars: Sequence[Path], lock: PartLock, progress: Repo
         seen.append(np.fromiter((hash(sample.key) for sample in samples), dtype=np.int64, count=len(samples)))
         size = _common_size(facts) or 0
         place = TarFacts(tar.name, recipe.hash, tar.stat().st_size, sha256, size, facts[0][0])
-        sidecars[tar.name] = _sidecar(samples, first, None, place)
+        sidecars[tar.name] = there.sidecar(_table(samples, first, None, tar.name), place)
         first += len(samples)
         if progress is not None:
             progress(number + 1, len(tars))
     _check_unique(directory, tars, np.concatenate(seen))
+    there.check(manifest_lost=before is None)
     formats = set().union(*(formats for _, formats, _ in facts))
     manifest = Manifest(
         kind="adopted",
@@ -94,9 +104,9 @@ def _adopt(directory: Path, tars: Sequence[Path], lock: PartLock, progress: Repo
         made_with=made_with(),
     )
     manifest = _publish(directory, manifest, sidecars, lock)
-    for sidecar in (directory / HIDDEN).glob("*" + SIDECAR_SUFFIX):
-        if not (directory / sidecar.name).with_suffix(".tar").exists():
-            sidecar.unlink()  # its tar was there when the folder was adopted before
+    for shard in () if before is None else before.shards:
+        if not (directory / shard.name).exists():
+            sidecar_path(directory, shard.name).unlink(missing_ok=True)
     return set_info(directory, manifest)
 
 
@@ -125,25 +135,26 @@ def _rebuild(directory: Path, found: Manifest, lock: PartLock, progress: Report 
         facts = TarFacts(
             shard.name, found.recipe.hash, shard.size, shard.sha256, found.image_size or 0, found.views_per_sample
         )
-        sidecars[shard.name] = _sidecar(samples, first, seed, facts)
+        sidecars[shard.name] = write_sidecar(_table(samples, first, seed, shard.name), facts)
         first += len(samples)
         if progress is not None:
             progress(number + 1, len(found.shards))
     return set_info(directory, _publish(directory, found, sidecars, lock))
 
 
-def _sidecar(samples: Sequence[ScannedSample], first: int, seed: int | None, facts: TarFacts) -> bytes:
+def _table(samples: Sequence[ScannedSample], first: int, seed: int | None, shard: str) -> pa.Table:
+    """The rows of the sidecar of a tar that was scanned."""
     places = {
         name: np.array([[getattr(image, name) for image in sample.images] for sample in samples], dtype=np.int64)
         for name in ("offset", "size", "crc32", "header_crc32")
     }
-    table = build_table(facts.shard, first, seed, places)
+    table = build_table(shard, first, seed, places)
     keys = [sample.key for sample in samples]
     if keys != [sample_key(first + i) for i in range(len(samples))]:
         table = table.set_column(0, "key", pa.array(keys, pa.string()))
     if any(sample.label is not None for sample in samples):
         table = table.append_column("label", pa.array([sample.label for sample in samples], pa.string()))
-    return write_sidecar(table, facts)
+    return table
 
 
 def _publish(directory: Path, manifest: Manifest, sidecars: Mapping[str, bytes], lock: PartLock) -> Manifest:
