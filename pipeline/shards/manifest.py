@@ -173,9 +173,14 @@ class Manifest:
 
         Returns:
             Whether it was written: False if there is a manifest and it is not to be replaced.
+
+        Raises:
+            DataError: no command would accept it.
         """
+        data = self.to_json().encode()
+        parse_manifest(data, str(files.place(MANIFEST)))
         with TemporaryFile(lock.temporary("shardset.json")) as file:
-            file.write(self.to_json().encode())
+            file.write(data)
             file.finish()
             if not replace and files.size(MANIFEST) is not None:
                 return False

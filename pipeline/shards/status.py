@@ -81,14 +81,20 @@ def is_published(files: WritableSet, shard: str, recipe_hash: str, num_samples: 
 
 
 def complete_set(files: WritableSet, plan: Manifest, lock: PartLock) -> ShardSetInfo:
-    """Complete the set if all its shards are published. The last writer does it; doing it twice does no harm."""
+    """Complete the set if all its shards are published. The last writer does it; doing it twice does no harm.
+
+    Another part may have raised the number of samples meanwhile, or, with a smaller one, completed the set while this
+    part raised it. The larger number counts.
+    """
     found = read_manifest(files)
-    if not (found.complete and found.num_samples == plan.num_samples):
-        entries, size = _full_shards(files, plan)
-        if sum(entry.num_samples for entry in entries) < plan.num_samples:
-            return set_info(files.path, replace(found, shards=tuple(entries)))
-        found = replace(found, image_size=size, complete=True, shards=tuple(entries))
-        found.publish(files, lock, replace=True)
+    if found.num_samples < plan.num_samples:
+        found = replace(found, num_samples=plan.num_samples, complete=False)
+    if not found.complete:
+        entries, size = _full_shards(files, found)
+        found = replace(found, shards=tuple(entries))
+        if sum(entry.num_samples for entry in entries) == found.num_samples:
+            found = replace(found, image_size=size, complete=True)
+            found.publish(files, lock, replace=True)
     return set_info(files.path, found)
 
 

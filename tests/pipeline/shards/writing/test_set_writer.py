@@ -13,6 +13,10 @@ from synthcl.pipeline.errors import DataError, UsageError
 from synthcl.pipeline.runtime.readback import Readback
 from synthcl.pipeline.shards import open_shard_set, write_shard_set
 from synthcl.pipeline.shards.manifest import read_manifest
+from synthcl.pipeline.shards.status import ShardSetInfo
+from synthcl.pipeline.shards.verify import verify_shard_set
+
+RECIPE = {"seed": 3, "weights": "abc"}  # of `make_set`
 
 
 def never(indices: np.ndarray) -> np.ndarray:
@@ -133,6 +137,26 @@ def test_a_set_is_extended(make_set, digest, first: int) -> None:
     assert make_set("grown", num_samples=90) == path
     assert digest(whole) == digest(path)
     assert (path / "000000.tar").stat().st_mtime_ns == untouched
+
+
+def test_a_set_is_extended_while_another_part_is_at_work(tmp_path: Path, make_set, render, digest) -> None:
+    whole, path = make_set("whole", num_samples=80), tmp_path / "many"
+    begun: list[ShardSetInfo | None] = []
+
+    def part(index: int, num_samples: int) -> ShardSetInfo:
+        return write_shard_set(path, RECIPE, num_samples, 20, extend, process_index=index, num_processes=2, workers=0)
+
+    def extend(indices: np.ndarray) -> np.ndarray:
+        if not begun:
+            begun.append(None)
+            begun[0] = part(1, 80)
+        return render(indices)
+
+    info = part(0, 40)
+    for one, published in ((begun[0], 40), (info, 60)):
+        assert (one.complete, one.num_samples, one.num_published) == (False, 80, published)
+    assert not read_manifest(path).complete
+    assert part(0, 80).complete and digest(whole) == digest(path) and verify_shard_set(path).ok
 
 
 def test_an_extension_that_was_killed_between_tar_and_sidecar_is_continued(make_set, digest) -> None:
