@@ -34,6 +34,21 @@ def test_tars_of_others_are_adopted(tmp_path: Path, png, write_tar) -> None:
     assert verify_shard_set(path, decode=True).to_dict() == {"ok": True, "num_samples": 12, "errors": []}
 
 
+@pytest.mark.parametrize("views", [2, 12])
+@pytest.mark.parametrize("backwards", [False, True])
+def test_the_images_of_a_sample_may_come_in_any_order(
+    tmp_path: Path, png, write_tar, views: int, backwards: bool
+) -> None:
+    colors = {f"{key}.view{view}.png": 100 * row + 5 * view for row, key in enumerate("ab") for view in range(views)}
+    names = sorted(colors, reverse=backwards)  # view10 before view2
+    write_tar(tmp_path / "s" / "a.tar", {name: png(colors[name]) for name in names})
+    index_shards(tmp_path / "s")
+    shards = open_shard_set(tmp_path / "s")
+    shown = dict(zip(shards.keys([0, 1]), shards.read_views([0, 1])[:, :, 0, 0, 0].tolist(), strict=True))
+    assert shown == {"a": [5 * view for view in range(views)], "b": [100 + 5 * view for view in range(views)]}
+    assert verify_shard_set(tmp_path / "s", decode=True).ok
+
+
 def test_adopting_again_takes_new_tars_and_forgets_old_ones(tmp_path: Path, png, write_tar) -> None:
     write_tar(tmp_path / "s" / "a.tar", {"1.png": png(1)})
     first = index_shards(tmp_path / "s")
