@@ -134,10 +134,19 @@ def entry_of_sidecar(data: bytes, name: str) -> tuple[ShardEntry, TarFacts]:
 
 
 def published_shards(files: WritableSet) -> list[ShardEntry]:
-    """The published shards of a set that synthcl writes and that is not complete, by their sidecars."""
-    names = sorted(n for n in files.sizes(HIDDEN) if n[:1].isdecimal() and n.endswith(SIDECAR_SUFFIX))
-    found = for_each(files, lambda name: find_entry(files, name.removesuffix(SIDECAR_SUFFIX) + ".tar"), names)
-    return [one[0] for one in found if one is not None]
+    """The published shards of a set that synthcl writes and that is not complete, by their sidecars.
+
+    Raises:
+        DataError: a sidecar is damaged, or is not that of the shard which its name tells.
+    """
+    names = sorted(n.removesuffix(SIDECAR_SUFFIX) for n in files.sizes(HIDDEN) if n.endswith(SIDECAR_SUFFIX))
+    shards = [f"{name}.tar" for name in names if name.isdecimal()]
+    found = zip(shards, for_each(files, lambda shard: find_entry(files, shard), shards), strict=True)
+    entries = {shard: one[0] for shard, one in found if one is not None}
+    for shard, entry in entries.items():
+        if entry.name != shard:
+            raise DataError(f"{files.place(sidecar_name(shard))} is not the sidecar of {shard}, but of {entry.name}")
+    return list(entries.values())
 
 
 def set_info(path: Path | str, found: Manifest) -> ShardSetInfo:
