@@ -111,7 +111,7 @@ def verify_shard_set(
         first += shard.num_samples
         if progress is not None:
             progress(number + 1, len(shards))
-    if hashes and len(np.unique(np.concatenate(hashes))) < first:
+    if hashes and len(np.unique(np.concatenate(hashes))) < sum(map(len, hashes)):
         report.errors.append(Problem(None, None, "a key occurs in two shards"))
     return report
 

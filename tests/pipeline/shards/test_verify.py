@@ -96,6 +96,14 @@ def test_the_sound_shards_of_a_set_that_is_not_complete_count(tmp_path: Path, re
     assert "000003.parquet is not the sidecar of 000003.tar" in verify_shard_set(tmp_path).errors[-1].error
 
 
+def test_a_damaged_sidecar_is_no_key_that_occurs_twice(make_set, flip) -> None:
+    path = make_set()
+    flip(path / ".synthcl/000001.parquet", 100)
+    report = verify_shard_set(path)
+    assert report.num_samples == 30
+    assert [(e.shard, "checksum" in e.error) for e in report.errors] == [("000001.tar", True)]
+
+
 def test_a_key_that_occurs_twice_is_told(tmp_path: Path, png, write_tar) -> None:
     """As in a set that was not made by this program: the sidecars are sound, each for itself."""
     path = tmp_path / "s"
