@@ -46,7 +46,7 @@ def index_shards(directory: str | Path, *, progress: Report | None = None) -> Sh
         DataError: there are no tars; or a tar is damaged, or holds members that shard sets do not hold; or a key occurs
             twice; or sidecars hold columns that others lack, or, where the manifest was lost, do not fit their tars; or
             the set is a recording, whose columns cannot be made again; or the set was generated, and its tars are not
-            what its manifest says.
+            what its manifest says, or there are others.
     """
     if is_url(directory):
         raise UsageError(f"{directory}: tars are indexed in a folder of this machine; index a copy, then upload it")
@@ -59,7 +59,7 @@ def index_shards(directory: str | Path, *, progress: Report | None = None) -> Sh
     with PartLock(directory) as lock:
         found = read_manifest(directory) if manifest_path(directory).exists() else None
         if found is not None and found.kind != "adopted":
-            return _rebuild(directory, found, lock, progress)
+            return _rebuild(directory, tars, found, lock, progress)
         return _adopt(directory, tars, found, lock, progress)
 
 
@@ -110,7 +110,9 @@ def _adopt(
     return set_info(directory, manifest)
 
 
-def _rebuild(directory: Path, found: Manifest, lock: PartLock, progress: Report | None) -> ShardSetInfo:
+def _rebuild(
+    directory: Path, tars: Sequence[Path], found: Manifest, lock: PartLock, progress: Report | None
+) -> ShardSetInfo:
     """Make the sidecars of a generated set again, from tars that are still what its manifest says."""
     if found.kind == "recorded":
         raise DataError(
@@ -119,6 +121,11 @@ def _rebuild(directory: Path, found: Manifest, lock: PartLock, progress: Report 
         )
     if not found.complete:
         raise DataError(f"{directory} is not complete: run the command that writes it again")
+    if others := sorted({tar.name for tar in tars} - {shard.name for shard in found.shards}):
+        raise DataError(
+            f"{directory / others[0]} is not in the set's manifest, and a generated set takes no tars from elsewhere: "
+            "move it away"
+        )
     if columns := found.recipe.values.get("columns"):
         raise DataError(
             f"{directory} had {', '.join(columns)} of its samples in its sidecars alone, and they cannot be made again "

@@ -122,6 +122,15 @@ def test_lost_sidecars_are_made_again(make_set, digest) -> None:
     assert digest(path) == before
 
 
+def test_a_generated_set_takes_no_tars_from_elsewhere(make_set, png, write_tar, digest) -> None:
+    path = make_set()
+    write_tar(path / "zzz.tar", {"z.png": png(1)})
+    before = digest(path)
+    with pytest.raises(DataError, match=r"zzz\.tar is not in the set's manifest, .*: move it away"):
+        index_shards(path)
+    assert digest(path) == before
+
+
 def test_what_cannot_be_made_again_is_refused(make_set, tmp_path: Path, flip) -> None:
     path = make_set()
     (path / ".synthcl" / "000001.parquet").unlink()
