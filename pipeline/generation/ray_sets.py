@@ -131,6 +131,7 @@ def plan_of(config: GenerateConfig, samples: Samples) -> Manifest:
         config.quality,
         columns=samples.columns,
         labels=samples.labels,
+        batch_size=config.batch_size,
     )
 
 

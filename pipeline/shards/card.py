@@ -76,7 +76,8 @@ def card_text(shards: ShardSet, name: str, *, licence: str | None = None, reposi
     head = {
         "pretty_name": name,
         **({"license": licence} if licence else {}),
-        "tags": ["webdataset", "synthetic", "synthcl"],
+        # Where adopted tars come from, nobody knows.
+        "tags": ["webdataset", *([] if manifest.kind == "adopted" else ["synthetic"]), "synthcl"],
         "configs": [{"config_name": "default", "data_files": "*.tar"}],
     }
     parts = [
@@ -93,13 +94,11 @@ def card_text(shards: ShardSet, name: str, *, licence: str | None = None, reposi
         f"```\nsynthcl train --data SPEC --shards {f'hf://datasets/{repository}' if repository else name} "
         "--epochs 200 --out RUN\n```",
         "## Recipe",
-        "What its samples are a function of, besides their index; versions of libraries are those that wrote it.",
+        _what_recipe(manifest),
         _table({name: _shown(value) for name, value in flatten(manifest.recipe.values).items()}),
         _table(manifest.made_with),
         "## Limits",
-        "The images are synthetic. They carry what the generator has learned, the faults and the biases of the images "
-        "it was trained on too, and they may be near copies of some: `synthcl eval quality` measures that. "
-        + _labels(manifest),
+        f"{_origin(manifest)} {_labels(shards)}",
         LAST_LINE,
     ]
     return "\n\n".join(parts) + "\n"
@@ -135,12 +134,33 @@ def _members(manifest: Manifest) -> list[str]:
     return [end[1:] for end in member_extensions(manifest.views_per_sample, manifest.image_format or "png")]
 
 
-def _labels(manifest: Manifest) -> str:
+def _what_recipe(manifest: Manifest) -> str:
+    if manifest.kind == "adopted":
+        return "A checksum of its tars' names and contents; versions of libraries are those that indexed it."
+    return "What its samples are a function of, besides their index; versions of libraries are those that wrote it."
+
+
+def _origin(manifest: Manifest) -> str:
+    """Where the images come from, and what follows from it."""
+    if manifest.kind == "adopted":
+        return "The images are those of the tars that were indexed, which do not say where they come from."
+    return (
+        "The images are synthetic. They carry what the generator has learned, the faults and the biases of the images "
+        "it was trained on too, and they may be near copies of some: `synthcl eval quality` measures that."
+    )
+
+
+def _labels(shards: ShardSet) -> str:
     """What the set says its images show, and how far to trust it."""
-    columns = manifest.recipe.values.get("columns") or []
-    said = [name for name in ("class", "prompt") if name in columns]
+    manifest = shards.locator.manifest
+    adopted = manifest.kind == "adopted"
+    columns = shards.locator.column_names() if adopted else manifest.recipe.values.get("columns") or []
+    said = [name for name in ("label", "class", "prompt") if name in columns]
     if not said:
         return "They have no labels."
+    if adopted:
+        names = " and ".join(f"`{name}`" for name in said)
+        return f"What they show is said in the {'columns' if len(said) > 1 else 'column'} {names}; nobody checked."
     where = f", and as {' and '.join(f'KEY.{name}' for name in manifest.labels)} in the tars" if manifest.labels else ""
     return (
         f"The {' and '.join(said)} of each is what it was drawn for, in the column of that name{where}; nobody checked."

@@ -20,8 +20,8 @@ from .reader import ShardSet, open_shard_set
 def as_webdataset(path: str | Path, *, decode: str | None = "torchrgb8", **options: Any) -> wds.WebDataset:
     """A set as a WebDataset pipeline. A sample is a dict with `__key__` and its images by extension.
 
-    The set's files are checked first. Only images, classes and prompts are decoded: some of WebDataset's default
-    decoders for other members run code.
+    The set's files are checked first. Only images, classes and, of generated sets, prompts are decoded: some of
+    WebDataset's default decoders for other members run code. A class is a number, or a name in tars from elsewhere.
 
     Args:
         path: the set's folder.
@@ -43,7 +43,18 @@ def as_webdataset(path: str | Path, *, decode: str | None = "torchrgb8", **optio
         return dataset
     kinds = [end[1:] for kind in (*IMAGE_FORMATS, "jpeg") for end in member_extensions(shards.views_per_sample, kind)]
     # A class is decoded to a number and a prompt to text; neither runs code.
-    return dataset.decode(decode, only=[*kinds, *shards.locator.manifest.labels])
+    manifest = shards.locator.manifest
+    if manifest.kind == "adopted":
+        return dataset.decode(_decode_class, decode, only=[*kinds, "cls"])
+    return dataset.decode(decode, only=[*kinds, *manifest.labels])
+
+
+def _decode_class(extension: str, data: bytes) -> int | str | None:
+    """What `KEY.cls` says: a number, or a name as in the column `label`. None, for WebDataset, of other members."""
+    if extension != ".cls":
+        return None
+    text = data.decode("utf-8", "replace").strip()
+    return int(text) if text.removeprefix("-").isdecimal() else text
 
 
 class TorchShards(Dataset[tuple[Tensor, int]]):

@@ -41,6 +41,11 @@ def shard_name(number: int) -> str:
     return f"{number:0{SHARD_DIGITS}d}.tar"
 
 
+def shard_number(name: str) -> int:
+    """The number of the shard with that file name, which `shard_name` gave."""
+    return int(name.removesuffix(".tar"))
+
+
 def sidecar_name(shard: str) -> str:
     """The name in the set of the sidecar of the shard with that file name."""
     return f"{HIDDEN}/{shard.removesuffix('.tar')}{SIDECAR_SUFFIX}"

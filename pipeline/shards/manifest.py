@@ -1,7 +1,8 @@
 """The manifest of a shard set, `shardset.json`: the set's recipe, and its shards with their sizes and checksums.
 
 A set's manifest is written twice: when the set is begun, without shards and with `complete` false, and when all shards
-are there. Nothing in it depends on when, where or by how many processes the set was made.
+are there. Nothing in it depends on when, where or by how many processes the set was made. It notes the batch size,
+which can move a pixel by one step: a network may add numbers in another order on another batch size.
 
 The recipe says what the samples are a function of, besides their index. Its hash is the set's identity. The number of
 samples is not in it: sample i does not depend on it, and a set of 5,000 samples can be continued to 10,000. Versions of
@@ -132,6 +133,7 @@ class Manifest:
         complete: whether all samples are there.
         made_with: versions of the libraries that wrote the set.
         labels: extensions of the members that follow each sample's images, of those in `LABEL_COLUMNS`.
+        batch_size: how many samples were drawn at once where the set was begun; None where the set does not tell.
         shards: the shards in order; empty until the set is complete.
     """
 
@@ -145,6 +147,7 @@ class Manifest:
     complete: bool
     made_with: dict[str, str] = field(default_factory=dict)
     labels: tuple[str, ...] = ()
+    batch_size: int | None = None
     shards: tuple[ShardEntry, ...] = ()
 
     def to_json(self) -> str:
@@ -154,6 +157,8 @@ class Manifest:
         version = VERSION_WITH_LABELS if self.labels else VERSION
         if not self.labels:
             del content["labels"]
+        if self.batch_size is None:  # as in sets that were made before it was noted
+            del content["batch_size"]
         content = {"format": "synthcl shard set", "version": version, "recipe_hash": self.recipe.hash, **content}
         content["num_shards"] = len(self.shards)
         content["shards"] = [asdict(shard) for shard in self.shards]
@@ -173,9 +178,14 @@ class Manifest:
 
         Returns:
             Whether it was written: False if there is a manifest and it is not to be replaced.
+
+        Raises:
+            DataError: no command would accept it.
         """
+        data = self.to_json().encode()
+        parse_manifest(data, str(files.place(MANIFEST)))
         with TemporaryFile(lock.temporary("shardset.json")) as file:
-            file.write(self.to_json().encode())
+            file.write(data)
             file.finish()
             if not replace and files.size(MANIFEST) is not None:
                 return False
@@ -218,7 +228,10 @@ def _no_set(directory: Path | str) -> str:
         return f"{directory} is a run of `synthcl {command}`, no shard set{made if command == 'pretrain' else ''}"
     index = f"{directory} is no shard set: it has no {HIDDEN}/{manifest_path(directory).name}"
     if any(directory.glob("*.tar")):
-        index += f". For tars from elsewhere, or if that file was lost, `synthcl shards index {directory}` makes one"
+        index += (
+            f". For tars from elsewhere, or if that file was lost, `synthcl shards index {directory}` makes one, and "
+            "keeps the columns of sidecars that are there"
+        )
     return index
 
 
@@ -247,10 +260,11 @@ def _checksum(content: dict[str, Any]) -> str:
 def _checked(content: dict[str, Any], name: str) -> Manifest:
     """The content as a `Manifest`. Every value is checked, since the set may be a stranger's."""
     shards = tuple(ShardEntry(**shard) for shard in content["shards"])
-    names = {f for f in Manifest.__dataclass_fields__ if f not in ("recipe", "shards", "labels")}
+    names = {f for f in Manifest.__dataclass_fields__ if f not in ("recipe", "shards", "labels", "batch_size")}
     fields = {f: content[f] for f in names}
     labels = tuple(content["labels"]) if content["version"] == VERSION_WITH_LABELS else ()
-    found = Manifest(recipe=Recipe(content["recipe"]), shards=shards, labels=labels, **fields)
+    batch_size = content.get("batch_size")
+    found = Manifest(recipe=Recipe(content["recipe"]), shards=shards, labels=labels, batch_size=batch_size, **fields)
     problems = [
         ("kind", found.kind in KINDS),
         ("recipe_hash", content["recipe_hash"] == found.recipe.hash),
@@ -260,6 +274,7 @@ def _checked(content: dict[str, Any], name: str) -> Manifest:
         ("image_size", found.image_size is None or _natural(found.image_size, 1)),
         ("image_format", found.image_format is None or found.image_format in IMAGE_FORMATS),
         ("labels", set(labels) <= set(LABEL_COLUMNS) and len(set(labels)) == len(labels)),
+        ("batch_size", batch_size is None or _natural(batch_size, 1)),
         ("complete", isinstance(found.complete, bool)),
         ("num_shards", content["num_shards"] == len(shards) == len({s.name for s in shards})),
     ]

@@ -28,7 +28,7 @@ def preview_shards(path: str | Path, config: ShardPreviewConfig) -> dict[str, An
         `picture`, its path, `num_samples`, `image_size`, and `num_real`, how many real images are above.
 
     Raises:
-        UsageError: a column that is not there or has no order, or a picture that is not called `.png`.
+        UsageError: a column that is not there, has no order or has no values, or a picture that is not called `.png`.
         DataError: no complete set, or a place that cannot be written.
     """
     shards = open_shard_set(path, where=config.where)
@@ -69,5 +69,8 @@ def _choose(shards: ShardSet, num_samples: int, sort: str | None, descending: bo
     if values.dtype.kind not in "iuf":
         raise UsageError(f"--sort {sort!r} is not a column of numbers")
     known = np.flatnonzero(~np.isnan(values)) if values.dtype.kind == "f" else np.arange(len(values))
+    if not len(known):
+        chosen = "" if shards.selected is None else " that --where selects"
+        raise UsageError(f"--sort {sort!r}: none of the {len(shards):,} samples of {shards.path}{chosen} has a value")
     order = known[np.argsort(-values[known].astype(np.float64) if descending else values[known], kind="stable")]
     return order[:num_samples]

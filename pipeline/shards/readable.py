@@ -106,10 +106,8 @@ def check_files(files: WritableSet, found: Manifest, *, no_others: bool = False)
                 )
     others = [name for name in tars if name.endswith(".tar")]
     if no_others and others:
-        raise DataError(
-            f"{files.place(min(others))} is not in the set's manifest: move it away, or run "
-            f"`synthcl shards index {files.path}` to add it"
-        )
+        add = f", or run `synthcl shards index {files.path}` to add it" if found.kind == "adopted" else ""
+        raise DataError(f"{files.place(min(others))} is not in the set's manifest: move it away{add}")
 
 
 def open_plain(path: Path, size: int | None = None) -> int:

@@ -15,7 +15,7 @@ from .manifest import Manifest, ShardEntry, read_manifest
 from .network import is_url
 from .publish import PartLock
 from .readable import check_files
-from .sidecar import TarFacts, parse_facts, read_bytes
+from .sidecar import TarFacts, parse_facts
 from .writable import WritableSet, for_each, open_writable
 
 
@@ -81,14 +81,20 @@ def is_published(files: WritableSet, shard: str, recipe_hash: str, num_samples: 
 
 
 def complete_set(files: WritableSet, plan: Manifest, lock: PartLock) -> ShardSetInfo:
-    """Complete the set if all its shards are published. The last writer does it; doing it twice does no harm."""
+    """Complete the set if all its shards are published. The last writer does it; doing it twice does no harm.
+
+    Another part may have raised the number of samples meanwhile, or, with a smaller one, completed the set while this
+    part raised it. The larger number counts.
+    """
     found = read_manifest(files)
-    if not (found.complete and found.num_samples == plan.num_samples):
-        entries, size = _full_shards(files, plan)
-        if sum(entry.num_samples for entry in entries) < plan.num_samples:
-            return set_info(files.path, replace(found, shards=tuple(entries)))
-        found = replace(found, image_size=size, complete=True, shards=tuple(entries))
-        found.publish(files, lock, replace=True)
+    if found.num_samples < plan.num_samples:
+        found = replace(found, num_samples=plan.num_samples, complete=False)
+    if not found.complete:
+        entries, size = _full_shards(files, found)
+        found = replace(found, shards=tuple(entries))
+        if sum(entry.num_samples for entry in entries) == found.num_samples:
+            found = replace(found, image_size=size, complete=True)
+            found.publish(files, lock, replace=True)
     return set_info(files.path, found)
 
 
@@ -114,25 +120,33 @@ def _full_shards(files: WritableSet, plan: Manifest) -> tuple[list[ShardEntry], 
 def find_entry(files: WritableSet, shard: str) -> tuple[ShardEntry, TarFacts] | None:
     """A shard's entry for the manifest by its sidecar, and what that says about the tar; None if it has no sidecar."""
     data = files.read(sidecar_name(shard))
-    return None if data is None else _entry(data, str(files.place(sidecar_name(shard))))
+    return None if data is None else entry_of_sidecar(data, str(files.place(sidecar_name(shard))))
 
 
-def entry_of_sidecar(sidecar: Path) -> tuple[ShardEntry, TarFacts]:
-    """Make a shard's entry for the manifest from its sidecar, and read what the sidecar says about the tar."""
-    return _entry(read_bytes(sidecar), str(sidecar))
+def entry_of_sidecar(data: bytes, name: str) -> tuple[ShardEntry, TarFacts]:
+    """Make a shard's entry for the manifest from its sidecar's bytes, and read what they say about the tar.
 
-
-def _entry(data: bytes, name: str) -> tuple[ShardEntry, TarFacts]:
+    `name` is what errors call the sidecar.
+    """
     facts, rows = parse_facts(data, name)
     entry = ShardEntry(facts.shard, rows, facts.size, facts.sha256, len(data), hashlib.sha256(data).hexdigest())
     return entry, facts
 
 
 def published_shards(files: WritableSet) -> list[ShardEntry]:
-    """The published shards of a set that synthcl writes and that is not complete, by their sidecars."""
-    names = sorted(n for n in files.sizes(HIDDEN) if n[:1].isdecimal() and n.endswith(SIDECAR_SUFFIX))
-    found = for_each(files, lambda name: find_entry(files, name.removesuffix(SIDECAR_SUFFIX) + ".tar"), names)
-    return [one[0] for one in found if one is not None]
+    """The published shards of a set that synthcl writes and that is not complete, by their sidecars.
+
+    Raises:
+        DataError: a sidecar is damaged, or is not that of the shard which its name tells.
+    """
+    names = sorted(n.removesuffix(SIDECAR_SUFFIX) for n in files.sizes(HIDDEN) if n.endswith(SIDECAR_SUFFIX))
+    shards = [f"{name}.tar" for name in names if name.isdecimal()]
+    found = zip(shards, for_each(files, lambda shard: find_entry(files, shard), shards), strict=True)
+    entries = {shard: one[0] for shard, one in found if one is not None}
+    for shard, entry in entries.items():
+        if entry.name != shard:
+            raise DataError(f"{files.place(sidecar_name(shard))} is not the sidecar of {shard}, but of {entry.name}")
+    return list(entries.values())
 
 
 def set_info(path: Path | str, found: Manifest) -> ShardSetInfo:

@@ -13,7 +13,7 @@ import numpy as np
 from ..errors import DataError
 from ..files import file_sha256
 from ..images.decoding import SAFE_FORMATS, decode_images
-from .layout import HIDDEN, LABEL_COLUMNS, sample_key, sidecar_name, sidecar_path
+from .layout import HIDDEN, LABEL_COLUMNS, sample_key, shard_number, sidecar_name, sidecar_path
 from .manifest import Manifest, ShardEntry, read_manifest
 from .readable import open_plain
 from .reader import read_checked
@@ -97,6 +97,8 @@ def verify_shard_set(
     first = 0
     hashes: list[np.ndarray] = []
     for number, shard in enumerate(shards):
+        if not manifest.complete and manifest.samples_per_shard is not None:
+            first = shard_number(shard.name) * manifest.samples_per_shard  # those before it may not be there yet
         with files.here((shard.name, sidecar_name(shard.name))) as folder:
             found = list(_verify_shard(folder, shard, manifest, first, hashes, decode))
         problems = [replace(one, error=one.error.replace(str(folder), str(files.path))) for one in found]
@@ -109,7 +111,7 @@ def verify_shard_set(
         first += shard.num_samples
         if progress is not None:
             progress(number + 1, len(shards))
-    if hashes and len(np.unique(np.concatenate(hashes))) < first:
+    if hashes and len(np.unique(np.concatenate(hashes))) < sum(map(len, hashes)):
         report.errors.append(Problem(None, None, "a key occurs in two shards"))
     return report
 

@@ -2,8 +2,9 @@
 
 Encoding, writing and checking run beside generation. Shard s belongs to process s modulo the number of processes, so
 that processes need not talk to each other; on a Ray cluster (executors/ray_sets.py) shards go to whoever is free. A
-shard is rendered in batches from its first sample on, so that its bytes depend on the recipe alone, and not on which
-process wrote it or in how many runs.
+shard is rendered in batches from its first sample on, so that its bytes depend on the recipe and the batch size alone,
+and not on which process wrote it or in how many runs. The batch size matters where `render` is a network, which may add
+numbers in another order on another batch size: the manifest notes it.
 
 Shapes: N samples of V images, (N, V, 3, S, S) uint8.
 """
@@ -11,6 +12,7 @@ Shapes: N samples of V images, (N, V, 3, S, S) uint8.
 from __future__ import annotations
 
 import importlib.metadata
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -31,6 +33,8 @@ from ..status import ShardSetInfo, complete_set, find_entry, is_published, set_i
 from ..writable import WritableSet, for_each, open_writable
 from .encoder_pool import EncoderPool, default_workers
 from .shard_writer import ShardJob, ShardWriter
+
+log = logging.getLogger(__name__)
 
 BATCH_SIZE = 256
 """How many samples `render` is asked for at once. Ours."""
@@ -79,7 +83,8 @@ def write_shard_set(
         quality: 1 to 100, see `Encoding`.
         describe: what samples were drawn for, for the sidecars; see `Describe`.
         labels: which of that is in the tars too: `cls` for classes, `txt` for prompts.
-        batch_size: how many samples are rendered at once.
+        batch_size: how many samples are rendered at once. A set that is continued with another one says so in a
+            warning, since some pixels may then differ by one step from those of a set that was made in one go.
         process_index: which part this process writes, in [0, num_processes). Jobs count as processes.
         num_processes: how many processes write the set, now or later, on one machine or several that share the folder.
         workers: how many encoder processes to start; 0 encodes in this process. None is one for each core but one.
@@ -97,7 +102,15 @@ def write_shard_set(
     """
     columns = list(describe(np.arange(1))) if describe is not None else []
     plan = plan_set(
-        recipe, num_samples, samples_per_shard, images_per_sample, image_format, quality, columns=columns, labels=labels
+        recipe,
+        num_samples,
+        samples_per_shard,
+        images_per_sample,
+        image_format,
+        quality,
+        columns=columns,
+        labels=labels,
+        batch_size=batch_size,
     )
     if not 0 <= process_index < num_processes:
         raise UsageError(f"process {process_index} of {num_processes} is impossible: processes are numbered from 0")
@@ -164,6 +177,7 @@ def plan_set(
     *,
     columns: Sequence[str] = (),
     labels: Sequence[str] = (),
+    batch_size: int | None = None,
 ) -> Manifest:
     """The manifest of the set that is to be written, without shards.
 
@@ -205,6 +219,7 @@ def plan_set(
         complete=False,
         made_with=made_with(),
         labels=tuple(labels),
+        batch_size=batch_size,
     )
 
 
@@ -271,9 +286,21 @@ def begin_set(files: WritableSet, plan: Manifest, lock: PartLock) -> None:
                 return
         found = read_manifest(files)
         check_same_set(files.path, found, plan)  # another process may have begun the set a moment ago
+        _warn_of_batch_size(files.path, found, plan)
         if found.num_samples < plan.num_samples:
             again = replace(found, num_samples=plan.num_samples, complete=False, shards=())
             again.publish(files, lock, replace=True)
+
+
+def _warn_of_batch_size(directory: Path | str, found: Manifest, plan: Manifest) -> None:
+    if None not in (found.batch_size, plan.batch_size) and found.batch_size != plan.batch_size:
+        log.warning(
+            "--out %s was begun with --batch-size %d and goes on with %d: pixels may differ by one step from those "
+            "of a set made in one go",
+            directory,
+            found.batch_size,
+            plan.batch_size,
+        )
 
 
 def _numbers(plan: Manifest, process_index: int, num_processes: int) -> range:

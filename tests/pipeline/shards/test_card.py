@@ -11,6 +11,7 @@ from synthcl.pipeline.errors import DataError
 from synthcl.pipeline.shards.card import write_card
 from synthcl.pipeline.shards.reader import open_shard_set
 from synthcl.pipeline.shards.verify import verify_shard_set
+from synthcl.pipeline.shards.writing.adopt import index_shards
 from synthcl.pipeline.shards.writing.set_writer import write_shard_set
 
 
@@ -57,6 +58,19 @@ def test_it_says_what_the_set_is_and_changes_nothing_of_it(make_set, render):
     assert {file.name for file in after} == {"README.md", "samples.png"}
     assert verify_shard_set(path, decode=True).ok and open_shard_set(path).recipe == recipe
     write_card(path)  # and again
+
+
+@pytest.mark.parametrize(
+    ("beside", "said"),
+    [({}, "They have no labels."), ({"cls": b"cat"}, "What they show is said in the column `label`; nobody checked.")],
+)
+def test_of_adopted_tars_it_claims_nothing(tmp_path, png, write_tar, beside, said):
+    write_tar(tmp_path / "s" / "a.tar", {f"k.{end}": data for end, data in {"png": png(1), **beside}.items()})
+    index_shards(tmp_path / "s")
+    write_card(tmp_path / "s")
+    card = (tmp_path / "s" / "README.md").read_text()
+    assert said in card and "synthetic" not in card and "do not say where they come from" in card
+    assert "A checksum of its tars" in card
 
 
 def test_a_set_with_a_card_is_reused_and_grows(tmp_path, render):

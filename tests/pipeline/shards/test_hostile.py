@@ -246,7 +246,7 @@ def forge_sidecar(path: Path, change: Callable[[dict[str, np.ndarray]], None], k
     columns = {name: table[name].to_numpy().copy() for name in table.column_names}
     change(columns)
     pq.write_table(pa.table(columns).replace_schema_metadata(table.schema.metadata), sidecar)
-    entry, _ = entry_of_sidecar(sidecar)
+    entry, _ = entry_of_sidecar(sidecar.read_bytes(), str(sidecar))
     rewrite(path, lambda c: replace(c, kind=kind, shards=(entry, *c.shards[1:])))
 
 

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from synthcl.pipeline.errors import DataError
 from synthcl.pipeline.shards import as_torch_dataset, as_webdataset, open_shard_set
+from synthcl.pipeline.shards.writing.adopt import index_shards
 
 # WebDataset leaves files to the garbage collector.
 pytestmark = [
@@ -104,6 +105,17 @@ def test_as_webdataset(path: Path, render) -> None:
     assert isinstance(next(iter(as_webdataset(path, decode=None)))["png" if views == 1 else "view0.png"], bytes)
     if open_shard_set(path).locator.manifest.labels:
         assert [(sample["cls"], sample["txt"]) for sample in samples] == labels()
+
+
+@pytest.mark.usefixtures("collect_garbage")
+def test_as_webdataset_decodes_the_classes_of_adopted_tars(tmp_path: Path, png, write_tar) -> None:
+    classes = {"a": b"3", "b": b" 12\n", "c": b"cat", "d": b"-1"}
+    members = {f"{key}.{end}": data for key, text in classes.items() for end, data in (("png", png(1)), ("cls", text))}
+    write_tar(tmp_path / "s" / "a.tar", {**members, "d.json": b"{}"})
+    index_shards(tmp_path / "s")
+    samples = list(as_webdataset(tmp_path / "s"))
+    assert [sample["cls"] for sample in samples] == [3, 12, "cat", -1]
+    assert samples[0]["png"].shape == (3, 8, 8) and samples[3]["json"] == b"{}"
 
 
 def test_as_webdataset_checks_first(path: Path) -> None:

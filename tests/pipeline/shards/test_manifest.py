@@ -1,9 +1,13 @@
 """The manifest: the recipe as the set's identity, and no byte of the file unguarded."""
 
+from dataclasses import replace
+
 import pytest
 
 from synthcl.pipeline.errors import DataError
 from synthcl.pipeline.shards import Recipe, open_shard_set
+from synthcl.pipeline.shards.manifest import read_manifest
+from synthcl.pipeline.shards.writable import LocalWritableSet
 
 
 def test_hash_depends_on_values_and_not_on_their_order() -> None:
@@ -34,6 +38,14 @@ def test_differences_name_what_and_both_values() -> None:
 def test_values_that_json_lacks_are_refused(values: dict[str, object]) -> None:
     with pytest.raises((TypeError, ValueError)):
         Recipe(values)
+
+
+def test_a_manifest_that_no_command_accepts_is_not_written(make_set, digest) -> None:
+    path = make_set()
+    before, files = digest(path), LocalWritableSet(path)
+    with files.part() as lock, pytest.raises(DataError, match=r"shardset\.json is not sound: .* add up to 70 samples"):
+        replace(read_manifest(path), num_samples=70).publish(files, lock, replace=True)
+    assert digest(path) == before
 
 
 def test_every_byte_is_guarded(make_set, flip) -> None:

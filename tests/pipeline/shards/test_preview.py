@@ -41,6 +41,21 @@ def test_columns_that_cannot_be_sorted_by(make_set, tmp_path: Path, sort: str, m
         preview_shards(make_set(), out=tmp_path / "grid.png", sort=sort)
 
 
+@pytest.mark.parametrize(
+    ("sort", "where", "message"),
+    [
+        ("pair_similarity", None, "none of the 30 samples of .*recorded has a value"),
+        ("hardness", "hardness > 1e9", "none of the 10 samples of .* that --where selects has a value"),  # NaN is more
+    ],
+)
+def test_a_column_without_values_is_refused(
+    recorded: Path, tmp_path: Path, sort: str, where: str | None, message: str
+) -> None:
+    with pytest.raises(UsageError, match=f"--sort '{sort}': {message}"):
+        preview_shards(recorded, out=tmp_path / "grid.png", sort=sort, where=where)
+    assert not (tmp_path / "grid.png").exists()
+
+
 def test_the_folder_is_made_and_another_ending_refused(make_set, tmp_path: Path) -> None:
     preview_shards(make_set(), out=tmp_path / "new" / "grid.png")
     assert (tmp_path / "new" / "grid.png").exists()

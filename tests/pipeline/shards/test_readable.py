@@ -1,6 +1,7 @@
 """The folder of a set: plain files of the right size, and no links."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -60,10 +61,13 @@ def test_files_are_those_that_the_manifest_lists(make_set) -> None:
     (path / "other.tar").write_bytes(b"")
     (path / "notes.txt").write_bytes(b"")
     check_files(files, manifest)
-    with pytest.raises(
-        DataError, match=r"other\.tar is not in the set's manifest: move it away, or run `synthcl shards"
+    for kind, advice in (
+        ("generated", "$"),
+        ("recorded", "$"),
+        ("adopted", ", or run `synthcl shards index .* to add"),
     ):
-        check_files(files, manifest, no_others=True)
+        with pytest.raises(DataError, match=rf"other\.tar is not in the set's manifest: move it away{advice}"):
+            check_files(files, replace(manifest, kind=kind), no_others=True)
     (path / "other.tar").unlink()
     check_files(files, manifest, no_others=True)
     sidecar = path / ".synthcl" / "000001.parquet"

@@ -7,6 +7,7 @@ import pytest
 from synthcl.pipeline.errors import DataError
 from synthcl.pipeline.shards.manifest import read_manifest
 from synthcl.pipeline.shards.status import (
+    complete_set,
     entry_of_sidecar,
     find_shard_sets,
     is_published,
@@ -33,11 +34,22 @@ def test_shards_count_once_they_have_a_sidecar_and_all_their_samples(make_set) -
     with pytest.raises(DataError, match="belongs to another set"):
         is_published(files, "000001.tar", "another", 20)
     sidecar = path / ".synthcl" / "000001.parquet"
-    entry, facts = entry_of_sidecar(sidecar)
+    entry, facts = entry_of_sidecar(sidecar.read_bytes(), str(sidecar))
     assert entry == read_manifest(path).shards[1] and (facts.image_size, facts.views_per_sample) == (16, 1)
     sidecar.unlink()
     assert not is_published(files, "000001.tar", recipe_hash, 20)
     assert [shard.name for shard in published_shards(files)] == ["000000.tar", "000002.tar"]
+
+
+def test_the_larger_number_of_samples_counts(make_set, digest) -> None:
+    path, grown = make_set(num_samples=40), make_set("grown", num_samples=80)
+    plan, whole = read_manifest(grown), digest(grown)
+    # As if a part that knew of 40 samples had completed the set while another raised it to 80.
+    (grown / ".synthcl" / "shardset.json").write_text(read_manifest(path).to_json())
+    files = LocalWritableSet(grown)
+    with files.part() as lock:
+        assert complete_set(files, plan, lock).complete and complete_set(files, read_manifest(path), lock).complete
+    assert digest(grown) == whole
 
 
 def test_sets_are_found_and_summarized(make_set, tmp_path) -> None:

@@ -2,13 +2,20 @@
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
-from synthcl.pipeline.shards import open_shard_set
+from synthcl.pipeline.files import file_sha256
+from synthcl.pipeline.shards import open_shard_set, write_shard_set
+from synthcl.pipeline.shards.manifest import read_manifest
+from synthcl.pipeline.shards.sidecar import read_facts, read_table, write_sidecar
+from synthcl.pipeline.shards.status import entry_of_sidecar
 from synthcl.pipeline.shards.verify import verify_shard_set
+from synthcl.pipeline.shards.writing.adopt import index_shards
 
 
 @pytest.mark.parametrize("options", [{}, {"images_per_sample": 2}, {"image_format": "webp"}])
@@ -77,3 +84,41 @@ def test_many_errors_are_bounded(make_set) -> None:
     report = verify_shard_set(path)
     assert 100 <= len(report.errors) <= 110 and report.num_samples == 1
     assert any("more in this shard" in error.error for error in report.errors)
+
+
+def test_the_sound_shards_of_a_set_that_is_not_complete_count(tmp_path: Path, render) -> None:
+    for index, there in ((1, 30), (2, 50)):  # shards 1 and 4, which is short, then 2
+        write_shard_set(tmp_path, {}, 90, 20, render, process_index=index, num_processes=3, workers=0)
+        report = verify_shard_set(tmp_path)
+        assert report.num_samples == there
+        assert len(report.errors) == 1 and "is not complete" in report.errors[0].error
+    shutil.copy(tmp_path / ".synthcl/000001.parquet", tmp_path / ".synthcl/000003.parquet")
+    assert "000003.parquet is not the sidecar of 000003.tar" in verify_shard_set(tmp_path).errors[-1].error
+
+
+def test_a_damaged_sidecar_is_no_key_that_occurs_twice(make_set, flip) -> None:
+    path = make_set()
+    flip(path / ".synthcl/000001.parquet", 100)
+    report = verify_shard_set(path)
+    assert report.num_samples == 30
+    assert [(e.shard, "checksum" in e.error) for e in report.errors] == [("000001.tar", True)]
+
+
+def test_a_key_that_occurs_twice_is_told(tmp_path: Path, png, write_tar) -> None:
+    """As in a set that was not made by this program: the sidecars are sound, each for itself."""
+    path = tmp_path / "s"
+    for name in "ab":
+        write_tar(path / f"{name}.tar", {f"{name}.png": png(1)})
+    index_shards(path)
+    write_tar(path / "b.tar", {"a.png": png(1)})
+    facts = read_facts(path / ".synthcl/b.parquet")[0]
+    facts = replace(facts, sha256=file_sha256(path / "b.tar"))
+    table = read_table(path / ".synthcl/a.parquet")
+    for place, (column, values) in enumerate({"key": ["a"], "shard": ["b.tar"], "sample_index": [1]}.items()):
+        table = table.set_column(place, column, pa.array(values))
+    data = write_sidecar(table, facts)
+    (path / ".synthcl/b.parquet").write_bytes(data)
+    manifest = read_manifest(path)
+    entry = entry_of_sidecar(data, "b.parquet")[0]
+    (path / ".synthcl/shardset.json").write_text(replace(manifest, shards=(manifest.shards[0], entry)).to_json())
+    assert [error.error for error in verify_shard_set(path).errors] == ["a key occurs in two shards"]

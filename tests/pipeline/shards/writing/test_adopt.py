@@ -34,6 +34,21 @@ def test_tars_of_others_are_adopted(tmp_path: Path, png, write_tar) -> None:
     assert verify_shard_set(path, decode=True).to_dict() == {"ok": True, "num_samples": 12, "errors": []}
 
 
+@pytest.mark.parametrize("views", [2, 12])
+@pytest.mark.parametrize("backwards", [False, True])
+def test_the_images_of_a_sample_may_come_in_any_order(
+    tmp_path: Path, png, write_tar, views: int, backwards: bool
+) -> None:
+    colors = {f"{key}.view{view}.png": 100 * row + 5 * view for row, key in enumerate("ab") for view in range(views)}
+    names = sorted(colors, reverse=backwards)  # view10 before view2
+    write_tar(tmp_path / "s" / "a.tar", {name: png(colors[name]) for name in names})
+    index_shards(tmp_path / "s")
+    shards = open_shard_set(tmp_path / "s")
+    shown = dict(zip(shards.keys([0, 1]), shards.read_views([0, 1])[:, :, 0, 0, 0].tolist(), strict=True))
+    assert shown == {"a": [5 * view for view in range(views)], "b": [100 + 5 * view for view in range(views)]}
+    assert verify_shard_set(tmp_path / "s", decode=True).ok
+
+
 def test_adopting_again_takes_new_tars_and_forgets_old_ones(tmp_path: Path, png, write_tar) -> None:
     write_tar(tmp_path / "s" / "a.tar", {"1.png": png(1)})
     first = index_shards(tmp_path / "s")
@@ -45,6 +60,47 @@ def test_adopting_again_takes_new_tars_and_forgets_old_ones(tmp_path: Path, png,
     (tmp_path / "s" / "a.tar").unlink()
     assert index_shards(tmp_path / "s").num_samples == 1
     assert verify_shard_set(tmp_path / "s").ok
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        ({"1.png": 3, "9.png": 4}, r"the key '1' is in a\.tar and again in c\.tar"),
+        ({"9.view0.png": 3, "9.view1.png": 4}, "mixes samples of different numbers of images"),
+        (None, r"c\.tar"),
+    ],
+)
+def test_a_tar_that_cannot_be_adopted_leaves_the_set_as_it_was(
+    tmp_path: Path, png, write_tar, digest, members: dict[str, int] | None, message: str
+) -> None:
+    path = tmp_path / "s"
+    for name, key in (("a.tar", 1), ("b.tar", 2)):
+        write_tar(path / name, {f"{key}.png": png(key)})
+    index_shards(path)
+    before = digest(path)
+    if members is None:
+        (path / "c.tar").write_bytes((path / "a.tar").read_bytes()[:700])
+    else:
+        write_tar(path / "c.tar", {name: png(color) for name, color in members.items()})
+    with pytest.raises(DataError, match=message):
+        index_shards(path)
+    (path / "c.tar").unlink()
+    assert digest(path) == before and verify_shard_set(path).ok
+
+
+def test_an_indexing_that_was_killed_is_begun_again(tmp_path: Path, png, write_tar, digest, killed_at) -> None:
+    whole, path = tmp_path / "whole", tmp_path / "s"
+    for folder in (whole, path):
+        for name, key in (("a.tar", 1), ("b.tar", 2)):
+            write_tar(folder / name, {f"{key}.png": png(key)})
+        index_shards(folder)
+        write_tar(folder / "c.tar", {"3.png": png(3)})
+    index_shards(whole)
+    call = 1
+    while killed_at(call, lambda: index_shards(path)):
+        call += 1
+    index_shards(path)
+    assert call > 5 and digest(path) == digest(whole)
 
 
 def test_images_of_several_sizes_need_one(tmp_path: Path, png, write_tar) -> None:
@@ -63,6 +119,15 @@ def test_lost_sidecars_are_made_again(make_set, digest) -> None:
     (path / ".synthcl" / "000001.parquet").unlink()
     (path / ".synthcl" / "000002.parquet").write_bytes(b"damaged")
     index_shards(path)
+    assert digest(path) == before
+
+
+def test_a_generated_set_takes_no_tars_from_elsewhere(make_set, png, write_tar, digest) -> None:
+    path = make_set()
+    write_tar(path / "zzz.tar", {"z.png": png(1)})
+    before = digest(path)
+    with pytest.raises(DataError, match=r"zzz\.tar is not in the set's manifest, .*: move it away"):
+        index_shards(path)
     assert digest(path) == before
 
 

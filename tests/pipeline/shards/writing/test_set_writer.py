@@ -12,7 +12,12 @@ import torch
 from synthcl.pipeline.errors import DataError, UsageError
 from synthcl.pipeline.runtime.readback import Readback
 from synthcl.pipeline.shards import open_shard_set, write_shard_set
+from synthcl.pipeline.shards.layout import MANIFEST
 from synthcl.pipeline.shards.manifest import read_manifest
+from synthcl.pipeline.shards.status import ShardSetInfo
+from synthcl.pipeline.shards.verify import verify_shard_set
+
+RECIPE = {"seed": 3, "weights": "abc"}  # of `make_set`
 
 
 def never(indices: np.ndarray) -> np.ndarray:
@@ -45,7 +50,30 @@ def test_tensors_and_batch_size_change_nothing(tmp_path: Path, render, digest) -
         write_shard_set(
             tmp_path / name, {}, 30, 12, lambda i, c=convert: c(render(i)), workers=0, batch_size=batch_size
         )
-    assert digest(tmp_path / "a") == digest(tmp_path / "b")
+    first, second = digest(tmp_path / "a"), digest(tmp_path / "b")
+    assert first.pop(MANIFEST) != second.pop(MANIFEST) and first == second  # it notes the batch size
+
+
+def test_another_batch_size_is_warned_of(tmp_path: Path, render, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "s"
+    for num_samples, batch_size in ((20, 8), (30, 8), (30, 5)):
+        write_shard_set(path, {}, num_samples, 10, render, workers=0, batch_size=batch_size)
+    assert not caplog.records and read_manifest(path).batch_size == 8
+    write_shard_set(path, {}, 40, 10, render, workers=0, batch_size=5)
+    assert "was begun with --batch-size 8 and goes on with 5" in caplog.text
+    assert read_manifest(path).batch_size == 8
+
+
+def test_a_set_of_before_batch_sizes_were_noted_goes_on_as_it_was(
+    tmp_path: Path, render, digest, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("whole", "grown"):
+        write_shard_set(tmp_path / name, {}, 30 if name == "whole" else 20, 10, render, workers=0)
+        text = replace(read_manifest(tmp_path / name), batch_size=None).to_json()
+        assert "batch_size" not in text
+        (tmp_path / name / MANIFEST).write_text(text)
+    write_shard_set(tmp_path / "grown", {}, 30, 10, render, workers=0, batch_size=7)
+    assert digest(tmp_path / "grown") == digest(tmp_path / "whole") and not caplog.records
 
 
 @pytest.mark.parametrize("num_processes", [2, 3, 7])
@@ -133,6 +161,26 @@ def test_a_set_is_extended(make_set, digest, first: int) -> None:
     assert make_set("grown", num_samples=90) == path
     assert digest(whole) == digest(path)
     assert (path / "000000.tar").stat().st_mtime_ns == untouched
+
+
+def test_a_set_is_extended_while_another_part_is_at_work(tmp_path: Path, make_set, render, digest) -> None:
+    whole, path = make_set("whole", num_samples=80), tmp_path / "many"
+    begun: list[ShardSetInfo | None] = []
+
+    def part(index: int, num_samples: int) -> ShardSetInfo:
+        return write_shard_set(path, RECIPE, num_samples, 20, extend, process_index=index, num_processes=2, workers=0)
+
+    def extend(indices: np.ndarray) -> np.ndarray:
+        if not begun:
+            begun.append(None)
+            begun[0] = part(1, 80)
+        return render(indices)
+
+    info = part(0, 40)
+    for one, published in ((begun[0], 40), (info, 60)):
+        assert (one.complete, one.num_samples, one.num_published) == (False, 80, published)
+    assert not read_manifest(path).complete
+    assert part(0, 80).complete and digest(whole) == digest(path) and verify_shard_set(path).ok
 
 
 def test_an_extension_that_was_killed_between_tar_and_sidecar_is_continued(make_set, digest) -> None:
