@@ -34,6 +34,7 @@ def demo(config: DemoConfig) -> dict[str, Any]:
     out = Path(config.out)
     shared: dict[str, Any] = {
         "data": config.data,
+        "data_root": config.data_root,
         "image_size": config.image_size,
         "batch_size": config.batch_size,
         "seed": config.seed,

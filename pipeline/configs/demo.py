@@ -12,6 +12,7 @@ from . import common
 class DemoConfig(Config):
     out: str = option("demo", help="Folder for all that the demo makes.", metavar="DIR")
     data: str = option("digits[:20%,balanced]", help="Images, with labels for the probes.", metavar="SPEC")
+    data_root: str | None = common.data_root_option()
     image_size: int = option(16, help="Pixels a side.", minimum=8)
     pretrain_steps: int = option(800, help="Steps of the generator.", minimum=1)
     train_steps: int = option(100, help="Steps of each encoder.", minimum=1)

@@ -30,6 +30,7 @@ class ShardPreviewConfig(Config):
         None, help="Take only samples that meet a condition, such as 'hardness > 2'.", metavar="EXPR"
     )
     data: str | None = option(None, help="Real images, for a row of them above.", metavar="SPEC")
+    data_root: str | None = common.data_root_option(needs="data")
 
 
 @dataclass(kw_only=True)
@@ -37,7 +38,12 @@ class CardOptions(Config):
     """What a set's card says beside what the set itself does."""
 
     data: str | None = option(None, help="Real images, for a row of the card's picture.", metavar="SPEC")
+    data_root: str | None = common.data_root_option(needs="data")
     license: str | None = common.license_option()
+
+    def images(self) -> dict[str, str | None]:
+        """The options of `ShardPreviewConfig` that say which real images the picture has."""
+        return {"data": self.data, "data_root": self.data_root}
 
 
 @dataclass(kw_only=True)

@@ -95,7 +95,9 @@ def evaluate_quality(source: str | Path, config: QualityConfig) -> dict[str, Any
     memorisation = measure_memorisation(generated, real, held_out)
     distances = frechet_distances(real, generated, held_out, _key(config).child("as many"))
     if config.scores is not None:
-        write_side_table(source, config.scores, sample_scores(manifold, memorisation), overwrite=config.overwrite)
+        every = images.features.pop("every")
+        scores = sample_scores(measure_manifold(real, every, config.k), measure_memorisation(every, real, held_out))
+        write_side_table(source, config.scores, scores, overwrite=config.overwrite)
     boards = _checkerboards(images)
     if boards is not None and (sentence := checkerboard_warning(*boards)):
         warnings.append(sentence)
@@ -249,18 +251,22 @@ def _open(source: str, config: QualityConfig, encoder: Encoder) -> _Images:
     real = open_images(config.data, image_size=size, split="train", data_root=config.data_root)
     scored = config.held_out_data or test_spec(config.data)
     stores = {"real": random_part(real, limit, key.child("real"))}
-    # A side table has a row for each sample of the set.
-    stores["generated"] = generated if config.scores else random_part(generated, limit, key.child("generated"))
+    stores["generated"] = random_part(generated, limit, key.child("generated"))
+    if config.scores is not None:
+        stores["every"] = generated  # a side table has a row for each sample of the set
     if scored is not None:
         held_out = open_images(scored, image_size=size, split="test", data_root=config.data_root)
         stores["held_out"] = random_part(held_out, limit, key.child("held out"))
     home = _home(config)
-    features = {
-        name: cached_features(
-            encoder, store, home and home / "cache" / "features", batch_size=config.batch_size, device=device
-        ).to(device)
-        for name, store in stores.items()
-    }
+    features: dict[str, Tensor] = {}
+    for name in sorted(stores, key=lambda name: name != "every"):
+        if name == "generated" and "every" in features:  # no image is encoded twice
+            positions = torch.from_numpy(stores[name].origin()[1]).to(device)
+            features[name] = features["every"][positions]
+            continue
+        place = home and home / "cache" / "features"
+        found = cached_features(encoder, stores[name], place, batch_size=config.batch_size, device=device)
+        features[name] = found.to(device)
     return _Images(stores, features)
 
 

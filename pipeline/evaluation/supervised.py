@@ -175,7 +175,7 @@ def _scales(model: Classifier, config: LinearConfig | FinetuneConfig) -> dict[st
     try:
         return layer_scales(model.backbone, config.layer_decay)
     except ValueError as error:
-        raise UsageError(str(error)) from None
+        raise UsageError(f"--layer-decay {config.layer_decay}: {error}") from None
 
 
 def _optimizer(

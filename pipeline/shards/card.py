@@ -50,7 +50,7 @@ def write_card(directory: str | Path, config: CardConfig) -> dict[str, Any]:
     card = directory / CARD_FILE
     if card.exists() and not is_own_card(card):
         raise DataError(f"{card} is not a card that synthcl wrote: move it away first")
-    preview_shards(directory, out=str(directory / PICTURE), num_samples=NUM_SHOWN, data=config.data)
+    preview_shards(directory, out=str(directory / PICTURE), num_samples=NUM_SHOWN, **config.images())
     try:
         write_file(card, card_text(shards, directory.resolve().name, licence=config.license))
     except OSError as error:

@@ -37,7 +37,7 @@ def preview_shards(path: str | Path, config: ShardPreviewConfig) -> dict[str, An
     sections = [Section(shards.read_views(chosen), "samples" if config.data is not None else "", values)]
     num_real = 0
     if config.data is not None:
-        store = open_images(config.data, image_size=shards.image_size, split="train")
+        store = open_images(config.data, image_size=shards.image_size, split="train", data_root=config.data_root)
         num_real = min(config.columns, len(store))
         sections = [Section(store.read(range(num_real)), "real images"), *sections]
     save_sections(sections, Path(config.out), title=_title(shards, len(chosen), config), columns=config.columns)

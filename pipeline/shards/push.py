@@ -104,7 +104,7 @@ def _files(directory: Path, shards: ShardSet, config: PushConfig, scratch: Path)
         files[CARD_FILE] = card
         return files
     picture = scratch / "samples.png"
-    preview_shards(directory, out=str(picture), num_samples=NUM_SHOWN, data=config.data)
+    preview_shards(directory, out=str(picture), num_samples=NUM_SHOWN, **config.images())
     files[PICTURE] = picture
     files[CARD_FILE] = card_text(shards, config.to, licence=config.license, repository=config.to).encode()
     return files

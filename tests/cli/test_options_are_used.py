@@ -100,7 +100,7 @@ COMMANDS = {
     "EmbedConfig": ["embed RUN --data digits[:50] --picture OUT/x.png --method pca --out OUT/x.parquet"],
     "ExportConfig": ["export RUN --push me/encoder --out OUT/exported"],
     "VerifyConfig": ["shards verify SHARDS"],
-    "ShardPreviewConfig": ["shards preview SHARDS --sort sample_index --out OUT/x.png"],
+    "ShardPreviewConfig": ["shards preview SHARDS --data digits --sort sample_index --out OUT/x.png"],
     "CardConfig": ["shards card SHARDS --data digits"],
     "PushConfig": ["shards push SHARDS --to me/set --data digits"],
     "ScoreConfig": ["shards score SHARDS --encoder RUN --data digits[:50] --clusters 2"],

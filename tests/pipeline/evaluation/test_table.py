@@ -59,5 +59,5 @@ def test_an_unknown_task_lists_the_choices():
 
 
 def test_an_unknown_name_of_the_package_is_named():
-    with pytest.raises(AttributeError, match="no attribute 'evaluate_linaer'"):
+    with pytest.raises(AttributeError, match="attribute evaluate_linaer"):
         _ = evaluation.evaluate_linaer

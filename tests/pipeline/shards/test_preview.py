@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from synthcl.pipeline.errors import UsageError
+from synthcl.pipeline.errors import DataError, UsageError
 from synthcl.pipeline.images.grids import read_grid
 from synthcl.pipeline.shards.preview import preview_shards
 
@@ -26,6 +26,11 @@ def test_real_images_are_above(make_set, render, tmp_path: Path) -> None:
     result = preview_shards(make_set(), out=tmp_path / "grid.png", num_samples=5, columns=4, data="digits")
     assert result["num_real"] == 4
     assert (read_grid(tmp_path / "grid.png", 16, 5).numpy() == render(np.array([0, 12, 24, 36, 49]))[:, 0]).all()
+
+
+def test_named_images_are_sought_where_they_are_said_to_be(make_set, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=f"{tmp_path}/here"):
+        preview_shards(make_set(), out=tmp_path / "grid.png", data="cifar10", data_root=tmp_path / "here")
 
 
 def test_samples_are_spread_over_the_set(make_set, render, tmp_path: Path) -> None:
