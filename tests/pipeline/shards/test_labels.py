@@ -12,7 +12,7 @@ import pytest
 
 from synthcl.pipeline.errors import DataError, UsageError
 from synthcl.pipeline.shards import open_shard_set, open_shard_store, write_shard_set
-from synthcl.pipeline.shards.layout import manifest_path
+from synthcl.pipeline.shards.layout import MANIFEST, manifest_path
 from synthcl.pipeline.shards.manifest import read_manifest
 from synthcl.pipeline.shards.verify import verify_shard_set
 from synthcl.pipeline.shards.writing.adopt import index_shards
@@ -74,7 +74,9 @@ def test_the_bytes_depend_on_the_recipe_alone(labelled, tmp_path, render, digest
             batch_size=batch_size,
             workers=1,
         )
-    assert digest(tmp_path / "again") == digest(labelled)
+    found, wanted = digest(tmp_path / "again"), digest(labelled)
+    # The manifest notes the batch size.
+    assert (found.pop(MANIFEST) == wanted.pop(MANIFEST)) == (batch_size == 256) and found == wanted
 
 
 def test_a_set_without_them_is_written_as_before(make_set):
