@@ -106,8 +106,9 @@ def enlarge(base: Path, place: Path, times: int) -> Path:
         name = shard_name(number)
         os.link(base / shard_name(0), place / name)
         rows = build_table(name, number * count, 0, places)
-        sidecar_path(place, name).write_bytes(write_sidecar(rows, replace(facts, shard=name)))
-        entries.append(entry_of_sidecar(sidecar_path(place, name))[0])
+        sidecar = write_sidecar(rows, replace(facts, shard=name))
+        sidecar_path(place, name).write_bytes(sidecar)
+        entries.append(entry_of_sidecar(sidecar, name)[0])
     whole = replace(manifest, num_samples=times * count, shards=tuple(entries))
     (place / HIDDEN / "shardset.json").write_text(whole.to_json())
     return place

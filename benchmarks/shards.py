@@ -286,7 +286,7 @@ def make_large(path: Path, num_rows: int, per_shard: int = 10_000) -> None:
         sidecar.write_bytes(write_sidecar(table, facts))
         with open(path / shard_name(number), "wb") as tar:
             tar.truncate(length)
-        entries.append(entry_of_sidecar(sidecar)[0])
+        entries.append(entry_of_sidecar(sidecar.read_bytes(), str(sidecar))[0])
     big = replace(manifest, num_samples=len(entries) * per_shard, shards=tuple(entries))
     (path / HIDDEN / "shardset.json").write_text(big.to_json())
 
