@@ -172,7 +172,7 @@ UNMEASURABLE = {
     "no encoder": (["--eval-every", 3], 2, "To make one: synthcl train --data digits --epochs 3"),
     "samples for nothing": (["--eval-samples", 10], 2, "--eval-samples means nothing without --eval-encoder"),
     "too few samples": (["--eval-encoder", "x", "--eval-samples", 5], 2, "--eval-samples must be at least 10, not 5"),
-    "no such run": (["--eval-encoder", "nowhere"], 1, "there is no run nowhere"),
+    "no such run": (["--eval-encoder", "nowhere"], 1, "there is no run nowhere; give a run of `synthcl train`"),
     "a generator": (["--eval-encoder", "GENERATOR"], 1, "has no encoder"),
     "trained jointly": (["--eval-encoder", "ONLINE"], 2, "was trained on synthetic images too (regime online)"),
 }

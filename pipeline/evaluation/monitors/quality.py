@@ -132,6 +132,8 @@ def open_real_encoder(path: str, image_size: int) -> Encoder:
             raise UsageError(f"{option}: {error}") from None
     if (_json(Path(path) / "run.json").get("command") or "").startswith("eval"):
         raise UsageError(f"{option} is a classifier that was trained with labels; {_WANTED}")
+    if not Path(path).exists():
+        raise DataError(f"{option}: there is no run {path}; {_WANTED}")
     encoder = load_encoder(path)
     home = find_home(path)
     try:
