@@ -13,7 +13,7 @@ from ..options.config import takes_options
 from ..progress.line import say
 from ..progress.overall import overall_progress
 from ..runs.folder import RunFolder
-from ..runs.opening import hold_run
+from ..runs.opening import Terms, hold_run
 from ..runtime.distributed import create_accelerator, precision_of
 from ..runtime.precision import generator_precision
 from ..runtime.srun import join_step
@@ -58,7 +58,8 @@ def _train_and_compare(config: CompareConfig) -> dict[str, Any]:
         came_to["generator_precision"] = generator_precision(
             config.generator_precision, accelerator.device, trained=learns
         )
-    with hold_run(config.out, "compare", config, main_process=accelerator.is_main_process, came_to=came_to) as folder:
+    terms = Terms(came_to=came_to)
+    with hold_run(config.out, "compare", config, terms, main_process=accelerator.is_main_process) as folder:
         budget = decide_budget(config, accelerator)
         with overall_progress(enabled=accelerator.is_main_process) as overall:
             plan_overall(overall, config, budget, num_images, joined)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,24 +21,35 @@ from .length import Rate, change_length, describe_changes, describe_schedule
 from .lock import FolderLock
 
 
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """What a run is begun with beside its options, and continued with alone.
+
+    Attributes:
+        steps: its length; None for commands whose runs have none.
+        rate: the learning rate of a length at a step, for the record of a change of length.
+        came_to: what options that may be `auto` came to here, by name, and those that a version without the entry
+            took in another way (`as_said_now`).
+        made_of: what the contents of the inputs are told apart by, by option: of images, sets and generators, which may
+            have changed where they lie.
+    """
+
+    steps: int | None = None
+    rate: Rate | None = None
+    came_to: Mapping[str, Any] = field(default_factory=dict)
+    made_of: Mapping[str, str] = field(default_factory=dict)
+
+
 @contextlib.contextmanager
 def hold_run(
-    out: str | Path,
-    command: str,
-    config: Config,
-    *,
-    main_process: bool = True,
-    steps: int | None = None,
-    rate: Rate | None = None,
-    came_to: Mapping[str, Any] | None = None,
-    made_of: Mapping[str, str] | None = None,
+    out: str | Path, command: str, config: Config, terms: Terms | None = None, *, main_process: bool = True
 ) -> Iterator[RunFolder]:
     """`open_run` of a folder that is this run's alone, from before the first change in it until the context is left.
 
     Every process of a run enters, and all get a run or an error.
 
     Args:
-        out, command, config, main_process, steps, rate, came_to, made_of: as `open_run` takes them.
+        out, command, config, terms, main_process: as `open_run` takes them.
 
     Raises:
         UsageError, DataError: what `open_run` raises.
@@ -47,7 +59,7 @@ def hold_run(
     problem: Exception | None = None
     with contextlib.ExitStack() as stack:
         try:
-            check_out(out, command, config, came_to or {}, made_of)  # no folder is made where there can be no run
+            check_out(out, command, config, terms or Terms())  # no folder is made where there can be no run
             if main_process:
                 path.mkdir(parents=True, exist_ok=True)
             stack.enter_context(FolderLock(path, taken=main_process))
@@ -56,28 +68,11 @@ def hold_run(
         except OSError as error:
             problem = DataError(f"cannot write to --out {path}: {error.strerror}")
         share_problem(problem)
-        yield open_run(
-            out,
-            command,
-            config,
-            main_process=main_process,
-            steps=steps,
-            rate=rate,
-            came_to=came_to,
-            made_of=made_of,
-        )
+        yield open_run(out, command, config, terms, main_process=main_process)
 
 
 def open_run(
-    out: str | Path,
-    command: str,
-    config: Config,
-    *,
-    main_process: bool = True,
-    steps: int | None = None,
-    rate: Rate | None = None,
-    came_to: Mapping[str, Any] | None = None,
-    made_of: Mapping[str, str] | None = None,
+    out: str | Path, command: str, config: Config, terms: Terms | None = None, *, main_process: bool = True
 ) -> RunFolder:
     """Make the run folder of a command, or take up the one that the same command left.
 
@@ -90,13 +85,8 @@ def open_run(
         out: the folder.
         command: which command's run it is, such as `train`.
         config: the options.
+        terms: what else it is begun with, which its record has.
         main_process: whether this process writes; the others only check.
-        steps: its length; None for commands whose runs have none.
-        rate: the learning rate of a length at a step, for the record of a change.
-        came_to: what options that may be `auto` came to here, by name, and those that a version without the entry
-            took in another way (`as_said_now`). The run's record has them, and it is continued with the same alone.
-        made_of: what the contents of the inputs are told apart by, by option: of images, sets and generators, which may
-            have changed where they lie. Recorded and asked for likewise.
 
     Raises:
         UsageError: a URL, or the folder holds a run with other options (the message lists the differences), or one that
@@ -104,30 +94,30 @@ def open_run(
         DataError: the folder holds something else, cannot be made, or is not the same to all processes, or the run was
             begun with other contents of an input.
     """
-    path = Path(out)
+    path, terms = Path(out), terms or Terms()
     changes: list[dict[str, Any]] = []
     done, found = False, ""
     problem: Exception | None = None
     try:
-        if check_out(out, command, config, came_to or {}, made_of) and steps is not None:
-            changes, done = _take_up(path, config, steps, rate, main_process=main_process)
+        if check_out(out, command, config, terms) and terms.steps is not None:
+            changes, done = _take_up(path, config, terms.steps, terms.rate, main_process=main_process)
         found = what_is_there(path)
     except (UsageError, DataError) as error:
         problem = error
     # Every process has looked before one of them writes: a folder that is half made is neither empty nor a run.
     check_agreement(found, problem, path)
     if main_process and not done:
-        length: dict[str, Any] = {"total_steps": steps} if steps is not None else {}
-        length |= {"length_changes": changes} if changes else {}
-        length |= {"came_to": dict(came_to)} if came_to else {}
-        length |= {"made_of": dict(made_of)} if made_of else {}
+        record: dict[str, Any] = {"total_steps": terms.steps} if terms.steps is not None else {}
+        record |= {"length_changes": changes} if changes else {}
+        record |= {"came_to": dict(terms.came_to)} if terms.came_to else {}
+        record |= {"made_of": dict(terms.made_of)} if terms.made_of else {}
         try:
             path.mkdir(parents=True, exist_ok=True)
             remove_temporary(path)
-            if steps is not None:
+            if terms.steps is not None:
                 # What it came to at another length is no longer what its checkpoints are.
                 (path / "result.json").unlink(missing_ok=True)
-            write_json(path / "run.json", {"command": command, **length, **record_environment()})
+            write_json(path / "run.json", {"command": command, **record, **record_environment()})
             write_file(path / "config.yaml", write_yaml(config.to_dict()))
         except OSError as error:
             problem = DataError(f"cannot write to --out {path}: {error.strerror}")
@@ -185,16 +175,10 @@ def finished_result(out: str | Path, command: str, config: Config, *, tell: bool
     return result
 
 
-def check_out(
-    out: str | Path,
-    command: str,
-    config: Config,
-    came_to: Mapping[str, Any] | None = None,
-    made_of: Mapping[str, str] | None = None,
-) -> bool:
+def check_out(out: str | Path, command: str, config: Config, terms: Terms | None = None) -> bool:
     """Whether a folder holds a run of a command with these options, to be taken up; it may be new or empty otherwise.
 
-    Without `came_to` an option that is `auto` fits whatever it came to.
+    Without `terms` an option that is `auto` fits whatever it came to, and inputs are not looked at.
 
     Raises:
         UsageError, DataError: it can be no run of these; see `open_run`.
@@ -211,8 +195,8 @@ def check_out(
     if content == {"run.json"}:
         return False  # a run that was killed while it began: it has left nothing else
     if "run.json" in content:
-        _check_same(path, command, config, came_to)
-        _check_inputs(path, made_of or {})
+        _check_same(path, command, config, terms.came_to if terms is not None else None)
+        _check_inputs(path, terms.made_of if terms is not None else {})
         return True
     if content:
         raise DataError(f"--out {path} is not empty and holds no run of synthcl; give a new or empty folder")

@@ -28,7 +28,7 @@ from ..regimes.assembly import RealImages
 from ..regimes.base import Share
 from ..runs.folder import RunFolder
 from ..runs.loop import Measurement, run_loop
-from ..runs.opening import finished_result, finished_together, hold_run, say_finished
+from ..runs.opening import Terms, finished_result, finished_together, hold_run, say_finished
 from ..runs.trackers import check_trackers, open_trackers
 from ..runtime.distributed import average_gradients, create_accelerator, is_alone
 from ..runtime.precision import generator_precision
@@ -93,16 +93,13 @@ def _train(config: PretrainConfig) -> dict[str, Any]:
     torch.manual_seed(config.seed)
     trainer = _create_trainer(config, store.image_size, accelerator.device, precision)
     quality = _open_quality(config, store, accelerator.device)
-    with hold_run(
-        config.out,
-        "pretrain",
-        config,
-        main_process=accelerator.is_main_process,
+    terms = Terms(
         steps=config.steps,
+        rate=lambda total_steps, index: _learning_rate(trainer.options, total_steps, index),
         came_to={"generator_precision": precision} | ({"preset": trainer.preset} if trainer.preset else {}),
         made_of={"data": store.described()},
-        rate=lambda total_steps, index: _learning_rate(trainer.options, total_steps, index),
-    ) as run:
+    )
+    with hold_run(config.out, "pretrain", config, terms, main_process=accelerator.is_main_process) as run:
         if run.result is not None:
             say_finished(run.path)
             return run.result

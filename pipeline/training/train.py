@@ -21,7 +21,7 @@ from ..regimes.joint_trainer import discriminator_augment
 from ..regimes.setup import RegimeSetup, build_regime
 from ..runs.folder import RunFolder
 from ..runs.loop import run_loop
-from ..runs.opening import finished_result, finished_together, hold_run, say_finished
+from ..runs.opening import Terms, finished_result, finished_together, hold_run, say_finished
 from ..runs.trackers import check_trackers, open_trackers
 from ..runtime.distributed import create_accelerator, is_alone
 from ..runtime.srun import join_step
@@ -92,16 +92,13 @@ def train(config: TrainConfig) -> dict[str, Any]:
         came_to["discriminator_augment"] = setup.config.discriminator_augment
     if config.shards:
         came_to["shards_per_window"] = config.shards_per_window
-    with hold_run(
-        config.out,
-        "train",
-        config,
-        main_process=accelerator.is_main_process,
+    terms = Terms(
         steps=steps,
         rate=lambda total_steps, step: schedule(total_steps).at(step),
         came_to=came_to,
         made_of={"data": store.described()} | regime.made_of,
-    ) as run:
+    )
+    with hold_run(config.out, "train", config, terms, main_process=accelerator.is_main_process) as run:
         if run.result is not None:
             say_finished(run.path)
             return run.result

@@ -5,13 +5,13 @@ import pytest
 
 from synthcl.cli import following, watching
 from synthcl.pipeline.configs.train import TrainConfig
-from synthcl.pipeline.runs.opening import open_run
+from synthcl.pipeline.runs.opening import Terms, open_run
 
 RESULT = {"steps": 4, "seconds": 1.0}
 
 
 def make_run(path, finished=True, **options):
-    run = open_run(path, "train", TrainConfig(data="digits[:50%]", out=str(path), steps=4, **options), steps=4)
+    run = open_run(path, "train", TrainConfig(data="digits[:50%]", out=str(path), steps=4, **options), Terms(steps=4))
     for step in (1, 2, 3):
         run.metrics.append({"step": step, "loss": 4.0 - step, "knn_top1": 0.5})
     if finished:
@@ -70,7 +70,8 @@ def test_a_run_is_watched_until_it_is_finished(tmp_path, capsys, monkeypatch):
     def sleep(seconds):
         looks.append(seconds)
         if len(looks) == 2:
-            open_run(path, "train", TrainConfig(data="digits[:50%]", out=str(path), steps=4), steps=4).finish(RESULT)
+            config = TrainConfig(data="digits[:50%]", out=str(path), steps=4)
+            open_run(path, "train", config, Terms(steps=4)).finish(RESULT)
 
     monkeypatch.chdir(tmp_path)
     watching.watch_run("run", sleep=sleep)

@@ -13,7 +13,7 @@ import pytest
 from synthcl.learners import create_backbone
 from synthcl.pipeline.configs.train import TrainConfig
 from synthcl.pipeline.encoder import Encoder
-from synthcl.pipeline.runs.opening import open_run
+from synthcl.pipeline.runs.opening import Terms, open_run
 from synthcl.pipeline.shards import write_shard_set
 
 OPTIONS = {"data": "digits", "image_size": 8, "batch_size": 16, "backbone": "resnet10-w8", "precision": "fp32"}
@@ -29,7 +29,7 @@ def render(indices):
 
 
 def make_run(path, *, finished):
-    run = open_run(path, "train", TrainConfig(**OPTIONS, out=path.name, steps=4), steps=4)
+    run = open_run(path, "train", TrainConfig(**OPTIONS, out=path.name, steps=4), Terms(steps=4))
     if finished:
         Encoder(create_backbone("resnet10-w8", image_size=8), "resnet10-w8", 8).save(path / "encoder")
         run.finish({"run": str(path), **RESULT})

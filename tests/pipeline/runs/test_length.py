@@ -17,7 +17,7 @@ from synthcl.pipeline.runs.length import (
     steps_saved,
     steps_to_go_on_from,
 )
-from synthcl.pipeline.runs.opening import finished_result, open_run
+from synthcl.pipeline.runs.opening import Terms, finished_result, open_run
 
 
 def change(at, before, after):
@@ -102,7 +102,9 @@ def test_a_record_in_words():
 
 
 def begin(path, steps=40, **options):
-    return open_run(path, "train", TrainConfig(data="digits", out=str(path), steps=steps, **options), steps=steps)
+    return open_run(
+        path, "train", TrainConfig(data="digits", out=str(path), steps=steps, **options), Terms(steps=steps)
+    )
 
 
 def test_a_finished_run_is_left_as_it_is(tmp_path):
@@ -140,9 +142,9 @@ def test_a_run_that_is_extended_is_not_finished_and_says_so(tmp_path, capsys):
 
 def test_the_length_in_another_unit_is_the_same_length(tmp_path):
     config = TrainConfig(data="digits", out=str(tmp_path / "r"), epochs=2)
-    run = saved(open_run(tmp_path / "r", "train", config, steps=40).path, 20)
+    run = saved(open_run(tmp_path / "r", "train", config, Terms(steps=40)).path, 20)
     assert begin(run).length_facts == {}
     (run / "run.json").write_text('{"command": "train"}')  # as an earlier version wrote it
     (run / "config.yaml").write_text("data: digits\nout: r\nepochs: 2\n")
-    longer = open_run(run, "train", TrainConfig(data="digits", out=str(run), epochs=3), steps=60)
+    longer = open_run(run, "train", TrainConfig(data="digits", out=str(run), epochs=3), Terms(steps=60))
     assert longer.length_facts["length_changes"] == [change(20, 40, 60)]

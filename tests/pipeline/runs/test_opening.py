@@ -13,7 +13,7 @@ from synthcl.pipeline.options.config import differences
 from synthcl.pipeline.options.types import flag
 from synthcl.pipeline.runs import opening
 from synthcl.pipeline.runs.folder import read_config
-from synthcl.pipeline.runs.opening import finished_result, hold_run, open_run
+from synthcl.pipeline.runs.opening import Terms, finished_result, hold_run, open_run
 
 
 def config(out, **options) -> TrainConfig:
@@ -41,7 +41,7 @@ def test_another_run_in_the_folder_is_refused_with_the_difference(tmp_path):
 
 def test_a_run_goes_on_with_the_contents_that_it_began_with_alone(tmp_path):
     def begin(**made_of):
-        return open_run(tmp_path / "r", "train", config(tmp_path / "r"), made_of=made_of)
+        return open_run(tmp_path / "r", "train", config(tmp_path / "r"), Terms(made_of=made_of))
 
     begin(data="4 images of fingerprint a")
     begin(data="4 images of fingerprint a", shards="7 samples")  # what was not recorded is not asked for
@@ -149,7 +149,7 @@ def test_no_run_is_not_finished(tmp_path):
 
 
 def hold(path, steps=4, **given):
-    return hold_run(path, "train", TrainConfig(data="digits", out=str(path), steps=steps), steps=steps, **given)
+    return hold_run(path, "train", TrainConfig(data="digits", out=str(path), steps=steps), Terms(steps=steps), **given)
 
 
 def content(path):
