@@ -73,6 +73,8 @@ def _adopt(
     facts: list[tuple[int, set[str], set[tuple[int, int]]]] = []
     seen: list[np.ndarray] = []
     sidecars: dict[str, bytes] = {}
+    places: dict[str, tuple[int, TarFacts]] = {}
+    labelled: set[str] = set()
     there = FoundSidecars(directory)
     first = 0
     for number, (tar, (_, sha256)) in enumerate(zip(tars, sums, strict=True)):
@@ -85,11 +87,17 @@ def _adopt(
         seen.append(np.fromiter((hash(sample.key) for sample in samples), dtype=np.int64, count=len(samples)))
         size = _common_size(facts) or 0
         place = TarFacts(tar.name, recipe.hash, tar.stat().st_size, sha256, size, facts[0][0])
+        places[tar.name] = first, place
+        labelled |= {tar.name for sample in samples if sample.label is not None}
         sidecars[tar.name] = there.sidecar(_table(samples, first, None, tar.name), place)
         first += len(samples)
         if progress is not None:
             progress(number + 1, len(tars))
     _check_unique(directory, tars, np.concatenate(seen))
+    for tar in tars if labelled else ():
+        if tar.name not in labelled:  # a column is one of all sidecars; here it has no values
+            start, place = places[tar.name]
+            sidecars[tar.name] = there.sidecar(_table(scan_tar(tar), start, None, tar.name, labels=True), place)
     there.check(manifest_lost=before is None)
     formats = set().union(*(formats for _, formats, _ in facts))
     manifest = Manifest(
@@ -149,8 +157,11 @@ def _rebuild(
     return set_info(directory, _publish(directory, found, sidecars, lock))
 
 
-def _table(samples: Sequence[ScannedSample], first: int, seed: int | None, shard: str) -> pa.Table:
-    """The rows of the sidecar of a tar that was scanned."""
+def _table(
+    samples: Sequence[ScannedSample], first: int, seed: int | None, shard: str, *, labels: bool = False
+) -> pa.Table:
+    """The rows of the sidecar of a tar that was scanned, with a column of labels where there are any or it is asked
+    for."""
     places = {
         name: np.array([[getattr(image, name) for image in sample.images] for sample in samples], dtype=np.int64)
         for name in ("offset", "size", "crc32", "header_crc32")
@@ -159,7 +170,7 @@ def _table(samples: Sequence[ScannedSample], first: int, seed: int | None, shard
     keys = [sample.key for sample in samples]
     if keys != [sample_key(first + i) for i in range(len(samples))]:
         table = table.set_column(0, "key", pa.array(keys, pa.string()))
-    if any(sample.label is not None for sample in samples):
+    if labels or any(sample.label is not None for sample in samples):
         table = table.append_column("label", pa.array([sample.label for sample in samples], pa.string()))
     return table
 

@@ -34,6 +34,18 @@ def test_tars_of_others_are_adopted(tmp_path: Path, png, write_tar) -> None:
     assert verify_shard_set(path, decode=True).to_dict() == {"ok": True, "num_samples": 12, "errors": []}
 
 
+def test_a_label_is_a_column_of_all_tars_where_some_have_any(tmp_path: Path, png, write_tar) -> None:
+    path = tmp_path / "s"
+    write_tar(path / "a.tar", {"0.png": png(1)})
+    write_tar(path / "b.tar", {"1.png": png(2), "1.cls": b"7"})
+    index_shards(path)
+    assert open_shard_set(path).table(columns=["key", "label"]).to_pydict() == {"key": ["0", "1"], "label": [None, "7"]}
+    assert open_shard_set(path, where="label = '7'").keys([0]) == ["1"]
+    store = open_shard_store(path)
+    assert store.labels is None and store.read([0, 1])[:, 0, 0, 0].tolist() == [1, 2]
+    assert verify_shard_set(path, decode=True).ok
+
+
 @pytest.mark.parametrize("views", [2, 12])
 @pytest.mark.parametrize("backwards", [False, True])
 def test_the_images_of_a_sample_may_come_in_any_order(
