@@ -11,8 +11,8 @@ from typing import Any
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
-from ..configs.arms import Arm, equal_views
-from ..configs.compare import CompareConfig, needs_set
+from ..configs.arms import Arm, equal_views, needs_set
+from ..configs.compare import CompareConfig
 from ..configs.regimes import BASELINE
 from ..data import GlobalOrder, open_images
 from ..data.caching import shared_cache

@@ -16,8 +16,8 @@ from typing import Any
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
-from ..configs.arms import Arm, parse_arms
-from ..configs.compare import CompareConfig, needs_set
+from ..configs.arms import Arm, needs_set, parse_arms
+from ..configs.compare import CompareConfig
 from ..data.caching import shared_cache
 from ..encoder import load_encoder
 from ..errors import RunStopped

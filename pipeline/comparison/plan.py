@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..configs.arms import Arm, arm_values
-from ..configs.compare import CompareConfig, needs_set
+from ..configs.arms import Arm, arm_values, needs_set
+from ..configs.compare import CompareConfig
 from ..configs.generate import GenerateConfig
 from ..configs.regimes import BASELINE, JOINT, REGIMES
 from ..configs.train import TrainConfig

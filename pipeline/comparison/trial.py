@@ -16,8 +16,8 @@ from statistics import median
 import numpy as np
 import torch
 
-from ..configs.arms import Arm
-from ..configs.compare import CompareConfig, needs_set
+from ..configs.arms import Arm, needs_set
+from ..configs.compare import CompareConfig
 from ..configs.train import TrainConfig
 from ..data.parts import PartStore
 from ..encoder import Encoder

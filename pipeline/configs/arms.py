@@ -229,6 +229,23 @@ def equal_views(synthetic_ratio: float, views_per_image: int, images_per_latent:
     return max(2, round(views_per_image * (1 + synthetic_ratio * images_per_latent)))
 
 
+def needs_set(arm: Arm) -> bool:
+    """Whether an arm reads the comparison's own shard set."""
+    entry = REGIMES[arm.regime]
+    return entry.source == "set" and entry.selected_by not in arm.options
+
+
+def check_alike(images_per_latent: Mapping[str, int], synthetic_ratio: float, views_per_image: int) -> None:
+    """Raises UsageError if regimes differ in images of a latent, so that no number of views is that of all."""
+    if len(set(images_per_latent.values())) > 1:
+        found = ", ".join(f"{name} has {number}" for name, number in images_per_latent.items())
+        views = sorted({equal_views(synthetic_ratio, views_per_image, number) for number in images_per_latent.values()})
+        raise UsageError(
+            f"--regimes {BASELINE}-equal-views: the regimes differ in images of a latent ({found}); name "
+            f"{' or '.join(f'{BASELINE}-{number}-views' for number in views)}"
+        )
+
+
 def check_names(arms: Sequence[Arm], joined: bool) -> None:
     """Raises UsageError unless there are two arms or more, or one and runs that join it, each with its own name."""
     names = [arm.name for arm in arms]
@@ -303,6 +320,23 @@ def label_arm(label: str, run: TrainConfig, declared: Mapping[str, Arm]) -> Arm:
     if arm.regime != run.regime:
         raise UsageError(f"--run {label}={run.out} is of the regime {run.regime}, and {label} is of {arm.regime}")
     return arm
+
+
+def find_reference(reference: str, names: Sequence[str]) -> str:
+    """The arm that the others are judged against: `reference`, or the first where that is `real` and not compared.
+
+    Args:
+        reference: the value of --reference.
+        names: of the arms, in their order.
+
+    Raises:
+        UsageError: it is none of them.
+    """
+    if reference in names:
+        return reference
+    if reference == BASELINE:
+        return names[0]
+    raise UsageError(f"--reference {reference!r} is none of the arms; they are {', '.join(names)}")
 
 
 def find_pair(option: str, text: str, names: Sequence[str], reference: str) -> tuple[str, str]:

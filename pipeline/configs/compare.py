@@ -11,9 +11,21 @@ from ..data.specs import refuse_part
 from ..errors import UsageError
 from ..options.config import option
 from ..options.types import default_of, flag
-from .arms import Arm, arm_texts, arm_values, check_names, equal_views, find_pair, parse_arms, read_label, ready_arm
+from .arms import (
+    Arm,
+    arm_texts,
+    arm_values,
+    check_alike,
+    check_names,
+    find_pair,
+    find_reference,
+    needs_set,
+    parse_arms,
+    read_label,
+    ready_arm,
+)
 from .concerns import concerns, meaningless
-from .regimes import BASELINE, REGIMES
+from .regimes import BASELINE, REGIMES, SYNTHETIC
 from .training import TrainingConfig
 
 LABEL_FRACTIONS = [0.01, 0.1, 0.5]
@@ -247,16 +259,10 @@ class CompareConfig(TrainingConfig):
         Raises:
             UsageError: they have different ones, so that no number of views is that of all.
         """
-        own = {name: self.images_per_latent(name) for name in given if name in REGIMES and name != BASELINE}
-        if self.shards:
-            own = {name: number for name, number in own.items() if REGIMES[name].source != "set"}
-        if len(set(own.values())) > 1:
-            found = ", ".join(f"{name} has {number}" for name, number in own.items())
-            views = sorted({equal_views(self.synthetic_ratio, self.views_per_image, number) for number in own.values()})
-            raise UsageError(
-                f"--regimes {BASELINE}-equal-views: the regimes differ in images of a latent ({found}); name "
-                f"{' or '.join(f'{BASELINE}-{number}-views' for number in views)}"
-            )
+        with_samples = [name for name in given if name in SYNTHETIC]
+        drawn = [name for name in with_samples if not (self.shards and REGIMES[name].source == "set")]
+        own = {name: self.images_per_latent(name) for name in drawn}
+        check_alike(own, self.synthetic_ratio, self.views_per_image)
         return next(iter(own.values()), 2 if self.pairs else 1)
 
     def pairs_judged(self, names: Sequence[str]) -> list[tuple[str, str]]:
@@ -284,19 +290,8 @@ class CompareConfig(TrainingConfig):
         return find_pair("--primary", self.primary, names, self.reference_of(names))
 
     def reference_of(self, names: Sequence[str]) -> str:
-        """The arm that the others are judged against.
-
-        Args:
-            names: of the arms, in their order.
-
-        Raises:
-            UsageError: --reference is none of them.
-        """
-        if self.reference in names:
-            return self.reference
-        if self.reference == BASELINE:
-            return names[0]
-        raise UsageError(f"--reference {self.reference!r} is none of the arms; they are {', '.join(names)}")
+        """The arm, of these, that the others are judged against; see `find_reference`."""
+        return find_reference(self.reference, names)
 
     def fractions(self) -> list[float]:
         """The label fractions, the whole among them, ascending."""
@@ -400,9 +395,3 @@ class CompareConfig(TrainingConfig):
         elif entry.source == "recording":
             given |= {str(entry.selected_by): self.out}
         return given
-
-
-def needs_set(arm: Arm) -> bool:
-    """Whether an arm reads the comparison's own shard set."""
-    entry = REGIMES[arm.regime]
-    return entry.source == "set" and entry.selected_by not in arm.options

@@ -7,6 +7,7 @@ Shapes: M latents a step over all processes, m in this process, S pixels a side.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -72,11 +73,16 @@ class FreshRegime(RecordedRegime):
     @property
     def facts(self) -> dict[str, Any]:
         """`generator_hash`, and `generator_precision`, what it computed in."""
-        return {"generator_hash": fingerprint(self.generator), "generator_precision": self.generator.computes_in}
+        return {"generator_hash": self.generator_hash, "generator_precision": self.generator.computes_in}
+
+    @cached_property
+    def generator_hash(self) -> str:
+        """Of its weights, which stay as they are; a large pipeline takes seconds."""
+        return fingerprint(self.generator)
 
     @property
     def made_of(self) -> dict[str, str]:
-        return {"generator": f"weights {fingerprint(self.generator)[:16]}"}
+        return {"generator": f"weights {self.generator_hash[:16]}"}
 
     def batch(self, step: int, learner: Learner) -> DrawnBatch:
         draws = self.key.child(step).at(self.share.numbers(self.real.device), step * self.share.total)

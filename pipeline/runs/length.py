@@ -56,6 +56,8 @@ def change_length(
         UsageError: fewer steps than it has done: its weights would not be those of so many.
         DataError: it is finished, and has no checkpoint left to go on from.
     """
+    if steps == before and not changes and not finished:
+        return []  # and no checkpoint needs to be read for that
     done = steps_to_go_on_from(run)
     if finished and before is not None and steps < before:
         raise UsageError(
