@@ -19,7 +19,6 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -27,7 +26,7 @@ import torch
 
 from synthcl.pipeline import TrainConfig, train
 from synthcl.pipeline.progress.line import Progress, watched_by
-from synthcl.pipeline.runtime.environment import record_environment, version_of
+from synthcl.pipeline.runtime.environment import processor, record_environment, version_of
 from synthcl.pipeline.training.step import TrainingStep
 
 FOREVER = 10_000_000
@@ -270,14 +269,6 @@ def environment(**packages: str) -> dict[str, Any]:
     recorded["hardware"] |= {"processor": processor(), "cores": len(os.sched_getaffinity(0))}
     recorded["versions"] |= {name: version_of(package) for name, package in packages.items()}
     return recorded
-
-
-def processor() -> str:
-    """What the machine calls its processor, with the instructions that torch uses."""
-    file = Path("/proc/cpuinfo")
-    lines = file.read_text().splitlines() if file.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0] if names else platform.machine()}, {torch.backends.cpu.get_cpu_capability()}"
 
 
 def emit(benchmark: str, options: argparse.Namespace, row: dict[str, Any], recorded: dict[str, Any]) -> None:

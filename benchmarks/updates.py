@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import statistics
 import time
 from unittest import mock
@@ -19,6 +18,7 @@ from unittest import mock
 import torch
 
 from synthcl.learners import Learner, create_backbone, create_learner, optimizers
+from synthcl.pipeline.runtime.environment import processor
 
 UPDATES = 10
 """Of a round. Ours."""
@@ -36,7 +36,7 @@ def main() -> None:
             row = {"backbone": backbone, "optimizer": optimizer, "rounds": options.rounds}
             row |= {f"{name}_ms": round(statistics.median(own), 2) for name, own in times.items()}
             row |= {f"{name}_range_ms": [round(min(own), 2), round(max(own), 2)] for name, own in times.items()}
-            print(json.dumps(row | {"threads": torch.get_num_threads(), "machine": platform.machine()}), flush=True)
+            print(json.dumps(row | {"threads": torch.get_num_threads(), "processor": processor()}), flush=True)
 
 
 def race(backbone: str, name: str, rounds: int) -> dict[str, list[float]]:

@@ -28,7 +28,7 @@ def _print(found: dict[str, Any]) -> None:
     table = new_table("environment", ("what", "value"))
     for name in ("synthcl", "python", "system", "executable"):
         table.add_row(name, str(found[name]))
-    table.add_row("cpu", f"{cpu['architecture']}, {cpu['cores']} cores, {cpu['threads']} threads, {cpu['capability']}")
+    table.add_row("cpu", f"{cpu['processor']}, {cpu['architecture']}, {cpu['cores']} cores, {cpu['threads']} threads")
     table.add_row("free RAM", f"{cpu['ram_free'] / 2**30:.1f} GiB")
     for device in found["devices"]:
         memory = f", {device['memory'] / 2**30:.1f} GiB" if device["memory"] is not None else ""

@@ -20,7 +20,6 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import argparse
 import json
-import platform
 import sys
 from pathlib import Path
 from typing import Any
@@ -35,6 +34,7 @@ from synthcl.pipeline.encoder import load_encoder
 from synthcl.pipeline.errors import DataError, UsageError
 from synthcl.pipeline.files import write_json
 from synthcl.pipeline.runtime.allocator import keep_freed_memory
+from synthcl.pipeline.runtime.environment import processor
 
 SETTINGS = ("data", "image_size", "batch_size", "num_samples", "num_neighbours", "encoder_hash", "ours_parameters")
 """The keys of protocol.json that must be the same for results to compare."""
@@ -109,7 +109,7 @@ def compare(options: argparse.Namespace) -> None:
             "frechet_distance_of_real_images": judge.floor,
             "checkerboard_of_real_images": judge.checkerboard,
             "torch": torch.__version__,
-            "hardware": hardware(),
+            "hardware": f"{processor()}, {os.cpu_count()} cores",
         },
     )
     plan = Plan(options.out, store, judge, options.batch_size, match, unit, points, options.save_every)
@@ -154,13 +154,6 @@ def keep_protocol(path: Path, protocol: dict[str, Any]) -> None:
             raise UsageError(
                 f"{path.parent} has results with {name} {before[name]!r}, not {protocol[name]!r}: give another --out"
             )
-
-
-def hardware() -> str:
-    """The processor's name, where the system tells, and how many cores it has here."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores"
 
 
 if __name__ == "__main__":

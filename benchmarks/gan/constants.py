@@ -17,7 +17,6 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import argparse
 import fcntl
-import platform
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import geometric_mean
@@ -28,6 +27,7 @@ from results import FILE, append, read
 
 from synthcl.pipeline import pretrain
 from synthcl.pipeline.runs.folder import read_metrics
+from synthcl.pipeline.runtime.environment import processor
 
 PRESET = "preset"
 CHANGES: dict[str, dict[str, Any]] = {
@@ -128,7 +128,7 @@ def run(options: argparse.Namespace, change: str, seed: int) -> dict[str, Any]:
         **{name: round(measured[name], 4) for name in MEASURES},
         "margin": round(sum(last) / len(last), 4),
         "torch": torch.__version__,
-        "machine": platform.machine(),
+        "processor": processor(),
     }
 
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import fcntl
 import json
-import platform
 import time
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ import torch
 
 from synthcl.pipeline import evaluate, generate, pretrain, train
 from synthcl.pipeline.runs.folder import read_metrics
-from synthcl.pipeline.runtime.environment import record_environment
+from synthcl.pipeline.runtime.environment import processor, record_environment
 
 IMAGE_SIZE = 16
 GAN_EVERY = 500
@@ -211,13 +210,6 @@ def append(file: Path, row: dict[str, Any]) -> None:
     with open(file, "a") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         stream.write(json.dumps(row) + "\n")
-
-
-def processor() -> str:
-    """What the machine calls its processor, with the instructions that torch uses."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0] if names else platform.machine()}, {torch.backends.cpu.get_cpu_capability()}"
 
 
 if __name__ == "__main__":

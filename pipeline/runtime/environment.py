@@ -7,6 +7,7 @@ import os
 import platform
 import re
 import sys
+from pathlib import Path
 from typing import Any
 
 VARIABLES = (
@@ -19,6 +20,9 @@ VARIABLES = (
 RECORDED = ("synthcl", "torch", "torchvision", "accelerate", "diffusers", "webdataset", "pyarrow")
 """Packages whose versions a run records."""
 
+CPU_FILE = Path("/proc/cpuinfo")
+"""Where Linux names the CPU."""
+
 
 def record_environment() -> dict[str, Any]:
     """What a run records of where it ran: `versions` of Python and of packages, and `hardware`, with `exact` where a
@@ -27,7 +31,7 @@ def record_environment() -> dict[str, Any]:
 
     from .precision import is_exact
 
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or platform.machine()
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else processor()
     return {
         "versions": {"python": platform.python_version(), **{name: version_of(name) for name in RECORDED}},
         "hardware": {
@@ -44,9 +48,9 @@ def describe_environment() -> dict[str, Any]:
 
     Returns:
         `synthcl`, `python`, `system` and `packages` (versions; None for an optional one that is not installed), `cpu`
-        (architecture, cores this process may use, threads of torch, instructions that its kernels use), `devices` (name
-        and bytes of memory of each accelerator), `cuda` and `cudnn` (versions that torch was built with, or None),
-        and `variables`, those of `VARIABLES` that are set.
+        (architecture, name, cores this process may use, threads of torch, instructions that its kernels use),
+        `devices` (name and bytes of memory of each accelerator), `cuda` and `cudnn` (versions that torch was built
+        with, or None), and `variables`, those of `VARIABLES` that are set.
     """
     import torch
 
@@ -59,6 +63,7 @@ def describe_environment() -> dict[str, Any]:
         "packages": {name: version_of(name) for name in required_packages()},
         "cpu": {
             "architecture": platform.machine(),
+            "processor": processor(),
             "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
             "threads": torch.get_num_threads(),
             "capability": torch.backends.cpu.get_cpu_capability(),
@@ -70,6 +75,16 @@ def describe_environment() -> dict[str, Any]:
         "variables": {name: os.environ[name] for name in VARIABLES if name in os.environ},
         "executable": sys.executable,
     }
+
+
+def processor() -> str:
+    """What the system calls the CPU (Linux tells; elsewhere the architecture), and the instructions that torch uses:
+    "AMD EPYC, AVX512"."""
+    import torch
+
+    lines = CPU_FILE.read_text().splitlines() if CPU_FILE.exists() else []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return f"{next(names, platform.machine())}, {torch.backends.cpu.get_cpu_capability()}"
 
 
 def required_packages() -> list[str]:
