@@ -169,6 +169,22 @@ def create_backbone(name: str, *, image_size: int, other_sizes: Sequence[int] = 
     if name.startswith(TIMM_PREFIX):
         create_timm_backbone = _load(".timm_backbones:create_timm_backbone")
         return create_timm_backbone(name.removeprefix(TIMM_PREFIX), image_size=image_size, other_sizes=other_sizes)
+    base, width = _base_and_width(name)
+    return _load(BACKBONES[base])(image_size=image_size, width=width)
+
+
+def check_backbone_name(name: str) -> None:
+    """Refuse a name that `create_backbone` does not know, without torch; which models timm has is not looked up.
+
+    Raises:
+        ValueError: it is none; the message lists the names.
+    """
+    if not name.startswith(TIMM_PREFIX):
+        _base_and_width(name)
+
+
+def _base_and_width(name: str) -> tuple[str, int]:
+    """Of `resnet10-w16`, resnet10 and 16."""
     parsed = re.fullmatch(r"(?P<base>.*?)(?:-w(?P<width>[1-9]\d*))?", name, re.DOTALL)
     assert parsed is not None, "any name has this form"
     base, width = parsed["base"], parsed["width"]
@@ -178,7 +194,7 @@ def create_backbone(name: str, *, image_size: int, other_sizes: Sequence[int] = 
             f"Unknown backbone {name!r}{_hint(base, BACKBONES)}. There are: {choices}; NAME-wN for N instead of 64 "
             f"channels in the first stage (resnet10-w16); {TIMM_PREFIX}NAME for any model of timm."
         )
-    return _load(BACKBONES[base])(image_size=image_size, width=int(width or 64))
+    return base, int(width or 64)
 
 
 def _learner_class(name: str) -> type[Learner]:

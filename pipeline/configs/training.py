@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...learners import backbone_names, learner_names
 from ...learners.recipe import OPTIMIZERS
-from ...learners.registry import learner_takes_local_views, learner_uses_labels
+from ...learners.registry import check_backbone_name, learner_takes_local_views, learner_uses_labels
 from ..errors import UsageError
 from ..options.config import option
 from ..options.types import default_of
@@ -275,6 +275,7 @@ class TrainingConfig(JointConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._take_recipe()
+        self._check_backbone()
         if self.learner_option or ":" in self.learner:  # torch is imported for these alone
             self.learner_option = checked_learner_options(self.learner, self.learner_option)
         if self.local_views:
@@ -337,6 +338,12 @@ class TrainingConfig(JointConfig):
     def whole_views(self) -> float:
         """How many views an image has, local ones counted by the part of the pixels that DINO's have."""
         return self.views_per_image + LOCAL_SIZE**2 * self.local_views
+
+    def _check_backbone(self) -> None:
+        try:
+            check_backbone_name(self.backbone)
+        except ValueError as error:
+            raise UsageError(str(error)) from None
 
     def _check_clsp(self) -> None:
         if not self.synthetic_negatives:

@@ -13,6 +13,7 @@ CLSP = {**ONLINE, "synthetic_loss": "clsp"}
 WRONG = {
     "parts that are compiled": ({"compile": True, "accumulate": 2}, "--compile cannot be given with --accumulate"),
     "two compiled passes": ({"compile": True, "adversarial": 0.1}, "--compile cannot be given with --adversarial"),
+    "a backbone that is not there": ({"backbone": "resnet81"}, "Unknown backbone .resnet81..*resnet10, resnet18"),
     "a class that is not there": ({"learner": "nowhere:Class"}, "nowhere"),
     "no negatives twice": ({**CLSP, "synthetic_negatives": False}, "uses no synthetic view as a negative anyway"),
     "a gate between two losses": ({**CLSP, "hard_gate": 0.1}, "--hard-gate compares the losses"),
