@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+import timm
 import torch
 from PIL import Image
 from safetensors import safe_open
@@ -24,6 +25,8 @@ LOADED = [
     ("timm", "resnet34", 96, "exported"),
     ("timm", "timm:vit_tiny_patch16_224", 32, "exported"),
     ("timm", "timm:resnet10t", 32, "exported"),
+    ("timm", "timm:vit_tiny_patch16_384", 224, "exported"),  # built for 384 pixels where no size is given
+    ("timm", "timm:test_vit_relpos", 64, "exported"),  # of the same shapes at any size, and checks the size
     ("safetensors", "resnet10-w8", 8, "exported"),
     ("safetensors", "resnet10-w8", 8, "model.safetensors"),
 ]
@@ -62,6 +65,16 @@ def test_the_configuration_says_how_images_are_prepared(make_encoder, tmp_path):
     with safe_open(tmp_path / "out" / "model.safetensors", framework="pt") as content:
         assert json.loads(content.metadata()["config"]) == config
     assert load_encoder(tmp_path / "out").weights_hash() == encoder.weights_hash()  # and synthcl takes it back
+
+
+@pytest.mark.parametrize("name", ["resnet18", "timm:resnet10t", "timm:test_vit"])
+def test_timm_takes_the_folder_by_its_name(make_encoder, tmp_path, name):
+    encoder = make_encoder(tmp_path / "encoder", name, 96)
+    export(tmp_path / "encoder", ExportConfig(to="timm", out=str(tmp_path / "out")))
+    model = timm.create_model(f"local-dir:{tmp_path / 'out'}", pretrained=True).eval()
+    pixels = images(96)
+    with torch.no_grad():
+        torch.testing.assert_close(model(normalize(to_float(pixels))), encoder(pixels), rtol=1e-5, atol=1e-5)
 
 
 def test_pth_files_hold_tensors_alone(make_encoder, tmp_path):
