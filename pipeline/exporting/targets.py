@@ -18,6 +18,8 @@ from ..errors import UsageError
 RESNETS = ("resnet18", "resnet34", "resnet50")
 """What torchvision and timm both have."""
 TIMM_PREFIX = "timm:"
+INTERPOLATION = "bicubic"
+"""How images are brought to the encoder's size for evaluations: the short side is resized so, the centre is cropped."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ def timm_target(encoder: Encoder) -> Target:
             "input_size": [3, encoder.image_size, encoder.image_size],
             "num_classes": 0,
             "crop_pct": 1.0,
-            "interpolation": "bilinear",
+            "interpolation": INTERPOLATION,
         },
         **({"model_args": size} if size else {}),  # what timm builds the model with where it is given the folder
     }
