@@ -27,14 +27,16 @@ BATCH_TOLERANCE = 1e-2
 def load_custom(specification: str, **options: Any) -> Generator:
     """The user's generator, in evaluation mode, checked.
 
-    Modules are found where Python finds them, and in the working directory.
+    Modules are found where Python finds them, and in the working directory, which stays at the end of Python's path for
+    what the class imports later.
 
     Args:
         specification: `package.module:Class`, or `package.module:Class:folder`.
         options: keyword arguments for the class, or for its `from_pretrained`.
 
     Raises:
-        ValueError: no such module or class, one that cannot be made so, or one that does not meet the contract.
+        ValueError: no such module or class, a module that fails when it is imported, a class that cannot be made so, or
+            one that does not meet the contract.
     """
     match = _SPECIFICATION.fullmatch(specification)
     if match is None:
@@ -59,8 +61,12 @@ def _find(module: str, name: str) -> type[Generator]:
         raise ValueError(
             f"no module {error.name!r}, for the generator {module}:{name}: install it, or run from the folder it is in"
         ) from error
+    except Exception as error:  # a module of the user's may raise anything
+        raise ValueError(f"{module}:{name} could not be imported: {type(error).__name__}: {error}") from error
     finally:
         sys.path.remove(here)
+    if here not in sys.path:
+        sys.path.append(here)
     if found is None:
         raise ValueError(f"the module {module} has no {name}")
     if not (isinstance(found, type) and issubclass(found, Generator)):

@@ -43,10 +43,11 @@ class TrialBackbone(nn.Linear):
 
 def load_learner_class(specification: str) -> type[Learner]:
     """The class that `package.module:Class` names. Modules are found where Python finds them, and in the working
-    directory.
+    directory, which stays at the end of Python's path for what the class imports later.
 
     Raises:
-        ValueError: no such module or class, or one that is no whole learner.
+        ValueError: no such module or class, a module that fails when it is imported, or a class that is no whole
+            learner.
     """
     match = _SPECIFICATION.fullmatch(specification)
     if match is None:
@@ -59,8 +60,12 @@ def load_learner_class(specification: str) -> type[Learner]:
         raise ValueError(
             f"no module {error.name!r}, for the learner {specification}: install it, or run from the folder it is in"
         ) from error
+    except Exception as error:  # a module of the user's may raise anything
+        raise ValueError(f"{specification} could not be imported: {type(error).__name__}: {error}") from error
     finally:
         sys.path.remove(here)
+    if here not in sys.path:
+        sys.path.append(here)
     if found is None:
         raise ValueError(f"the module {match['module']} has no {match['name']}")
     if not (isinstance(found, type) and issubclass(found, Learner)):

@@ -32,7 +32,7 @@ def create_timm_backbone(name: str, *, image_size: int, other_sizes: Sequence[in
         hint = f" Near matches: {', '.join(near)}." if near else " timm.list_models() lists what there is."
         raise ValueError(f"timm {timm.__version__} has no model {name!r}.{hint}")
     try:
-        model = _build(name, image_size, **({"dynamic_img_size": True} if other_sizes else {}))
+        model, _ = _build(name, img_size=image_size, **({"dynamic_img_size": True} if other_sizes else {}))
         model.num_features = _feature_size(model, image_size)
     except (AssertionError, RuntimeError, ValueError) as error:
         raise ValueError(
@@ -51,16 +51,32 @@ def create_timm_backbone(name: str, *, image_size: int, other_sizes: Sequence[in
     return model
 
 
-def _build(name: str, image_size: int, **options: Any) -> Any:
-    """The model, with those of the options that it has."""
+def size_options(name: str, image_size: int) -> dict[str, int]:
+    """What timm's `create_model` must be told of the image size to build what `create_timm_backbone` builds.
+
+    Neither a model's name nor its weights tell: of some models that are built for one size all shapes are the same.
+
+    Args:
+        name: as timm knows it; a model that takes images of this size.
+        image_size: pixels a side.
+
+    Returns:
+        `img_size`, or nothing for a model that takes images of any size.
+    """
+    with torch.random.fork_rng(devices=[]):
+        return _build(name, img_size=image_size)[1]
+
+
+def _build(name: str, **options: int) -> tuple[Any, dict[str, int]]:
+    """The model with those of the options that it has, and these."""
     try:
-        return timm.create_model(name, pretrained=False, num_classes=0, img_size=image_size, **options)
+        return timm.create_model(name, pretrained=False, num_classes=0, **options), options
     except TypeError as error:
-        if "dynamic_img_size" in str(error):  # asked before the other, which is a part of its name
-            return _build(name, image_size)
-        if "img_size" not in str(error):
-            raise
-        return timm.create_model(name, pretrained=False, num_classes=0)  # convolutional: any size will do
+        # The longer name first, of which the other is a part. A convolutional model has neither: any size will do.
+        for refused in ("dynamic_img_size", "img_size"):
+            if refused in options and refused in str(error):
+                return _build(name, **{option: value for option, value in options.items() if option != refused})
+        raise
 
 
 @torch.no_grad()

@@ -57,16 +57,12 @@ def num_bytes(store: ImageStore) -> int:
 
 def file_name(store: ImageStore) -> str | None:
     """The name that a store's decoded images have; None if it does not tell the files they come from."""
-    files = store.files()
-    if not files:
-        return None
-    try:
-        facts = [path.stat() for path in files]
-    except OSError:
+    facts = store.file_facts()
+    if not facts:
         return None
     digest = hashlib.blake2b(store.fingerprint().encode(), digest_size=16)
     digest.update(json.dumps([version_of(name) for name in DECODERS]).encode())
-    digest.update(json.dumps([(each.st_size, each.st_mtime_ns) for each in facts]).encode())
+    digest.update(json.dumps(facts).encode())
     return f"{digest.hexdigest()}-{store.image_size}.u8"
 
 

@@ -61,6 +61,17 @@ class ImageStore(ABC):
         where they do not."""
         return ()
 
+    def file_facts(self) -> list[tuple[int, int]] | None:
+        """Size (bytes) and time of the last change (nanoseconds) of each of `files()`, None where a file is gone.
+
+        Where one differs, an image may have changed, be it one that the fingerprint does not look at.
+        """
+        try:
+            found = [path.stat() for path in self.files()]
+        except OSError:
+            return None
+        return [(each.st_size, each.st_mtime_ns) for each in found]
+
     def short_sides(self, indices: np.ndarray) -> np.ndarray | None:
         """Pixels of the shorter sides that images have before they are brought to `image_size`, (N,) int64, as far as
         headers tell; None where it is not known."""
@@ -74,7 +85,7 @@ class ImageStore(ABC):
 
         It is made of the number of images, the image size, all labels and 64 images spread evenly over the set, so it
         is the same wherever the data lies and however it is called or cached. It does not notice a change to an image
-        that is not among the 64.
+        that is not among the 64; what is kept of the images on this machine asks `file_facts` too.
         """
         digest = hashlib.blake2b(f"{len(self)} {self.image_size}".encode() + self._identity(), digest_size=8)
         if self.labels is not None:

@@ -22,6 +22,7 @@ from ..errors import DataError, RunStopped
 from ..files import write_file
 from ..progress.line import Progress
 from ..runtime.distributed import sum_over_processes
+from .results import hash_of
 
 log = logging.getLogger(__name__)
 
@@ -75,12 +76,17 @@ def cached_features(
 ) -> Tensor:
     """`extract_features`, or what an earlier call left in the folder `cache` for this encoder and these images.
 
-    A file there counts only if it names the same encoder, images and precision; a damaged one is written anew. Without
-    a folder, or where it cannot be written, nothing is kept.
+    A file there counts only if it names the same encoder, images and precision, and the images' files are as they were
+    then; a damaged one is written anew. Without a folder, where it cannot be written, or where an image's file is gone,
+    nothing is kept.
     """
     identity = {"encoder": encoder.weights_hash(), "images": store.fingerprint(), "precision": precision}
     shape = (len(store), encoder.num_features)
     file = cache and cache / f"{identity['encoder'][:16]}-{identity['images']}-{precision}.safetensors"
+    if facts := store.file_facts():
+        identity["files"] = hash_of(facts)  # not in the name: features of files that changed replace those of before
+    elif facts is None:
+        file = None
     if file and (kept := _read(file, identity, shape)) is not None:
         return kept
     features = extract_features(encoder, store, batch_size=batch_size, precision=precision, device=device)

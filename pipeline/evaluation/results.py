@@ -87,7 +87,7 @@ def asked_of(options: dict[str, Any]) -> list[str]:
     return [name for name, value in options.items() if name not in LATER or value != LATER[name]]
 
 
-def hash_of(values: dict[str, Any]) -> str:
+def hash_of(values: dict[str, Any] | list[Any]) -> str:
     """A short hash of plain values."""
     text = json.dumps(values, sort_keys=True, default=str)
     return hashlib.blake2b(text.encode(), digest_size=5).hexdigest()

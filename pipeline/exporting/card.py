@@ -90,16 +90,20 @@ def _stem_sentence(encoder: Encoder, target: Target) -> str:
 
 
 def _preprocessing(encoder: Encoder) -> str:
-    """Lines of Python that turn an image into what the model takes."""
+    """Lines of Python that turn an image into what the model takes, as `decode_images` does for evaluations."""
+    size = encoder.image_size
     return "\n".join(
         [
+            "from PIL import Image, ImageOps",
             "from torchvision.transforms import v2",
             "",
             "transform = v2.Compose([",
-            f"    v2.PILToTensor(), v2.ToDtype(torch.float32, scale=True), v2.Resize(({encoder.image_size},) * 2),",
+            "    v2.PILToTensor(), v2.ToDtype(torch.float32, scale=True),",
             f"    v2.Normalize({list(IMAGENET_MEAN)}, {list(IMAGENET_STD)}),",
             "])",
-            'features = model(transform(image.convert("RGB"))[None])  # (1, ' + f"{encoder.num_features})",
+            "# The central square of the image, resized as images are for the metrics.",
+            f'square = ImageOps.fit(image.convert("RGB"), ({size}, {size}), Image.Resampling.BICUBIC)',
+            f"features = model(transform(square)[None])  # (1, {encoder.num_features})",
         ]
     )
 

@@ -21,7 +21,7 @@ from ..hub.pushing import Repository, check_push
 from ..options.config import takes_options
 from ..views import IMAGENET_MEAN, IMAGENET_STD
 from .card import model_card
-from .targets import TARGETS, Target
+from .targets import INTERPOLATION, TARGETS, Target
 
 CARD_FILE = "README.md"
 
@@ -123,7 +123,7 @@ def _write_files(out: Path, files: dict[str, bytes]) -> list[Path]:
 
 def _settings(encoder: Encoder, to: str, target: Target) -> dict[str, Any]:
     """What config.json says: ours, and what the target looks for."""
-    settings = {**encoder.config(), "exported_to": to, "interpolation": "bilinear", **target.config}
+    settings = {**encoder.config(), "exported_to": to, "interpolation": INTERPOLATION, **target.config}
     if "pretrained_cfg" in settings:
         settings["pretrained_cfg"] |= {"mean": list(IMAGENET_MEAN), "std": list(IMAGENET_STD)}
     return settings

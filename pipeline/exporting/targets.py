@@ -11,9 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
-
-from ...learners import create_backbone
 from ...learners.backbones import SMALL_IMAGE_SIZE
 from ..encoder import Encoder
 from ..errors import UsageError
@@ -21,8 +18,8 @@ from ..errors import UsageError
 RESNETS = ("resnet18", "resnet34", "resnet50")
 """What torchvision and timm both have."""
 TIMM_PREFIX = "timm:"
-STANDARD_SIZE = 224
-"""The size that timm builds most models for when it is told none."""
+INTERPOLATION = "bicubic"
+"""How images are brought to the encoder's size for evaluations: the short side is resized so, the centre is cropped."""
 
 
 @dataclass(frozen=True)
@@ -64,13 +61,14 @@ def timm_target(encoder: Encoder) -> Target:
     name = encoder.name.removeprefix(TIMM_PREFIX)
     if encoder.name not in RESNETS and not encoder.name.startswith(TIMM_PREFIX):
         raise UsageError(_no_counterpart(encoder.name, "timm", ", ".join(RESNETS) + " and timm:NAME"))
-    size = f", img_size={encoder.image_size}" if _is_built_for_its_size(encoder) else ""
+    size = _size_options(encoder)
+    arguments = "".join(f", {option}={value}" for option, value in size.items())
     lines = [
         "import timm",
         "import torch",
         "from safetensors.torch import load_file",
         "",
-        f'model = timm.create_model("{name}", num_classes=0{size})',
+        f'model = timm.create_model("{name}", num_classes=0{arguments})',
         *_stem_lines(encoder),
         "model.load_state_dict(load_file(WEIGHTS))",
         "model.eval()",
@@ -82,8 +80,9 @@ def timm_target(encoder: Encoder) -> Target:
             "input_size": [3, encoder.image_size, encoder.image_size],
             "num_classes": 0,
             "crop_pct": 1.0,
-            "interpolation": "bilinear",
+            "interpolation": INTERPOLATION,
         },
+        **({"model_args": size} if size else {}),  # what timm builds the model with where it is given the folder
     }
     return Target("timm", config, "\n".join(lines))
 
@@ -114,14 +113,13 @@ def has_small_stem(encoder: Encoder) -> bool:
     return not encoder.name.startswith(TIMM_PREFIX) and encoder.image_size <= SMALL_IMAGE_SIZE
 
 
-def _is_built_for_its_size(encoder: Encoder) -> bool:
-    """Whether a timm model must be told the image size to have these weights, as vision transformers must."""
+def _size_options(encoder: Encoder) -> dict[str, int]:
+    """What timm must be told of the image size to build the encoder's backbone."""
     if not encoder.name.startswith(TIMM_PREFIX):
-        return False
-    with torch.random.fork_rng(devices=[]):
-        model = create_backbone(encoder.name, image_size=STANDARD_SIZE)
-    there, here = model.state_dict(), encoder.backbone.state_dict()
-    return any(there[key].shape != tensor.shape for key, tensor in here.items() if key in there)
+        return {}
+    from ...learners.timm_backbones import size_options  # here, since it imports timm, which is slow
+
+    return size_options(encoder.name.removeprefix(TIMM_PREFIX), encoder.image_size)
 
 
 def _stem_lines(encoder: Encoder) -> list[str]:

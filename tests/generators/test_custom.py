@@ -17,8 +17,9 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 
 @pytest.fixture
 def example(monkeypatch):
-    """Run as if from the examples' folder; leave no module behind."""
+    """Run as if from the examples' folder; leave no module behind, nor the folder on the path."""
     monkeypatch.chdir(EXAMPLES)
+    monkeypatch.setattr(sys, "path", list(sys.path))
     yield "custom_generator:Gratings"
     sys.modules.pop("custom_generator", None)
 
@@ -27,7 +28,7 @@ def test_the_documented_example_loads_saves_and_draws(example, tmp_path):
     assert kind_of(example) == "custom"
     path = list(sys.path)
     generator = load_generator(example, image_size=16)
-    assert sys.path == path and generator.image_size == 16 and not generator.training
+    assert sys.path == [*path, str(EXAMPLES)] and generator.image_size == 16 and not generator.training
     draws = Key.from_seed(0).at(torch.arange(6))
     latents = generator.sample_latents(6, draws=draws)
     images = generator(latents)
@@ -61,6 +62,45 @@ def test_an_option_that_the_class_lacks_is_an_error_for_users(example):
 def test_what_cannot_be_a_generator_is_refused(specification, message):
     with pytest.raises(ValueError, match=message):
         load_custom(specification)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """An empty working directory, whose modules and path are forgotten afterwards."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    yield tmp_path
+    for name in ("late_generator", "generator_neighbour"):
+        sys.modules.pop(name, None)
+
+
+def test_a_class_finds_the_modules_beside_it_after_its_import_too(folder):
+    lines = [
+        f"from {__name__} import Plain",
+        "class Late(Plain):",
+        "    def forward(self, latents):",
+        "        import generator_neighbour",
+        "        return super().forward(latents) * generator_neighbour.SHARE",
+    ]
+    (folder / "late_generator.py").write_text("\n".join(lines))
+    (folder / "generator_neighbour.py").write_text("SHARE = 0.5")
+    for _ in range(2):
+        assert load_custom("late_generator:Late").image_size == 4
+    assert sys.path.count(str(folder)) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("def (", r"SyntaxError: .*failing_generator.py, line 1"),
+        ("from collections import NoSuch", "ImportError: cannot import name 'NoSuch'"),
+        ("raise RuntimeError('no licence')", "RuntimeError: no licence"),
+    ],
+)
+def test_a_module_that_fails_is_named_with_what_it_raised(folder, content, message):
+    (folder / "failing_generator.py").write_text(content)
+    with pytest.raises(ValueError, match=f"failing_generator:Mine could not be imported: {message}"):
+        load_custom("failing_generator:Mine")
 
 
 class Plain(Generator):

@@ -110,6 +110,45 @@ def test_what_cannot_be_taken_is_refused_before_anything_is_done(tmp_path, monke
     assert message in " ".join(refused.stderr.split())
 
 
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """An empty working directory, whose modules and path are forgotten afterwards."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    yield tmp_path
+    for name in ("late_learner", "learner_neighbour"):
+        sys.modules.pop(name, None)
+
+
+def test_a_class_finds_the_modules_beside_it_after_its_import_too(folder):
+    lines = [
+        f"from {__name__} import Sound",
+        "class Late(Sound):",
+        "    def embed(self, views):",
+        "        import learner_neighbour",
+        "        return learner_neighbour.unchanged(super().embed(views))",
+    ]
+    (folder / "late_learner.py").write_text("\n".join(lines))
+    (folder / "learner_neighbour.py").write_text("def unchanged(embeddings): return embeddings")
+    for _ in range(2):
+        check_learner("late_learner:Late")
+    assert sys.path.count(str(folder)) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("def (", r"SyntaxError: .*failing_learner.py, line 1"),
+        ("from collections import NoSuch", "ImportError: cannot import name 'NoSuch'"),
+        ("raise RuntimeError('no licence')", "RuntimeError: no licence"),
+    ],
+)
+def test_a_module_that_fails_is_named_with_what_it_raised(folder, content, message):
+    (folder / "failing_learner.py").write_text(content)
+    with pytest.raises(ValueError, match=f"failing_learner:Mine could not be imported: {message}"):
+        check_learner("failing_learner:Mine")
+
+
 class Sound(Learner):
     recipe = OptimizerRecipe(base_learning_rate=0.1, weight_decay=0.0, source="a test")
 

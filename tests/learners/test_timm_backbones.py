@@ -35,6 +35,16 @@ def test_a_timm_model_of_one_size_says_so():
         create_backbone("timm:beit_base_patch16_224", image_size=64, other_sizes=[32])
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("test_vit", True), ("swin_tiny_patch4_window7_224", True), ("test_resnet", False)],
+)
+def test_what_timm_must_be_told_of_the_size_is_known_and_no_random_number_is_drawn(name, told):
+    before = torch.get_rng_state()
+    assert timm_backbones.size_options(name, 224) == ({"img_size": 224} if told else {})
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_an_unknown_timm_model_lists_near_matches():
     with pytest.raises(ValueError, match=r"no model 'resnet18x'\. Near matches: .*resnet18"):
         create_backbone("timm:resnet18x", image_size=32)

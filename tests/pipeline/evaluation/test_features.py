@@ -4,7 +4,9 @@ import logging
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from synthcl.pipeline.data import cached, open_images
 from synthcl.pipeline.encoder import Encoder
 from synthcl.pipeline.errors import DataError, RunStopped
 from synthcl.pipeline.evaluation import features as module
@@ -25,6 +27,16 @@ def no_extraction(monkeypatch):
         raise AssertionError("extracted again")
 
     return lambda: monkeypatch.setattr(module, "extract_features", refuse)
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """A folder of more images than a fingerprint looks at: the second is not among those."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number in range(200):
+        Image.new("RGB", (8, 8), (number, 0, 0)).save(folder / f"{number:03d}.png")
+    return folder
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 100])
@@ -59,6 +71,31 @@ def test_other_questions_are_not_answered_from_the_cache(encoder, make_store, tm
             other, make_store(seed=change == "images"), tmp_path,
             precision="bf16" if change == "precision" else "fp32", device=CPU,
         )  # fmt: skip
+
+
+def test_features_of_images_that_changed_are_extracted_again_and_replace_the_others(
+    encoder, photos, tmp_path, no_extraction
+):
+    def features():
+        return cached_features(encoder, open_images(str(photos), image_size=8), tmp_path / "cache", device=CPU)
+
+    first = features()
+    (before,) = (tmp_path / "cache").iterdir()
+    Image.new("RGB", (8, 8), (0, 0, 255)).save(photos / "001.png")
+    changed = features()
+    assert not torch.allclose(changed[1], first[1])
+    assert torch.equal(changed[2:], first[2:]) and torch.equal(changed[0], first[0])
+    assert list((tmp_path / "cache").iterdir()) == [before]
+    no_extraction()
+    assert torch.equal(features(), changed)
+
+
+def test_nothing_is_kept_where_a_file_is_gone(encoder, photos, tmp_path):
+    store = cached(open_images(str(photos), image_size=8), "ram", "cpu")
+    store.read([0])  # all are decoded with the first
+    (photos / "001.png").unlink()
+    assert len(cached_features(encoder, store, tmp_path / "cache", device=CPU)) == 200
+    assert not (tmp_path / "cache").exists()
 
 
 def test_damaged_files_are_written_anew(encoder, make_store, tmp_path, caplog):

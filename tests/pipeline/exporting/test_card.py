@@ -48,7 +48,7 @@ def test_its_head_is_yaml_and_its_lines_load_the_model(home):
     card = home()
     head = yaml.safe_load(card.split("---")[1])
     assert head["library_name"] == "synthcl" and head["pipeline_tag"] == "image-feature-extraction"
-    assert f"```python\n{LOADING}\n\n" in card and "v2.Resize((8,) * 2)" in card and "# (1, 64)" in card
+    assert f"```python\n{LOADING}\n\n" in card and "(8, 8), Image.Resampling.BICUBIC" in card and "# (1, 64)" in card
 
 
 def test_of_an_encoder_alone_the_training_is_not_known(home):

@@ -4,11 +4,13 @@ import json
 import re
 
 import pytest
+import timm
 import torch
 from PIL import Image
 from safetensors import safe_open
 
 from synthcl.pipeline.configs.export import EXPORT_TARGETS, ExportConfig
+from synthcl.pipeline.data import open_images
 from synthcl.pipeline.encoder import load_encoder
 from synthcl.pipeline.errors import DataError, UsageError
 from synthcl.pipeline.exporting.export import export
@@ -24,6 +26,8 @@ LOADED = [
     ("timm", "resnet34", 96, "exported"),
     ("timm", "timm:vit_tiny_patch16_224", 32, "exported"),
     ("timm", "timm:resnet10t", 32, "exported"),
+    ("timm", "timm:vit_tiny_patch16_384", 224, "exported"),  # built for 384 pixels where no size is given
+    ("timm", "timm:test_vit_relpos", 64, "exported"),  # of the same shapes at any size, and checks the size
     ("safetensors", "resnet10-w8", 8, "exported"),
     ("safetensors", "resnet10-w8", 8, "model.safetensors"),
 ]
@@ -53,15 +57,44 @@ def test_the_lines_of_the_card_load_it_and_its_features_are_the_same(
         torch.testing.assert_close(scope["model"](normalize(to_float(pixels))), features, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("size", [(91, 64), (40, 75)])
+def test_the_lines_of_the_card_prepare_an_image_as_evaluations_do(make_encoder, tmp_path, monkeypatch, size):
+    encoder = make_encoder(tmp_path / "encoder", "resnet10-w8", 32)
+    export(tmp_path / "encoder", out=str(tmp_path / "out"))
+    width, height = size
+    rings = torch.linspace(-3, 5, width).square() + torch.linspace(-4, 2, height).square()[:, None]
+    photo = torch.stack([rings.sin(), rings.cos(), (2 * rings).sin()], dim=-1).mul(127).add(128).byte().numpy()
+    (tmp_path / "photos").mkdir()
+    Image.fromarray(photo).save(tmp_path / "photos" / "a.png")
+    code = re.search(r"```python\n(.*?)```", (tmp_path / "out" / "README.md").read_text(), re.DOTALL)[1]
+    scope = {"image": Image.fromarray(photo)}
+    monkeypatch.chdir(tmp_path / "out")
+    with torch.no_grad():
+        exec(code, scope)
+    seen = encoder(open_images(str(tmp_path / "photos"), image_size=32).read([0]))
+    torch.testing.assert_close(scope["features"], seen, rtol=1e-5, atol=1e-5)
+
+
 def test_the_configuration_says_how_images_are_prepared(make_encoder, tmp_path):
     encoder = make_encoder(tmp_path / "encoder", "resnet18", 32)
     export(tmp_path / "encoder", ExportConfig(to="timm", out=str(tmp_path / "out")))
     config = json.loads((tmp_path / "out" / "config.json").read_text())
     assert config["image_size"] == 32 and config["mean"] == [0.485, 0.456, 0.406] and config["std"][0] == 0.229
+    assert config["interpolation"] == config["pretrained_cfg"]["interpolation"] == "bicubic"
     assert config["architecture"] == "resnet18" and config["pretrained_cfg"]["input_size"] == [3, 32, 32]
     with safe_open(tmp_path / "out" / "model.safetensors", framework="pt") as content:
         assert json.loads(content.metadata()["config"]) == config
     assert load_encoder(tmp_path / "out").weights_hash() == encoder.weights_hash()  # and synthcl takes it back
+
+
+@pytest.mark.parametrize("name", ["resnet18", "timm:resnet10t", "timm:test_vit"])
+def test_timm_takes_the_folder_by_its_name(make_encoder, tmp_path, name):
+    encoder = make_encoder(tmp_path / "encoder", name, 96)
+    export(tmp_path / "encoder", ExportConfig(to="timm", out=str(tmp_path / "out")))
+    model = timm.create_model(f"local-dir:{tmp_path / 'out'}", pretrained=True).eval()
+    pixels = images(96)
+    with torch.no_grad():
+        torch.testing.assert_close(model(normalize(to_float(pixels))), encoder(pixels), rtol=1e-5, atol=1e-5)
 
 
 def test_pth_files_hold_tensors_alone(make_encoder, tmp_path):
