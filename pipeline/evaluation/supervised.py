@@ -131,7 +131,8 @@ def train_classifier(task: Task, config: LinearConfig | FinetuneConfig, name: st
     Args:
         task: encoder and images.
         config: the options; those of fine-tuning train the backbone along.
-        name: of the folder in RUN/evaluations/ that keeps the state while this is under way.
+        name: of the folder in RUN/evaluations/ that keeps the state: while this is under way to go on from, and after
+            it to score other test images with, or the same again, without another training.
     """
     device = choose_device()
     key = Key.from_seed(config.seed).child("evaluation", name)
