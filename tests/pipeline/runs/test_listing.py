@@ -28,7 +28,8 @@ def make_run(path, *, rows=4, result=None, **options):
 
 def evaluation(path, name, **values):
     (path / "evaluations").mkdir(exist_ok=True)
-    (path / "evaluations" / f"{name}.json").write_text(json.dumps({"task": "linear", "label_fraction": 1.0, **values}))
+    known = {"task": "linear", "label_fraction": 1.0, "data": "digits:train"}
+    (path / "evaluations" / f"{name}.json").write_text(json.dumps({**known, **values}))
 
 
 def age(path, seconds):
@@ -92,6 +93,20 @@ def test_the_accuracy_is_that_of_the_encoder_with_all_labels(tmp_path):
     evaluation(path, "e", top1=1.0, time="6", scored_on_training_split=True)
     assert summarize_run(path)["top1"] == 0.7
     assert [result["top1"] for result in read_evaluations(path)] == [0.6, 0.5, 0.7, 0.9, 0.2, 1.0]
+
+
+def test_the_accuracy_is_that_on_the_set_that_the_run_was_trained_on(tmp_path):
+    path = make_run(tmp_path / "run")
+    evaluation(path, "a", top1=0.9, time="1", data="cifar10:train")
+    assert summarize_run(path)["top1"] is None
+    evaluation(path, "knn", task="knn", top1=0.5, time="2", data="digits:train[:50%]")
+    evaluation(path, "b", top1=0.8, time="3", data="flowers102:train")
+    evaluation(path, "c", top1=0.7, time="4", data=None)
+    assert summarize_run(path)["top1"] == 0.5
+    photos = make_run(tmp_path / "photos", data=f"{tmp_path}/pictures/:train[:80%,shuffled]")
+    evaluation(photos, "a", top1=0.6, time="1", data=f"{tmp_path}/pictures:train")
+    evaluation(photos, "b", top1=0.4, time="2", data=f"{tmp_path}/others:train")
+    assert summarize_run(photos)["top1"] == 0.6
 
 
 def test_evaluations_of_weights_that_were_trained_on_are_told_apart_and_count_no_more(tmp_path):
