@@ -63,7 +63,7 @@ def summarize_run(path: str | Path) -> dict[str, Any]:
         result = RunFolder(path).result
         rows = RunFolder(path).metrics.read()
         row |= {"command": record["command"], **_facts(record["command"], config)}
-        row["last_written"] = _last_written(path)
+        row["last_written"] = _last_written(path, record["command"])
         row["state"] = _state(result, row["last_written"])
         row["steps"] = int(rows[-1]["step"]) if rows else None
         row["total_steps"] = record.get("total_steps", config.get("steps"))
@@ -151,10 +151,24 @@ def _state(result: dict[str, Any] | None, last_written: float) -> str:
     return "interrupted" if time.time() - last_written > QUIET_SECONDS else "unknown"
 
 
-def _last_written(path: Path) -> float:
-    """When something was last written to what a run grows."""
-    places = [path, path / "run.json", path / "metrics.jsonl", path / "checkpoints", path / "samples"]
-    return max(place.stat().st_mtime for place in places if place.exists())
+def _last_written(path: Path, command: str) -> float:
+    """When something was last written to what a run grows: of a comparison, whose own folder hardly changes, anywhere
+    in its folder."""
+    names = ("run.json", "metrics.jsonl", "checkpoints", "samples")
+    below = _everything_in(path) if command == "compare" else (path / name for name in names)
+    return max(map(_written, (path, *below)))
+
+
+def _everything_in(folder: Path) -> Iterator[Path]:
+    for parent, folders, files in os.walk(folder):
+        yield from (Path(parent, name) for name in (*folders, *files))
+
+
+def _written(place: Path) -> float:
+    try:
+        return place.stat().st_mtime
+    except OSError:  # not there, or no more
+        return 0.0
 
 
 def _accuracy(evaluations: list[dict[str, Any]], data: str | None) -> float | None:

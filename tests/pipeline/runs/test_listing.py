@@ -82,6 +82,20 @@ def test_a_run_is_interrupted_once_nothing_has_been_written_for_long(tmp_path, s
     assert (row["steps"], row["seconds"]) == ((40, 9.5) if result else (20, None))
 
 
+@pytest.mark.parametrize("growing", ["runs/real/seed-0/metrics.jsonl", "answers/a.json", "sets/a/000.tar"])
+def test_a_comparison_goes_on_while_anything_in_its_folder_does(tmp_path, growing):
+    path = tmp_path / "run"
+    open_run(path, "compare", CompareConfig(run=["a", "b"], data="digits", out=str(path)))
+    make_run(path / "runs" / "real" / "seed-0", rows=2)
+    (path / growing).parent.mkdir(parents=True, exist_ok=True)
+    (path / growing).touch()
+    age(path, listing.QUIET_SECONDS + 60)
+    assert summarize_run(path)["state"] == "interrupted"
+    (path / growing).touch()
+    row = summarize_run(path)
+    assert row["state"] == "unknown" and time.time() - row["last_written"] < 60
+
+
 def test_the_accuracy_is_that_of_the_encoder_with_all_labels(tmp_path):
     path = make_run(tmp_path / "run")
     evaluation(path, "knn", task="knn", top1=0.5, time="2")
