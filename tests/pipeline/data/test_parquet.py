@@ -74,6 +74,13 @@ def test_words_as_labels_are_numbered_over_all_splits(tmp_path, jpegs, write_par
     np.testing.assert_array_equal(test.labels, [2, 1])
 
 
+def test_numbers_of_one_split_are_words_if_another_has_words(tmp_path, jpegs, write_parquet):
+    write_parquet(tmp_path / "train-0.parquet", jpegs[:4], ["0", "7", "a", "b"])
+    write_parquet(tmp_path / "test-0.parquet", jpegs[:2], ["7", "0"])
+    test = open_images(f"{tmp_path}:test")
+    assert test.class_names == ["0", "7", "a", "b"] and test.labels.tolist() == [1, 0]
+
+
 @pytest.mark.parametrize(
     ("labels", "numbers"),
     [
