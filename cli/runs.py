@@ -26,7 +26,8 @@ def runs() -> None:
 @config_options(Config)
 @json_option
 def list_runs(config: Config, folder: str, as_json: bool) -> None:
-    """List the runs at or below DIR: what each is, how far it is, and its accuracy where one was recorded.
+    """List the runs at or below DIR: what each is, how far it is, and its accuracy on the set that it was
+    trained on, where one was recorded.
 
     A run that is not finished is interrupted, or unknown if something was written in the last ten minutes: it may be
     running.

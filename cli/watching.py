@@ -5,10 +5,12 @@ Curves are lines of blocks, an eighth of a character high each: they need nothin
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import click
 import numpy as np
 
 from ..pipeline.runs.folder import read_metrics
@@ -23,8 +25,8 @@ BLOCKS = "▁▂▃▄▅▆▇█"
 
 
 def watch_run(run: str, *, sleep: Callable[[float], None] = time.sleep) -> None:
-    """Show a run until it is finished, was interrupted, or Ctrl-C comes. Elsewhere than in a terminal each look is
-    printed below the one before.
+    """Show a run until it is finished, was interrupted, or Ctrl-C comes. Elsewhere than in a terminal, and in one that
+    cannot go back to lines above, each look is printed below the one before.
 
     Args:
         run: its folder.
@@ -33,24 +35,28 @@ def watch_run(run: str, *, sleep: Callable[[float], None] = time.sleep) -> None:
     Raises:
         DataError: no run, or a file of it is damaged.
     """
+    with contextlib.suppress(KeyboardInterrupt), _display() as show:
+        while True:
+            found = describe_run(run)
+            show("\n".join(screen(found, read_metrics(run))))
+            if found["state"] in ("finished", "interrupted"):
+                return
+            sleep(REFRESH_SECONDS)
+
+
+@contextlib.contextmanager
+def _display() -> Iterator[Callable[[str], None]]:
+    """What shows the lines of a look on stderr: in place of those before where that can be, else below them."""
     from rich.console import Console
     from rich.live import Live
     from rich.text import Text
 
     console = Console(stderr=True)
-    try:
-        with Live(console=console, auto_refresh=False, transient=console.is_terminal) as live:
-            while True:
-                found = describe_run(run)
-                live.update(Text("\n".join(screen(found, read_metrics(run))), overflow="fold"), refresh=True)
-                if found["state"] in ("finished", "interrupted"):
-                    return
-                sleep(REFRESH_SECONDS)
-    except KeyboardInterrupt:
+    if not console.is_terminal or console.is_dumb_terminal:  # where Live prints the last look alone, or none
+        yield lambda lines: click.echo(f"{lines}\n", err=True)
         return
-    finally:
-        if not console.is_terminal:
-            console.print()
+    with Live(console=console, auto_refresh=False, transient=True) as live:
+        yield lambda lines: live.update(Text(lines, overflow="fold"), refresh=True)
 
 
 def screen(found: dict[str, Any], rows: Sequence[dict[str, Any]]) -> list[str]:

@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "data": {"hub", "images", "progress", "runtime"},
     "views": {"data", "runtime"},
     "configs": {"data", "options", "views"},
-    "runs": {"configs", "options", "progress", "runtime"},
+    "runs": {"configs", "data", "options", "progress", "runtime"},
     "shards": {"configs", "data", "hub", "images", "options", "progress", "runs", "runtime"},
     "cluster": {"progress"},
     "generation": {"cluster", "configs", "data", "hub", "images", "options", "progress", "runs", "runtime", "shards"},

@@ -15,12 +15,13 @@ from ..randomness import Key
 def encode_labels(
     values: Sequence[int | str], vocabulary: Callable[[], Iterable[str]], *, numbers: bool = True
 ) -> tuple[np.ndarray, list[str] | None]:
-    """Whole numbers stay as they are; words are numbered in sorted order.
+    """Whole numbers stay as they are; words are numbered in sorted order. Text is numbers if all of it, in all splits,
+    reads as such.
 
     Args:
-        values: one a sample; numbers, or their text.
-        vocabulary: the words of all splits of the source, asked for only if there are words, so that a class has the
-            same number in each split.
+        values: one a sample; numbers, or text.
+        vocabulary: the words of all splits of the source, asked for only if there is text, so that a class has the same
+            number in each split.
         numbers: whether text that reads as a number is one; False takes all values for words (folders called 0, 10, 2).
 
     Returns:
@@ -29,16 +30,25 @@ def encode_labels(
     Raises:
         DataError: a number that no int64 holds.
     """
-    if numbers:
+    words = {value for value in values if isinstance(value, str)}
+    if words:
+        words |= {str(word) for word in vocabulary()}
+    if numbers and all(map(_is_number, words)):
         try:
             return np.array([int(value) for value in values], dtype=np.int64), None
-        except ValueError:
-            pass  # words
         except OverflowError as error:
             raise DataError("a label is a number that 64 bits do not hold") from error
-    names = sorted({str(word) for word in vocabulary()} | {str(value) for value in values})
+    names = sorted(words | {str(value) for value in values})
     number = {name: i for i, name in enumerate(names)}
     return np.array([number[str(value)] for value in values], dtype=np.int64), names
+
+
+def _is_number(word: str) -> bool:
+    try:
+        int(word)
+    except ValueError:
+        return False
+    return True
 
 
 def rank_within_class(labels: Tensor, key: Key) -> tuple[Tensor, Tensor, Tensor]:

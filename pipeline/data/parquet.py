@@ -1,4 +1,5 @@
-"""Hugging Face-style Parquet: an image column (a struct with `bytes`, or plain binary) and perhaps a label column.
+"""Hugging Face-style Parquet: an image column (a struct with `bytes`, or plain binary) and perhaps a label column, of
+whole numbers or words and without gaps: any other is no labels, and what needs labels says why.
 
 Row groups are read whole and kept, least recently used out first, up to a quarter of the free RAM; so a set that is
 smaller (CIFAR-10 is 47 MB) is read once and then lies in RAM, and image files are handed on without a copy.
@@ -26,6 +27,7 @@ from .store import Indices, as_indices
 
 _IMAGE_COLUMNS = ("img", "image")
 _LABEL_COLUMNS = ("label", "labels", "fine_label")
+_LABELS_ARE = "labels are whole numbers or words"
 _CACHE_FRACTION = 0.25  # of the free RAM; ours
 
 
@@ -57,7 +59,7 @@ class ParquetStore(EncodedStore):
         self._cache: OrderedDict[int, pa.ChunkedArray] = OrderedDict()
         self._cache_bytes = int(available_ram() * _CACHE_FRACTION)
         self._lock = threading.Lock()
-        self.labels, self.class_names = _read_labels(self._files, all_files)
+        self._read_labels(all_files)
         self._settle_size(image_size)
 
     def __len__(self) -> int:
@@ -92,6 +94,22 @@ class ParquetStore(EncodedStore):
     def keys(self, indices: Indices) -> list[str]:
         located = map(self._locate, as_indices(indices, len(self)))
         return [f"{self._names[file]}:{row}" for file, row in located]
+
+    def _read_labels(self, all_files: Sequence[Path]) -> None:
+        schemas = [file.schema_arrow for file in self._files]
+        name = next((name for name in _LABEL_COLUMNS if name in schemas[0].names), None)
+        if name is None or any(name not in schema.names for schema in schemas):
+            return
+        # By their type first: of a column of lists or files the values are not to be read.
+        self.labels_problem = _problem_of_types([schema.field(name).type for schema in schemas], name)
+        if self.labels_problem is not None:
+            return
+        values = _column(self._files, name)
+        self.labels_problem = _problem_of_values(values, name)
+        if self.labels_problem is not None:
+            return
+        self.labels, words = encode_labels(values, lambda: _words(all_files, name))
+        self.class_names = words or _class_names(self._files[0], name)
 
     def _locate(self, index: int) -> tuple[int, int]:
         """(file, row in it) of an image, both from 0."""
@@ -142,17 +160,26 @@ def _image_column(file: pq.ParquetFile, path: Path) -> str:
     )
 
 
-def _read_labels(
-    files: Sequence[pq.ParquetFile], all_files: Sequence[Path]
-) -> tuple[np.ndarray | None, Sequence[str] | None]:
-    name = next((name for name in _LABEL_COLUMNS if name in files[0].schema_arrow.names), None)
-    if name is None or any(name not in file.schema_arrow.names for file in files):
-        return None, None
-    values = _column(files, name)
+def _problem_of_types(types: Sequence[pa.DataType], name: str) -> str | None:
+    """What keeps columns of such types from being labels; None where nothing does. Floating-point numbers may be whole,
+    as pandas writes them."""
+    allowed = (
+        pa.types.is_integer, pa.types.is_boolean, pa.types.is_floating, pa.types.is_string, pa.types.is_large_string,
+        pa.types.is_string_view, pa.types.is_null,
+    )  # fmt: skip
+    for kind in types:
+        plain = kind.value_type if pa.types.is_dictionary(kind) else kind
+        if not any(is_one(plain) for is_one in allowed):
+            return f"its column {name!r} is of the type {kind}; {_LABELS_ARE}"
+    return None
+
+
+def _problem_of_values(values: Sequence[int | float | str | None], name: str) -> str | None:
+    """What keeps such values from being labels; None where nothing does."""
     if None in values:
-        return None, None
-    labels, words = encode_labels(values, lambda: set(_column([_open(path) for path in all_files], name)) - {None})
-    return labels, words or _class_names(files[0], name)
+        return f"its column {name!r} is empty in {values.count(None):,} of {len(values):,} rows"
+    fraction = next((value for value in values if isinstance(value, float) and not value.is_integer()), None)
+    return None if fraction is None else f"its column {name!r} holds {fraction}; {_LABELS_ARE}"
 
 
 def _column(files: Sequence[pq.ParquetFile], name: str) -> list:
@@ -160,6 +187,10 @@ def _column(files: Sequence[pq.ParquetFile], name: str) -> list:
         return [v for file in files if name in file.schema_arrow.names for v in file.read([name]).column(0).to_pylist()]
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"the column {name!r} is damaged: {error}") from error
+
+
+def _words(files: Sequence[Path], name: str) -> set[str]:
+    return {str(value) for value in _column([_open(path) for path in files], name) if value is not None}
 
 
 def _class_names(file: pq.ParquetFile, column: str) -> list[str] | None:

@@ -17,7 +17,7 @@ from .labels import rank_within_class
 from .memory import ResizedStore
 from .order import Permutation
 from .slices import BALANCED, SHUFFLED, Slice
-from .store import ImageStore, Indices, WrappedStore, as_indices
+from .store import ImageStore, Indices, WrappedStore, as_indices, unlabelled
 
 
 class PartStore(WrappedStore):
@@ -75,14 +75,19 @@ def open_part(store: ImageStore, part: Slice, image_size: int | None) -> PartSto
     Raises:
         UsageError: a slice outside of the set, one that holds no image, or one that cannot be balanced.
     """
-    positions = choose_positions(part, len(store), store.labels, store.name, store.class_names)
+    positions = choose_positions(part, len(store), store.labels, store.name, store.class_names, store.labels_problem)
     if image_size is not None and image_size != store.image_size:
         store = ResizedStore(store, image_size)
     return PartStore(store, positions, f"{store.name}{part}")
 
 
 def choose_positions(
-    part: Slice, num_images: int, labels: np.ndarray | None, name: str, class_names: Sequence[str] | None = None
+    part: Slice,
+    num_images: int,
+    labels: np.ndarray | None,
+    name: str,
+    class_names: Sequence[str] | None = None,
+    labels_problem: str | None = None,
 ) -> np.ndarray:
     """Which images of a set a slice is, (M,) int64 ascending.
 
@@ -93,7 +98,7 @@ def choose_positions(
         part: the slice.
         num_images: N.
         labels: (N,) int64, or None.
-        name, class_names: of the set, for errors.
+        name, class_names, labels_problem: of the set, for errors.
 
     Raises:
         UsageError: as `open_part`.
@@ -103,7 +108,11 @@ def choose_positions(
     if part.order == SHUFFLED:
         return np.sort(Permutation(num_images, key)(np.arange(start, stop)))
     if part.order == BALANCED:
-        labels = _check_labels(labels, part, name)
+        if labels is None:
+            raise UsageError(
+                f"{name}{part}: {unlabelled(name, labels_problem)} to balance; write shuffled for balanced"
+            )
+        _check_labels(labels, part, name)
         chosen = np.sort(_taking_turns(labels, key)[start:stop])
         _check_balance(labels, chosen, stop, f"{name}{part}", class_names)
         return chosen
@@ -119,16 +128,13 @@ def _taking_turns(labels: np.ndarray, key: Key) -> np.ndarray:
     return order[(rank * len(labels) + turn).argsort()].numpy()
 
 
-def _check_labels(labels: np.ndarray | None, part: Slice, name: str) -> np.ndarray:
-    if labels is None:
-        raise UsageError(f"{name}{part}: {name} has no labels to balance; write shuffled for balanced")
+def _check_labels(labels: np.ndarray, part: Slice, name: str) -> None:
     missing = int((labels < 0).sum())
     if missing:
         raise UsageError(
             f"{name}{part}: {missing:,} of the {len(labels):,} images of {name} have no label (-1) to balance; "
             "write shuffled for balanced"
         )
-    return labels
 
 
 def _check_balance(

@@ -68,6 +68,19 @@ def parse_spec(spec: str) -> Spec:
     return Spec(whole.location, whole.split, parse_slice(match["inside"], spec))
 
 
+def same_source(spec: str, other: str) -> bool:
+    """Whether two SPECs name the same source, by its name or place: whichever splits and parts of it they ask for.
+
+    Raises:
+        UsageError: a SPEC that cannot be taken apart.
+    """
+    return _place(parse_spec(spec).location) == _place(parse_spec(other).location)
+
+
+def _place(location: str) -> str:
+    return location if location in DATASETS else os.path.abspath(os.path.expanduser(location))
+
+
 def refuse_part(option: str, path: str) -> None:
     """Raises UsageError if a set of shards is given with the part of a SPEC, which only images to open can have."""
     match = _PART.fullmatch(path)

@@ -32,12 +32,15 @@ class ImageStore(ABC):
         image_size: pixels a side of what `read` gives.
         labels: (len,) int64, or None where the source has none.
         class_names: the labels' names, or None.
+        labels_problem: why what the source has for labels cannot be used, so that `labels` is None; None where there is
+            nothing of the kind.
     """
 
     name: str
     image_size: int
     labels: np.ndarray | None = None
     class_names: Sequence[str] | None = None
+    labels_problem: str | None = None
 
     @abstractmethod
     def __len__(self) -> int:
@@ -121,6 +124,7 @@ class WrappedStore(ImageStore):
     def __init__(self, store: ImageStore) -> None:
         self.name, self.image_size = store.name, store.image_size
         self.labels, self.class_names = store.labels, store.class_names
+        self.labels_problem = store.labels_problem
         self._store = store
 
     def __len__(self) -> int:
@@ -137,6 +141,11 @@ class WrappedStore(ImageStore):
 
     def release(self) -> None:
         self._store.release()
+
+
+def unlabelled(name: str, labels_problem: str | None) -> str:
+    """That a store of this name has no labels, for an error: and why, where it has some that cannot be used."""
+    return f"{name} has no labels" + (f" that can be used ({labels_problem})" if labels_problem else "")
 
 
 def count_shared(store: ImageStore, other: ImageStore) -> int:

@@ -7,6 +7,7 @@ extracted, unpickled or run.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -39,7 +40,7 @@ class TarStore(EncodedStore):
 
     Args:
         files: the tars of one split.
-        all_files: those of all splits, which together say what classes there are if classes are words.
+        all_files: those of all splits, which together say what classes there are, and whether they are words.
         name: the SPEC.
         image_size: see `EncodedStore`.
 
@@ -73,7 +74,7 @@ class TarStore(EncodedStore):
         if len(known) < len(classes):
             raise DataError(f"{self.describe(classes.index(None))} has no .{_CLASS_EXTENSION}, but other samples have")
         others = set(all_files) - set(self._paths)
-        return encode_labels(known, lambda: {w for p in others for w in _index_samples(p).classes if w is not None})
+        return encode_labels(known, lambda: {word for path in others for word in _classes_in(path)})
 
     def read_encoded(self, indices: np.ndarray) -> list[bytes | memoryview]:
         encoded: list[bytes | memoryview] = [b""] * len(indices)
@@ -134,7 +135,27 @@ def _index_samples(path: Path) -> _Tar:
             f"its files end in {', '.join(sorted(map(repr, extensions))) or 'nothing: it is empty'}"
         )
     words = _read_classes(path, [classes.get(key) for key in images])
+    _classes_seen[_state_of(path)] = _different(words)
     return _Tar(list(images), list(images.values()), words)
+
+
+_classes_seen: dict[tuple[Path, int, int], frozenset[str]] = {}
+"""The classes in tars that this process has read, by path, size and time of change: each split asks for those of all
+others, and reading through a million samples takes more than a minute."""
+
+
+def _classes_in(path: Path) -> frozenset[str]:
+    seen = _classes_seen.get(_state_of(path))
+    return _different(_index_samples(path).classes) if seen is None else seen
+
+
+def _different(classes: Sequence[str | None]) -> frozenset[str]:
+    return frozenset(word for word in classes if word is not None)
+
+
+def _state_of(path: Path) -> tuple[Path, int, int]:
+    status = path.stat()
+    return path, status.st_size, status.st_mtime_ns
 
 
 def _read_classes(path: Path, members: Sequence[Member | None]) -> list[str | None]:
@@ -143,7 +164,7 @@ def _read_classes(path: Path, members: Sequence[Member | None]) -> list[str | No
         for member in members:
             if member is not None and member.size > MAX_CLASS_BYTES:
                 raise DataError(f"{member.name} of {path} has {member.size:,} bytes: a class is a number or a name")
-            words.append(None if member is None else _read_text(file, member))
+            words.append(None if member is None else sys.intern(_read_text(file, member)))
     return words
 
 

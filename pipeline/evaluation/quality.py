@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ..configs.evaluate import QualityConfig
 from ..data import ImageStore, open_images, test_spec
+from ..data.store import unlabelled
 from ..encoder import RANDOM_PREFIX, Encoder, load_encoder
 from ..errors import DataError, UsageError
 from ..randomness import Key
@@ -159,10 +160,10 @@ def _check_labels(images: _Images) -> None:
     """Raises UsageError unless real and generated images have labels, of which some are the same."""
     known = {}
     for name in ("real", "generated"):
-        labels = images.stores[name].labels
-        if labels is None:
-            raise UsageError(f"--per-class: {images.stores[name].name} has no labels; leave it out")
-        known[name] = set(labels.tolist())
+        store = images.stores[name]
+        if store.labels is None:
+            raise UsageError(f"--per-class: {unlabelled(store.name, store.labels_problem)}; leave it out")
+        known[name] = set(store.labels.tolist())
     if not known["real"] & known["generated"]:
         raise UsageError("--per-class: no class of the generated images is one of the real images; leave it out")
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from ..data import ImageStore, open_images, test_spec
 from ..data.parts import PartStore
 from ..data.specs import parse_spec
-from ..data.store import count_shared
+from ..data.store import count_shared, unlabelled
 from ..encoder import Encoder, find_encoder, load_encoder
 from ..errors import DataError, UsageError
 from ..randomness import Key
@@ -141,7 +141,7 @@ def find_home(run: str | Path) -> Path:
 def labels_of(store: ImageStore) -> np.ndarray:
     """A store's labels. Raises DataError if it has none, or not for all images."""
     if store.labels is None:
-        raise DataError(f"{store.name} has no labels, which this evaluation needs")
+        raise DataError(f"{unlabelled(store.name, store.labels_problem)}, which this evaluation needs")
     missing = int((store.labels < 0).sum())
     if missing:
         raise DataError(f"{missing:,} of the {len(store):,} images of {store.name} have no label (-1)")

@@ -7,8 +7,9 @@ torchvision decodes JPEG and WebP files that have neither EXIF nor transparency,
 process on a damaged pixel stream, and is only a third faster.
 
 Images that are not plain RGB are converted: gray is repeated, palettes are looked up, transparent pixels are laid on
-white, 16-bit values keep their high byte, and CMYK is converted as Pillow does. The EXIF orientation is applied. Of an
-animation the first frame is taken.
+white, 16-bit values keep their high byte, and CMYK is converted as Pillow does. Numbers without a fixed range are
+refused: 32-bit and signed integers, and floating-point numbers. The EXIF orientation is applied. Of an animation the
+first frame is taken.
 """
 
 from __future__ import annotations
@@ -191,6 +192,7 @@ def _decode_fast(data: bytes | memoryview, kind: str) -> np.ndarray:
 def _decode_pillow(data: bytes | memoryview, image_size: int | None, formats: Sequence[str]) -> np.ndarray:
     image = _open_pillow(data, formats)
     _check_pixels(*image.size)
+    _check_range(image)
     try:
         image.load()
         transpose = _TRANSPOSES.get(_orientation(image))
@@ -226,14 +228,21 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     """Convert an image of any of Pillow's modes to RGB, as the module's docstring says."""
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
-    if image.mode.startswith("I"):  # I;16 and its byte orders; older Pillow opens a 16-bit PNG as I
+    if image.mode.startswith("I"):  # 16 bits, as `_check_range` has seen to
         return Image.fromarray((np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)).convert("RGB")
-    if image.mode == "F":
-        raise ValueError("images of floating-point numbers have no fixed range; convert them to 8 bits")
     if image.has_transparency_data:
         image = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
     return image.convert("RGB")
+
+
+def _check_range(image: Image.Image) -> None:
+    """Raises ValueError unless it is known which of an image's values are black and white."""
+    kind = "floating-point numbers" if image.mode == "F" else None
+    if image.mode == "I" and image.format not in ("PNG", "PPM"):  # whose 16 bits Pillow (or older ones) opens as I
+        kind = "32-bit or signed integers"
+    if kind is not None:
+        raise ValueError(f"images of {kind} have no fixed range; convert them to 8 bits")
 
 
 def _check_pixels(width: int, height: int) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..configs.train import TrainConfig
+from ..data.specs import same_source
 from ..errors import DataError, UsageError
 from ..files import read_json, write_file
 from ..options.config import check_ending
@@ -51,9 +52,9 @@ def summarize_run(path: str | Path) -> dict[str, Any]:
     Returns:
         `path`, `state`, `command`, `regime`, `learner` (of pretrain the kind of generator), `backbone`, `data`, `seed`,
         `steps` (done), `total_steps` (None where an earlier version was given epochs), `seconds`, `top1` (of the
-        linear probe, else of nearest neighbours, with all labels; None without a recorded one), `last_written` (seconds
-        since 1970), `length` (how the length was changed, in words; None for a run in one go). What a run does not
-        have is None.
+        linear probe, else of nearest neighbours, with all labels of the set that it was trained on; None without a
+        recorded one), `last_written` (seconds since 1970), `length` (how the length was changed, in words; None for a
+        run in one go). What a run does not have is None.
     """
     path = Path(path)
     row: dict[str, Any] = {"path": str(path), **dict.fromkeys(_FIELDS)}
@@ -62,7 +63,7 @@ def summarize_run(path: str | Path) -> dict[str, Any]:
         result = RunFolder(path).result
         rows = RunFolder(path).metrics.read()
         row |= {"command": record["command"], **_facts(record["command"], config)}
-        row["last_written"] = _last_written(path)
+        row["last_written"] = _last_written(path, record["command"])
         row["state"] = _state(result, row["last_written"])
         row["steps"] = int(rows[-1]["step"]) if rows else None
         row["total_steps"] = record.get("total_steps", config.get("steps"))
@@ -70,7 +71,7 @@ def summarize_run(path: str | Path) -> dict[str, Any]:
         if result is not None:
             row["total_steps"] = row["steps"] = result.get("steps")
             row["seconds"] = result.get("seconds")
-        row["top1"] = _accuracy([each for each in read_evaluations(path) if not each.get("former_weights")])
+        row["top1"] = _accuracy(read_evaluations(path), config.get("data"))
     except DataError as error:
         row |= {"state": "damaged", "error": str(error)}
     return row
@@ -150,20 +151,44 @@ def _state(result: dict[str, Any] | None, last_written: float) -> str:
     return "interrupted" if time.time() - last_written > QUIET_SECONDS else "unknown"
 
 
-def _last_written(path: Path) -> float:
-    """When something was last written to what a run grows."""
-    places = [path, path / "run.json", path / "metrics.jsonl", path / "checkpoints", path / "samples"]
-    return max(place.stat().st_mtime for place in places if place.exists())
+def _last_written(path: Path, command: str) -> float:
+    """When something was last written to what a run grows: of a comparison, whose own folder hardly changes, anywhere
+    in its folder."""
+    names = ("run.json", "metrics.jsonl", "checkpoints", "samples")
+    below = _everything_in(path) if command == "compare" else (path / name for name in names)
+    return max(map(_written, (path, *below)))
 
 
-def _accuracy(evaluations: list[dict[str, Any]]) -> float | None:
-    """The accuracy of the newest linear probe of the encoder, or else of kNN: with all labels, on test images."""
+def _everything_in(folder: Path) -> Iterator[Path]:
+    for parent, folders, files in os.walk(folder):
+        yield from (Path(parent, name) for name in (*folders, *files))
+
+
+def _written(place: Path) -> float:
+    try:
+        return place.stat().st_mtime
+    except OSError:  # not there, or no more
+        return 0.0
+
+
+def _accuracy(evaluations: list[dict[str, Any]], data: str | None) -> float | None:
+    """The accuracy of the newest linear probe of the encoder, or else of kNN: with all labels, on test images, and of
+    the set `data` that the run was trained on, since numbers of different sets in one column compare nothing."""
     for task in ("linear", "knn"):
         for result in reversed(evaluations):
-            plain = not result.get("untrained") and not result.get("scored_on_training_split")
-            if result.get("task") == task and plain and result.get("label_fraction", 1.0) == 1.0:
+            whole = result.get("task") == task and result.get("label_fraction", 1.0) == 1.0
+            other = any(result.get(name) for name in ("untrained", "scored_on_training_split", "former_weights"))
+            if whole and not other and _is_of(result.get("data"), data):
                 return result.get("top1")
     return None
+
+
+def _is_of(data: str | None, trained_on: str | None) -> bool:
+    """Whether a result is of the set that the run was trained on."""
+    try:
+        return data is not None and trained_on is not None and same_source(data, trained_on)
+    except UsageError:  # of another version
+        return False
 
 
 def draw_curves(path: str | Path, out: str | Path) -> str:

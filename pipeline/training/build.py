@@ -21,6 +21,7 @@ from ..configs.pretrain import PretrainConfig
 from ..configs.regimes import REGIMES
 from ..configs.train import TrainConfig
 from ..data import ImageStore
+from ..data.store import unlabelled
 from ..errors import UsageError
 from ..randomness import Key
 from ..regimes.assembly import ViewMaker
@@ -62,8 +63,8 @@ def check_labels(config: TrainConfig, store: ImageStore) -> bool:
     wanted = learner_uses_labels(config.learner)
     if wanted and store.labels is None:
         raise UsageError(
-            f"--learner {config.learner} learns from labels, and {config.data} has none; give images with labels, or "
-            "another learner"
+            f"--learner {config.learner} learns from labels, and {unlabelled(store.name, store.labels_problem)}; give "
+            "images with labels, or another learner"
         )
     if config.synthetic_classes and not wanted:
         raise UsageError(

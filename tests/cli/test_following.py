@@ -81,6 +81,31 @@ def test_a_run_is_watched_until_it_is_finished(tmp_path, capsys, monkeypatch):
     assert shown.out == ""
 
 
+@pytest.mark.parametrize(
+    ("terminal", "in_place"),
+    [({}, False), ({"FORCE_COLOR": "1", "TERM": "dumb"}, False), ({"FORCE_COLOR": "1", "TERM": "xterm"}, True)],
+    ids=["no terminal", "one that cannot go back", "one that can"],
+)
+def test_each_look_is_shown_at_once(tmp_path, capsys, monkeypatch, terminal, in_place):
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    for name, value in terminal.items():
+        monkeypatch.setenv(name, value)
+    path, shown = make_run(tmp_path / "run", finished=False), []
+
+    def sleep(seconds):
+        shown.append(capsys.readouterr().err)
+        if len(shown) == 2:
+            raise KeyboardInterrupt
+
+    watching.watch_run(str(path), sleep=sleep)
+    assert all(look.count("3 of 4 steps, 75%") == 1 for look in shown)
+    assert any("\x1b" in look for look in shown) == in_place
+    if not in_place:
+        # Lines are whole, however narrow the console is thought to be, and a look ends with an empty one.
+        assert shown[0] == shown[1] and str(path) + ": train" in shown[0].splitlines()[0] and shown[0].endswith("\n\n")
+        assert capsys.readouterr().err == ""
+
+
 def test_a_watch_ends_with_ctrl_c(tmp_path):
     def interrupted(seconds):
         raise KeyboardInterrupt

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from synthcl.pipeline.data import open_images, parquet
-from synthcl.pipeline.errors import DataError
+from synthcl.pipeline.errors import DataError, UsageError
+from synthcl.pipeline.evaluation.task import labels_of
 from synthcl.pipeline.images.decoding import decode_images
 
 
@@ -71,6 +72,61 @@ def test_words_as_labels_are_numbered_over_all_splits(tmp_path, jpegs, write_par
     test = open_images(f"{tmp_path}:test")
     assert test.class_names == ["ant", "cat", "owl"]
     np.testing.assert_array_equal(test.labels, [2, 1])
+
+
+def test_numbers_of_one_split_are_words_if_another_has_words(tmp_path, jpegs, write_parquet):
+    write_parquet(tmp_path / "train-0.parquet", jpegs[:4], ["0", "7", "a", "b"])
+    write_parquet(tmp_path / "test-0.parquet", jpegs[:2], ["7", "0"])
+    test = open_images(f"{tmp_path}:test")
+    assert test.class_names == ["0", "7", "a", "b"] and test.labels.tolist() == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("labels", "numbers"),
+    [
+        ([3, 0, 3], [3, 0, 3]),
+        ([True, False, True], [1, 0, 1]),
+        ([2.0, 0.0, 1.0], [2, 0, 1]),
+        (["7", "0", "7"], [7, 0, 7]),
+    ],
+)
+def test_whole_numbers_are_labels_in_every_type(tmp_path, jpegs, write_parquet, labels, numbers):
+    store = open_images(str(write_parquet(tmp_path / "a.parquet", jpegs[:3], labels)))
+    assert store.labels.tolist() == numbers and store.class_names is None and store.labels_problem is None
+
+
+def test_words_may_be_a_dictionary(tmp_path, jpegs):
+    words = pa.array(["owl", "ant", "owl"]).dictionary_encode()
+    pq.write_table(pa.table({"image": jpegs[:3], "label": words}), tmp_path / "a.parquet")
+    store = open_images(str(tmp_path / "a.parquet"))
+    assert store.labels.tolist() == [1, 0, 1] and store.class_names == ["ant", "owl"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "problem"),
+    [
+        ([0.2, 0.7, 1.9], "its column 'label' holds 0.2; labels are whole numbers or words"),
+        ([1.0, float("nan"), 2.0], "its column 'label' holds nan; labels are whole numbers or words"),
+        (
+            [[0, 1], [2], []],
+            "its column 'label' is of the type list<element: int64>; labels are whole numbers or words",
+        ),
+        ([{"a": 1}] * 3, "its column 'label' is of the type struct<a: int64>; labels are whole numbers or words"),
+        ([b"1", b"2", b"3"], "its column 'label' is of the type binary; labels are whole numbers or words"),
+        ([0, None, 1], "its column 'label' is empty in 1 of 3 rows"),
+        ([None] * 3, "its column 'label' is empty in 3 of 3 rows"),
+    ],
+)
+def test_what_is_no_label_is_said_where_labels_are_needed(tmp_path, jpegs, write_parquet, labels, problem):
+    path = str(write_parquet(tmp_path / "a.parquet", jpegs[:3], labels))
+    store = open_images(path)
+    assert len(store.read([0, 1, 2])) == 3 and store.labels is None and store.class_names is None
+    assert store.labels_problem == problem and open_images(f"{path}[:2]").labels_problem == problem
+    with pytest.raises(DataError) as error:
+        labels_of(store)
+    assert str(error.value) == f"{path} has no labels that can be used ({problem}), which this evaluation needs"
+    with pytest.raises(UsageError, match=r"has no labels that can be used \(its column 'label' .*\) to balance"):
+        open_images(f"{path}[:2,balanced]")
 
 
 def test_a_truncated_jpeg_in_the_middle_is_named(tmp_path, jpegs, write_parquet):

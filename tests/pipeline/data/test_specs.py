@@ -14,6 +14,7 @@ from synthcl.pipeline.data.specs import (
     held_out_split,
     parse_spec,
     refuse_part,
+    same_source,
     split_of_file,
 )
 from synthcl.pipeline.errors import UsageError
@@ -88,6 +89,23 @@ def test_brackets_after_what_is_there_are_no_pattern(spec):
 def test_a_colon_before_a_part_needs_a_split():
     with pytest.raises(UsageError, match="'cifar10:' ends in a colon"):
         parse_spec("cifar10:[:10%]")
+
+
+@pytest.mark.parametrize(
+    ("spec", "other", "same"),
+    [
+        ("digits", "digits:test[:10%,balanced]", True),
+        ("photos/:train", "./photos:val[5:]", True),
+        ("photos", "other/photos", False),
+        ("digits", "./digits", False),  # a folder that is called as a set is
+        ("hf://datasets/a/b:train", "hf://datasets/a/b", True),
+        ("hf://datasets/a/b", "hf://datasets/a/c", False),
+    ],
+)
+def test_two_specs_may_name_one_source(tmp_path, monkeypatch, spec, other, same):
+    monkeypatch.chdir(tmp_path)
+    assert same_source(spec, other) is same
+    assert same_source("photos", f"{tmp_path}/photos")
 
 
 def test_sets_of_shards_take_no_part(tmp_path, monkeypatch):

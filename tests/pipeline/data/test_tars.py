@@ -5,8 +5,8 @@ import pytest
 import torch
 import webdataset
 
-from synthcl.pipeline.data import open_images
-from synthcl.pipeline.data.tarindex import BLOCK
+from synthcl.pipeline.data import open_images, tars
+from synthcl.pipeline.data.tarindex import BLOCK, index_tar
 from synthcl.pipeline.data.tars import split_member_name
 from synthcl.pipeline.errors import DataError, UsageError
 from synthcl.pipeline.images.decoding import decode_images
@@ -66,6 +66,20 @@ def test_words_as_classes_are_numbered_over_all_splits(tmp_path, members, write_
     assert train.class_names == test.class_names == ["ant", "cat", "owl"]
     np.testing.assert_array_equal(train.labels, [2, 0])
     np.testing.assert_array_equal(test.labels, [2, 1])
+
+
+def test_numbers_of_one_split_are_words_if_another_has_words(tmp_path, members, write_tar, monkeypatch):
+    files, read = members(0, 2, classes=False), []
+    write_tar(tmp_path / "train-0.tar", {**files, "s000.cls": b"9", "s001.cls": b"ant"})
+    write_tar(tmp_path / "test-0.tar", {**files, "s000.cls": b"9", "s001.cls": b"10"})
+    monkeypatch.setattr(tars, "index_tar", lambda path: read.append(path.name) or index_tar(path))
+    train, test = open_images(str(tmp_path)), open_images(f"{tmp_path}:test")
+    assert train.class_names == test.class_names == ["10", "9", "ant"]
+    assert (train.labels.tolist(), test.labels.tolist()) == ([1, 2], [1, 0])
+    # A tar is read through again for its images, and not for its classes alone: of large sets that takes minutes.
+    assert read == ["train-0.tar", "test-0.tar", "test-0.tar"]
+    write_tar(tmp_path / "train-0.tar", {**files, "s000.cls": b"9", "s001.cls": b"bee"})
+    assert open_images(f"{tmp_path}:test").class_names == ["10", "9", "bee"]
 
 
 def test_without_classes_there_are_no_labels(tmp_path, members, write_tar):

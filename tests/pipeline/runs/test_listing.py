@@ -28,7 +28,8 @@ def make_run(path, *, rows=4, result=None, **options):
 
 def evaluation(path, name, **values):
     (path / "evaluations").mkdir(exist_ok=True)
-    (path / "evaluations" / f"{name}.json").write_text(json.dumps({"task": "linear", "label_fraction": 1.0, **values}))
+    known = {"task": "linear", "label_fraction": 1.0, "data": "digits:train"}
+    (path / "evaluations" / f"{name}.json").write_text(json.dumps({**known, **values}))
 
 
 def age(path, seconds):
@@ -81,6 +82,20 @@ def test_a_run_is_interrupted_once_nothing_has_been_written_for_long(tmp_path, s
     assert (row["steps"], row["seconds"]) == ((40, 9.5) if result else (20, None))
 
 
+@pytest.mark.parametrize("growing", ["runs/real/seed-0/metrics.jsonl", "answers/a.json", "sets/a/000.tar"])
+def test_a_comparison_goes_on_while_anything_in_its_folder_does(tmp_path, growing):
+    path = tmp_path / "run"
+    open_run(path, "compare", CompareConfig(run=["a", "b"], data="digits", out=str(path)))
+    make_run(path / "runs" / "real" / "seed-0", rows=2)
+    (path / growing).parent.mkdir(parents=True, exist_ok=True)
+    (path / growing).touch()
+    age(path, listing.QUIET_SECONDS + 60)
+    assert summarize_run(path)["state"] == "interrupted"
+    (path / growing).touch()
+    row = summarize_run(path)
+    assert row["state"] == "unknown" and time.time() - row["last_written"] < 60
+
+
 def test_the_accuracy_is_that_of_the_encoder_with_all_labels(tmp_path):
     path = make_run(tmp_path / "run")
     evaluation(path, "knn", task="knn", top1=0.5, time="2")
@@ -92,6 +107,20 @@ def test_the_accuracy_is_that_of_the_encoder_with_all_labels(tmp_path):
     evaluation(path, "e", top1=1.0, time="6", scored_on_training_split=True)
     assert summarize_run(path)["top1"] == 0.7
     assert [result["top1"] for result in read_evaluations(path)] == [0.6, 0.5, 0.7, 0.9, 0.2, 1.0]
+
+
+def test_the_accuracy_is_that_on_the_set_that_the_run_was_trained_on(tmp_path):
+    path = make_run(tmp_path / "run")
+    evaluation(path, "a", top1=0.9, time="1", data="cifar10:train")
+    assert summarize_run(path)["top1"] is None
+    evaluation(path, "knn", task="knn", top1=0.5, time="2", data="digits:train[:50%]")
+    evaluation(path, "b", top1=0.8, time="3", data="flowers102:train")
+    evaluation(path, "c", top1=0.7, time="4", data=None)
+    assert summarize_run(path)["top1"] == 0.5
+    photos = make_run(tmp_path / "photos", data=f"{tmp_path}/pictures/:train[:80%,shuffled]")
+    evaluation(photos, "a", top1=0.6, time="1", data=f"{tmp_path}/pictures:train")
+    evaluation(photos, "b", top1=0.4, time="2", data=f"{tmp_path}/others:train")
+    assert summarize_run(photos)["top1"] == 0.6
 
 
 def test_evaluations_of_weights_that_were_trained_on_are_told_apart_and_count_no_more(tmp_path):
