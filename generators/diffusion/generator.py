@@ -108,6 +108,10 @@ class DiffusionGenerator(Denoiser):
             "versions": {"diffusers": diffusers_version, "torch": torch.__version__},
         }
 
+    @property
+    def sampling(self) -> str:
+        return f"{self.sampler} in {self.sampling_steps} steps"
+
     def sample_latents(self, n: int, *, draws: Draws | None = None, device: torch.device | str | None = None) -> Tensor:
         """Initial noise (n, 3, S, S); see `Generator.sample_latents`."""
         shape = (3, self.image_size, self.image_size)
