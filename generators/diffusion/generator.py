@@ -60,6 +60,7 @@ class DiffusionGenerator(Denoiser):
         self.alphas_on_host: list[float] = scheduler.alphas_cumprod.tolist()
         self.prediction = check_prediction(scheduler.config.prediction_type)
         self.configure(sampler=sampler, sampling_steps=sampling_steps, gradient_steps=gradient_steps)
+        self.eval()
 
     def configure(
         self, *, sampler: str | None = None, sampling_steps: int | None = None, gradient_steps: int | None = None
