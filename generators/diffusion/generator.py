@@ -22,7 +22,7 @@ from ..errors import OptionError
 from ..fingerprint import config_hash
 from ..precision import compute_in
 from .denoising import Denoiser
-from .objective import check_prediction, clean_image
+from .objective import check_prediction, check_schedule, clean_image
 from .solvers import check_sampler, coefficients, solve, trailing_timesteps
 
 CONFIG_NAME = "config.json"
@@ -59,6 +59,7 @@ class DiffusionGenerator(Denoiser):
         self.unet, self.scheduler = unet, scheduler
         self.alphas_on_host: list[float] = scheduler.alphas_cumprod.tolist()
         self.prediction = check_prediction(scheduler.config.prediction_type)
+        check_schedule(self.prediction, self.alphas_cumprod)
         self.configure(sampler=sampler, sampling_steps=sampling_steps, gradient_steps=gradient_steps)
         self.eval()
 
