@@ -55,6 +55,11 @@ class Generator(nn.Module, ABC):
     computes_in: str = "fp32"
     """The precision of a call, `fp32`, `bf16` or `fp16`, whatever autocast the caller is under."""
 
+    @property
+    def sampling(self) -> str | None:
+        """How it draws, in a few words, where one set of weights can draw in several ways; None where it cannot."""
+        return None
+
     def __call__(self, latents: Tensor) -> Tensor:
         """`forward`, in the generator's precision."""
         with compute_in(self.computes_in, latents.device.type):
@@ -286,6 +291,14 @@ class GeneratorTrainer(ABC):
     @abstractmethod
     def options(self) -> dict[str, Any]:
         """What it trains with: plain values by name, for the record."""
+
+    @property
+    def origin(self) -> tuple[type[Generator], dict[str, Tensor]] | None:
+        """The class and the weights of what `load_generator` opens where this was taken up, before any step.
+
+        None where they are those of `ema`, with nothing put into it and no class for training around it.
+        """
+        return None
 
     @abstractmethod
     def step(

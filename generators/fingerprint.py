@@ -22,11 +22,15 @@ def fingerprint(generator: Generator) -> str:
     Of a class that is not this package's the source of its module counts too. What else a sample depends on is in the
     generator's `recipe`.
     """
-    cls = type(generator)
+    return fingerprint_of(type(generator), generator.state_dict())
+
+
+def fingerprint_of(cls: type[Generator], weights: Mapping[str, Any]) -> str:
+    """`fingerprint` of a generator of a class with these weights and buffers, by name."""
     digest = hashlib.sha256(f"{cls.__module__}:{cls.__qualname__}\n".encode())
     if not cls.__module__.startswith(f"{__package__}."):
         digest.update(_source(cls).encode())
-    for name, tensor in sorted(generator.state_dict().items()):
+    for name, tensor in sorted(weights.items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
         digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
     return digest.hexdigest()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from abc import abstractmethod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,9 @@ from ..ema import MovingAverage
 from ..precision import check_trained_precision
 from ..schedules import check_range, check_total_steps, final_decay, part_done
 from .objective import denoising_loss, flip, levels, min_snr_weights, target
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 _OPTIONS = (
     "learning_rate", "warmup_steps", "decay", "weight_decay", "snr_gamma", "gradient_clip", "ema_decay", "flip",
@@ -29,6 +32,11 @@ class Denoiser(Generator):
 
     prediction: str
     """What the network gives: a name of `objective.PREDICTIONS`."""
+
+    def train(self, mode: bool = True) -> Self:
+        """Stay in evaluation mode, in training too: dropout would draw its masks from torch's global generator. Then a
+        sample would be no function of its latent, and a training that goes on another one than the uninterrupted."""
+        return super().train(False)
 
     @property
     @abstractmethod
@@ -112,7 +120,7 @@ class DenoisingTrainer(GeneratorTrainer):
     ) -> None:
         generator.configure(sampler=sampler, sampling_steps=sampling_steps, gradient_steps=gradient_steps)
         generator.computes_in = check_trained_precision(precision)
-        self.generator = generator.to(device).train()
+        self.generator = generator.to(device).eval()
         self.ema = _average_of(self.generator)
         self.learning_rate, self.warmup_steps = learning_rate, warmup_steps
         self.decay = check_range("decay", decay, minimum=0, maximum=1)

@@ -22,7 +22,7 @@ from ..errors import OptionError
 from ..fingerprint import config_hash
 from ..precision import compute_in
 from .denoising import Denoiser
-from .objective import check_prediction, clean_image
+from .objective import check_prediction, check_schedule, clean_image
 from .solvers import check_sampler, coefficients, solve, trailing_timesteps
 
 CONFIG_NAME = "config.json"
@@ -59,7 +59,9 @@ class DiffusionGenerator(Denoiser):
         self.unet, self.scheduler = unet, scheduler
         self.alphas_on_host: list[float] = scheduler.alphas_cumprod.tolist()
         self.prediction = check_prediction(scheduler.config.prediction_type)
+        check_schedule(self.prediction, self.alphas_cumprod)
         self.configure(sampler=sampler, sampling_steps=sampling_steps, gradient_steps=gradient_steps)
+        self.eval()
 
     def configure(
         self, *, sampler: str | None = None, sampling_steps: int | None = None, gradient_steps: int | None = None
@@ -107,6 +109,10 @@ class DiffusionGenerator(Denoiser):
             "config": config_hash(self.unet.config, self.scheduler.config),
             "versions": {"diffusers": diffusers_version, "torch": torch.__version__},
         }
+
+    @property
+    def sampling(self) -> str:
+        return f"{self.sampler} in {self.sampling_steps} steps"
 
     def sample_latents(self, n: int, *, draws: Draws | None = None, device: torch.device | str | None = None) -> Tensor:
         """Initial noise (n, 3, S, S); see `Generator.sample_latents`."""

@@ -6,9 +6,10 @@ Joint training moves the adapters and leaves the network as it is, so that G and
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from torch import nn
+from torch import Tensor, nn
 
 from ..errors import OptionError
 from .denoising import Denoiser
@@ -36,6 +37,11 @@ def add_lora(generator: Denoiser, rank: int) -> None:
     generator.requires_grad_(False)
     # alpha = rank: the adapters' product is added as it is.
     inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=rank, target_modules=TARGETS), generator.network)
+
+
+def without_adapters(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights by name as they were before `add_lora`, which renames what it adapts, and leaves the values alone."""
+    return {name.replace(".base_layer.", "."): value for name, value in weights.items() if ".lora_" not in name}
 
 
 def merged(generator: DenoiserT) -> DenoiserT:

@@ -19,6 +19,16 @@ def check_prediction(name: str) -> str:
     return name
 
 
+def check_schedule(prediction: str, alphas_cumprod: Tensor) -> None:
+    """Raises ValueError for a noise schedule (T,) at whose end the prediction says nothing of the image: noise, in
+    pure noise. alpha_T = 0 is what `rescale_betas_zero_snr` gives (Lin et al. 2024, arXiv 2305.08891)."""
+    if prediction == "epsilon" and alphas_cumprod[-1] <= 0:
+        raise ValueError(
+            "its noise schedule ends in pure noise (rescale_betas_zero_snr), where the prediction type 'epsilon' tells "
+            "nothing of the image; give a network of v_prediction, or one that was trained without that rescaling"
+        )
+
+
 def levels(alphas_cumprod: Tensor, timesteps: Tensor) -> tuple[Tensor, Tensor]:
     """alpha and sigma of timesteps (N,), each (N, 1, 1, 1)."""
     alpha_squared = alphas_cumprod[timesteps][:, None, None, None]

@@ -56,6 +56,11 @@ def coefficients(alphas_cumprod: Sequence[float], t: int) -> tuple[float, float]
     return math.sqrt(alpha_squared), math.sqrt(1 - alpha_squared)
 
 
+def _log_ratio(alpha: float, sigma: float) -> float:
+    """log(alpha / sigma); of pure noise, alpha = 0, minus infinity."""
+    return math.log(alpha / sigma) if alpha > 0 else -math.inf
+
+
 def solve(
     predict: Predictor,
     x: Tensor,
@@ -84,7 +89,7 @@ def solve(
         (N, 3, S, S), the last prediction.
     """
     without_gradient = 0 if gradient_steps is None else max(len(timesteps) - gradient_steps, 0)
-    previous, previous_h = None, math.nan
+    previous, previous_level = None, math.nan
     for i, t in enumerate(timesteps):
         alpha, sigma = coefficients(alphas_cumprod, t)
         with torch.set_grad_enabled(torch.is_grad_enabled() and i >= without_gradient):
@@ -92,11 +97,12 @@ def solve(
             if i + 1 == len(timesteps):
                 return clean
             next_alpha, next_sigma = coefficients(alphas_cumprod, timesteps[i + 1])
-            h = math.log(next_alpha / next_sigma) - math.log(alpha / sigma)
             direction = clean
             if sampler == "dpm" and previous is not None:
-                direction = clean + (clean - previous) * (h / (2 * previous_h))
+                h = _log_ratio(next_alpha, next_sigma) - _log_ratio(alpha, sigma)
+                # From pure noise the last step was infinitely long, and nothing is extrapolated.
+                direction = clean + (clean - previous) * (h / (2 * (_log_ratio(alpha, sigma) - previous_level)))
             ratio = next_sigma / sigma
             x = ratio * x + (next_alpha - ratio * alpha) * direction
-            previous, previous_h = clean, h
+            previous, previous_level = clean, _log_ratio(alpha, sigma)
     raise ValueError("there must be at least one timestep")

@@ -7,10 +7,12 @@ from typing import Any
 
 import torch
 from diffusers import DDIMScheduler, UNet2DModel
+from torch import Tensor
 
+from ..base import Generator
 from .denoising import DenoisingTrainer
 from .generator import DiffusionGenerator
-from .lora import add_lora, merged
+from .lora import add_lora, merged, without_adapters
 from .objective import check_prediction
 from .presets import choose_preset, preset_name, unet_config
 
@@ -69,6 +71,10 @@ class DiffusionTrainer(DenoisingTrainer):
             add_lora(generator, lora_rank)
         defaults = {"learning_rate": 2e-5 if lora_rank is None else 1e-4, "ema_warmup": False}
         return cls(generator, **{**defaults, **options})
+
+    @property
+    def origin(self) -> tuple[type[Generator], dict[str, Tensor]]:
+        return type(self.ema), without_adapters(self.ema.state_dict())
 
     def save_pretrained(self, directory: str | Path) -> None:
         """Write the average as a pipeline, adapters merged into the network."""

@@ -128,6 +128,10 @@ class PretrainedGenerator(Generator):
             "versions": versions,
         }
 
+    @property
+    def sampling(self) -> str:
+        return f"{type(self.scheduler).__name__} in {self.sampling_steps} steps"
+
     def sample_latents(self, n: int, *, draws: Draws | None = None, device: torch.device | str | None = None) -> Tensor:
         """A seed and a condition for each sample, (n, 2) int64; see `Generator.sample_latents`."""
         if draws is None:

@@ -40,7 +40,7 @@ def choose_scheduler(adapter: PipelineAdapter, sampler: str | None) -> Any:
     if sampler == "ddim":
         return DDIMScheduler.from_config(own.config)
     if sampler == "dpm":
-        # The adapters take a learned variance off; the solver must not do so again.
+        # `step` takes a learned variance off, for solvers that know of none.
         return DPMSolverMultistepScheduler.from_config(own.config, variance_type=None)
     raise OptionError(f"unknown sampler {sampler!r}: choose from ddim, dpm, or none for the pipeline's own")
 
@@ -54,9 +54,21 @@ def check_steps(steps: int, scheduler: Any) -> int:
 
 
 def step(scheduler: Any, output: Tensor, t: Tensor, x: Tensor, generators: list[torch.Generator]) -> Tensor:
-    """One step down; its noise, if the scheduler adds any, is each sample's own."""
+    """One step down; its noise, if the scheduler adds any, is each sample's own.
+
+    A variance that the network has learned follows its prediction as further channels; they go on only to a scheduler
+    that takes them.
+    """
+    if not _takes_variance(scheduler):
+        output = output[:, : x.shape[1]]
     extra = {"generator": generators} if "generator" in inspect.signature(scheduler.step).parameters else {}
     return scheduler.step(output, t, x, **extra).prev_sample
+
+
+def _takes_variance(scheduler: Any) -> bool:
+    """Whether it splits a learned variance off itself. A configuration also holds entries of other schedulers."""
+    knows = "variance_type" in inspect.signature(type(scheduler).__init__).parameters
+    return knows and str(scheduler.config.variance_type).startswith("learned")
 
 
 def first_step_of(scheduler: Any, strength: float) -> int:

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from ..diffusion.denoising import Denoiser
-from ..diffusion.objective import check_prediction
+from ..diffusion.objective import check_prediction, check_schedule
 from ..errors import OptionError
 from ..precision import compute_in
 from .generator import PretrainedGenerator
@@ -49,6 +49,7 @@ class TrainablePipeline(PretrainedGenerator, Denoiser):
                 f"{self.image_size}"
             )
         self.prediction = check_prediction(self.scheduler.config.prediction_type)
+        check_schedule(self.prediction, self.alphas_cumprod)
         self.configure(gradient_steps=gradient_steps)
         self.requires_grad_(False)
         self.network.requires_grad_(True)

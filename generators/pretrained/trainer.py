@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from torch import nn
+from torch import Tensor, nn
 
+from ..base import Generator
 from ..diffusion.denoising import DenoisingTrainer
-from ..diffusion.lora import add_lora, merged
+from ..diffusion.lora import add_lora, merged, without_adapters
+from .generator import PretrainedGenerator
 from .trainable import TrainablePipeline
 
 
@@ -57,6 +59,10 @@ class PipelineTrainer(DenoisingTrainer):
             add_lora(generator, lora_rank)
         defaults = {"learning_rate": 2e-5 if lora_rank is None else 1e-4, "ema_warmup": False}
         return cls(generator, **{**defaults, **options})
+
+    @property
+    def origin(self) -> tuple[type[Generator], dict[str, Tensor]]:
+        return PretrainedGenerator, without_adapters(self.ema.state_dict())
 
     def _learning(self) -> nn.Module:
         return self.trained  # the rest is in the pipeline's folder, and can be gigabytes

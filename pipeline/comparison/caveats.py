@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ..configs.arms import UNTRAINED
 from ..configs.regimes import BASELINE
 from ..errors import DataError
-from .matching import images_through_learner
+from .matching import images_through_learner, opened_hashes
 from .runs import ComparedRun, by_arm
 from .statistics import MIN_SEEDS
 from .summary import Comparison
@@ -111,7 +111,13 @@ def _intervals(comparison: Comparison) -> list[str]:
 def _shared_sources(comparison: Comparison) -> list[str]:
     """What the seeds of an arm have in common of what their synthetic samples come from, which no interval covers."""
     found = []
-    for what, value in (("generator", _generator), ("offline set", _sets)):
+    hashes = opened_hashes(comparison.runs)
+
+    def generator(run: ComparedRun) -> str | None:
+        """Which one a run's samples are from; None where there is none, or it is not recorded."""
+        return hashes.get(run.result.get("generator_hash", ""), run.config.generator)
+
+    for what, value in (("generator", generator), ("offline set", _sets)):
         values = {arm: {value(run) for run in runs} for arm, runs in by_arm(comparison.runs).items()}
         arms = [arm for arm, own in values.items() if len(own) == 1 and None not in own]
         if arms:
@@ -120,11 +126,6 @@ def _shared_sources(comparison: Comparison) -> list[str]:
                 "no interval here covers that."
             )
     return found
-
-
-def _generator(run: ComparedRun) -> str | None:
-    """Which one a run's samples are from; None where there is none, or it is not recorded."""
-    return run.result.get("generator_hash", run.config.generator)
 
 
 def _sets(run: ComparedRun) -> tuple[str, ...] | None:

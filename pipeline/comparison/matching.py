@@ -27,6 +27,9 @@ APART = {"seed"} | {
 """What runs differ in by right: the seed, what is a seed's own, and what chooses the regime and says nothing more. (A
 shard set does say more: runs of the regime are to share it.) The length is compared in another way."""
 
+SAMPLING = {"generator", "sampler", "sampling_steps"}
+"""What chooses how a generator draws."""
+
 
 def mismatches(runs: Sequence[ComparedRun], equal: str, *, planned: bool = False) -> list[str]:
     """What else the runs differ in, a line each; empty for a fair comparison.
@@ -50,10 +53,14 @@ def mismatches(runs: Sequence[ComparedRun], equal: str, *, planned: bool = False
     for alike in _must_agree(runs, {"data"}):
         lines += _differing("training images", alike, [run.result["num_images"] for run in alike])
     drawn = [run for run in runs if "generator_hash" in run.result]  # records of earlier versions lack it
+    hashes = opened_hashes(drawn)
     for alike in _must_agree(drawn, {"generator"}):
-        values = [run.result["generator_hash"][:12] for run in alike]
+        values = [hashes[run.result["generator_hash"]][:12] for run in alike]
         if not of_each_seed(alike, values):
-            lines += _differing("weights of the generator", alike, values)
+            lines += _differing("generator, its class and weights", alike, values)
+    for alike in _must_agree([run for run in drawn if "generator_sampling" in run.result], SAMPLING):
+        values = [run.result["generator_sampling"] for run in alike]
+        lines += _differing("how the generator draws", alike, values)
     for alike in _must_agree(runs, LENGTH):
         changes = [describe_changes(run.result.get("length_changes", [])) or "in one go" for run in alike]
         lines += _differing("how they were trained", alike, changes)
@@ -68,6 +75,22 @@ def _must_agree(runs: Sequence[ComparedRun], names: set[str]) -> list[list[Compa
     own = [group for group in by_arm(runs).values() if group[0].arm.declares & names]
     others = [run for run in runs if not run.arm.declares & names]
     return [group for group in (others, *own) if group]
+
+
+def opened_hashes(runs: Sequence[ComparedRun]) -> dict[str, str]:
+    """Of each generator that runs have recorded, by its fingerprint there, the fingerprint as it is opened.
+
+    Adapters and a class for training give a generator another one in training. Recordings know that alone, as do
+    records of earlier versions; a run of now that trained it has recorded both.
+    """
+    hashes = {
+        run.result["generator_hash"]: run.result["generator_hash"] for run in runs if "generator_hash" in run.result
+    }
+    return hashes | {
+        run.result["generator_hash_in_training"]: run.result["generator_hash"]
+        for run in runs
+        if "generator_hash_in_training" in run.result
+    }
 
 
 def of_each_seed(runs: Sequence[ComparedRun], values: Sequence[Any]) -> bool:
@@ -88,8 +111,9 @@ def of_each_seed(runs: Sequence[ComparedRun], values: Sequence[Any]) -> bool:
 def generators_of_seeds(runs: Sequence[ComparedRun]) -> list[str]:
     """A sentence if each seed has a generator of its own."""
     drawn = [run for run in runs if run.result.get("generator_hash")]
+    hashes = opened_hashes(drawn)
     if not drawn or not all(
-        of_each_seed(alike, [run.result["generator_hash"] for run in alike])
+        of_each_seed(alike, [hashes[run.result["generator_hash"]] for run in alike])
         for alike in _must_agree(drawn, {"generator"})
     ):
         return []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -42,19 +42,25 @@ def open_generator(
 
 
 @contextmanager
-def generator_options() -> Iterator[None]:
-    """Has an option that a generator does not take be wrong usage, named as it was typed."""
+def generator_options(typed: Mapping[str, str] | None = None) -> Iterator[None]:
+    """Has an option that a generator does not take be wrong usage, named as it was typed.
+
+    Args:
+        typed: by what a generator or its trainer calls an option, the name of the command's where that is another.
+    """
     try:
         yield
     except OptionError as error:
-        raise UsageError(in_flags(error)) from None
+        raise UsageError(in_flags(error, typed)) from None
 
 
-def in_flags(error: ValueError) -> str:
-    """What an error of a generator's options says, with options that it does not have as flags."""
+def in_flags(error: ValueError, typed: Mapping[str, str] | None = None) -> str:
+    """What an error of a generator's options says, with options that it does not have as flags; see
+    `generator_options`."""
     if not isinstance(error, UnknownOptionError):
         return str(error)
-    return f"{', '.join(map(flag, error.unknown))} cannot be given here: a {error.what} takes no such option"
+    names = [flag((typed or {}).get(name, name)) for name in error.unknown]
+    return f"{', '.join(names)} cannot be given here: a {error.what} takes no such option"
 
 
 def save_generator(trainer: GeneratorTrainer, run: Path) -> None:

@@ -131,8 +131,8 @@ class Regime(ABC):
     def facts(self) -> dict[str, Any]:
         """What a run's result records of the regime, beside the options: plain values by name.
 
-        `generator_hash` is what the weights of the generator came to that its samples are from (`fingerprint`), as they
-        were before the training; it is absent where there is none, or several sets have several."""
+        `generator_hash` is the `fingerprint` of the generator that its samples are from, as it is opened to draw from
+        and as it was before the training; it is absent where there is none, or several sets have several."""
         return {}
 
     @property
@@ -221,6 +221,16 @@ def as_samples(images: Tensor, size: int) -> Tensor:
     The gradient passes through the rounding as if there were none.
     """
     return quantize(unit_interval(resized(images, size)))
+
+
+def generator_facts(generator: Generator, opened: str) -> dict[str, Any]:
+    """What a run's result records of the generator that its samples are from.
+
+    `generator_hash`, which is `opened`, its `fingerprint` as it is opened to draw from; `generator_precision`, what it
+    computed in; and `generator_sampling`, how it drew, where one set of weights can draw in several ways.
+    """
+    facts = {"generator_hash": opened, "generator_precision": generator.computes_in}
+    return facts if generator.sampling is None else facts | {"generator_sampling": generator.sampling}
 
 
 def check_generator_size(generator: str, size: int, image_size: int, *, resizes: bool = False) -> None:

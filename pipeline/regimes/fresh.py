@@ -20,7 +20,7 @@ from ..errors import UsageError
 from ..generation.opening import generator_options, open_generator
 from ..randomness import Key
 from .assembly import RealImages, ViewMaker, assemble
-from .base import MultiViewedBatch, Share, as_samples, check_generator_size
+from .base import MultiViewedBatch, Share, as_samples, check_generator_size, generator_facts
 from .recording import DrawnBatch, RecordedRegime, RunRecording, open_recording
 from .sample_labels import LabelsOfLatents, labels_of_drawing
 from .setup import RegimeSetup
@@ -32,7 +32,9 @@ PAIR_STRENGTH = 0.3
 def samples_key(key: Key) -> Key:
     """What the latents of a run are drawn from: the child of a step for its samples.
 
-    `fresh` and `online` draw the same latents, so that the two differ in the generator alone; hence the name.
+    `fresh` and `online` draw the same latents, so that the two differ in the generator alone; hence the name. Not so
+    where the generator is a `DDPMPipeline` or `DDIMPipeline` of others: its own scheduler draws in `fresh`, a solver
+    that carries a gradient in `online`, and each takes latents of another kind. `generator_facts` tell that.
     """
     return key.child("online")
 
@@ -72,8 +74,8 @@ class FreshRegime(RecordedRegime):
 
     @property
     def facts(self) -> dict[str, Any]:
-        """`generator_hash`, and `generator_precision`, what it computed in."""
-        return {"generator_hash": self.generator_hash, "generator_precision": self.generator.computes_in}
+        """See `generator_facts`."""
+        return generator_facts(self.generator, self.generator_hash)
 
     @cached_property
     def generator_hash(self) -> str:

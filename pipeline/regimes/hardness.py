@@ -159,9 +159,14 @@ def without_common_part(gradient: Tensor, counted: Tensor | None = None) -> Tens
 
 
 def part_of_a_latent(batch: MultiViewedBatch, num_latents: int, learner: Learner) -> float:
-    """What the mean loss over the views of one latent counts for in the learner's loss, so that G is asked for the same
-    with and without pairs, at any ratio, and whatever weight synthetic views have for the learner."""
+    """What the mean loss over the views of one latent counts for in the learner's loss, so that G is asked to raise it
+    as much with and without pairs, at any ratio, and whatever weight synthetic views have for the learner.
+
+    Real views' loss has a gradient at the samples too, which are their negatives and share their batch statistics, and
+    it is divided by the same. So a small weight of synthetic views turns G towards raising the loss of real ones, which
+    then counts 1 / weight. One backward pass does not tell the two apart.
+    """
     weight = learner.synthetic_weight
     if weight is None:
         return (1 - batch.num_real / len(batch.groups)) / num_latents
-    return (weight or 1.0) / num_latents  # at weight 0 there is no gradient to scale
+    return (weight or 1.0) / num_latents  # at weight 0 the real views' loss alone has a gradient; it stays as it is

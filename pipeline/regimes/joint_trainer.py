@@ -25,6 +25,13 @@ sees them as they are has learned them by heart, and the generator leaves the im
 augmentation draws the generator further off, since its discriminator was not pretrained on augmented images
 (benchmarks/online). Between them nothing was measured. Ours."""
 
+TYPED = {
+    "ema_decay": "pair_ema_decay",
+    "learning_rate": "generator_learning_rate",
+    "augment": "discriminator_augment",
+}
+"""The options of `train`, by what trainers call them, where that is another name."""
+
 
 def open_trainer(setup: RegimeSetup) -> GeneratorTrainer:
     """The trainer of `--generator`, with what the options of `train` change in it.
@@ -47,7 +54,7 @@ def open_trainer(setup: RegimeSetup) -> GeneratorTrainer:
     options = {name: value for name, value in given.items() if value is not None}
     device = setup.accelerator.device
     options["precision"] = generator_precision(config.generator_precision, device, trained=True)
-    with generator_options():
+    with generator_options(TYPED):
         trainer = load_trainer(locate_generator(config.source), device=device, synchronise=average_gradients, **options)
     size, image_size = trainer.generator.image_size, setup.real.store.image_size
     check_generator_size(config.source, size, image_size, resizes=config.resize_samples)

@@ -20,14 +20,14 @@ from torch import Tensor
 
 from ...generators import Generator, GeneratorTrainer
 from ...generators.base import Draws
-from ...generators.fingerprint import fingerprint
+from ...generators.fingerprint import fingerprint, fingerprint_of
 from ...learners.base import Learner, LearnerOutput
 from ...learners.collectives import gather
 from ..errors import UsageError
 from ..generation.opening import save_generator
 from ..randomness import Key
 from .assembly import RealImages, ViewMaker, assemble
-from .base import MultiViewedBatch, Share, as_samples, hardness_metrics
+from .base import MultiViewedBatch, Share, as_samples, generator_facts, hardness_metrics
 from .counterparts import Counterparts, open_counterparts
 from .fresh import samples_key
 from .gradients import reverse_gradient, unscaled
@@ -84,8 +84,10 @@ class OnlineRegime(RecordedRegime):
         self.key = samples_key(key)
         self.guard = HardGuard(real.device)
         self.last_good = LastGood(trainer, real.device) if options.goes_back else None
-        # As it begins: the average is what `generate` and `fresh` draw from.
-        self.generator_hash = fingerprint(trainer.ema)
+        # As it begins: the average is what `generate` and `fresh` draw from, once adapters are taken out again.
+        self.hash_in_training = fingerprint(trainer.ema)
+        origin = trainer.origin
+        self.generator_hash = self.hash_in_training if origin is None else fingerprint_of(*origin)
 
     def batch(self, step: int, learner: Learner) -> OnlineBatch:
         device = self.real.device
@@ -250,17 +252,17 @@ class OnlineRegime(RecordedRegime):
 
     @property
     def facts(self) -> dict[str, Any]:
-        """`generator_hash`, `generator_precision`, what it computed in, and `generator_training`: the options that the
-        generator was trained with, those of its pretraining included."""
-        return {
-            "generator_training": self.trainer.options,
-            "generator_hash": self.generator_hash,
-            "generator_precision": self.trainer.generator.computes_in,
-        }
+        """`generator_hash`; `generator_hash_in_training`, where adapters or a class for training change it, which is
+        what recordings of the run know; and `generator_training`: the options that the generator was trained with,
+        those of its pretraining included. Others as in `generator_facts`."""
+        facts = generator_facts(self.trainer.generator, self.generator_hash)
+        if self.hash_in_training != self.generator_hash:
+            facts["generator_hash_in_training"] = self.hash_in_training
+        return {"generator_training": self.trainer.options, **facts}
 
     @property
     def made_of(self) -> dict[str, str]:
-        return {"generator": f"weights {self.generator_hash[:16]}"}
+        return {"generator": f"weights {self.hash_in_training[:16]}"}  # which runs begun earlier have recorded
 
     def save(self, folder: Path) -> None:
         save_generator(self.trainer, folder)

@@ -121,6 +121,28 @@ ONLINE = [
 ]  # fmt: skip
 
 
+@pytest.mark.parametrize("options", [[], ["--lora-rank", 2]], ids=["whole", "adapters"])
+def test_fresh_and_online_are_known_to_draw_from_the_same_generator(synthcl, diffusion, tmp_path, options):
+    run = ["train", "--data", "digits[:64]", "--image-size", 8, "--batch-size", 8, "--backbone", "resnet10-w8"]
+    run += ["--steps", 1, "--sampling-steps", 2, "--generator", diffusion, "--json"]
+    known = set()
+    for seed in range(2):
+        for name, regime in {"fresh": ["--fresh"], "online": ["--online", *options]}.items():
+            found = synthcl(*run, *regime, "--seed", seed, "--out", tmp_path / f"{name}-{seed}").json
+            known.add((found["generator_hash"], found["generator_sampling"]))
+    assert len(known) == 1
+
+
+def test_a_folder_of_others_that_fresh_and_online_draw_from_in_two_ways_is_no_fair_comparison(
+    synthcl, build_pipeline, tmp_path
+):
+    build_pipeline("DDPMPipeline").save_pretrained(tmp_path / "ddpm")
+    runs = ["compare", "--data", "digits[:64]", "--image-size", 8, "--batch-size", 8, "--backbone", "resnet10-w8"]
+    runs += ["--steps", 1, "--seeds", 1, "--regimes", "fresh,online", "--generator", tmp_path / "ddpm", "--no-pairs"]
+    found = synthcl(*runs, "--sampling-steps", 2, "--label-fraction", 1, "--out", tmp_path / "out", "--json").json
+    assert any("how the generator draws: 'DDPMScheduler in 2 steps'" in line for line in found["mismatches"])
+
+
 @pytest.mark.parametrize("options", [[], ["--lora-rank", 2, "--gradient-steps", 2]])
 def test_it_joins_the_online_regime_and_resumes_bit_for_bit(synthcl, diffusion, tmp_path, options):
     if options:

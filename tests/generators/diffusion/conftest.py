@@ -23,6 +23,8 @@ TINY = {
 class Tiny:
     """Images of 8 pixels, four a step."""
 
+    network = TINY
+
     def make_trainer(self, prediction: str = "epsilon", **options) -> DiffusionTrainer:
         torch.manual_seed(0)
         scheduler = DDIMScheduler(timestep_spacing="trailing", prediction_type=prediction)

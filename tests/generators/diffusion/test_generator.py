@@ -8,7 +8,7 @@ import pytest
 import torch
 from diffusers import DDIMScheduler, DDPMPipeline, DDPMScheduler, DiffusionPipeline, UNet2DModel
 
-from synthcl.generators.diffusion import DiffusionGenerator
+from synthcl.generators.diffusion import DiffusionGenerator, DiffusionTrainer
 from synthcl.pipeline.randomness import Key
 
 TINY = {
@@ -79,6 +79,20 @@ def test_a_ddpm_pipeline_of_anyones_opens(tmp_path):
     latents = loaded.sample_latents(2, draws=draws(2))
     with torch.no_grad():
         assert torch.equal(loaded(latents), make_generator()(latents))
+
+
+def test_a_schedule_that_ends_in_pure_noise_takes_a_prediction_of_v(tmp_path):
+    """Lin et al. 2024, arXiv 2305.08891: alpha_T = 0."""
+    for prediction in ("v_prediction", "epsilon"):
+        scheduler = DDPMScheduler(prediction_type=prediction, rescale_betas_zero_snr=True)
+        DDPMPipeline(unet=make_unet(), scheduler=scheduler).save_pretrained(str(tmp_path / prediction))
+    trainer = DiffusionTrainer.from_pretrained(tmp_path / "v_prediction", sampling_steps=3)
+    images = trainer.generator(trainer.generator.sample_latents(2, draws=draws(2)))
+    assert images.isfinite().all()
+    found = trainer.step(images.detach(), draws(2), images=images, hard_gradient=torch.ones_like(images))
+    assert all(value.isfinite() for value in found.values())
+    with pytest.raises(ValueError, match="'epsilon' tells nothing of the image"):
+        DiffusionGenerator.from_pretrained(tmp_path / "epsilon")
 
 
 @torch.no_grad()

@@ -10,7 +10,7 @@ from diffusers import DDIMScheduler, UNet2DModel
 
 from synthcl.generators import OptionError
 from synthcl.generators.diffusion import DiffusionGenerator
-from synthcl.generators.diffusion.lora import add_lora, merged
+from synthcl.generators.diffusion.lora import add_lora, merged, without_adapters
 
 RANK = 2
 
@@ -53,6 +53,14 @@ def test_fresh_adapters_change_nothing(generator, latents):
     before = generator(latents)
     add_lora(generator, RANK)
     assert torch.equal(generator(latents), before)
+
+
+def test_without_adapters_the_weights_are_those_of_before_under_their_names(generator):
+    before = {name: value.clone() for name, value in generator.state_dict().items()}
+    add_lora(generator, RANK)
+    move(generator)
+    found = without_adapters(generator.state_dict())
+    assert found.keys() == before.keys() and all(torch.equal(found[name], before[name]) for name in before)
 
 
 def test_only_adapters_learn_and_they_stand_at_the_projections_and_convolutions(generator):

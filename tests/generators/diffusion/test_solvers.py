@@ -45,6 +45,15 @@ def test_the_solvers_take_the_steps_of_diffusers_schedulers(sampler, steps):
     torch.testing.assert_close(actual, expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("sampler", ["ddim", "dpm"])
+@pytest.mark.parametrize("steps", [1, 2, 5])
+def test_a_schedule_that_ends_in_pure_noise_is_solved_as_the_one_that_nearly_does(sampler, steps):
+    timesteps = trailing_timesteps(1000, steps)
+    pure, near = ([*ALPHAS[:-1], last] for last in (0.0, 1e-60))
+    found, expected = (solve(predicted, noise(), timesteps, alphas, sampler=sampler) for alphas in (pure, near))
+    torch.testing.assert_close(found, expected, rtol=0, atol=0.02)
+
+
 def test_the_samplers_differ():
     first, second = (solve(predicted, noise(), trailing_timesteps(1000, 5), ALPHAS, sampler=s) for s in ("ddim", "dpm"))
     assert (first - second).abs().max() > 1e-3

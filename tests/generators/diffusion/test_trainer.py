@@ -6,12 +6,34 @@ import copy
 
 import pytest
 import torch
+from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
 
 from synthcl.generators import load_generator
 from synthcl.generators.diffusion import DiffusionGenerator, DiffusionTrainer
 from synthcl.generators.diffusion.presets import PRESETS
 
 N = 4
+
+
+def test_dropout_of_anothers_network_draws_nothing(tiny, tmp_path):
+    """A sample stays a function of its latent, and a step one of its draws, whatever torch's generator holds."""
+    torch.manual_seed(0)
+    unet = UNet2DModel(**tiny.network, dropout=0.5)
+    DDPMPipeline(unet=unet, scheduler=DDPMScheduler()).save_pretrained(str(tmp_path))
+
+    def stepped(seed: int) -> list[torch.Tensor]:
+        trainer = DiffusionTrainer.from_pretrained(tmp_path, sampling_steps=2)
+        torch.manual_seed(seed)
+        tiny.joint_step(trainer, 0)
+        return [*tiny.weights(trainer.generator), *tiny.weights(trainer.ema)]
+
+    assert tiny.equal(stepped(1), stepped(2))
+    trainer = DiffusionTrainer.from_pretrained(tmp_path, sampling_steps=2)
+    generator = DiffusionGenerator(unet, trainer.generator.scheduler, sampling_steps=2)
+    latents = generator.sample_latents(2)
+    with torch.no_grad():
+        assert torch.equal(trainer.generator(latents), trainer.ema(latents))
+        assert torch.equal(generator.train()(latents), trainer.ema(latents))
 
 
 @pytest.mark.parametrize("lora_rank", [None, 2])

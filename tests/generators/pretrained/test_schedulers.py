@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from diffusers import DDIMScheduler, DPMSolverSDEScheduler
+from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverSDEScheduler
 
 from synthcl.generators import OptionError
 from synthcl.generators.pretrained import PretrainedGenerator
@@ -19,6 +19,16 @@ def test_few_step_solvers_serve_in_place_of_the_scheduler(check_batches, build_p
     generator = PretrainedGenerator(pipeline, sampler=sampler, sampling_steps=4)
     assert generator.recipe["scheduler"] == {"ddim": "DDIMScheduler", "dpm": "DPMSolverMultistepScheduler"}[sampler]
     check_batches(generator)
+
+
+@pytest.mark.parametrize("sampler", [None, "ddim", "dpm"])
+@pytest.mark.parametrize("variance", ["learned_range", "fixed_small"])
+def test_a_learned_variance_on_pixels_serves_the_schedulers_that_take_one_alone(
+    check_batches, build_pipeline, sampler, variance
+):
+    scheduler = DDPMScheduler(variance_type=variance)
+    pipeline = build_pipeline("DDPMPipeline", out_channels=6, scheduler=scheduler)
+    check_batches(PretrainedGenerator(pipeline, sampler=sampler, sampling_steps=4))
 
 
 @pytest.mark.parametrize("sampler", ["dpm", "ddim"])

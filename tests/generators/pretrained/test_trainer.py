@@ -9,6 +9,7 @@ import torch
 
 from synthcl.generators import load_generator, load_trainer
 from synthcl.generators.diffusion.objective import levels, min_snr_weights
+from synthcl.generators.fingerprint import fingerprint, fingerprint_of
 from synthcl.generators.pretrained import PipelineTrainer
 from synthcl.generators.registry import LATENT_PIPELINES
 from synthcl.pipeline.randomness import Key
@@ -52,6 +53,16 @@ def real() -> torch.Tensor:
 def joint_step(trainer: PipelineTrainer, step: int, scale: float = 1.0) -> dict[str, torch.Tensor]:
     images = trainer.generator(trainer.generator.sample_latents(N, draws=draws(step)))
     return trainer.step(real(), draws(step), images=images, hard_gradient=scale * real().flip(0))
+
+
+@pytest.mark.parametrize("options", [{}, {"lora_rank": 2}], ids=["whole", "adapters"])
+def test_what_is_taken_up_is_known_by_what_is_opened_to_draw_from(folders, conditions, make, kind, options):
+    opened = fingerprint(load_generator(folders[kind], **conditions(kind)))
+    for seed in range(2):  # adapters begin with factors of the seed's
+        assert fingerprint_of(*make(kind, seed, **options).origin) == opened
+    trainer = make(kind, **options)
+    joint_step(trainer, 0)
+    assert (fingerprint_of(*trainer.origin) == opened) == bool(options), "the network learns, or adapters do"
 
 
 def trained(trainer: PipelineTrainer) -> list[torch.Tensor]:

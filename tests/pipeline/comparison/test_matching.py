@@ -75,7 +75,7 @@ OF_ARMS = {
 def test_generators_that_do_not_go_with_the_seeds_are_a_difference(make_run, generators):
     runs = with_generators(make_run, generators)
     lines = mismatches(runs, "steps")
-    assert [line.partition(":")[0] for line in lines] == ["--generator", "weights of the generator"]
+    assert [line.partition(":")[0] for line in lines] == ["--generator", "generator, its class and weights"]
     assert generators_of_seeds(runs) == []
 
 
@@ -169,4 +169,30 @@ def test_a_generator_that_was_trained_on_under_its_path_is_another(fair, make_ru
     same = [make_run(regime, 3, result={"generator_hash": "a" * 64}) for regime in ("fresh", "online")]
     assert mismatches([*fair, *same], "steps") == []
     (line,) = mismatches([*fair, *same, make_run("online", 4, result={"generator_hash": "b" * 64})], "steps")
-    assert line.startswith("weights of the generator: 'aaaa") and "'bbbbbbbbbbbb' in online seed 4" in line
+    assert line.startswith("generator, its class and weights: 'aaaa") and "'bbbbbbbbbbbb' in online seed 4" in line
+
+
+def trained_with_adapters(make_run, seed):
+    """A run of fresh, one of online whose adapters begin with factors of the seed's, and a replay of its recording."""
+    opened, adapted = "a" * 64, f"{seed}" * 64
+    return [
+        make_run("fresh", seed, result={"generator_hash": opened}),
+        make_run("online", seed, result={"generator_hash": opened, "generator_hash_in_training": adapted}),
+        make_run("replay", seed, replay=f"recording-{seed}", result={"generator_hash": adapted}),
+    ]
+
+
+def test_a_generator_is_the_same_with_adapters_in_it_which_are_all_that_recordings_know(make_run):
+    runs = [run for seed in (1, 2) for run in trained_with_adapters(make_run, seed)]
+    assert mismatches(runs, "steps") == [] and generators_of_seeds(runs) == []
+    before = [make_run(regime, 7, result={"generator_hash": "7" * 64}) for regime in ("online", "replay")]
+    assert mismatches(before, "steps") == []
+
+
+def test_one_set_of_weights_that_draws_in_two_ways_is_a_difference(fair, make_run):
+    ways = {"fresh": "DDPMScheduler in 1000 steps", "online": "dpm in 20 steps"}
+    runs = [make_run(regime, 3, result={"generator_sampling": ways[regime], "generator_hash": "a"}) for regime in ways]
+    (line,) = mismatches([*fair, *runs], "steps")
+    assert line.startswith("how the generator draws: 'DDPMScheduler in 1000 steps' in fresh seed 3")
+    alike = [make_run(regime, 4, result={"generator_sampling": "x", "generator_hash": "a"}) for regime in ways]
+    assert mismatches([*fair, *alike], "steps") == []

@@ -3,6 +3,7 @@
 import pytest
 
 from synthcl.pipeline.errors import UsageError
+from synthcl.pipeline.options.types import flag
 from synthcl.pipeline.regimes import joint_trainer
 from synthcl.pipeline.regimes.joint_trainer import open_trainer
 
@@ -46,6 +47,20 @@ def test_what_a_discriminator_sees_often_is_augmented(setup_with, monkeypatch, p
 
 def test_a_generator_without_a_discriminator_is_asked_for_nothing_of_it(setup_with):
     assert "augment" not in open_trainer(setup_with("diffusion")).options
+
+
+@pytest.mark.parametrize(
+    ("kind", "option", "value"),
+    [
+        ("diffusion", "discriminator_augment", "colour"),
+        ("diffusion", "discriminator_learning_rate", 0.1),
+        ("gan", "lora_rank", 4),
+    ],
+)
+def test_an_option_that_its_trainer_lacks_is_named_as_it_was_typed(setup_with, kind, option, value):
+    with pytest.raises(UsageError) as told:
+        open_trainer(setup_with(kind, **{option: value}))
+    assert str(told.value).startswith(f"{flag(option)} cannot be given here: a {kind} trainer takes no such option")
 
 
 @pytest.mark.parametrize(

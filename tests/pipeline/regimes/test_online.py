@@ -215,19 +215,29 @@ def test_the_hard_gradient_means_the_same_with_pairs_and_at_any_ratio(objective,
     assert 0 < sizes[0] < 2 * sizes[1] < 4 * sizes[0]
 
 
-def test_the_hard_gradient_does_not_follow_the_weight_of_synthetic_views():
-    sizes = []
-    for weight in (None, 0.5, 2.0):
-        torch.manual_seed(1)
-        options = {"hidden_dim": 16, "embedding_dim": 8, "temperature": 0.5}
-        learner = create_learner("simclr", SmoothBackbone(), synthetic=SyntheticTerms(weight=weight), **options)
-        one = regime(batch_size=16, ratio=0.25)
-        batch = one.batch(0, None)
-        output = learner(batch.views, batch.groups, batch.num_real)
-        output.loss.backward()
-        gradient, _ = one._hard_gradient(0, batch, output, learner, 1.0)
-        sizes.append(gradient.norm().item())
+def hard_gradient_at(weight):
+    """What G is asked for where synthetic views have that weight in the learner's loss."""
+    torch.manual_seed(1)
+    options = {"hidden_dim": 16, "embedding_dim": 8, "temperature": 0.5}
+    learner = create_learner("simclr", SmoothBackbone(), synthetic=SyntheticTerms(weight=weight), **options)
+    one = regime(batch_size=16, ratio=0.25)
+    batch = one.batch(0, None)
+    output = learner(batch.views, batch.groups, batch.num_real)
+    output.loss.backward()
+    return one._hard_gradient(0, batch, output, learner, 1.0)[0]
+
+
+def test_the_size_of_the_hard_gradient_does_not_follow_the_weight_of_synthetic_views():
+    sizes = [hard_gradient_at(weight).norm().item() for weight in (None, 0.5, 2.0)]
     assert max(sizes) < 2 * min(sizes)
+
+
+def test_the_loss_of_real_views_counts_one_over_the_weight_in_the_hard_gradient():
+    """At weight 0 it is all that is left."""
+    real, whole = hard_gradient_at(0.0), hard_gradient_at(1.0)
+    assert real.norm() > 0.01 * whole.norm()
+    for weight in (0.1, 0.5, 2.0):
+        torch.testing.assert_close(hard_gradient_at(weight), whole + (1 / weight - 1) * real, rtol=1e-3, atol=1e-7)
 
 
 @pytest.mark.parametrize("centred", [True, False])
