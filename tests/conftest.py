@@ -26,9 +26,11 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(autouse=True)
 def stay() -> Iterator[None]:
-    """A test leaves the process where it was: its own folder is removed when it has passed."""
-    before = os.getcwd()
+    """A test leaves the process where it was, whose own folder is removed when it has passed, and with the path of
+    modules that it had, to whose end a class of the user's adds the working directory."""
+    before, path = os.getcwd(), list(sys.path)
     yield
+    sys.path[:] = path
     after = os.getcwd()
     os.chdir(before)
     assert after == before, f"the test has gone to {after} and not come back; go there by monkeypatch.chdir"

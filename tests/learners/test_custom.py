@@ -112,9 +112,8 @@ def test_what_cannot_be_taken_is_refused_before_anything_is_done(tmp_path, monke
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """An empty working directory, whose modules and path are forgotten afterwards."""
+    """An empty working directory, whose modules are forgotten afterwards."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))
     yield tmp_path
     for name in ("late_learner", "learner_neighbour"):
         sys.modules.pop(name, None)
