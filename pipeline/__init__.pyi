@@ -169,8 +169,8 @@ def compare(
             follows it.
         hard: Train the generator towards samples that are hard for the learner.
         hard_objective: What the generator raises: the learner's whole loss, each latent's own loss against real
-            negatives, or the distance between each latent's views. Of the whole loss that of real views counts 1 /
-            --synthetic-weight.
+            negatives, or the distance between each latent's views. With --synthetic-weight W real views count 1 / W
+            in the whole loss.
         hard_weight: Weight of the learner's gradient in the generator's.
         hardness_clip: Bound of the learner's gradient, as a multiple of the realism gradient.
         hardness_clip_on: Where that bound is taken: on each image's gradients, or on those of the generator's
@@ -945,8 +945,8 @@ def train(
             follows it.
         hard: Train the generator towards samples that are hard for the learner.
         hard_objective: What the generator raises: the learner's whole loss, each latent's own loss against real
-            negatives, or the distance between each latent's views. Of the whole loss that of real views counts 1 /
-            --synthetic-weight.
+            negatives, or the distance between each latent's views. With --synthetic-weight W real views count 1 / W
+            in the whole loss.
         hard_weight: Weight of the learner's gradient in the generator's.
         hardness_clip: Bound of the learner's gradient, as a multiple of the realism gradient.
         hardness_clip_on: Where that bound is taken: on each image's gradients, or on those of the generator's

@@ -76,7 +76,7 @@ class JointConfig(ConditionConfig):
     hard_objective: str = option(
         "loss",
         help="What the generator raises: the learner's whole loss, each latent's own loss against real negatives, or "
-        "the distance between each latent's views. Of the whole loss that of real views counts 1 / --synthetic-weight.",
+        "the distance between each latent's views. With --synthetic-weight W real views count 1 / W in the whole loss.",
         choices=("loss", "real-negatives", "alignment"),
         concerns=JOINT,
         needs="hard",
