@@ -101,8 +101,9 @@ def _preprocessing(encoder: Encoder) -> str:
             "    v2.PILToTensor(), v2.ToDtype(torch.float32, scale=True),",
             f"    v2.Normalize({list(IMAGENET_MEAN)}, {list(IMAGENET_STD)}),",
             "])",
-            "# The central square of the image, resized as images are for the metrics.",
-            f'square = ImageOps.fit(image.convert("RGB"), ({size}, {size}), Image.Resampling.BICUBIC)',
+            "# The central square of the upright image, resized as images are for the metrics.",
+            'upright = ImageOps.exif_transpose(image).convert("RGB")',
+            f"square = ImageOps.fit(upright, ({size}, {size}), Image.Resampling.BICUBIC)",
             f"features = model(transform(square)[None])  # (1, {encoder.num_features})",
         ]
     )

@@ -65,9 +65,11 @@ def test_the_lines_of_the_card_prepare_an_image_as_evaluations_do(make_encoder, 
     rings = torch.linspace(-3, 5, width).square() + torch.linspace(-4, 2, height).square()[:, None]
     photo = torch.stack([rings.sin(), rings.cos(), (2 * rings).sin()], dim=-1).mul(127).add(128).byte().numpy()
     (tmp_path / "photos").mkdir()
-    Image.fromarray(photo).save(tmp_path / "photos" / "a.png")
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned: the picture is to be shown rotated by 90 degrees
+    Image.fromarray(photo).save(tmp_path / "photos" / "a.png", exif=exif)
     code = re.search(r"```python\n(.*?)```", (tmp_path / "out" / "README.md").read_text(), re.DOTALL)[1]
-    scope = {"image": Image.fromarray(photo)}
+    scope = {"image": Image.open(tmp_path / "photos" / "a.png")}
     monkeypatch.chdir(tmp_path / "out")
     with torch.no_grad():
         exec(code, scope)
