@@ -11,6 +11,7 @@ from ..pipeline.configs.runs import ShowConfig
 from ..pipeline.errors import UsageError
 from ..pipeline.options.config import Config
 from .command import Command, Group, argument, config_options, json_option, new_table, print_result, print_table
+from .compare import print_comparison
 from .completion import complete_folder, complete_run
 from .following import say_next
 from .watching import watch_run
@@ -46,7 +47,8 @@ def list_runs(config: Config, folder: str, as_json: bool) -> None:
 @config_options(ShowConfig)
 @json_option
 def show(config: ShowConfig, run: str, as_json: bool) -> None:
-    """Print what a run is and came to: options, state, steps, the last metrics, and recorded evaluations."""
+    """Print what a run is and came to: options, state, steps, the last metrics, and recorded evaluations; of a
+    comparison its table and verdict."""
     from ..pipeline.runs.listing import describe_run, draw_curves
 
     if config.watch:
@@ -60,6 +62,8 @@ def show(config: ShowConfig, run: str, as_json: bool) -> None:
         print_result(found, as_json, "run")
     else:
         _print_run(found)
+        if found["command"] == "compare" and found["result"] is not None:
+            print_comparison(found["result"], as_json)
         if found["state"] == "finished" and not found["evaluations"] and found["command"] == "train":
             say_next(as_json, "eval", "linear", run, "--data", found["data"])
 

@@ -54,6 +54,12 @@ def test_what_was_finished_is_not_done_again(finished):
     assert json.loads((out / "result.json").read_text()) == result
 
 
+def test_the_run_of_a_comparison_is_shown_with_its_table_and_verdict(synthcl, finished):
+    out, result, _ = finished
+    shown = synthcl("runs", "show", out).stdout
+    assert "finished" in shown and "95% interval" in shown and result["verdict"] in shown
+
+
 def test_a_second_comparison_in_a_folder_is_refused_and_changes_nothing(synthcl, generator, finished):
     out, *_ = finished
     before = {path: path.read_bytes() for path in out.iterdir() if path.is_file()}
