@@ -122,6 +122,11 @@ class Comparison:
         pairs = self.config.pairs_judged(self.names) or default_pairs(self.arms, self.reference)
         return compare_arms(self.primary(), pairs, self.config.primary_comparison(self.names))
 
+    def told(self) -> list[Difference]:
+        """Those of the differences that the verdict tells, in its order."""
+        controls = [arm.name for arm in self.arms if arm.more_views]
+        return leading(self.differences(), self.reference, controls, named=bool(self.config.judge))
+
     def curves(self) -> dict[str, dict[float, dict[int, float]]]:
         """The linear probe by arm, label fraction and seed."""
         found: dict[str, dict[float, dict[int, float]]] = {name: {} for name in self.names}
@@ -148,8 +153,7 @@ def _whole(answer: Answer) -> bool:
 def summarise(comparison: Comparison) -> dict[str, Any]:
     """The summary: plain values alone."""
     differences = comparison.differences()
-    controls = [arm.name for arm in comparison.arms if arm.more_views]
-    told = leading(differences, controls)
+    told = comparison.told()
     by_metric = {metric: comparison.judged_by(metric) for metric in METRICS}
     table = []
     for name, own in comparison.primary().items():
@@ -165,7 +169,7 @@ def summarise(comparison: Comparison) -> dict[str, Any]:
         costs_of_run = ("seconds", "images_per_second", "steps", "num_synthetic", "shard_bytes")
         table.append(row | {cost: _mean([costs(run)[cost] for run in runs]) for cost in costs_of_run})
     summary = {
-        "verdict": headline(differences, comparison.mismatches, controls),
+        "verdict": headline(told, comparison.mismatches, num_corrected(differences)),
         "winner": winner(comparison.names, differences, comparison.mismatches),
         "metric": METRICS[comparison.config.metric],
         "metric_name": comparison.config.metric,

@@ -15,7 +15,6 @@ from .statistics import (
     Spread,
     detectable_difference,
     matching_fraction,
-    num_corrected,
     paired_difference,
     seeds_needed,
     spread,
@@ -92,24 +91,35 @@ def winner(arms: Sequence[str], differences: Sequence[Difference], mismatches: S
     return next((one for one in arms if all((one, other) in beaten for other in arms if other != one)), None)
 
 
-def leading(differences: Sequence[Difference], controls: Collection[str] = ()) -> list[Difference]:
-    """The differences that the verdict tells: those from the reference, and from the controls.
+def leading(
+    differences: Sequence[Difference], reference: str, controls: Collection[str] = (), *, named: bool = False
+) -> list[Difference]:
+    """The differences that the verdict tells, the primary one first.
 
     Args:
-        differences: that are judged, those from the reference first.
+        differences: that are judged.
+        reference: the arm that the others are judged against; what is said of it is told.
         controls: arms of real images in more views. A gain over real images alone may be one of the number of views, so
             what they say of an arm belongs beside it.
+        named: whether they were named one by one, with --judge; all of them are told then.
     """
-    return [d for d in differences if d.reference == differences[0].reference or d.reference in controls]
+    told = [d for d in differences if named or d.primary or d.reference == reference or d.reference in controls]
+    return sorted(told or differences, key=lambda d: not d.primary)
 
 
-def headline(differences: Sequence[Difference], mismatches: Sequence[str], controls: Collection[str] = ()) -> str:
-    """The verdict: against the reference and the controls, in a sentence for each arm."""
+def headline(told: Sequence[Difference], mismatches: Sequence[str], num_comparisons: int) -> str:
+    """The verdict, in a sentence for each difference that it tells.
+
+    Args:
+        told: see `leading`.
+        mismatches: what the runs differ in beyond the regime.
+        num_comparisons: that Holm's correction is for.
+    """
     if mismatches:
         return "No winner is called: the runs differ in more than the regime."
-    if not differences:
+    if not told:
         return "No winner is called: no two arms have a seed in common."
-    return " ".join(sentence(d, num_corrected(differences)) for d in leading(differences, controls))
+    return " ".join(sentence(difference, num_comparisons) for difference in told)
 
 
 def sentence(difference: Difference, num_comparisons: int, mismatches: Sequence[str] = ()) -> str:

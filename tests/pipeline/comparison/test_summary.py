@@ -85,6 +85,18 @@ def test_a_chosen_comparison_is_judged_by_itself(make_comparison):
     comparison.config.judge, comparison.config.primary = ["online-offline", "online-real"], "online-offline"
     found = {(d.arm, d.reference): d.primary for d in comparison.differences()}
     assert found == {("online", "offline"): True, ("online", "real"): False}
+    summary = summarise(comparison)
+    assert [d["in_verdict"] for d in summary["differences"]] == [True, True]
+    assert summary["verdict"].startswith("Online is better than offline: ") and "Online helps" in summary["verdict"]
+
+
+def test_the_verdict_begins_with_the_primary_comparison(make_comparison):
+    comparison = make_comparison(primary="online-offline")
+    summary = summarise(comparison)
+    assert summary["verdict"].startswith("Online is better than offline: ")
+    assert {(d["arm"], d["reference"]) for d in summary["differences"] if d["in_verdict"]} == {
+        ("online", "offline"), ("offline", "real"), ("online", "real")
+    }  # fmt: skip
 
 
 def test_what_runs_share_is_told_once(tmp_path):
