@@ -14,6 +14,8 @@ from accelerate.utils import broadcast_object_list
 from ..configs.arms import Arm, equal_views, needs_set
 from ..configs.compare import CompareConfig
 from ..configs.regimes import BASELINE
+from ..configs.train import TrainConfig
+from ..configs.training import TrainingConfig
 from ..data import GlobalOrder, open_images
 from ..data.caching import shared_cache
 from ..errors import UsageError
@@ -74,7 +76,7 @@ def check_inputs(config: CompareConfig) -> NumImages:
     ).image_size
     arms = config.arms()
     check_equal_views(config, arms)
-    make_budget(config, LONG_STEPS, LONG_STEPS, {arm.name: 1.0 for arm in arms})
+    make_budget(config, LONG_STEPS, _of_a_trial, {arm.name: 1.0 for arm in arms})
     sampling = {config.generator: config.sampling_options()} if config.generator is not None else {}
     for arm in arms:
         options = train_config(config, arm, config.seed, 1)
@@ -123,24 +125,29 @@ def kept_budget(config: CompareConfig) -> Budget | None:
     return Budget(**read_json(file, "give another --out")) if file.exists() else None
 
 
-def length(config: CompareConfig) -> tuple[int, int]:
-    """The steps of real images alone, and those of an epoch."""
-    steps_per_epoch = _steps_per_epoch(config)
-    return (config.steps if config.steps is not None else (config.epochs or 1) * steps_per_epoch), steps_per_epoch
+def length(config: CompareConfig) -> int:
+    """The steps of real images alone."""
+    return config.steps if config.steps is not None else (config.epochs or 1) * steps_per_epoch(config)
+
+
+def steps_per_epoch(config: TrainingConfig) -> int:
+    """The steps of an epoch of the images and the batch size of a training, or of all that declare no others."""
+    store = open_images(config.data, image_size=config.image_size, split="train", data_root=config.data_root)
+    return GlobalOrder(len(store), config.batch_size, Key.from_seed(config.seed)).steps_per_epoch
 
 
 def decide_budget(config: CompareConfig, accelerator: Accelerator) -> Budget:
-    """The budget in OUT/plan.json, or a new one, measured where that is asked for and kept there."""
+    """The budget in OUT/plan.json, or a new one, measured where that is asked for and kept there.
+
+    What is kept stays, but for arms that declare their own length: theirs follows what they declare now.
+    """
     # The main process decides for all: rates differ between processes, and the folder may not be shared.
     kept = [kept_budget(config) if accelerator.is_main_process else None]
     before = broadcast_object_list(kept)[0]
     new = arms_to_plan(config, before)
-    if before is not None and not new:
-        return before
-    rates = [_measure(config, accelerator, new) if config.equal == "seconds" else {}]
-    measured = {**(before.seconds_per_step if before is not None else {}), **broadcast_object_list(rates)[0]}
-    budget = make_budget(config, *length(config), measured, before)
-    if accelerator.is_main_process:
+    rates = [_measure(config, accelerator, new) if config.equal == "seconds" and new else {}]
+    budget = make_budget(config, length(config), steps_per_epoch, broadcast_object_list(rates)[0], before)
+    if accelerator.is_main_process and budget != before:
         write_json(Path(config.out) / "plan.json", asdict(budget))
     return budget
 
@@ -229,12 +236,6 @@ def evaluate_runs(
     return [answers.read(*asked) for asked in answers.asked], new
 
 
-def _steps_per_epoch(config: CompareConfig) -> int:
-    assert config.data is not None, "checked with the options"
-    store = open_images(config.data, image_size=config.image_size, split="train", data_root=config.data_root)
-    return GlobalOrder(len(store), config.batch_size, Key.from_seed(config.seed)).steps_per_epoch
-
-
 def _measure(config: CompareConfig, accelerator: Accelerator, arms: Sequence[Arm]) -> dict[str, float]:
     """Seconds a step of each of the arms, by training each for a short and for a longer while.
 
@@ -245,7 +246,7 @@ def _measure(config: CompareConfig, accelerator: Accelerator, arms: Sequence[Arm
     _remove(folder, accelerator)
     shards = None
     if any(needs_set(arm) for arm in arms) and not config.shards:
-        trial = make_budget(config, LONG_STEPS, LONG_STEPS, {arm.name: 1.0 for arm in config.arms()})
+        trial = make_budget(config, LONG_STEPS, _of_a_trial, {arm.name: 1.0 for arm in config.arms()})
         wanted = generation(config, trial)
         shards = folder / "shards"
         assert wanted is not None, "arms that need a set have one generated"
@@ -265,6 +266,11 @@ def _measure(config: CompareConfig, accelerator: Accelerator, arms: Sequence[Arm
     _remove(folder, accelerator)
     between = LONG_STEPS - SHORT_STEPS
     return {name: max((own[LONG_STEPS] - own[SHORT_STEPS]) / between, 1e-6) for name, own in seconds.items()}
+
+
+def _of_a_trial(_: TrainConfig) -> int:
+    """Steps of an epoch where the length is not what is asked."""
+    return LONG_STEPS
 
 
 def _remove(folder: Path, accelerator: Accelerator) -> None:

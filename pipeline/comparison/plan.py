@@ -10,7 +10,7 @@ OUT/
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,12 +42,14 @@ class Budget:
         num_samples: latents in the generated set; None if there is none.
         seconds_per_step: as measured, where the arms get equal seconds; else empty.
         notes: what a reader must know about it, a sentence each.
+        own: the arms whose steps are those that they declare.
     """
 
     steps: dict[str, int]
     num_samples: int | None
     seconds_per_step: dict[str, float] = dataclasses.field(default_factory=dict)
     notes: list[str] = dataclasses.field(default_factory=list)
+    own: list[str] = dataclasses.field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -66,27 +68,31 @@ class PlannedRun:
 def make_budget(
     config: CompareConfig,
     steps: int,
-    steps_per_epoch: int,
+    steps_per_epoch: Callable[[TrainConfig], int],
     seconds_per_step: Mapping[str, float] | None = None,
     kept: Budget | None = None,
 ) -> Budget:
-    """What each arm gets. An arm that declares its own length gets that.
+    """What each arm gets. An arm that declares its own length gets that, and another one if that is changed.
 
     Args:
         config: of the comparison.
         steps: of real images alone, and of all arms where steps are what is equal.
-        steps_per_epoch: of the real images, for arms that declare epochs.
-        seconds_per_step: of each arm, where seconds are what is equal.
-        kept: what was decided before, which stays; only arms that have come since get theirs.
+        steps_per_epoch: of a training, for arms that declare epochs: those of their own images and batch size.
+        seconds_per_step: of each arm that has none in `kept`, where seconds are what is equal.
+        kept: what was decided before, which stays, for arms that are left out now too; only arms that have come since
+            and those that declare a length get theirs.
     """
-    arms, rates, notes = config.arms(), dict(seconds_per_step or {}), list(kept.notes if kept else [])
+    arms = config.arms()
+    declaring = [arm.name for arm in arms if LENGTH & set(arm.options)]
+    before, rates, notes = _kept_of(kept, arms, declaring)
+    rates |= seconds_per_step or {}
     given: dict[str, int] = {}
     for arm in arms:
-        if kept is not None and arm.name in kept.steps:
-            given[arm.name] = kept.steps[arm.name]
-        elif LENGTH & set(arm.options):
+        if arm.name in before:
+            given[arm.name] = before[arm.name]
+        elif arm.name in declaring:
             own = arm_values(config.shared(), arm, config.placeholders(arm))
-            given[arm.name] = own.total_steps(steps_per_epoch)
+            given[arm.name] = own.steps if own.steps is not None else own.total_steps(steps_per_epoch(own))
         elif config.equal == "images":
             run = arm_values(config.shared(), arm, _sources(config, arm))
             real = steps * config.batch_size * config.whole_views / 2
@@ -99,16 +105,16 @@ def make_budget(
     for arm in arms:
         source = recorded_by(config, arm)
         if source is not None and given[arm.name] > given[source]:
-            notes.append(
-                f"{arm.name} would have had {given[arm.name]} steps, but a recording of {source} holds its "
-                f"{given[source]}"
-            )
+            held = f"but a recording of {source} holds its {given[source]}"
+            notes.append(_cut_short(arm.name, f"{given[arm.name]} steps, {held}"))
             given[arm.name] = given[source]
+    own_length = [*declaring, *(name for name in (kept.own if kept else []) if name not in given)]
+    decided = Budget({**before, **given}, None, rates, notes, own_length)
     if kept is not None and kept.num_samples is not None:
-        return Budget(given, kept.num_samples, rates, notes)
+        return dataclasses.replace(decided, num_samples=kept.num_samples)
     readers = [] if config.shards else [arm for arm in arms if needs_set(arm)]
     if not readers:
-        return Budget(given, None, rates, notes)
+        return decided
     drawing = [arm for arm in arms if REGIMES[arm.regime].learns] or readers
     who = max(drawing, key=lambda arm: given[arm.name] * latents_per_step(config, arm))
     drawn = given[who.name] * latents_per_step(config, who)
@@ -119,7 +125,24 @@ def make_budget(
     if num_samples < drawn:
         name = who.name if REGIMES[who.regime].learns else "a training"
         notes.append(f"the offline set has {num_samples:,} latents; {name} draws {drawn:,}")
-    return Budget(given, num_samples, rates, notes)
+    return dataclasses.replace(decided, num_samples=num_samples)
+
+
+def _kept_of(
+    kept: Budget | None, arms: Sequence[Arm], declaring: Sequence[str]
+) -> tuple[dict[str, int], dict[str, float], list[str]]:
+    """The steps, rates and notes that stay: not those of arms that declare a length, or did and do no more."""
+    if kept is None:
+        return {}, {}, []
+    anew = {arm.name for arm in arms if arm.name in declaring or arm.name in kept.own}
+    steps = {name: number for name, number in kept.steps.items() if name not in anew}
+    notes = [note for note in kept.notes if not note.startswith(tuple(_cut_short(name, "") for name in anew))]
+    return steps, dict(kept.seconds_per_step), notes
+
+
+def _cut_short(name: str, words: str) -> str:
+    """A note of an arm that replays a recording, which is shorter."""
+    return f"{name} would have had {words}"
 
 
 def latents_per_step(config: CompareConfig, arm: Arm) -> int:

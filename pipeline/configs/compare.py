@@ -84,8 +84,9 @@ class CompareConfig(TrainingConfig):
     arm: list[str] = option(
         [],
         help="Compare an arm too: a name, then a regime and options of train that it has to itself, such as "
-        "'online-nohard: --online --no-hard'; may be repeated. In a YAML file: arm: {online-nohard: {regime: online, "
-        "hard: false}}.",
+        "'online-nohard: --online --no-hard'; may be repeated. It gets what --equal gives it, whatever its images and "
+        "batch size; --epochs of its own are of its own images and batch size. In a YAML file: arm: {online-nohard: "
+        "{regime: online, hard: false}}.",
         metavar="'NAME: OPTIONS'",
         may_change=True,
         group="Comparison",

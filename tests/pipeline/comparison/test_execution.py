@@ -70,9 +70,7 @@ def accelerator():
 
 @pytest.mark.parametrize("options", [{"steps": 70}, {"steps": None, "epochs": 3}])
 def test_the_length_is_that_of_real_images_alone(config_of, options):
-    steps, steps_per_epoch = length(config_of(**options))
-    assert steps_per_epoch == 1442 // 64
-    assert steps == (70 if "epochs" not in options else 3 * steps_per_epoch)
+    assert length(config_of(**options)) == (70 if "epochs" not in options else 3 * (1442 // 64))
 
 
 def test_equal_steps_are_decided_without_training(config_of, done, accelerator):
@@ -103,6 +101,27 @@ def test_an_arm_that_comes_later_is_measured_alone(config_of, done, accelerator)
     after = decide_budget(config, accelerator)
     assert {name for name, *_ in done} == {"extra"}
     assert after.steps == {**before.steps, "extra": 200}
+
+
+def test_a_changed_length_of_an_arm_is_planned_and_one_of_its_own_epochs_counts_its_own_images(
+    config_of, done, accelerator
+):
+    """The run's folder then extends the run, or refuses."""
+    common = {"regimes": "real", "generator": None}
+    decide_budget(config_of(**common, arm=["big: --steps 4"]), accelerator)
+    config = config_of(**common, arm=["big: --data digits[:30%] --batch-size 128 --epochs 2"])
+    assert decide_budget(config, accelerator).steps == {"real": 100, "big": 2 * (433 // 128)}
+    assert kept_budget(config).steps["big"] == 6 and kept_budget(config).own == ["big"]
+
+
+def test_a_plan_of_an_earlier_version_is_read(config_of, done, accelerator, tmp_path):
+    config = config_of()
+    before = decide_budget(config, accelerator)
+    file = tmp_path / "out" / "plan.json"
+    values = json.loads(file.read_text())
+    del values["own"]
+    file.write_text(json.dumps(values))
+    assert decide_budget(config, accelerator) == before
 
 
 def execute_all(config, accelerator):
