@@ -134,10 +134,7 @@ def parse_arm(text: str) -> Arm:
             f"--arm {text!r} is no arm; give a name of letters, digits and -, then options of train, such as "
             "'online-nohard: --online --no-hard'"
         )
-    if name == UNTRAINED:
-        raise UsageError(
-            f"--arm {name}: that is the name of untrained weights, which every comparison has; give another"
-        )
+    _check_free(f"--arm {name}", name)
     try:
         split = shlex.split(words)
     except ValueError as error:
@@ -147,6 +144,14 @@ def parse_arm(text: str) -> Arm:
     if name in REGIMES and name != regime:
         raise UsageError(f"--arm {name} is of the regime {regime}; the name of a regime is for that regime")
     return Arm(name, regime, given)
+
+
+def _check_free(given: str, name: str) -> None:
+    """Raises UsageError for a name that no arm can have."""
+    if name == UNTRAINED:
+        raise UsageError(
+            f"{given}: {name} is the name of untrained weights, which every comparison has; give another name"
+        )
 
 
 class _Parser(argparse.ArgumentParser):
@@ -291,10 +296,15 @@ def unmet(f: dataclasses.Field, values: Mapping[str, Any]) -> bool:
 
 
 def read_label(text: str) -> tuple[str | None, str]:
-    """Label and folder of `--run LABEL=DIR`, or None and the folder of `--run DIR`."""
+    """Label and folder of `--run LABEL=DIR`, or None and the folder of `--run DIR`.
+
+    Raises:
+        UsageError: the label is that of untrained weights.
+    """
     label, equals, folder = text.partition("=")
     if not equals or not NAME.fullmatch(label) or Path(text).exists():
         return None, text
+    _check_free(f"--run {text}", label)
     return label, folder
 
 
