@@ -37,9 +37,9 @@ from .execution import (
     length,
     steps_per_epoch,
 )
-from .plan import Budget, PlannedRun, generation, make_budget, planned_runs, recorded_by, with_recordings
+from .plan import Budget, PlannedRun, generation, make_budget, planned_runs, recorded_by, runs_to_come, with_recordings
 from .progress import answered, compared, finished, question_key, samples_done, steps_done
-from .runs import ComparedRun, in_order, read_labelled
+from .runs import ComparedRun, check_named, read_labelled
 from .trial import (
     FIRST_STEPS,
     MOST_STEPS,
@@ -99,10 +99,11 @@ class _Forecast:
         if config.trains:
             assert config.data is not None, "checked with the options"
             self.data, self.num_images = config.data, check_inputs(config)
+            check_named(config, [*runs_to_come(config), *self.joined])
             self.budget: Budget | None = self._plan()
             self.runs = planned_runs(config, self.budget)
         else:
-            in_order(self.joined)
+            check_named(config, self.joined)
             self.data = config.data or self.joined[0].config.data
             self.num_images = count_images(config, self.data, self.joined[0].config.image_size)
             self.budget, self.runs = None, []

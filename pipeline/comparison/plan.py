@@ -210,6 +210,11 @@ def planned_runs(config: CompareConfig, budget: Budget) -> list[PlannedRun]:
     ]
 
 
+def runs_to_come(config: CompareConfig) -> list[PlannedRun]:
+    """`planned_runs` before there is a length, of one step each: which arms and seeds, and where."""
+    return planned_runs(config, Budget({arm.name: 1 for arm in config.arms()}, None))
+
+
 def train_config(
     config: CompareConfig, arm: Arm, seed: int, steps: int, *, runs: Path | None = None, shards: Path | None = None
 ) -> TrainConfig:

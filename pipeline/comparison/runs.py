@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from ..configs.arms import Arm, label_arm, read_label
+from ..configs.compare import CompareConfig
 from ..configs.regimes import REGIMES
 from ..configs.train import TrainConfig
 from ..errors import DataError, UsageError
@@ -91,31 +92,56 @@ def read_labelled(texts: Sequence[str], declared: Mapping[str, Arm]) -> list[Com
     return found
 
 
-def in_order(runs: Sequence[ComparedRun]) -> list[ComparedRun]:
+class Placed(Protocol):
+    """A run that is there, or one that is planned: of which arm and seed, and where."""
+
+    @property
+    def arm(self) -> Arm: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def config(self) -> TrainConfig: ...
+    @property
+    def path(self) -> Path: ...
+
+
+AnyRun = TypeVar("AnyRun", bound=Placed)
+
+
+def in_order(runs: Sequence[AnyRun]) -> list[AnyRun]:
     """Runs by arm and seed: the regimes in their order, then the other arms as they come.
 
     Raises:
         UsageError: less than two arms, one of two regimes, or two runs of the same arm and seed, of which only one can
             be counted.
     """
-    names = list(dict.fromkeys(run.name for run in runs))
-    ordered = sorted(runs, key=lambda run: (*_place(run.arm), names.index(run.name), run.seed))
+    names = list(dict.fromkeys(run.arm.name for run in runs))
+    ordered = sorted(runs, key=lambda run: (*_place(run.arm), names.index(run.arm.name), run.seed))
     for one, other in pairwise(ordered):
-        if one.name == other.name and one.regime != other.regime:
+        name, regimes = one.arm.name, (one.config.regime, other.config.regime)
+        if name == other.arm.name and regimes[0] != regimes[1]:
             raise UsageError(
-                f"{one.path} and {other.path} are both called {one.name}, and are of the regimes {one.regime} and "
-                f"{other.regime}; give each regime a label of its own"
+                f"{one.path} and {other.path} are both called {name}, and are of the regimes {regimes[0]} and "
+                f"{regimes[1]}; give each regime a label of its own"
             )
-        if (one.name, one.seed) == (other.name, other.seed):
+        if (name, one.seed) == (other.arm.name, other.seed):
             raise UsageError(
-                f"--run {one.path} and --run {other.path} are both {one.name} with seed {one.seed}; give one of them, "
-                "or give them different labels: --run LABEL=DIR"
+                f"--run: {one.path} and {other.path} are both {name} with seed {one.seed}; give one of them, or give "
+                "them different labels: --run LABEL=DIR"
             )
     if len(names) < 2:
         raise UsageError(
             f"--run: all runs are of the arm {names[0]}; give runs of two regimes or more, or labels: --run LABEL=DIR"
         )
     return ordered
+
+
+def check_named(config: CompareConfig, runs: Sequence[Placed]) -> None:
+    """Raises UsageError for runs that cannot be told apart, and for options that name arms which there are not."""
+    names = list(dict.fromkeys(run.arm.name for run in in_order(runs)))
+    config.reference_of(names)
+    config.primary_comparison(names)
+    config.pairs_judged(names)
 
 
 def _place(arm: Arm) -> tuple[int, bool]:
