@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ..configs.arms import parse_arms
 from ..configs.compare import CompareConfig
 from ..configs.regimes import REGIMES
 from ..errors import UsageError
@@ -51,7 +50,7 @@ def compare(config: CompareConfig) -> dict[str, Any]:
 def _train_and_compare(config: CompareConfig) -> dict[str, Any]:
     assert config.data is not None, "checked with the options"
     num_images = check_inputs(config)
-    joined = read_labelled(config.run, {})
+    joined = read_labelled(config.run, config.declared())
     check_named(config, [*runs_to_come(config), *joined])
     accelerator = create_accelerator(config.precision)
     came_to = {"precision": precision_of(accelerator)}
@@ -78,7 +77,7 @@ def _train_and_compare(config: CompareConfig) -> dict[str, Any]:
 
 def _compare_existing(config: CompareConfig) -> dict[str, Any]:
     accelerator = create_accelerator()
-    runs = in_order(read_labelled(config.run, {arm.name: arm for arm in parse_arms(config.arm)}))
+    runs = in_order(read_labelled(config.run, config.declared()))
     check_named(config, runs)
     data = config.data or _shared_data(runs)
     with hold_run(config.out, "compare", config, main_process=accelerator.is_main_process) as folder:

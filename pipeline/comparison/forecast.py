@@ -16,7 +16,7 @@ from typing import Any
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
-from ..configs.arms import Arm, needs_set, parse_arms
+from ..configs.arms import Arm, needs_set
 from ..configs.compare import CompareConfig
 from ..data.caching import shared_cache
 from ..encoder import load_encoder
@@ -94,8 +94,7 @@ class _Forecast:
         self.arms: dict[str, ArmTrial] = {}
         self.set: SetTrial | None = None
         self.notes: list[str] = []
-        declared = {} if config.trains else {arm.name: arm for arm in parse_arms(config.arm)}
-        self.joined = read_labelled(config.run, declared)
+        self.joined = read_labelled(config.run, config.declared())
         if config.trains:
             assert config.data is not None, "checked with the options"
             self.data, self.num_images = config.data, check_inputs(config)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from ..configs.arms import Arm, label_arm, read_label
+from ..configs.arms import Arm, label_arm, read_label, typed
 from ..configs.compare import CompareConfig
 from ..configs.regimes import REGIMES
 from ..configs.train import TrainConfig
 from ..errors import DataError, UsageError
 from ..runs.folder import RunFolder, as_said_now, read_config, read_record
+from .plan import LENGTH
 
 
 @dataclass(frozen=True)
@@ -78,18 +79,48 @@ def read_labelled(texts: Sequence[str], declared: Mapping[str, Arm]) -> list[Com
 
     Args:
         texts: as `--run` takes them.
-        declared: what `--arm` says of labels, by name.
+        declared: what `--arm` says of labels, and the arms that are trained, by name.
 
     Raises:
         DataError: see `read_run`.
-        UsageError: see `label_arm`.
+        UsageError: see `label_arm`, or a run that is not what its arm declares.
     """
     found = []
     for text in texts:
         label, folder = read_label(text)
         run = read_run(folder)
-        found.append(replace(run, arm=label_arm(label or run.regime, run.config, declared)))
+        run = replace(run, arm=label_arm(label or run.regime, run.config, declared))
+        _check_declared(run)
+        found.append(run)
     return found
+
+
+def _check_declared(run: ComparedRun) -> None:
+    """Raises UsageError unless a run has the options that its arm declares, as far as they make it what it is."""
+    entry = REGIMES[run.regime]
+    its_own = {*entry.of_a_seed, *([entry.selected_by] if entry.source != "set" else [])}
+    for f in fields(TrainConfig):
+        if f.name not in run.arm.options or f.name in its_own:
+            continue
+        if f.name not in LENGTH and f.metadata["option"].may_change:
+            continue
+        # A run that was given steps has epochs too.
+        held = run.result[f.name] if f.name in LENGTH else getattr(run.config, f.name)
+        if held != _as_kept(run.config, f.name, run.arm.options[f.name]):
+            raise UsageError(
+                f"--run {run.name}={run.path} has {typed(f.name, held)}, and the arm is {run.arm.text!r}; give the "
+                "run another label, or declare what it has with --arm"
+            )
+
+
+def _as_kept(config: TrainConfig, name: str, value: Any) -> Any:
+    """An option's value as a training with these other options keeps it."""
+    if name in LENGTH:
+        return value
+    try:
+        return getattr(replace(config, **{name: value}), name)
+    except UsageError:  # it cannot be had beside the others
+        return value
 
 
 class Placed(Protocol):

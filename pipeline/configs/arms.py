@@ -103,8 +103,13 @@ def _text(name: Any, value: Any) -> str:
     return f"{name}: {shlex.join([*([str(regime)] if regime else []), *words])}"
 
 
+def typed(name: str, value: Any) -> str:
+    """An option as it is typed, or that it is not given."""
+    return f"no {flag(name)}" if value is None or value == [] else shlex.join(_words(name, value))
+
+
 def _words(name: str, value: Any) -> list[str]:
-    """An option as it is typed."""
+    """An option as it is typed, word by word."""
     if isinstance(value, bool):
         return [flag(name if value else f"no_{name}")]
     return [word for one in (value if isinstance(value, (list, tuple)) else [value]) for word in (flag(name), str(one))]
@@ -323,8 +328,9 @@ def label_arm(label: str, run: TrainConfig, declared: Mapping[str, Arm]) -> Arm:
         arm = declared[label]
     elif label in REGIMES:
         arm = Arm(label, label)
-    elif EQUAL_VIEWS.fullmatch(label):
-        arm = Arm(label, BASELINE, {"views_per_image": run.views_per_image})
+    elif found := EQUAL_VIEWS.fullmatch(label):
+        number = run.views_per_image if found[1] == "equal" else int(found[1])
+        arm = Arm(label, BASELINE, {"views_per_image": number})
     else:
         arm = Arm(label, run.regime, free=True)
     if arm.regime != run.regime:

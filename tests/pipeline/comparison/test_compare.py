@@ -34,6 +34,17 @@ def asked(monkeypatch):
     return calls
 
 
+@pytest.mark.parametrize("command", [compare, forecast])
+def test_a_run_that_joins_is_of_the_arm_of_that_name(make_run, tmp_path, command):
+    """With the options that the arm declares, and no other regime."""
+    given = {"data": "digits", "image_size": 8, "batch_size": 64, "backbone": "resnet10-w4", "steps": 4}
+    given |= {"regimes": "real", "arm": ["wide: --views-per-image 4"], "seed": 1, "out": str(tmp_path / "out")}
+    with pytest.raises(UsageError, match="has --views-per-image 2, and the arm is 'wide: real --views-per-image 4'"):
+        command(CompareConfig(**given, run=[f"wide={make_run('real', 0).path}"]))
+    with pytest.raises(UsageError, match="is of the regime online, and wide is of real"):
+        command(CompareConfig(**given, run=[f"wide={make_run('online', 0).path}"]))
+
+
 @pytest.fixture
 def runs(make_run):
     seeds = {"real": (0, 1, 2), "online": (0, 1, 2)}
