@@ -22,6 +22,7 @@ from ..configs.regimes import BASELINE, JOINT, REGIMES
 from ..configs.train import TrainConfig
 from ..errors import UsageError
 from ..regimes.base import synthetic_share
+from ..runs.folder import read_config
 from ..shards import open_shard_set
 
 MAX_SAMPLES = 50_000
@@ -202,12 +203,37 @@ def generation(config: CompareConfig, budget: Budget) -> GenerateConfig | None:
 
 
 def planned_runs(config: CompareConfig, budget: Budget) -> list[PlannedRun]:
-    """The trainings in the order to do them: seed by seed, a recording before its replay."""
+    """The trainings in the order to do them: seed by seed, a recording before its replay.
+
+    Raises:
+        UsageError: an arm replays runs that are there and record nothing.
+    """
     seeds = range(config.seed, config.seed + config.seeds)
     arms = with_recordings(config, config.arms())
-    return [
+    planned = [
         PlannedRun(arm, seed, train_config(config, arm, seed, budget.steps[arm.name])) for seed in seeds for arm in arms
     ]
+    return [_as_it_records(config, run) for run in planned]
+
+
+def _as_it_records(config: CompareConfig, run: PlannedRun) -> PlannedRun:
+    """A run that is there goes on recording what it does, whether an arm replays it now or none does any more.
+
+    Raises:
+        UsageError: an arm replays it, and it records nothing: a recording has all steps from the first.
+    """
+    if not REGIMES[run.arm.regime].learns or not (run.path / "config.yaml").exists():
+        return run
+    recorded, wanted = read_config(run.path).get("record"), run.config.record
+    if wanted is None and recorded is not None:
+        return dataclasses.replace(run, config=dataclasses.replace(run.config, record=recorded))
+    if wanted is not None and recorded is None:
+        who = next(arm.name for arm in config.arms() if recorded_by(config, arm) == run.arm.name)
+        raise UsageError(
+            f"{who} replays {run.arm.name}, which had to be recorded from its first step, and {run.path} was begun "
+            f"without a recording; leave {who} out, or give another --out to train both"
+        )
+    return run
 
 
 def runs_to_come(config: CompareConfig) -> list[PlannedRun]:

@@ -7,6 +7,7 @@ import pytest
 from synthcl.pipeline.comparison.plan import generation, make_budget, planned_runs, with_recordings
 from synthcl.pipeline.configs.compare import CompareConfig
 from synthcl.pipeline.errors import UsageError
+from synthcl.pipeline.options.config import write_yaml
 
 ALL = "replay,online,real,offline"
 GIVEN = {"data": "digits", "out": "out", "generator": "gan", "batch_size": 64, "steps": 100, "regimes": ALL}
@@ -138,3 +139,29 @@ def test_recordings_that_arms_replay_are_drawn_before_them():
 
     assert ordered("again", "real") == ["real", "nohard", "again"]
     assert ordered("replay") == ["online", "replay"] and ordered("online") == ["online"]
+
+
+def begun(run):
+    """Leave what a training leaves first."""
+    run.path.mkdir(parents=True)
+    (run.path / "config.yaml").write_text(write_yaml(run.config.to_dict()))
+
+
+def test_a_run_that_records_goes_on_where_no_arm_replays_it_any_more(tmp_path):
+    given = {"seeds": 2, "out": str(tmp_path / "out")}
+    _, _, runs = plan(**given)
+    both = [run for run in runs if run.arm.name == "online"]
+    begun(both[0])
+    _, _, without = plan(**given, regimes="real,online,offline")
+    first, second = (run.config for run in without if run.arm.name == "online")
+    assert first == both[0].config and first.record is not None
+    assert second.record is None, "nobody asks for it"
+
+
+def test_an_arm_cannot_replay_what_was_not_recorded(tmp_path):
+    given = {"seeds": 1, "out": str(tmp_path / "out")}
+    _, _, (_, online) = plan(**given, regimes="real,online")
+    plan(**given)
+    begun(online)
+    with pytest.raises(UsageError, match=r"replay replays online, which had to be recorded.*seed-0 was begun without"):
+        plan(**given)
