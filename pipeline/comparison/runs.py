@@ -176,8 +176,8 @@ def check_named(config: CompareConfig, runs: Sequence[Placed]) -> None:
 
 
 def _place(arm: Arm) -> tuple[int, bool]:
-    """Regimes in their order, real images in more views beside real ones, then the others."""
-    known = arm.plain or arm.more_views
+    """Regimes in their order, real images in other views beside real ones, then the others."""
+    known = arm.plain or arm.other_views
     return list(REGIMES).index(arm.regime) if known else len(REGIMES), not arm.plain
 
 

@@ -74,7 +74,13 @@ class Comparison:
 
     def meaning(self, difference: Difference) -> str | None:
         """What a difference measures, in words; None where there is nothing to say."""
-        return meaning(self.arm(difference.arm), self.arm(difference.reference))
+        return meaning(self.arm(difference.arm), self.arm(difference.reference), self.views_per_image)
+
+    @property
+    def views_per_image(self) -> int:
+        """Views of each real image in the arms that declare no number of their own."""
+        shared = [run.config.views_per_image for run in self.runs if "views_per_image" not in run.arm.options]
+        return min(shared, default=2)
 
     @property
     def seeds(self) -> list[int]:
@@ -119,12 +125,12 @@ class Comparison:
 
     def differences(self) -> list[Difference]:
         """The differences of the primary scores between arms: those of --judge, or the default ones, and --primary."""
-        pairs = self.config.pairs_judged(self.names) or default_pairs(self.arms, self.reference)
+        pairs = self.config.pairs_judged(self.names) or default_pairs(self.arms, self.reference, self.views_per_image)
         return compare_arms(self.primary(), pairs, self.config.primary_comparison(self.names))
 
     def told(self) -> list[Difference]:
         """Those of the differences that the verdict tells, in its order."""
-        controls = [arm.name for arm in self.arms if arm.more_views]
+        controls = [arm.name for arm in self.arms if arm.more_views(self.views_per_image)]
         return leading(self.differences(), self.reference, controls, named=bool(self.config.judge))
 
     def curves(self) -> dict[str, dict[float, dict[int, float]]]:

@@ -52,30 +52,40 @@ def compare_arms(
     return with_holm([difference for difference in found if difference is not None], primary)
 
 
-def default_pairs(arms: Sequence[Arm], reference: str) -> list[tuple[str, str]]:
-    """What is judged where nothing else is asked: each arm less the reference, and differences that mean something."""
+def default_pairs(arms: Sequence[Arm], reference: str, views_per_image: int = 2) -> list[tuple[str, str]]:
+    """What is judged where nothing else is asked: each arm less the reference, and differences that mean something.
+
+    Args:
+        arms: that are compared.
+        reference: the name of one.
+        views_per_image: see `meaning`.
+    """
     pairs = [(arm.name, reference) for arm in arms if arm.name != reference]
     for arm in arms:
         for other in arms:
-            if meaning(arm, other) is not None and (other.name, arm.name) not in pairs:
+            if meaning(arm, other, views_per_image) is not None and (other.name, arm.name) not in pairs:
                 pairs.append((arm.name, other.name))
     return list(dict.fromkeys(pairs))
 
 
-def meaning(arm: Arm, other: Arm) -> str | None:
+def meaning(arm: Arm, other: Arm, views_per_image: int = 2) -> str | None:
     """What the difference of two arms measures, in words; None where there is nothing to say.
 
     Regimes have it from their table. An arm is compared with the regime that it changes, and arms with synthetic
     samples with real images in more views.
+
+    Args:
+        arm, other: of which the difference is.
+        views_per_image: of real images in arms that declare no number of their own.
     """
     if arm.name == other.name:
         return None
     if arm.plain and other.plain:
         return REGIMES[arm.regime].differences.get(other.name)
-    if other.more_views and arm.plain and arm.regime != BASELINE:
+    if other.more_views(views_per_image) and arm.plain and arm.regime != BASELINE:
         number = other.options["views_per_image"]
         return f"{REGIMES[arm.regime].differences[BASELINE]} in {number} views each"
-    if arm.more_views:
+    if arm.more_views(views_per_image):
         return "what more views of the same real images add" if other.plain and other.regime == BASELINE else None
     if other.plain and other.regime == arm.regime:
         return f"what {arm.flags} changes in {other.name}" if arm.flags else None

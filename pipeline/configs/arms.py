@@ -55,9 +55,13 @@ class Arm(NamedTuple):
         return self.name == self.regime and not self.options
 
     @property
-    def more_views(self) -> bool:
-        """Whether it is real images alone in more views."""
+    def other_views(self) -> bool:
+        """Whether it is real images alone in a number of views of its own."""
         return self.regime == BASELINE and set(self.options) == {"views_per_image"}
+
+    def more_views(self, than: int) -> bool:
+        """Whether it is real images alone in more views than others have of each."""
+        return self.other_views and self.options["views_per_image"] > than
 
     @property
     def declares(self) -> set[str]:

@@ -90,6 +90,18 @@ def test_a_chosen_comparison_is_judged_by_itself(make_comparison):
     assert summary["verdict"].startswith("Online is better than offline: ") and "Online helps" in summary["verdict"]
 
 
+def test_fewer_views_than_others_have_are_no_control(make_comparison, make_run):
+    comparison = make_comparison()
+    assert comparison.views_per_image == 2
+    runs = [make_run(run.regime, run.seed, views_per_image=4) for run in comparison.runs]
+    runs += [make_run("real", seed, label="real-3-views", views_per_image=3) for seed in comparison.seeds]
+    answers = [dataclasses.replace(answer, arm="real-3-views") for answer in comparison.answers if answer.arm == "real"]
+    other = dataclasses.replace(comparison, runs=runs, answers=[*comparison.answers, *answers])
+    assert other.views_per_image == 4 and "real-3-views" in other.names
+    assert all("more views" not in (other.meaning(d) or "") for d in other.differences())
+    assert {d.reference for d in other.told()} == {"real"}
+
+
 def test_the_verdict_begins_with_the_primary_comparison(make_comparison):
     comparison = make_comparison(primary="online-offline")
     summary = summarise(comparison)

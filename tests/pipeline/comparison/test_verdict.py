@@ -2,7 +2,7 @@
 
 import pytest
 
-from synthcl.pipeline.comparison.verdict import compare_arms, default_pairs, headline, leading, winner
+from synthcl.pipeline.comparison.verdict import compare_arms, default_pairs, headline, leading, meaning, winner
 from synthcl.pipeline.configs.arms import Arm
 
 
@@ -88,6 +88,14 @@ def test_the_verdict_tells_what_was_named_whatever_the_order():
         assert [(d.arm, d.reference) for d in leading(judged, "real", named=True)] == pairs
         assert [(d.arm, d.reference) for d in leading(judged, "real")] == [("online", "real")]
     assert leading(judged[1:], "offline") == judged[1:], "rather than nothing"
+
+
+def test_only_more_views_than_others_have_are_a_control():
+    real, online = Arm("real", "real"), Arm("online", "online")
+    fewer = Arm("real-2-views", "real", {"views_per_image": 2})
+    assert meaning(fewer, real, 4) == "what --views-per-image 2 changes in real"
+    assert meaning(online, fewer, 4) is None and "in 2 views each" in meaning(online, fewer, 1)
+    assert ("online", "real-2-views") not in default_pairs([real, fewer, online], "real", 4)
 
 
 def test_regimes_are_compared_without_real_too():

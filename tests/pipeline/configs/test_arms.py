@@ -80,7 +80,8 @@ def test_real_images_in_as_many_views_as_a_synthetic_step_has(ratio, views, imag
     batch = 100
     assert equal_views(ratio, views, images) == expected
     arm = ready_arm("real-equal-views", ratio, views, images)
-    assert arm == Arm("real-equal-views", "real", {"views_per_image": expected}) and arm.more_views
+    assert arm == Arm("real-equal-views", "real", {"views_per_image": expected})
+    assert arm.more_views(expected - 1) and not arm.more_views(expected)
     if ratio in (0.5, 1.0):
         assert batch * expected == batch * views + round(ratio * batch) * images * views
     assert ready_arm("real-4-views", ratio, views, images).options == {"views_per_image": 4}
