@@ -82,6 +82,9 @@ def make_budget(
         seconds_per_step: of each arm that has none in `kept`, where seconds are what is equal.
         kept: what was decided before, which stays, for arms that are left out now too; only arms that have come since
             and those that declare a length get theirs.
+
+    Raises:
+        UsageError: a set with fewer latents than a step draws.
     """
     arms = config.arms()
     declaring = [arm.name for arm in arms if LENGTH & set(arm.options)]
@@ -111,9 +114,15 @@ def make_budget(
             given[arm.name] = given[source]
     own_length = [*declaring, *(name for name in (kept.own if kept else []) if name not in given)]
     decided = Budget({**before, **given}, None, rates, notes, own_length)
-    if kept is not None and kept.num_samples is not None:
-        return dataclasses.replace(decided, num_samples=kept.num_samples)
     readers = [] if config.shards else [arm for arm in arms if needs_set(arm)]
+    if kept is not None and kept.num_samples is not None:
+        for arm in readers:
+            if latents_per_step(config, arm) > kept.num_samples:
+                raise UsageError(
+                    f"{arm.name} draws {latents_per_step(config, arm)} latents a step, and the set of {config.out} has "
+                    f"{kept.num_samples}; lower its --batch-size or --synthetic-ratio, or give another --out"
+                )
+        return dataclasses.replace(decided, num_samples=kept.num_samples)
     if not readers:
         return decided
     drawing = [arm for arm in arms if REGIMES[arm.regime].learns] or readers

@@ -231,6 +231,30 @@ def test_inputs_that_do_not_fit_are_refused_before_anything_is_done(config_of, d
     assert done == []
 
 
+LARGE = {
+    "its images": ({"arm": ["big: --batch-size 1443"]}, "--arm big: --batch-size 1443 is larger than the set of 1442"),
+    "its own images": (
+        {"arm": ["part: --data digits[:3%]"]},
+        "--arm part: --batch-size 64 is larger than the set",
+    ),
+    "the shared ones": ({"batch_size": 1443}, "^--batch-size 1443 is larger than the set of 1442 images"),
+}
+
+
+@pytest.mark.parametrize(("options", "message"), LARGE.values(), ids=LARGE.keys())
+def test_a_step_that_is_larger_than_the_images_is_refused_before_anything_is_done(config_of, done, options, message):
+    with pytest.raises(UsageError, match=message):
+        check_inputs(config_of(**{"regimes": "real,real-4-views", "generator": None} | options))
+    assert done == []
+
+
+def test_an_arm_that_comes_later_cannot_draw_more_than_the_set_has(config_of, done, accelerator):
+    decide_budget(config_of(num_samples=64), accelerator)
+    with pytest.raises(UsageError, match=r"big draws 128 latents a step, and the set of .*out has 64; lower its"):
+        check_inputs(config_of(num_samples=64, arm=["big: offline --batch-size 256"]))
+    assert done == []
+
+
 @pytest.mark.parametrize(("pairs", "number"), [(False, 3), (True, 4)])
 def test_equal_views_are_as_many_as_a_given_set_makes(tmp_path, pairs, number):
     create_trainer("gan", 8, preset="tiny").generator.save_pretrained(tmp_path / "gan")
@@ -246,3 +270,6 @@ def test_equal_views_are_as_many_as_a_given_set_makes(tmp_path, pairs, number):
         with pytest.raises(UsageError, match=r"set have 1 images, which make 3; name real-3-views"):
             check_inputs(config)
         check_inputs(CompareConfig(**given | {"regimes": "real-3-views,offline"}))
+        large = {"regimes": "real,offline", "batch_size": 66}
+        with pytest.raises(UsageError, match="set has 32 samples, fewer than the 33 of a step"):
+            check_inputs(CompareConfig(**given | large))
