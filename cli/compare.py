@@ -113,6 +113,8 @@ def _print_table(result: dict[str, Any]) -> None:
             f"{row['seconds']:,.0f}" if row["seconds"] is not None else "",
         )
     console.print(table)
+    for named in (d for d in result["differences"] if d.get("primary")):
+        click.echo(_named_beforehand(named))
     for line in result["mismatches"]:
         click.echo(f"differs besides the regime: {line}")
     for warning in result["warnings"]:
@@ -122,6 +124,15 @@ def _print_table(result: dict[str, Any]) -> None:
     click.echo(result["verdict"])
     click.echo(f"report: {result['report']}")
     say(f"next: open {result['report']} in a browser")
+
+
+def _named_beforehand(primary: dict[str, Any]) -> str:
+    """The one comparison that was named, which the table need not have, and which has a p-value of its own."""
+    p_value = f", p {primary['p_value']:.2g}" if primary["p_value"] is not None else ""
+    return (
+        f"named beforehand: {primary['arm']} vs {primary['reference']} {100 * primary['mean']:+.2f}, "
+        f"95% interval {_interval(primary['interval'])}{p_value}"
+    )
 
 
 def _spread(values: dict[str, Any]) -> str:

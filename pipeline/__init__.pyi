@@ -277,8 +277,9 @@ def compare(
         regimes: Which to compare, of real, offline, fresh, online, replay; real-equal-views is real images in as many
             views a step as the regimes with synthetic ones have.
         arm: Compare an arm too: a name, then a regime and options of train that it has to itself, such as 'online-
-            nohard: --online --no-hard'; may be repeated. In a YAML file: arm: {online-nohard: {regime: online, hard:
-            false}}.
+            nohard: --online --no-hard'; may be repeated. It gets what --equal gives it, whatever its images and batch
+            size; --epochs of its own are of its own images and batch size. In a YAML file: arm: {online-nohard:
+            {regime: online, hard: false}}.
         reference: The arm that each other one is judged against; the first one, where real is not compared.
         judge: A difference to judge, such as online-fresh; may be repeated. Of each arm from --reference, and those
             that have a meaning of their own, if not given. Holm's correction is for as many as are judged.

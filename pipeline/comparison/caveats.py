@@ -135,13 +135,19 @@ def _sets(run: ComparedRun) -> tuple[str, ...] | None:
 
 def _judged(comparison: Comparison) -> str:
     """What decides, and how."""
-    named = [f"{d.arm} vs {d.reference}" for d in comparison.differences() if d.primary]
+    differences = comparison.differences()
+    named = [f"{d.arm} vs {d.reference}" for d in differences if d.primary]
     but = f", but for {named[0]}, which was named beforehand and is judged by itself" if named else ""
+    if sum(not d.primary for d in differences) > 1:
+        how = (
+            "Several comparisons are judged together: an arm is called better or worse only if that also holds with "
+            f"Holm's correction{but}."
+        )
+    else:
+        how = "Each comparison" if len(differences) > 1 else "One comparison"
+        how += " is judged, by itself: an arm is called better or worse if the interval of the difference leaves 0 out."
     other = "kNN" if comparison.config.metric == "linear" else "The linear probe"
-    return (
-        "Several comparisons are judged together: an arm is called better or worse only if that also holds with Holm's "
-        f"correction{but}. {other}, parts of the labels, transfer and corrupted images decide nothing."
-    )
+    return f"{how} {other}, parts of the labels, transfer and corrupted images decide nothing."
 
 
 def _spent(comparison: Comparison) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ..configs.arms import parse_arms
 from ..configs.compare import CompareConfig
 from ..configs.regimes import REGIMES
 from ..errors import UsageError
@@ -20,10 +19,11 @@ from ..runtime.srun import join_step
 from .evaluations import Answer
 from .execution import check_inputs, count_images, decide_budget, evaluate_runs, execute
 from .matching import generators_of_seeds, mismatches, other_conditions, unmatched_seeds
+from .plan import runs_to_come
 from .progress import compared, plan_overall
 from .report import write_report
 from .results import build_rows, write_results
-from .runs import ComparedRun, in_order, read_labelled
+from .runs import ComparedRun, check_named, in_order, read_labelled
 from .summary import Comparison, one_time_costs, summarise
 
 
@@ -50,7 +50,8 @@ def compare(config: CompareConfig) -> dict[str, Any]:
 def _train_and_compare(config: CompareConfig) -> dict[str, Any]:
     assert config.data is not None, "checked with the options"
     num_images = check_inputs(config)
-    joined = read_labelled(config.run, {})
+    joined = read_labelled(config.run, config.declared())
+    check_named(config, [*runs_to_come(config), *joined])
     accelerator = create_accelerator(config.precision)
     came_to = {"precision": precision_of(accelerator)}
     if config.generator is not None:
@@ -67,7 +68,6 @@ def _train_and_compare(config: CompareConfig) -> dict[str, Any]:
             if not accelerator.is_main_process:
                 return {"out": config.out}
             runs = in_order([*compared(trained.runs), *joined])
-            _check_names(config, runs)
             answers, new_answers = evaluate_runs(runs, config, config.data, overall, num_images)
         lines = mismatches(runs, config.equal, planned=config.equal != "steps" and not joined)
         shared = one_time_costs(config, trained.generated)
@@ -77,8 +77,8 @@ def _train_and_compare(config: CompareConfig) -> dict[str, Any]:
 
 def _compare_existing(config: CompareConfig) -> dict[str, Any]:
     accelerator = create_accelerator()
-    runs = in_order(read_labelled(config.run, {arm.name: arm for arm in parse_arms(config.arm)}))
-    _check_names(config, runs)
+    runs = in_order(read_labelled(config.run, config.declared()))
+    check_named(config, runs)
     data = config.data or _shared_data(runs)
     with hold_run(config.out, "compare", config, main_process=accelerator.is_main_process) as folder:
         if not accelerator.is_main_process:
@@ -122,14 +122,6 @@ def _conclude(
         same = "this is its result" if before == result else "its result and report now follow these options"
         say(f"{out} is already finished: nothing was trained or evaluated, and {same}")
     return result
-
-
-def _check_names(config: CompareConfig, runs: list[ComparedRun]) -> None:
-    """Raises UsageError for options that name arms which there are not."""
-    names = list(dict.fromkeys(run.name for run in runs))
-    config.reference_of(names)
-    config.primary_comparison(names)
-    config.pairs_judged(names)
 
 
 def _shared_data(runs: list[ComparedRun]) -> str:

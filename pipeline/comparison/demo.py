@@ -12,7 +12,7 @@ from ..progress.line import is_main_process
 from ..progress.overall import Overall, Part, overall_progress
 from ..training.pretrain import pretrain
 from .compare import compare
-from .execution import count_images, kept_budget, length
+from .execution import count_images, kept_budget, length, steps_per_epoch
 from .plan import make_budget
 from .progress import plan_overall, steps_done
 
@@ -77,5 +77,5 @@ def _plan(overall: Overall, pretraining: PretrainConfig, comparing: CompareConfi
         ]
     )
     assert comparing.data is not None, "the demo names it"
-    budget = kept_budget(comparing) or make_budget(comparing, *length(comparing))
+    budget = kept_budget(comparing) or make_budget(comparing, length(comparing), steps_per_epoch)
     plan_overall(overall, comparing, budget, count_images(comparing, comparing.data, comparing.image_size))

@@ -14,7 +14,9 @@ from accelerate.utils import broadcast_object_list
 from ..configs.arms import Arm, equal_views, needs_set
 from ..configs.compare import CompareConfig
 from ..configs.regimes import BASELINE
-from ..data import GlobalOrder, open_images
+from ..configs.train import TrainConfig
+from ..configs.training import TrainingConfig
+from ..data import GlobalOrder, ImageStore, open_images
 from ..data.caching import shared_cache
 from ..errors import UsageError
 from ..evaluation.task import open_labeled
@@ -24,8 +26,9 @@ from ..generation.opening import open_generator
 from ..progress.line import say
 from ..progress.overall import Overall
 from ..randomness import Key
-from ..regimes.base import check_generator_size
-from ..regimes.offline import check_image_size
+from ..regimes.anchored import are_anchored
+from ..regimes.base import check_generator_size, synthetic_share
+from ..regimes.offline import check_image_size, check_num_samples
 from ..runs.opening import finished_result
 from ..shards import open_shard_set
 from ..training.build import build_learner, view_size
@@ -64,36 +67,53 @@ def check_inputs(config: CompareConfig) -> NumImages:
         What `count_images` gives.
 
     Raises:
-        UsageError, DataError: images that cannot be probed, an unknown backbone, or a generator or a set of shards that
-            does not fit.
+        UsageError, DataError: images that cannot be probed, an unknown backbone, a generator or a set of shards that
+            does not fit, or steps that are larger than the images or the set.
     """
     assert config.data is not None, "checked with the options"
     num_images = count_images(config, config.data, config.image_size)
-    image_size = open_images(
-        config.data, image_size=config.image_size, split="train", data_root=config.data_root
-    ).image_size
-    arms = config.arms()
+    arms, store = config.arms(), _training_images(config)
     check_equal_views(config, arms)
-    make_budget(config, LONG_STEPS, LONG_STEPS, {arm.name: 1.0 for arm in arms})
+    make_budget(config, LONG_STEPS, _of_a_trial, {arm.name: 1.0 for arm in arms}, kept_budget(config))
     sampling = {config.generator: config.sampling_options()} if config.generator is not None else {}
     for arm in arms:
         options = train_config(config, arm, config.seed, 1)
-        size = options.image_size or image_size
-        if "data" in arm.options:
-            size = open_images(
-                options.data, image_size=options.image_size, split="train", data_root=options.data_root
-            ).image_size
-        build_learner(options, view_size(options, size))
-        if not needs_set(arm) or config.shards:
-            for path in options.shards:
-                if not options.resize_samples:
-                    check_image_size("--shards", open_shard_set(path, where=options.where), size)
+        images = _training_images(options) if {"data", "image_size"} & set(arm.options) else store
+        try:
+            check_training(options, images, its_own_set=needs_set(arm) and not config.shards)
+        except UsageError as error:
+            raise UsageError(f"--arm {arm.name}: {error}" if arm.options else str(error)) from None
         if options.generator is not None:
             sampling.pop(options.generator, None)
-            check_generator(options.generator, options.sampling_options(), size, options.resize_samples)
+            check_generator(options.generator, options.sampling_options(), images.image_size, options.resize_samples)
     for generator, how in sampling.items():
-        check_generator(generator, how, image_size, config.resize_samples)
+        check_generator(generator, how, store.image_size, config.resize_samples)
     return num_images
+
+
+def check_training(options: TrainConfig, images: ImageStore, *, its_own_set: bool) -> None:
+    """Raises UsageError or DataError for a training that could not begin.
+
+    Args:
+        options: of the training.
+        images: that it is on.
+        its_own_set: whether its shard set is one that the comparison generates, and may not be there.
+    """
+    build_learner(options, view_size(options, images.image_size))
+    GlobalOrder(len(images), options.batch_size, Key.from_seed(options.seed))
+    if its_own_set or not options.shards:
+        return
+    sets = [open_shard_set(path, where=options.where) for path in options.shards]
+    if not options.resize_samples:
+        for each in sets:
+            check_image_size("--shards", each, images.image_size)
+    if not (options.anchored and are_anchored(sets)):
+        drawn = synthetic_share(options.batch_size, options.synthetic_ratio, 0, 1).total
+        check_num_samples(" + ".join(options.shards), sum(map(len, sets)), drawn)
+
+
+def _training_images(config: TrainingConfig) -> ImageStore:
+    return open_images(config.data, image_size=config.image_size, split="train", data_root=config.data_root)
 
 
 def check_equal_views(config: CompareConfig, arms: Sequence[Arm]) -> None:
@@ -123,24 +143,28 @@ def kept_budget(config: CompareConfig) -> Budget | None:
     return Budget(**read_json(file, "give another --out")) if file.exists() else None
 
 
-def length(config: CompareConfig) -> tuple[int, int]:
-    """The steps of real images alone, and those of an epoch."""
-    steps_per_epoch = _steps_per_epoch(config)
-    return (config.steps if config.steps is not None else (config.epochs or 1) * steps_per_epoch), steps_per_epoch
+def length(config: CompareConfig) -> int:
+    """The steps of real images alone."""
+    return config.steps if config.steps is not None else (config.epochs or 1) * steps_per_epoch(config)
+
+
+def steps_per_epoch(config: TrainingConfig) -> int:
+    """The steps of an epoch of the images and the batch size of a training, or of all that declare no others."""
+    return GlobalOrder(len(_training_images(config)), config.batch_size, Key.from_seed(config.seed)).steps_per_epoch
 
 
 def decide_budget(config: CompareConfig, accelerator: Accelerator) -> Budget:
-    """The budget in OUT/plan.json, or a new one, measured where that is asked for and kept there."""
+    """The budget in OUT/plan.json, or a new one, measured where that is asked for and kept there.
+
+    What is kept stays, but for arms that declare their own length: theirs follows what they declare now.
+    """
     # The main process decides for all: rates differ between processes, and the folder may not be shared.
     kept = [kept_budget(config) if accelerator.is_main_process else None]
     before = broadcast_object_list(kept)[0]
     new = arms_to_plan(config, before)
-    if before is not None and not new:
-        return before
-    rates = [_measure(config, accelerator, new) if config.equal == "seconds" else {}]
-    measured = {**(before.seconds_per_step if before is not None else {}), **broadcast_object_list(rates)[0]}
-    budget = make_budget(config, *length(config), measured, before)
-    if accelerator.is_main_process:
+    rates = [_measure(config, accelerator, new) if config.equal == "seconds" and new else {}]
+    budget = make_budget(config, length(config), steps_per_epoch, broadcast_object_list(rates)[0], before)
+    if accelerator.is_main_process and budget != before:
         write_json(Path(config.out) / "plan.json", asdict(budget))
     return budget
 
@@ -229,12 +253,6 @@ def evaluate_runs(
     return [answers.read(*asked) for asked in answers.asked], new
 
 
-def _steps_per_epoch(config: CompareConfig) -> int:
-    assert config.data is not None, "checked with the options"
-    store = open_images(config.data, image_size=config.image_size, split="train", data_root=config.data_root)
-    return GlobalOrder(len(store), config.batch_size, Key.from_seed(config.seed)).steps_per_epoch
-
-
 def _measure(config: CompareConfig, accelerator: Accelerator, arms: Sequence[Arm]) -> dict[str, float]:
     """Seconds a step of each of the arms, by training each for a short and for a longer while.
 
@@ -245,7 +263,7 @@ def _measure(config: CompareConfig, accelerator: Accelerator, arms: Sequence[Arm
     _remove(folder, accelerator)
     shards = None
     if any(needs_set(arm) for arm in arms) and not config.shards:
-        trial = make_budget(config, LONG_STEPS, LONG_STEPS, {arm.name: 1.0 for arm in config.arms()})
+        trial = make_budget(config, LONG_STEPS, _of_a_trial, {arm.name: 1.0 for arm in config.arms()})
         wanted = generation(config, trial)
         shards = folder / "shards"
         assert wanted is not None, "arms that need a set have one generated"
@@ -265,6 +283,11 @@ def _measure(config: CompareConfig, accelerator: Accelerator, arms: Sequence[Arm
     _remove(folder, accelerator)
     between = LONG_STEPS - SHORT_STEPS
     return {name: max((own[LONG_STEPS] - own[SHORT_STEPS]) / between, 1e-6) for name, own in seconds.items()}
+
+
+def _of_a_trial(_: TrainConfig) -> int:
+    """Steps of an epoch where the length is not what is asked."""
+    return LONG_STEPS
 
 
 def _remove(folder: Path, accelerator: Accelerator) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
-from ..configs.arms import Arm, needs_set, parse_arms
+from ..configs.arms import Arm, needs_set
 from ..configs.compare import CompareConfig
 from ..data.caching import shared_cache
 from ..encoder import load_encoder
@@ -27,10 +27,19 @@ from ..runs.opening import check_out
 from ..runtime.distributed import create_accelerator
 from ..runtime.srun import join_step
 from .evaluations import CORRUPTED_SETS, ROBUSTNESS, Cell, all_questions
-from .execution import LONG_STEPS, SHORT_STEPS, arms_to_plan, check_inputs, count_images, kept_budget, length
-from .plan import Budget, PlannedRun, generation, make_budget, planned_runs, recorded_by, with_recordings
+from .execution import (
+    LONG_STEPS,
+    SHORT_STEPS,
+    arms_to_plan,
+    check_inputs,
+    count_images,
+    kept_budget,
+    length,
+    steps_per_epoch,
+)
+from .plan import Budget, PlannedRun, generation, make_budget, planned_runs, recorded_by, runs_to_come, with_recordings
 from .progress import answered, compared, finished, question_key, samples_done, steps_done
-from .runs import ComparedRun, in_order, read_labelled
+from .runs import ComparedRun, check_named, read_labelled
 from .trial import (
     FIRST_STEPS,
     MOST_STEPS,
@@ -85,15 +94,15 @@ class _Forecast:
         self.arms: dict[str, ArmTrial] = {}
         self.set: SetTrial | None = None
         self.notes: list[str] = []
-        declared = {} if config.trains else {arm.name: arm for arm in parse_arms(config.arm)}
-        self.joined = read_labelled(config.run, declared)
+        self.joined = read_labelled(config.run, config.declared())
         if config.trains:
             assert config.data is not None, "checked with the options"
             self.data, self.num_images = config.data, check_inputs(config)
+            check_named(config, [*runs_to_come(config), *self.joined])
             self.budget: Budget | None = self._plan()
             self.runs = planned_runs(config, self.budget)
         else:
-            in_order(self.joined)
+            check_named(config, self.joined)
             self.data = config.data or self.joined[0].config.data
             self.num_images = count_images(config, self.data, self.joined[0].config.image_size)
             self.budget, self.runs = None, []
@@ -127,10 +136,10 @@ class _Forecast:
         """The lengths: those that are decided, or would be."""
         before = kept_budget(self.config)
         new = arms_to_plan(self.config, before)
-        rates = dict(before.seconds_per_step) if before is not None else {}
+        rates: dict[str, float] = {}
         if self.config.equal == "seconds" and new:
             self._try(new)
-            rates |= {arm.name: self.arms[arm.name].seconds_per_step for arm in new}
+            rates = {arm.name: self.arms[arm.name].seconds_per_step for arm in new}
             measuring = sum(
                 (SHORT_STEPS + LONG_STEPS) * trial.seconds_per_step + 2 * trial.seconds_around
                 for trial in self.arms.values()
@@ -139,7 +148,7 @@ class _Forecast:
                 f"the steps of equal seconds are measured anew, and longer, when it begins, which takes about "
                 f"{measuring:,.0f} s more"
             )
-        return make_budget(self.config, *length(self.config), rates, before)
+        return make_budget(self.config, length(self.config), steps_per_epoch, rates, before)
 
     def _try(self, arms: Iterable[Arm]) -> None:
         """Train those of the arms that have not been tried, and those whose recordings they need."""

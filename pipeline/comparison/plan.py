@@ -10,7 +10,7 @@ OUT/
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from ..configs.regimes import BASELINE, JOINT, REGIMES
 from ..configs.train import TrainConfig
 from ..errors import UsageError
 from ..regimes.base import synthetic_share
+from ..runs.folder import read_config
 from ..shards import open_shard_set
 
 MAX_SAMPLES = 50_000
@@ -42,12 +43,14 @@ class Budget:
         num_samples: latents in the generated set; None if there is none.
         seconds_per_step: as measured, where the arms get equal seconds; else empty.
         notes: what a reader must know about it, a sentence each.
+        own: the arms whose steps are those that they declare.
     """
 
     steps: dict[str, int]
     num_samples: int | None
     seconds_per_step: dict[str, float] = dataclasses.field(default_factory=dict)
     notes: list[str] = dataclasses.field(default_factory=list)
+    own: list[str] = dataclasses.field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -66,27 +69,34 @@ class PlannedRun:
 def make_budget(
     config: CompareConfig,
     steps: int,
-    steps_per_epoch: int,
+    steps_per_epoch: Callable[[TrainConfig], int],
     seconds_per_step: Mapping[str, float] | None = None,
     kept: Budget | None = None,
 ) -> Budget:
-    """What each arm gets. An arm that declares its own length gets that.
+    """What each arm gets. An arm that declares its own length gets that, and another one if that is changed.
 
     Args:
         config: of the comparison.
         steps: of real images alone, and of all arms where steps are what is equal.
-        steps_per_epoch: of the real images, for arms that declare epochs.
-        seconds_per_step: of each arm, where seconds are what is equal.
-        kept: what was decided before, which stays; only arms that have come since get theirs.
+        steps_per_epoch: of a training, for arms that declare epochs: those of their own images and batch size.
+        seconds_per_step: of each arm that has none in `kept`, where seconds are what is equal.
+        kept: what was decided before, which stays, for arms that are left out now too; only arms that have come since
+            and those that declare a length get theirs.
+
+    Raises:
+        UsageError: a set with fewer latents than a step draws.
     """
-    arms, rates, notes = config.arms(), dict(seconds_per_step or {}), list(kept.notes if kept else [])
+    arms = config.arms()
+    declaring = [arm.name for arm in arms if LENGTH & set(arm.options)]
+    before, rates, notes = _kept_of(kept, arms, declaring)
+    rates |= seconds_per_step or {}
     given: dict[str, int] = {}
     for arm in arms:
-        if kept is not None and arm.name in kept.steps:
-            given[arm.name] = kept.steps[arm.name]
-        elif LENGTH & set(arm.options):
+        if arm.name in before:
+            given[arm.name] = before[arm.name]
+        elif arm.name in declaring:
             own = arm_values(config.shared(), arm, config.placeholders(arm))
-            given[arm.name] = own.total_steps(steps_per_epoch)
+            given[arm.name] = own.steps if own.steps is not None else own.total_steps(steps_per_epoch(own))
         elif config.equal == "images":
             run = arm_values(config.shared(), arm, _sources(config, arm))
             real = steps * config.batch_size * config.whole_views / 2
@@ -99,16 +109,22 @@ def make_budget(
     for arm in arms:
         source = recorded_by(config, arm)
         if source is not None and given[arm.name] > given[source]:
-            notes.append(
-                f"{arm.name} would have had {given[arm.name]} steps, but a recording of {source} holds its "
-                f"{given[source]}"
-            )
+            held = f"but a recording of {source} holds its {given[source]}"
+            notes.append(_cut_short(arm.name, f"{given[arm.name]} steps, {held}"))
             given[arm.name] = given[source]
-    if kept is not None and kept.num_samples is not None:
-        return Budget(given, kept.num_samples, rates, notes)
+    own_length = [*declaring, *(name for name in (kept.own if kept else []) if name not in given)]
+    decided = Budget({**before, **given}, None, rates, notes, own_length)
     readers = [] if config.shards else [arm for arm in arms if needs_set(arm)]
+    if kept is not None and kept.num_samples is not None:
+        for arm in readers:
+            if latents_per_step(config, arm) > kept.num_samples:
+                raise UsageError(
+                    f"{arm.name} draws {latents_per_step(config, arm)} latents a step, and the set of {config.out} has "
+                    f"{kept.num_samples}; lower its --batch-size or --synthetic-ratio, or give another --out"
+                )
+        return dataclasses.replace(decided, num_samples=kept.num_samples)
     if not readers:
-        return Budget(given, None, rates, notes)
+        return decided
     drawing = [arm for arm in arms if REGIMES[arm.regime].learns] or readers
     who = max(drawing, key=lambda arm: given[arm.name] * latents_per_step(config, arm))
     drawn = given[who.name] * latents_per_step(config, who)
@@ -119,7 +135,24 @@ def make_budget(
     if num_samples < drawn:
         name = who.name if REGIMES[who.regime].learns else "a training"
         notes.append(f"the offline set has {num_samples:,} latents; {name} draws {drawn:,}")
-    return Budget(given, num_samples, rates, notes)
+    return dataclasses.replace(decided, num_samples=num_samples)
+
+
+def _kept_of(
+    kept: Budget | None, arms: Sequence[Arm], declaring: Sequence[str]
+) -> tuple[dict[str, int], dict[str, float], list[str]]:
+    """The steps, rates and notes that stay: not those of arms that declare a length, or did and do no more."""
+    if kept is None:
+        return {}, {}, []
+    anew = {arm.name for arm in arms if arm.name in declaring or arm.name in kept.own}
+    steps = {name: number for name, number in kept.steps.items() if name not in anew}
+    notes = [note for note in kept.notes if not note.startswith(tuple(_cut_short(name, "") for name in anew))]
+    return steps, dict(kept.seconds_per_step), notes
+
+
+def _cut_short(name: str, words: str) -> str:
+    """A note of an arm that replays a recording, which is shorter."""
+    return f"{name} would have had {words}"
 
 
 def latents_per_step(config: CompareConfig, arm: Arm) -> int:
@@ -179,12 +212,42 @@ def generation(config: CompareConfig, budget: Budget) -> GenerateConfig | None:
 
 
 def planned_runs(config: CompareConfig, budget: Budget) -> list[PlannedRun]:
-    """The trainings in the order to do them: seed by seed, a recording before its replay."""
+    """The trainings in the order to do them: seed by seed, a recording before its replay.
+
+    Raises:
+        UsageError: an arm replays runs that are there and record nothing.
+    """
     seeds = range(config.seed, config.seed + config.seeds)
     arms = with_recordings(config, config.arms())
-    return [
+    planned = [
         PlannedRun(arm, seed, train_config(config, arm, seed, budget.steps[arm.name])) for seed in seeds for arm in arms
     ]
+    return [_as_it_records(config, run) for run in planned]
+
+
+def _as_it_records(config: CompareConfig, run: PlannedRun) -> PlannedRun:
+    """A run that is there goes on recording what it does, whether an arm replays it now or none does any more.
+
+    Raises:
+        UsageError: an arm replays it, and it records nothing: a recording has all steps from the first.
+    """
+    if not REGIMES[run.arm.regime].learns or not (run.path / "config.yaml").exists():
+        return run
+    recorded, wanted = read_config(run.path).get("record"), run.config.record
+    if wanted is None and recorded is not None:
+        return dataclasses.replace(run, config=dataclasses.replace(run.config, record=recorded))
+    if wanted is not None and recorded is None:
+        who = next(arm.name for arm in config.arms() if recorded_by(config, arm) == run.arm.name)
+        raise UsageError(
+            f"{who} replays {run.arm.name}, which had to be recorded from its first step, and {run.path} was begun "
+            f"without a recording; leave {who} out, or give another --out to train both"
+        )
+    return run
+
+
+def runs_to_come(config: CompareConfig) -> list[PlannedRun]:
+    """`planned_runs` before there is a length, of one step each: which arms and seeds, and where."""
+    return planned_runs(config, Budget({arm.name: 1 for arm in config.arms()}, None))
 
 
 def train_config(

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
-from ..configs.arms import Arm, label_arm, read_label
+from ..configs.arms import Arm, label_arm, read_label, typed
+from ..configs.compare import CompareConfig
 from ..configs.regimes import REGIMES
 from ..configs.train import TrainConfig
 from ..errors import DataError, UsageError
 from ..runs.folder import RunFolder, as_said_now, read_config, read_record
+from .plan import LENGTH
 
 
 @dataclass(frozen=True)
@@ -77,39 +79,86 @@ def read_labelled(texts: Sequence[str], declared: Mapping[str, Arm]) -> list[Com
 
     Args:
         texts: as `--run` takes them.
-        declared: what `--arm` says of labels, by name.
+        declared: what `--arm` says of labels, and the arms that are trained, by name.
 
     Raises:
         DataError: see `read_run`.
-        UsageError: see `label_arm`.
+        UsageError: see `label_arm`, or a run that is not what its arm declares.
     """
     found = []
     for text in texts:
         label, folder = read_label(text)
         run = read_run(folder)
-        found.append(replace(run, arm=label_arm(label or run.regime, run.config, declared)))
+        run = replace(run, arm=label_arm(label or run.regime, run.config, declared))
+        _check_declared(run)
+        found.append(run)
     return found
 
 
-def in_order(runs: Sequence[ComparedRun]) -> list[ComparedRun]:
+def _check_declared(run: ComparedRun) -> None:
+    """Raises UsageError unless a run has the options that its arm declares, as far as they make it what it is."""
+    entry = REGIMES[run.regime]
+    its_own = {*entry.of_a_seed, *([entry.selected_by] if entry.source != "set" else [])}
+    for f in fields(TrainConfig):
+        if f.name not in run.arm.options or f.name in its_own:
+            continue
+        if f.name not in LENGTH and f.metadata["option"].may_change:
+            continue
+        # A run that was given steps has epochs too.
+        held = run.result[f.name] if f.name in LENGTH else getattr(run.config, f.name)
+        if held != _as_kept(run.config, f.name, run.arm.options[f.name]):
+            raise UsageError(
+                f"--run {run.name}={run.path} has {typed(f.name, held)}, and the arm is {run.arm.text!r}; give the "
+                "run another label, or declare what it has with --arm"
+            )
+
+
+def _as_kept(config: TrainConfig, name: str, value: Any) -> Any:
+    """An option's value as a training with these other options keeps it."""
+    if name in LENGTH:
+        return value
+    try:
+        return getattr(replace(config, **{name: value}), name)
+    except UsageError:  # it cannot be had beside the others
+        return value
+
+
+class Placed(Protocol):
+    """A run that is there, or one that is planned: of which arm and seed, and where."""
+
+    @property
+    def arm(self) -> Arm: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def config(self) -> TrainConfig: ...
+    @property
+    def path(self) -> Path: ...
+
+
+AnyRun = TypeVar("AnyRun", bound=Placed)
+
+
+def in_order(runs: Sequence[AnyRun]) -> list[AnyRun]:
     """Runs by arm and seed: the regimes in their order, then the other arms as they come.
 
     Raises:
         UsageError: less than two arms, one of two regimes, or two runs of the same arm and seed, of which only one can
             be counted.
     """
-    names = list(dict.fromkeys(run.name for run in runs))
-    ordered = sorted(runs, key=lambda run: (*_place(run.arm), names.index(run.name), run.seed))
+    names = list(dict.fromkeys(run.arm.name for run in runs))
+    ordered = sorted(runs, key=lambda run: (*_place(run.arm), names.index(run.arm.name), run.seed))
     for one, other in pairwise(ordered):
-        if one.name == other.name and one.regime != other.regime:
+        name, regimes = one.arm.name, (one.config.regime, other.config.regime)
+        if name == other.arm.name and regimes[0] != regimes[1]:
             raise UsageError(
-                f"{one.path} and {other.path} are both called {one.name}, and are of the regimes {one.regime} and "
-                f"{other.regime}; give each regime a label of its own"
+                f"{one.path} and {other.path} are both called {name}, and are of the regimes {regimes[0]} and "
+                f"{regimes[1]}; give each regime a label of its own"
             )
-        if (one.name, one.seed) == (other.name, other.seed):
+        if (name, one.seed) == (other.arm.name, other.seed):
             raise UsageError(
-                f"--run {one.path} and --run {other.path} are both {one.name} with seed {one.seed}; give one of them, "
-                "or give them different labels: --run LABEL=DIR"
+                f"--run: {one.path} and {other.path} are both {name} with seed {one.seed}; give one of them, or give "
+                "them different labels: --run LABEL=DIR"
             )
     if len(names) < 2:
         raise UsageError(
@@ -118,9 +167,17 @@ def in_order(runs: Sequence[ComparedRun]) -> list[ComparedRun]:
     return ordered
 
 
+def check_named(config: CompareConfig, runs: Sequence[Placed]) -> None:
+    """Raises UsageError for runs that cannot be told apart, and for options that name arms which there are not."""
+    names = list(dict.fromkeys(run.arm.name for run in in_order(runs)))
+    config.reference_of(names)
+    config.primary_comparison(names)
+    config.pairs_judged(names)
+
+
 def _place(arm: Arm) -> tuple[int, bool]:
-    """Regimes in their order, real images in more views beside real ones, then the others."""
-    known = arm.plain or arm.more_views
+    """Regimes in their order, real images in other views beside real ones, then the others."""
+    known = arm.plain or arm.other_views
     return list(REGIMES).index(arm.regime) if known else len(REGIMES), not arm.plain
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import DataError
 from ..regimes.base import synthetic_share
 from ..regimes.guard import COLOUR_BAND, MIN_MARGIN, furthest_distance
 from .plan import images_per_sample
@@ -49,8 +50,12 @@ def _chance(run: ComparedRun, rows: Rows) -> str | None:
     plain = run.config.learner == "simclr" and run.config.synthetic_loss == "ppcl" and run.config.synthetic_negatives
     if hardness is None or not plain or run.config.adversarial is not None:
         return None
+    try:
+        per_latent = images_per_sample(run.config)
+    except DataError:  # the set is moved or removed since, and alone knows that
+        return None
     latents = synthetic_share(run.config.batch_size, run.config.synthetic_ratio, 0, 1).total
-    views = (run.config.batch_size + latents * images_per_sample(run.config)) * run.config.views_per_image
+    views = (run.config.batch_size + latents * per_latent) * run.config.views_per_image
     chance = math.log(views - 1)
     if hardness < CHANCE * chance:
         return None

@@ -74,7 +74,13 @@ class Comparison:
 
     def meaning(self, difference: Difference) -> str | None:
         """What a difference measures, in words; None where there is nothing to say."""
-        return meaning(self.arm(difference.arm), self.arm(difference.reference))
+        return meaning(self.arm(difference.arm), self.arm(difference.reference), self.views_per_image)
+
+    @property
+    def views_per_image(self) -> int:
+        """Views of each real image in the arms that declare no number of their own."""
+        shared = [run.config.views_per_image for run in self.runs if "views_per_image" not in run.arm.options]
+        return min(shared, default=2)
 
     @property
     def seeds(self) -> list[int]:
@@ -119,8 +125,13 @@ class Comparison:
 
     def differences(self) -> list[Difference]:
         """The differences of the primary scores between arms: those of --judge, or the default ones, and --primary."""
-        pairs = self.config.pairs_judged(self.names) or default_pairs(self.arms, self.reference)
+        pairs = self.config.pairs_judged(self.names) or default_pairs(self.arms, self.reference, self.views_per_image)
         return compare_arms(self.primary(), pairs, self.config.primary_comparison(self.names))
+
+    def told(self) -> list[Difference]:
+        """Those of the differences that the verdict tells, in its order."""
+        controls = [arm.name for arm in self.arms if arm.more_views(self.views_per_image)]
+        return leading(self.differences(), self.reference, controls, named=bool(self.config.judge))
 
     def curves(self) -> dict[str, dict[float, dict[int, float]]]:
         """The linear probe by arm, label fraction and seed."""
@@ -148,8 +159,7 @@ def _whole(answer: Answer) -> bool:
 def summarise(comparison: Comparison) -> dict[str, Any]:
     """The summary: plain values alone."""
     differences = comparison.differences()
-    controls = [arm.name for arm in comparison.arms if arm.more_views]
-    told = leading(differences, controls)
+    told = comparison.told()
     by_metric = {metric: comparison.judged_by(metric) for metric in METRICS}
     table = []
     for name, own in comparison.primary().items():
@@ -165,7 +175,7 @@ def summarise(comparison: Comparison) -> dict[str, Any]:
         costs_of_run = ("seconds", "images_per_second", "steps", "num_synthetic", "shard_bytes")
         table.append(row | {cost: _mean([costs(run)[cost] for run in runs]) for cost in costs_of_run})
     summary = {
-        "verdict": headline(differences, comparison.mismatches, controls),
+        "verdict": headline(told, comparison.mismatches, num_corrected(differences)),
         "winner": winner(comparison.names, differences, comparison.mismatches),
         "metric": METRICS[comparison.config.metric],
         "metric_name": comparison.config.metric,

@@ -83,7 +83,7 @@ def to_svg(figure: Figure, name: str, title: str, description: str) -> str:
     body = re.sub(r'href="#([^"]*)"', rf'href="#{name}-\1"', body)
     body = re.sub(r"url\(#([^)]*)\)", rf"url(#{name}-\1)", body)
     body = re.sub(r"font: (?:[a-z]+ )*([\d.]+)px [^;\"]*", r"font-size: \1px", body)
-    body = re.sub(r"(\d+\.\d\d)\d+", r"\1", body)  # hundredths of a point are enough
+    body = re.sub(r"<[^>]*>", _shortened, body)
     for color, sentinel in COLORS.items():
         body = body.replace(sentinel, f"var(--{color})")
     body = re.sub(r"\n\s*", "\n", body).strip()
@@ -91,3 +91,8 @@ def to_svg(figure: Figure, name: str, title: str, description: str) -> str:
         f'<svg viewBox="{view_box}" role="img" aria-labelledby="{name}-title {name}-desc">'
         f'<title id="{name}-title">{escape(title)}</title><desc id="{name}-desc">{escape(description)}</desc>\n{body}'
     )
+
+
+def _shortened(tag: re.Match[str]) -> str:
+    """A tag with its numbers to hundredths of a point, which are enough. Words between tags stay as they are."""
+    return re.sub(r"(\d+\.\d\d)\d+", r"\1", tag[0])

@@ -152,7 +152,7 @@ def looks_of(options: TrainConfig, steps: int) -> list[int]:
 
 def try_set(config: CompareConfig, home: Path) -> SetTrial:
     """Generate as many latents as a step draws."""
-    budget = make_budget(config, 1, 1, {arm.name: 1.0 for arm in config.arms()})
+    budget = make_budget(config, 1, lambda _: 1, {arm.name: 1.0 for arm in config.arms()})
     wanted = generation(config, budget)
     assert wanted is not None, "called where a set is generated"
     readers = [latents_per_step(config, arm) for arm in config.arms() if needs_set(arm)]

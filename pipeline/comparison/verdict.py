@@ -15,7 +15,6 @@ from .statistics import (
     Spread,
     detectable_difference,
     matching_fraction,
-    num_corrected,
     paired_difference,
     seeds_needed,
     spread,
@@ -53,30 +52,40 @@ def compare_arms(
     return with_holm([difference for difference in found if difference is not None], primary)
 
 
-def default_pairs(arms: Sequence[Arm], reference: str) -> list[tuple[str, str]]:
-    """What is judged where nothing else is asked: each arm less the reference, and differences that mean something."""
+def default_pairs(arms: Sequence[Arm], reference: str, views_per_image: int = 2) -> list[tuple[str, str]]:
+    """What is judged where nothing else is asked: each arm less the reference, and differences that mean something.
+
+    Args:
+        arms: that are compared.
+        reference: the name of one.
+        views_per_image: see `meaning`.
+    """
     pairs = [(arm.name, reference) for arm in arms if arm.name != reference]
     for arm in arms:
         for other in arms:
-            if meaning(arm, other) is not None and (other.name, arm.name) not in pairs:
+            if meaning(arm, other, views_per_image) is not None and (other.name, arm.name) not in pairs:
                 pairs.append((arm.name, other.name))
     return list(dict.fromkeys(pairs))
 
 
-def meaning(arm: Arm, other: Arm) -> str | None:
+def meaning(arm: Arm, other: Arm, views_per_image: int = 2) -> str | None:
     """What the difference of two arms measures, in words; None where there is nothing to say.
 
     Regimes have it from their table. An arm is compared with the regime that it changes, and arms with synthetic
     samples with real images in more views.
+
+    Args:
+        arm, other: of which the difference is.
+        views_per_image: of real images in arms that declare no number of their own.
     """
     if arm.name == other.name:
         return None
     if arm.plain and other.plain:
         return REGIMES[arm.regime].differences.get(other.name)
-    if other.more_views and arm.plain and arm.regime != BASELINE:
+    if other.more_views(views_per_image) and arm.plain and arm.regime != BASELINE:
         number = other.options["views_per_image"]
         return f"{REGIMES[arm.regime].differences[BASELINE]} in {number} views each"
-    if arm.more_views:
+    if arm.more_views(views_per_image):
         return "what more views of the same real images add" if other.plain and other.regime == BASELINE else None
     if other.plain and other.regime == arm.regime:
         return f"what {arm.flags} changes in {other.name}" if arm.flags else None
@@ -92,24 +101,35 @@ def winner(arms: Sequence[str], differences: Sequence[Difference], mismatches: S
     return next((one for one in arms if all((one, other) in beaten for other in arms if other != one)), None)
 
 
-def leading(differences: Sequence[Difference], controls: Collection[str] = ()) -> list[Difference]:
-    """The differences that the verdict tells: those from the reference, and from the controls.
+def leading(
+    differences: Sequence[Difference], reference: str, controls: Collection[str] = (), *, named: bool = False
+) -> list[Difference]:
+    """The differences that the verdict tells, the primary one first.
 
     Args:
-        differences: that are judged, those from the reference first.
+        differences: that are judged.
+        reference: the arm that the others are judged against; what is said of it is told.
         controls: arms of real images in more views. A gain over real images alone may be one of the number of views, so
             what they say of an arm belongs beside it.
+        named: whether they were named one by one, with --judge; all of them are told then.
     """
-    return [d for d in differences if d.reference == differences[0].reference or d.reference in controls]
+    told = [d for d in differences if named or d.primary or d.reference == reference or d.reference in controls]
+    return sorted(told or differences, key=lambda d: not d.primary)
 
 
-def headline(differences: Sequence[Difference], mismatches: Sequence[str], controls: Collection[str] = ()) -> str:
-    """The verdict: against the reference and the controls, in a sentence for each arm."""
+def headline(told: Sequence[Difference], mismatches: Sequence[str], num_comparisons: int) -> str:
+    """The verdict, in a sentence for each difference that it tells.
+
+    Args:
+        told: see `leading`.
+        mismatches: what the runs differ in beyond the regime.
+        num_comparisons: that Holm's correction is for.
+    """
     if mismatches:
         return "No winner is called: the runs differ in more than the regime."
-    if not differences:
+    if not told:
         return "No winner is called: no two arms have a seed in common."
-    return " ".join(sentence(d, num_corrected(differences)) for d in leading(differences, controls))
+    return " ".join(sentence(difference, num_comparisons) for difference in told)
 
 
 def sentence(difference: Difference, num_comparisons: int, mismatches: Sequence[str] = ()) -> str:

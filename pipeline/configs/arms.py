@@ -55,9 +55,13 @@ class Arm(NamedTuple):
         return self.name == self.regime and not self.options
 
     @property
-    def more_views(self) -> bool:
-        """Whether it is real images alone in more views."""
+    def other_views(self) -> bool:
+        """Whether it is real images alone in a number of views of its own."""
         return self.regime == BASELINE and set(self.options) == {"views_per_image"}
+
+    def more_views(self, than: int) -> bool:
+        """Whether it is real images alone in more views than others have of each."""
+        return self.other_views and self.options["views_per_image"] > than
 
     @property
     def declares(self) -> set[str]:
@@ -103,8 +107,13 @@ def _text(name: Any, value: Any) -> str:
     return f"{name}: {shlex.join([*([str(regime)] if regime else []), *words])}"
 
 
+def typed(name: str, value: Any) -> str:
+    """An option as it is typed, or that it is not given."""
+    return f"no {flag(name)}" if value is None or value == [] else shlex.join(_words(name, value))
+
+
 def _words(name: str, value: Any) -> list[str]:
-    """An option as it is typed."""
+    """An option as it is typed, word by word."""
     if isinstance(value, bool):
         return [flag(name if value else f"no_{name}")]
     return [word for one in (value if isinstance(value, (list, tuple)) else [value]) for word in (flag(name), str(one))]
@@ -134,10 +143,7 @@ def parse_arm(text: str) -> Arm:
             f"--arm {text!r} is no arm; give a name of letters, digits and -, then options of train, such as "
             "'online-nohard: --online --no-hard'"
         )
-    if name == UNTRAINED:
-        raise UsageError(
-            f"--arm {name}: that is the name of untrained weights, which every comparison has; give another"
-        )
+    _check_free(f"--arm {name}", name)
     try:
         split = shlex.split(words)
     except ValueError as error:
@@ -147,6 +153,14 @@ def parse_arm(text: str) -> Arm:
     if name in REGIMES and name != regime:
         raise UsageError(f"--arm {name} is of the regime {regime}; the name of a regime is for that regime")
     return Arm(name, regime, given)
+
+
+def _check_free(given: str, name: str) -> None:
+    """Raises UsageError for a name that no arm can have."""
+    if name == UNTRAINED:
+        raise UsageError(
+            f"{given}: {name} is the name of untrained weights, which every comparison has; give another name"
+        )
 
 
 class _Parser(argparse.ArgumentParser):
@@ -291,10 +305,15 @@ def unmet(f: dataclasses.Field, values: Mapping[str, Any]) -> bool:
 
 
 def read_label(text: str) -> tuple[str | None, str]:
-    """Label and folder of `--run LABEL=DIR`, or None and the folder of `--run DIR`."""
+    """Label and folder of `--run LABEL=DIR`, or None and the folder of `--run DIR`.
+
+    Raises:
+        UsageError: the label is that of untrained weights.
+    """
     label, equals, folder = text.partition("=")
     if not equals or not NAME.fullmatch(label) or Path(text).exists():
         return None, text
+    _check_free(f"--run {text}", label)
     return label, folder
 
 
@@ -313,8 +332,9 @@ def label_arm(label: str, run: TrainConfig, declared: Mapping[str, Arm]) -> Arm:
         arm = declared[label]
     elif label in REGIMES:
         arm = Arm(label, label)
-    elif EQUAL_VIEWS.fullmatch(label):
-        arm = Arm(label, BASELINE, {"views_per_image": run.views_per_image})
+    elif found := EQUAL_VIEWS.fullmatch(label):
+        number = run.views_per_image if found[1] == "equal" else int(found[1])
+        arm = Arm(label, BASELINE, {"views_per_image": number})
     else:
         arm = Arm(label, run.regime, free=True)
     if arm.regime != run.regime:

@@ -84,8 +84,9 @@ class CompareConfig(TrainingConfig):
     arm: list[str] = option(
         [],
         help="Compare an arm too: a name, then a regime and options of train that it has to itself, such as "
-        "'online-nohard: --online --no-hard'; may be repeated. In a YAML file: arm: {online-nohard: {regime: online, "
-        "hard: false}}.",
+        "'online-nohard: --online --no-hard'; may be repeated. It gets what --equal gives it, whatever its images and "
+        "batch size; --epochs of its own are of its own images and batch size. In a YAML file: arm: {online-nohard: "
+        "{regime: online, hard: false}}.",
         metavar="'NAME: OPTIONS'",
         may_change=True,
         group="Comparison",
@@ -246,6 +247,10 @@ class CompareConfig(TrainingConfig):
         check_names(arms, bool(self.run))
         return arms
 
+    def declared(self) -> dict[str, Arm]:
+        """By name, what runs that exist may be of: the arms to train, or those that --arm says of labels."""
+        return {arm.name: arm for arm in (self.arms() if self.trains else parse_arms(self.arm))}
+
     def images_per_latent(self, regime: str) -> int:
         """Images of a latent in the arms of a regime with samples, those of --shards aside, which have their own."""
         entry = REGIMES[regime]
@@ -304,9 +309,7 @@ class CompareConfig(TrainingConfig):
 
     def _check_runs(self, declared: Sequence[Arm]) -> None:
         for f in dataclasses.fields(self):
-            if f.name in WITH_RUNS:
-                continue
-            if getattr(self, f.name) != default_of(f):
+            if f.name not in WITH_RUNS and getattr(self, f.name) != default_of(f):
                 raise UsageError(
                     f"{flag(f.name)} is for trainings; with --run nothing is trained, unless --steps or --epochs is "
                     "given too"

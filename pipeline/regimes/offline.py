@@ -127,17 +127,22 @@ def check_recipe(option: str, shards: ShardSet, config: TrainConfig) -> None:
         )
 
 
+def check_num_samples(name: str, num_samples: int, samples_per_step: int) -> None:
+    """Raises UsageError if sets have fewer samples than a step takes; `name` is theirs."""
+    if samples_per_step > num_samples:
+        raise UsageError(
+            f"--shards {name} has {num_samples} samples, fewer than the {samples_per_step} of a step "
+            f"(--batch-size times --synthetic-ratio); lower either, or give more"
+        )
+
+
 def sample_order(images: ShardImages, share: Share, key: Key, shards_per_window: int | None) -> SampleOrder:
     """The order of the sets' samples: windows of this many shards, wherever they lie; without, a permutation of all.
 
     Raises:
         UsageError: fewer samples than a step takes, or a cache that does not hold the shards that a step needs.
     """
-    if share.total > images.num_samples:
-        raise UsageError(
-            f"--shards {images.name} has {images.num_samples} samples, fewer than the {share.total} of a step "
-            f"(--batch-size times --synthetic-ratio); lower either, or give more"
-        )
+    check_num_samples(images.name, images.num_samples, share.total)
     key = key.child("shard order")
     if shards_per_window is None:
         return GlobalOrder(images.num_samples, share.total, key)

@@ -6,6 +6,7 @@ import tempfile
 import pytest
 import yaml
 
+from synthcl.cli.compare import print_comparison
 from synthcl.pipeline.comparison import evaluations, execution, forecast
 from synthcl.pipeline.runs.lock import FolderLock
 from synthcl.pipeline.training.step import TrainingStep
@@ -179,6 +180,25 @@ def test_nearest_neighbours_may_decide(synthcl, finished, tmp_path):
     assert difference["mean"] == pytest.approx(rows["online"] - rows["real"]) and found["table"] == result["table"]
     report = (tmp_path / "again" / "report.html").read_text()
     assert "Judged by top-1 accuracy of nearest neighbours" in report and "seeds, kNN top-1 %" in report
+
+
+def test_the_table_is_followed_by_the_primary_comparison(capsys):
+    spread = {"n": 3, "mean": 0.5, "deviation": 0.01, "interval": [0.4, 0.6]}
+    arms = ("real", "fresh", "online")
+    rows = [{"arm": arm, "num_seeds": 3, "linear": spread, "knn": spread, "seconds": 1.0} for arm in arms]
+    common = {"mean": 0.0123, "interval": [0.001, 0.02], "p_value": 0.0421}
+    result = {
+        "test_data": "digits", "equal": "steps", "reference": "real", "metric_name": "linear", "table": rows,
+        "differences": [{"arm": "online", "reference": "real", **common},
+                        {"arm": "online", "reference": "fresh", "primary": True, **common}],
+        "mismatches": [], "warnings": [], "notes": [], "verdict": "V", "report": "R",
+    }  # fmt: skip
+    print_comparison(result, as_json=False)
+    named = "named beforehand: online vs fresh +1.23, 95% interval +0.10 to +2.00, p 0.042"
+    assert named in capsys.readouterr().out.splitlines()
+    result["differences"][1] |= {"interval": None, "p_value": None}
+    print_comparison(result, as_json=False)
+    assert "named beforehand: online vs fresh +1.23, 95% interval none\n" in capsys.readouterr().out
 
 
 def test_corrupted_images_join_a_comparison_that_is_finished(synthcl, finished, tmp_path, monkeypatch):

@@ -86,3 +86,15 @@ def test_what_decides_is_said(make_comparison):
         "Holm's correction, but for online vs real, which was named beforehand and is judged by itself. "
         "The linear probe, parts of the labels, transfer and corrupted images decide nothing."
     )
+
+
+def test_a_comparison_that_is_alone_has_no_correction(make_comparison):
+    comparison = make_comparison()
+    for judge, said in (
+        (["online-real"], "One"),
+        (["online-real", "offline-real"], "Each"),
+    ):
+        comparison.config.judge, comparison.config.primary = judge, "online-real"
+        words = caveats(comparison)[-1]
+        assert words.startswith(f"{said} comparison is judged, by itself: an arm is called better or worse if the")
+        assert "Holm" not in words

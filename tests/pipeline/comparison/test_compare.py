@@ -9,6 +9,7 @@ import pytest
 
 from synthcl.pipeline.comparison import evaluations
 from synthcl.pipeline.comparison.compare import compare
+from synthcl.pipeline.comparison.forecast import forecast
 from synthcl.pipeline.configs.compare import CompareConfig
 from synthcl.pipeline.errors import UsageError
 
@@ -31,6 +32,17 @@ def asked(monkeypatch):
     monkeypatch.setattr(evaluations, "evaluate_linear", evaluate)
     monkeypatch.setattr(evaluations, "evaluate_knn", evaluate)
     return calls
+
+
+@pytest.mark.parametrize("command", [compare, forecast])
+def test_a_run_that_joins_is_of_the_arm_of_that_name(make_run, tmp_path, command):
+    """With the options that the arm declares, and no other regime."""
+    given = {"data": "digits", "image_size": 8, "batch_size": 64, "backbone": "resnet10-w4", "steps": 4}
+    given |= {"regimes": "real", "arm": ["wide: --views-per-image 4"], "seed": 1, "out": str(tmp_path / "out")}
+    with pytest.raises(UsageError, match="has --views-per-image 2, and the arm is 'wide: real --views-per-image 4'"):
+        command(CompareConfig(**given, run=[f"wide={make_run('real', 0).path}"]))
+    with pytest.raises(UsageError, match="is of the regime online, and wide is of real"):
+        command(CompareConfig(**given, run=[f"wide={make_run('online', 0).path}"]))
 
 
 @pytest.fixture
@@ -79,10 +91,29 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("options", "message"), WRONG.values(), ids=WRONG.keys())
-def test_arms_that_there_are_not_are_refused_before_anything_is_asked(runs, asked, tmp_path, options, message):
+@pytest.mark.parametrize("command", [compare, forecast])
+def test_arms_that_there_are_not_are_refused_before_anything_is_asked(runs, asked, tmp_path, command, options, message):
     with pytest.raises(UsageError, match=message):
-        compare(config(runs, tmp_path / "out", **options))
+        command(config(runs, tmp_path / "out", **options))
     assert asked == [] and not (tmp_path / "out").exists()
+
+
+JOINED = {
+    "a seed that is trained": ({}, "are both real with seed 0; give one of them"),
+    "a primary": ({"primary": "joined-fresh"}, "--primary 'joined-fresh' is no comparison that is made"),
+    "a judged one": ({"judge": ["fresh-real"]}, "--judge 'fresh-real' is no comparison that is made"),
+}
+
+
+@pytest.mark.parametrize(("options", "message"), JOINED.values(), ids=JOINED.keys())
+@pytest.mark.parametrize("command", [compare, forecast])
+def test_runs_that_cannot_join_are_refused_before_anything_is_trained(make_run, tmp_path, command, options, message):
+    label = "joined=" if options else ""
+    given = {"data": "digits", "image_size": 8, "batch_size": 64, "backbone": "resnet10-w4", "steps": 4}
+    given |= {"regimes": "real,real-4-views", "run": [f"{label}{make_run('real', 0).path}"]}
+    with pytest.raises(UsageError, match=message):
+        command(CompareConfig(**given, out=str(tmp_path / "out"), **options))
+    assert not (tmp_path / "out").exists()
 
 
 def test_runs_of_different_images_need_to_be_told_what_to_probe(make_run, asked, tmp_path):

@@ -70,9 +70,7 @@ def accelerator():
 
 @pytest.mark.parametrize("options", [{"steps": 70}, {"steps": None, "epochs": 3}])
 def test_the_length_is_that_of_real_images_alone(config_of, options):
-    steps, steps_per_epoch = length(config_of(**options))
-    assert steps_per_epoch == 1442 // 64
-    assert steps == (70 if "epochs" not in options else 3 * steps_per_epoch)
+    assert length(config_of(**options)) == (70 if "epochs" not in options else 3 * (1442 // 64))
 
 
 def test_equal_steps_are_decided_without_training(config_of, done, accelerator):
@@ -103,6 +101,27 @@ def test_an_arm_that_comes_later_is_measured_alone(config_of, done, accelerator)
     after = decide_budget(config, accelerator)
     assert {name for name, *_ in done} == {"extra"}
     assert after.steps == {**before.steps, "extra": 200}
+
+
+def test_a_changed_length_of_an_arm_is_planned_and_one_of_its_own_epochs_counts_its_own_images(
+    config_of, done, accelerator
+):
+    """The run's folder then extends the run, or refuses."""
+    common = {"regimes": "real", "generator": None}
+    decide_budget(config_of(**common, arm=["big: --steps 4"]), accelerator)
+    config = config_of(**common, arm=["big: --data digits[:30%] --batch-size 128 --epochs 2"])
+    assert decide_budget(config, accelerator).steps == {"real": 100, "big": 2 * (433 // 128)}
+    assert kept_budget(config).steps["big"] == 6 and kept_budget(config).own == ["big"]
+
+
+def test_a_plan_of_an_earlier_version_is_read(config_of, done, accelerator, tmp_path):
+    config = config_of()
+    before = decide_budget(config, accelerator)
+    file = tmp_path / "out" / "plan.json"
+    values = json.loads(file.read_text())
+    del values["own"]
+    file.write_text(json.dumps(values))
+    assert decide_budget(config, accelerator) == before
 
 
 def execute_all(config, accelerator):
@@ -212,6 +231,30 @@ def test_inputs_that_do_not_fit_are_refused_before_anything_is_done(config_of, d
     assert done == []
 
 
+LARGE = {
+    "its images": ({"arm": ["big: --batch-size 1443"]}, "--arm big: --batch-size 1443 is larger than the set of 1442"),
+    "its own images": (
+        {"arm": ["part: --data digits[:3%]"]},
+        "--arm part: --batch-size 64 is larger than the set",
+    ),
+    "the shared ones": ({"batch_size": 1443}, "^--batch-size 1443 is larger than the set of 1442 images"),
+}
+
+
+@pytest.mark.parametrize(("options", "message"), LARGE.values(), ids=LARGE.keys())
+def test_a_step_that_is_larger_than_the_images_is_refused_before_anything_is_done(config_of, done, options, message):
+    with pytest.raises(UsageError, match=message):
+        check_inputs(config_of(**{"regimes": "real,real-4-views", "generator": None} | options))
+    assert done == []
+
+
+def test_an_arm_that_comes_later_cannot_draw_more_than_the_set_has(config_of, done, accelerator):
+    decide_budget(config_of(num_samples=64), accelerator)
+    with pytest.raises(UsageError, match=r"big draws 128 latents a step, and the set of .*out has 64; lower its"):
+        check_inputs(config_of(num_samples=64, arm=["big: offline --batch-size 256"]))
+    assert done == []
+
+
 @pytest.mark.parametrize(("pairs", "number"), [(False, 3), (True, 4)])
 def test_equal_views_are_as_many_as_a_given_set_makes(tmp_path, pairs, number):
     create_trainer("gan", 8, preset="tiny").generator.save_pretrained(tmp_path / "gan")
@@ -227,3 +270,6 @@ def test_equal_views_are_as_many_as_a_given_set_makes(tmp_path, pairs, number):
         with pytest.raises(UsageError, match=r"set have 1 images, which make 3; name real-3-views"):
             check_inputs(config)
         check_inputs(CompareConfig(**given | {"regimes": "real-3-views,offline"}))
+        large = {"regimes": "real,offline", "batch_size": 66}
+        with pytest.raises(UsageError, match="set has 32 samples, fewer than the 33 of a step"):
+            check_inputs(CompareConfig(**given | large))

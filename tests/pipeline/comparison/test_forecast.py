@@ -79,7 +79,7 @@ def test_seconds_and_bytes_are_those_of_the_trials_times_what_is_left(config_of,
 
 def test_what_is_done_is_left_out(config_of, tried, monkeypatch):
     config = config_of()
-    first, second, *_ = planned_runs(config, make_budget(config, 1000, 10))
+    first, second, *_ = planned_runs(config, make_budget(config, 1000, lambda _: 10))
     first.path.mkdir(parents=True)
     (first.path / "result.json").write_text(json.dumps({"steps": 1000}))
     (second.path / "checkpoints" / "step-00000400").mkdir(parents=True)

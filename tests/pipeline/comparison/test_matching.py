@@ -121,6 +121,15 @@ def test_what_an_arm_declares_is_its_own(fair, make_run, arm, options, result):
     assert mismatches([*fair, *own, make_run("real", 2, label=declared.name, declared=[declared])], "steps")
 
 
+def test_a_run_that_joins_an_arm_declares_what_the_arm_does(fair, make_run):
+    (arm,) = parse_arms(["nohard: online --no-hard"])
+    own = [make_run("online", s, label="nohard", declared=[arm], hard=False) for s in (0, 1)]
+    assert mismatches([*fair, *own], "steps") == []
+    other = make_run("online", 2, label="nohard", declared=[arm], hard=False, pair_ema_decay=0.5)
+    (line,) = mismatches([*fair, *own, other], "steps")
+    assert line.startswith("--pair-ema-decay: 0.999 in") and line.endswith("0.5 in nohard seed 2")
+
+
 def test_real_images_in_more_views_are_an_arm_by_name(fair, make_run):
     more = make_run("real", 0, label="real-4-views", views_per_image=4)
     assert mismatches([*fair, more], "steps") == []

@@ -7,14 +7,20 @@ import pytest
 from synthcl.pipeline.comparison.plan import generation, make_budget, planned_runs, with_recordings
 from synthcl.pipeline.configs.compare import CompareConfig
 from synthcl.pipeline.errors import UsageError
+from synthcl.pipeline.options.config import write_yaml
 
 ALL = "replay,online,real,offline"
 GIVEN = {"data": "digits", "out": "out", "generator": "gan", "batch_size": 64, "steps": 100, "regimes": ALL}
 
 
+def of_ten(run):
+    """Steps of an epoch: of 640 images."""
+    return 640 // run.batch_size
+
+
 def plan(**options):
     config = CompareConfig(**{**GIVEN, **options})
-    budget = make_budget(config, config.steps, 10)
+    budget = make_budget(config, config.steps, of_ten)
     return config, budget, planned_runs(config, budget)
 
 
@@ -51,7 +57,7 @@ def test_equal_images_and_equal_seconds():
     # 64 real images a step, or 64 and 32 pairs.
     assert budget.steps == {"real": 100, "offline": 50, "online": 50, "replay": 50}
     config = CompareConfig(**{**GIVEN, "equal": "seconds"})
-    budget = make_budget(config, 100, 10, {"real": 0.1, "offline": 0.2, "online": 0.4, "replay": 0.2})
+    budget = make_budget(config, 100, of_ten, {"real": 0.1, "offline": 0.2, "online": 0.4, "replay": 0.2})
     assert budget.steps == {"real": 100, "offline": 50, "online": 25, "replay": 25}
     assert "replay would have had 50 steps" in budget.notes[0]
 
@@ -85,8 +91,43 @@ def test_arms_share_all_but_what_they_declare():
 def test_arms_that_come_later_leave_what_was_decided():
     _, before, _ = plan(seeds=1)
     config = CompareConfig(**{**GIVEN, "arm": ["nohard: --online --no-hard", "long: --epochs 30"]})
-    after = make_budget(config, 70, 10, kept=before)
+    after = make_budget(config, 70, of_ten, kept=before)
     assert after.steps == {**before.steps, "nohard": 70, "long": 300} and after.num_samples == before.num_samples
+
+
+def test_epochs_of_an_arm_are_those_of_its_own_images_and_batch_size():
+    _, budget, _ = plan(
+        regimes="real", generator=None, arm=["big: --batch-size 128 --epochs 3", "wide: --batch-size 128"]
+    )
+    assert budget.steps == {"real": 100, "big": 15, "wide": 100}
+
+
+def planned_anew(kept, arms, regimes="real,online,replay"):
+    config = CompareConfig(**{**GIVEN, "regimes": regimes, "arm": arms})
+    return make_budget(config, 70, of_ten, kept=kept)
+
+
+def test_a_length_that_an_arm_declares_is_never_that_of_before():
+    _, before, _ = plan(regimes="real,online,replay", arm=["long: --steps 150", "again: replay --steps 200"])
+    assert before.steps == {"real": 100, "online": 100, "replay": 100, "long": 150, "again": 100}
+    assert before.notes == ["again would have had 200 steps, but a recording of online holds its 100"]
+    after = planned_anew(before, ["long: --epochs 30", "again: replay --steps 90"])
+    assert after.steps == {**before.steps, "long": 300, "again": 90} and after.notes == []
+    # One that declares none any more is as one that has come since.
+    assert planned_anew(before, ["long: --batch-size 128", "again: replay"]).steps["long"] == 70
+    # Plans of earlier versions do not say which declared theirs.
+    earlier = dataclasses.replace(before, own=[])
+    assert planned_anew(earlier, ["long: --steps 80", "again: replay"]).steps == {**before.steps, "long": 80}
+
+
+def test_arms_that_are_left_out_once_keep_what_they_have():
+    config = CompareConfig(**{**GIVEN, "equal": "seconds", "arm": ["long: --steps 150"]})
+    rates = {"real": 0.1, "offline": 0.2, "online": 0.4, "replay": 0.4, "long": 0.1}
+    before = make_budget(config, 100, of_ten, rates)
+    without = CompareConfig(**{**GIVEN, "equal": "seconds", "regimes": "real,offline", "num_samples": 64})
+    between = make_budget(without, 100, of_ten, kept=before)
+    assert between.steps == before.steps and between.seconds_per_step == rates and between.own == ["long"]
+    assert make_budget(config, 100, of_ten, kept=between) == before
 
 
 def test_recordings_that_arms_replay_are_drawn_before_them():
@@ -98,3 +139,29 @@ def test_recordings_that_arms_replay_are_drawn_before_them():
 
     assert ordered("again", "real") == ["real", "nohard", "again"]
     assert ordered("replay") == ["online", "replay"] and ordered("online") == ["online"]
+
+
+def begun(run):
+    """Leave what a training leaves first."""
+    run.path.mkdir(parents=True)
+    (run.path / "config.yaml").write_text(write_yaml(run.config.to_dict()))
+
+
+def test_a_run_that_records_goes_on_where_no_arm_replays_it_any_more(tmp_path):
+    given = {"seeds": 2, "out": str(tmp_path / "out")}
+    _, _, runs = plan(**given)
+    both = [run for run in runs if run.arm.name == "online"]
+    begun(both[0])
+    _, _, without = plan(**given, regimes="real,online,offline")
+    first, second = (run.config for run in without if run.arm.name == "online")
+    assert first == both[0].config and first.record is not None
+    assert second.record is None, "nobody asks for it"
+
+
+def test_an_arm_cannot_replay_what_was_not_recorded(tmp_path):
+    given = {"seeds": 1, "out": str(tmp_path / "out")}
+    _, _, (_, online) = plan(**given, regimes="real,online")
+    plan(**given)
+    begun(online)
+    with pytest.raises(UsageError, match=r"replay replays online, which had to be recorded.*seed-0 was begun without"):
+        plan(**given)

@@ -33,7 +33,7 @@ def config(tmp_path):
 
 
 def budget_of(config):
-    return make_budget(config, config.steps, 10)
+    return make_budget(config, config.steps, lambda _: 10)
 
 
 def finish(run, **result):

@@ -119,3 +119,11 @@ def test_seeds_are_told_of_each_arm_where_they_are_not_as_many(make_comparison, 
     ):
         _, page = report(dataclasses.replace(comparison, runs=runs), tmp_path)
         assert f"at equal steps, with {said}" in " ".join(page.text.split())
+
+
+def test_the_primary_comparison_is_told_first(make_comparison, report_of, tmp_path):
+    page = report_of(make_comparison(primary="online-offline"), tmp_path)
+    verdict = page[page.index('<div class="verdict">') :].partition("</div>")[0]
+    assert [text.split(":")[0] for text in re.findall(r"<p style.*?>(.*?)</p>", verdict)] == [
+        "Online is better than offline", "Offline", "Online helps"
+    ]  # fmt: skip

@@ -60,12 +60,52 @@ def test_what_cannot_be_compared_is_named(make_run, damage, message):
 
 
 def test_labels_make_arms(make_run):
-    path = make_run("online", 0).path
+    path = make_run("online", 0, hard_weight=0.1).path
     declared = {arm.name: arm for arm in parse_arms(["soft: online --hard-weight 0.1"])}
     plain, free, known = read_labelled([str(path), f"mine={path}", f"soft={path}"], declared)
     assert (plain.name, plain.arm.free) == ("online", False)
     assert (free.name, free.arm.free, free.arm.regime) == ("mine", True, "online")
     assert known.arm == declared["soft"]
+
+
+IS = {
+    "an option": ("online", "nohard: online --no-hard", {"hard": False}, {}),
+    "steps": ("real", "long: --steps 8", {"steps": 8}, {"steps": 8}),
+    "epochs of a run that was given steps": ("real", "long: --epochs 2", {"steps": 180}, {"epochs": 2.0}),
+    "where it computes": ("real", "a: --cache none", {}, {}),
+    "a recording": ("replay", "again: replay --replay online", {}, {}),
+    "views": ("real", "real-4-views: --views-per-image 4", {"views_per_image": 4}, {}),
+}
+IS_NOT = {
+    "an option": ("online", "nohard: online --no-hard", {}, "has --hard, and the arm is 'nohard: online --no-hard'"),
+    "one that it has not": ("online", "x: online --pair-floor 0.5", {}, "has no --pair-floor, and the arm is 'x: "),
+    "steps": ("real", "long: --steps 8", {}, "has --steps 4, and the arm is 'long: real --steps 8'"),
+    "epochs": ("real", "long: --epochs 2", {}, "has --epochs 0.1, and the arm is"),
+    "views": ("real", "real-4-views: --views-per-image 4", {}, "has --views-per-image 2, and the arm is 'real-4-views"),
+}
+
+
+@pytest.mark.parametrize(("regime", "text", "options", "result"), IS.values(), ids=IS.keys())
+def test_a_run_is_of_an_arm_that_it_has_the_options_of(make_run, regime, text, options, result):
+    (arm,) = parse_arms([text])
+    run = make_run(regime, 0, result=result, **options)
+    (found,) = read_labelled([f"{arm.name}={run.path}"], {arm.name: arm})
+    assert found.arm == arm
+
+
+@pytest.mark.parametrize(("regime", "text", "options", "message"), IS_NOT.values(), ids=IS_NOT.keys())
+def test_a_run_that_is_not_what_its_arm_declares_is_refused(make_run, regime, text, options, message):
+    (arm,) = parse_arms([text])
+    run = make_run(regime, 0, **options)
+    declared = {} if arm.name.startswith("real-") else {arm.name: arm}
+    with pytest.raises(UsageError, match=f"--run {arm.name}={run.path} {message}"):
+        read_labelled([f"{arm.name}={run.path}"], declared)
+
+
+def test_as_many_views_as_others_are_as_many_as_the_run_has(make_run):
+    run = make_run("real", 0, views_per_image=3)
+    (found,) = read_labelled([f"real-equal-views={run.path}"], {})
+    assert found.arm.options == {"views_per_image": 3}
 
 
 def test_regimes_come_in_their_order_then_other_arms_as_given(make_run):

@@ -85,6 +85,12 @@ def test_chance_is_not_known_of_other_losses(options):
     assert signs([a_run(late(hardness_synthetic=100.0), **options)]) == []
 
 
+def test_chance_is_not_known_of_a_set_that_is_gone(tmp_path):
+    gone = TrainConfig(data="digits", out="run", steps=100, batch_size=16, shards=[str(tmp_path / "gone")])
+    run = SimpleNamespace(name="offline", seed=0, config=gone, metrics=lambda: late(hardness_synthetic=100.0))
+    assert signs([run]) == []
+
+
 def test_seeds_are_named_where_not_all_have_the_sign():
     bad, well = late(**{**WELL, "margin": 0.0}), late(**WELL)
     runs = [a_run(bad, 0), a_run(well, 1), a_run(bad, 2), a_run(bad, 0, "other"), a_run(bad, 1, "other")]

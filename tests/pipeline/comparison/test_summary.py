@@ -85,6 +85,30 @@ def test_a_chosen_comparison_is_judged_by_itself(make_comparison):
     comparison.config.judge, comparison.config.primary = ["online-offline", "online-real"], "online-offline"
     found = {(d.arm, d.reference): d.primary for d in comparison.differences()}
     assert found == {("online", "offline"): True, ("online", "real"): False}
+    summary = summarise(comparison)
+    assert [d["in_verdict"] for d in summary["differences"]] == [True, True]
+    assert summary["verdict"].startswith("Online is better than offline: ") and "Online helps" in summary["verdict"]
+
+
+def test_fewer_views_than_others_have_are_no_control(make_comparison, make_run):
+    comparison = make_comparison()
+    assert comparison.views_per_image == 2
+    runs = [make_run(run.regime, run.seed, views_per_image=4) for run in comparison.runs]
+    runs += [make_run("real", seed, label="real-3-views", views_per_image=3) for seed in comparison.seeds]
+    answers = [dataclasses.replace(answer, arm="real-3-views") for answer in comparison.answers if answer.arm == "real"]
+    other = dataclasses.replace(comparison, runs=runs, answers=[*comparison.answers, *answers])
+    assert other.views_per_image == 4 and "real-3-views" in other.names
+    assert all("more views" not in (other.meaning(d) or "") for d in other.differences())
+    assert {d.reference for d in other.told()} == {"real"}
+
+
+def test_the_verdict_begins_with_the_primary_comparison(make_comparison):
+    comparison = make_comparison(primary="online-offline")
+    summary = summarise(comparison)
+    assert summary["verdict"].startswith("Online is better than offline: ")
+    assert {(d["arm"], d["reference"]) for d in summary["differences"] if d["in_verdict"]} == {
+        ("online", "offline"), ("offline", "real"), ("online", "real")
+    }  # fmt: skip
 
 
 def test_what_runs_share_is_told_once(tmp_path):

@@ -36,12 +36,16 @@ def test_colours_are_variables_and_no_sentinel_is_left():
     assert len(set(COLORS.values())) == len(COLORS)
 
 
-@pytest.mark.parametrize("words", ["<b>&\"'", "$x$ and $", "100 %"])
+@pytest.mark.parametrize("words", ["<b>&\"'", "$x$ and $", "100 %", "lr0.001 and 4.605"])
 def test_words_come_as_they_are(words):
     tree = ElementTree.fromstring(drawn(title=words, description=words, label=words))
     texts = {element.tag: element.text for element in tree.iter()}
     assert texts["title"] == texts["desc"] == words
     assert words in [element.text for element in tree.iter() if element.tag.endswith("text")]
+
+
+def test_numbers_of_a_drawing_have_two_decimals():
+    assert not re.search(r"\d\.\d{3}", drawn())
 
 
 def test_the_same_figure_is_the_same_text():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from synthcl.pipeline.comparison.verdict import compare_arms, default_pairs, headline, leading, winner
+from synthcl.pipeline.comparison.verdict import compare_arms, default_pairs, headline, leading, meaning, winner
 from synthcl.pipeline.configs.arms import Arm
 
 
@@ -24,7 +24,7 @@ def test_fewer_than_three_seeds_have_no_interval_and_no_winner(n):
     assert difference.spread.interval is None and difference.p_value is None
     assert difference.outcome == "unknown"
     assert winner(["real", "online"], [difference], []) is None
-    assert "no winner is called" in headline([difference], [])
+    assert "no winner is called" in headline([difference], [], 1)
 
 
 OUTCOMES = {
@@ -42,7 +42,7 @@ def test_an_outcome_follows_from_the_interval(scores, outcome):
     low, high = difference.spread.interval
     assert {"better": low > 0, "worse": high < 0, "none": low <= 0 <= high}[outcome]
     words = {"better": "Online helps", "worse": "Online hurts", "none": "no difference from real images alone found"}
-    assert words[outcome] in headline([difference], [])
+    assert words[outcome] in headline([difference], [], 1)
     expected = {"better": "online", "worse": "real", "none": None}[outcome]
     assert winner(["real", "online"], [difference], []) == expected
     assert winner(["real", "online"], [difference], ["--batch-size: ..."]) is None
@@ -56,7 +56,7 @@ def test_an_interval_without_zero_is_unsettled_where_holm_disagrees():
     difference = found["online", "real"]
     assert difference.spread.interval[0] > 0 and difference.p_value < 0.05 < difference.p_holm
     assert difference.outcome == "unsettled"
-    assert "unsettled" in headline(list(found.values()), [])
+    assert "unsettled" in headline(list(found.values()), [], 2)
     assert winner(["real", "offline", "online"], list(found.values()), []) is None
 
 
@@ -67,18 +67,41 @@ def test_the_verdict_tells_what_as_many_views_of_real_images_say_of_a_gain():
         "online": {0: 0.70, 1: 0.71, 2: 0.702},
     }
     found = compare_arms(scores, [("online", "real"), ("real-4-views", "real"), ("online", "real-4-views")])
-    assert "real-4-views" not in headline(found[:1], [])
-    words = headline(found, [], controls=["real-4-views"])
+    told = leading(found, "real", ["real-4-views"])
+    words = headline(told, [], 3)
     assert "Online helps: +10.07 points over real images alone" in words
     assert "Online is worse than real-4-views: −1.97 points against real-4-views" in words
-    assert [d.reference for d in leading(found, ["real-4-views"])] == ["real", "real", "real-4-views"]
-    assert len(leading(found)) == 2
+    assert [d.reference for d in told] == ["real", "real", "real-4-views"]
+    assert len(leading(found, "real")) == 2
+
+
+PAIRS = [("fresh", "real"), ("online", "real"), ("online", "fresh")]
+
+
+def test_the_verdict_tells_what_was_named_whatever_the_order():
+    scores = {"real": {0: 0.60, 1: 0.61, 2: 0.60}, "fresh": {0: 0.70, 1: 0.71, 2: 0.702}, "online": A}
+    found = compare_arms(scores, PAIRS, primary=("online", "fresh"))
+    assert [(d.arm, d.reference) for d in leading(found, "real")] == [PAIRS[2], *PAIRS[:2]], "the primary one first"
+    assert headline(leading(found, "real"), [], 2).startswith("Online is worse than fresh: ")
+    for pairs in (PAIRS[1:], PAIRS[:0:-1]):
+        judged = compare_arms(scores, pairs)
+        assert [(d.arm, d.reference) for d in leading(judged, "real", named=True)] == pairs
+        assert [(d.arm, d.reference) for d in leading(judged, "real")] == [("online", "real")]
+    assert leading(judged[1:], "offline") == judged[1:], "rather than nothing"
+
+
+def test_only_more_views_than_others_have_are_a_control():
+    real, online = Arm("real", "real"), Arm("online", "online")
+    fewer = Arm("real-2-views", "real", {"views_per_image": 2})
+    assert meaning(fewer, real, 4) == "what --views-per-image 2 changes in real"
+    assert meaning(online, fewer, 4) is None and "in 2 views each" in meaning(online, fewer, 1)
+    assert ("online", "real-2-views") not in default_pairs([real, fewer, online], "real", 4)
 
 
 def test_regimes_are_compared_without_real_too():
     (difference,) = compare_regimes({"offline": B, "online": A})
     assert (difference.arm, difference.reference) == ("online", "offline")
-    assert "real images" not in headline([difference], [])
+    assert "real images" not in headline([difference], [], 1)
 
 
 def test_a_comparison_and_its_reverse_are_one():

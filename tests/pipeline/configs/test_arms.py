@@ -48,7 +48,7 @@ def test_values_are_of_their_options_types():
 WRONG = {
     "no name": ("--online", "is no arm; give a name"),
     "a name that is no folder's": ("a/b: --online", "is no arm"),
-    "the name of untrained weights": ("untrained: --online", "that is the name of untrained weights"),
+    "the name of untrained weights": ("untrained: --online", "untrained is the name of untrained weights"),
     "another regime's name": ("real: --online", "--arm real is of the regime online"),
     "no such option": ("x: --online --no-hrd", r"train has no option --no-hrd \(did you mean '--no-hard'\?\)"),
     "what each run has of its own": ("x: --out there", "--out is the comparison's to give, and no arm's own"),
@@ -80,7 +80,8 @@ def test_real_images_in_as_many_views_as_a_synthetic_step_has(ratio, views, imag
     batch = 100
     assert equal_views(ratio, views, images) == expected
     arm = ready_arm("real-equal-views", ratio, views, images)
-    assert arm == Arm("real-equal-views", "real", {"views_per_image": expected}) and arm.more_views
+    assert arm == Arm("real-equal-views", "real", {"views_per_image": expected})
+    assert arm.more_views(expected - 1) and not arm.more_views(expected)
     if ratio in (0.5, 1.0):
         assert batch * expected == batch * views + round(ratio * batch) * images * views
     assert ready_arm("real-4-views", ratio, views, images).options == {"views_per_image": 4}
@@ -114,6 +115,8 @@ def test_labels_and_pairs(tmp_path):
     assert read_label("runs/a=b") == (None, "runs/a=b")
     (tmp_path / "a=b").mkdir()
     assert read_label(str(tmp_path / "a=b")) == (None, str(tmp_path / "a=b"))
+    with pytest.raises(UsageError, match="--run untrained=runs/a: untrained is the name of untrained weights, which"):
+        read_label("untrained=runs/a")
     names = ["real", "online", "online-nohard"]
     assert find_pair("--judge", "online-nohard-online", names, "real") == ("online-nohard", "online")
     assert find_pair("--judge", "online-real", names, "real") == ("online", "real")
