@@ -1,10 +1,11 @@
-"""What keeps the processes of a run together: all find the same in its folder, or all end."""
+"""What keeps the processes of a run together: all find the same in its folder and would do the same, or all end."""
 
 from __future__ import annotations
 
 import os
 import time
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -91,6 +92,29 @@ def check_agreement(found: str, problem: Exception | None, folder: Path) -> None
         raise DataError(
             f"the processes do not see the same in {folder}: process 0 {answers[0]}, {shown}; give --out a folder "
             "on a disk that all machines share"
+        )
+
+
+def check_same_run(about: Mapping[str, str]) -> None:
+    """Whether all processes would do the same run; each asks, and all get the same answer.
+
+    Args:
+        about: what this process would do, such as `--data has`: `40 images`.
+
+    Raises:
+        DataError: another process would do something else than the main one.
+    """
+    answers = _gather(dict(about))
+    lines = []
+    for what in dict.fromkeys(name for answer in answers for name in answer):
+        values = [answer.get(what, "none") for answer in answers]
+        other = next((rank for rank, value in enumerate(values) if value != values[0]), None)
+        if other is not None:
+            lines.append(f"{what} {values[0]} in process 0, and {values[other]} in process {other}")
+    if lines:
+        raise DataError(
+            f"the processes would not do one run: {'; '.join(lines)}. Give all the same options and inputs, and a "
+            "value for an option that came to another one in each"
         )
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
+from PIL import Image
 
 from synthcl.cli import main
 from synthcl.learners.base import LearnerOutput
@@ -27,6 +28,7 @@ from synthcl.learners.simclr import SimCLR
 from synthcl.pipeline.data import open_images
 from synthcl.pipeline.regimes.assembly import RealImages
 from synthcl.pipeline.runs import agreement, loop
+from synthcl.pipeline.runtime import distributed
 from synthcl.pipeline.training.step import TrainingStep
 from synthcl.pipeline.views import augmentation
 
@@ -36,6 +38,7 @@ importlib.import_module("synthcl.pipeline.training.pretrain")
 open_images("digits", image_size=8)
 agreement.SEEN_SECONDS = 1.0  # on one machine a file is seen at once
 OPTIONS = "train --data digits --image-size 8 --batch-size 16 --backbone resnet10-w8 --precision fp32 --log-every 1"
+UNLIKE = OPTIONS.replace("digits", "data").replace("--precision fp32 ", "")
 PRETRAIN = "pretrain --data digits --image-size 8 --batch-size 16 --preset tiny --log-every 1"
 SECONDS = 60
 
@@ -135,6 +138,17 @@ def apart(rank):
     """Each process has a folder of its own, as on disks that are not shared."""
 
 
+def unlike(rank):
+    """The second machine has other images under the same name, and computes in another precision."""
+    images = Path(sys.argv[1], f"images-{rank}")
+    for number in range(40 - 8 * rank):
+        picture = images / "data" / "ab"[number % 2] / f"{number}.png"
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8), (number, 0, 0)).save(picture)
+    os.chdir(images)
+    distributed._has_bf16 = lambda: rank == 0
+
+
 def child(scenario, rank, world, folder, options, command):
     output = os.open(folder / f"{scenario.__name__}-{rank}.err", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(output, 2)
@@ -147,7 +161,8 @@ def child(scenario, rank, world, folder, options, command):
     write = watch_draws(folder / f"{options[0]}-{rank}.draws")
     try:
         out = folder / options[0].format(rank=rank)
-        main.main([*command.split(), "--out", str(out), *options[1:]], standalone_mode=True)
+        given = [option.format(rank=rank) for option in options[1:]]
+        main.main([*command.split(), "--out", str(out), *given], standalone_mode=True)
     finally:
         write()
 
@@ -222,6 +237,7 @@ def main_process(folder):
     run(nothing, 1, folder, "finished-1", "--steps", "4", *save)
     results["apart"] = {name: run(apart, 2, folder, name + "-{rank}", "--steps", "4", *save) for name in APART}
     results["apart"]["pretrain"] = run(apart, 2, folder, "pretrain-{rank}", "--steps", "2", command=PRETRAIN)
+    results["unlike"] = run(unlike, 2, folder, "unlike", "--steps", "4", "--seed", "{rank}", command=UNLIKE)
     results["again"] = run(nothing, 2, folder, "watched", *watch)
     results["others"] = run(nothing, 2, folder, "watched", *watch, "--seed", "1")
     (folder / "results.json").write_text(json.dumps(results))

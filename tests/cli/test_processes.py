@@ -100,6 +100,16 @@ def test_processes_that_see_other_folders_end_at_once_with_a_sentence_each(resul
     assert not (folder / f"{name}-1" / "run.json").exists() or name == "finished"
 
 
+def test_processes_that_would_not_do_one_run_end_before_it_begins(results, folder):
+    found = results["unlike"]
+    assert found["codes"] == [1, 1]
+    for message in map(error, found["messages"]):
+        assert "--seed is 0 in process 0, and 1 in process 1; " in message
+        assert "--precision came to bf16 in process 0, and fp32 in process 1; " in message
+        assert re.search(r"--data has 40 images of fingerprint \w+ in process 0, and 32 images", message)
+    assert not list((folder / "unlike").iterdir())
+
+
 def test_a_finished_run_is_told_by_one_of_several_processes(results):
     found = results["again"]
     assert found["codes"] == [0, 0]
