@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import torch.distributed as dist
 
@@ -116,6 +116,27 @@ def check_same_run(about: Mapping[str, str]) -> None:
             f"the processes would not do one run: {'; '.join(lines)}. Give all the same options and inputs, and a "
             "value for an option that came to another one in each"
         )
+
+
+def made_by_main(make: Callable[[], T], *, main_process: bool) -> T:
+    """What the main process makes, given to all processes of a run; each asks, and waits until it is made.
+
+    Args:
+        make: is called in the main process alone, such as to write files and read what it has logged.
+        main_process: whether this is the main process.
+
+    Raises:
+        DataError: the main process could not make it; there, what `make` raises.
+    """
+    made: T | None = None
+    problem: Exception | None = None
+    if main_process:
+        try:
+            made = make()
+        except Exception as error:
+            problem = error
+    share_problem(problem)
+    return cast(T, _gather(made)[0])
 
 
 def _gather(own: T) -> list[T]:

@@ -26,6 +26,7 @@ from ..progress.line import is_main_process
 from ..randomness import Key
 from ..regimes.assembly import RealImages
 from ..regimes.base import Share
+from ..runs.agreement import made_by_main
 from ..runs.folder import RunFolder
 from ..runs.loop import Measurement, run_loop
 from ..runs.opening import Terms, finished_result, finished_together, hold_run, say_finished
@@ -138,10 +139,15 @@ def _train(config: PretrainConfig) -> dict[str, Any]:
                 every={config.sample_every: picture},
                 measurements=measurements,
             )
-        result = _result(config, run, trainer, store, quality, seconds)
-        if accelerator.is_main_process:
+
+        def finish() -> dict[str, Any]:
+            result = _result(config, run, trainer, store, quality, seconds)
             save_generator(trainer, run.path)
             run.finish(result)
+            return result
+
+        # The last row of the metrics is surely there for the process alone that writes it.
+        result = made_by_main(finish, main_process=accelerator.is_main_process)
     accelerator.wait_for_everyone()
     return result
 

@@ -19,6 +19,7 @@ from ..regimes.base import Regime, Share
 from ..regimes.guard import GuardNotice
 from ..regimes.joint_trainer import discriminator_augment
 from ..regimes.setup import RegimeSetup, build_regime
+from ..runs.agreement import made_by_main
 from ..runs.folder import RunFolder
 from ..runs.loop import run_loop
 from ..runs.opening import Terms, finished_result, finished_together, hold_run, say_finished
@@ -119,13 +120,18 @@ def train(config: TrainConfig) -> dict[str, Any]:
                 row_logs=[*trackers, GuardNotice(run.metrics, log.warning), CollapseWatch(run.metrics)],
                 measurements=measured,
             )
-            trained = encoder()
-            result = _result(config, run, regime, real, steps, seconds)
-            result |= {"precision": came_to["precision"], "encoder_hash": trained.weights_hash()}
-            if accelerator.is_main_process:
+
+            def finish() -> dict[str, Any]:
+                trained = encoder()
+                result = _result(config, run, regime, real, steps, seconds)
+                result |= {"precision": came_to["precision"], "encoder_hash": trained.weights_hash()}
                 trained.save(run.path / "encoder")
                 regime.save(run.path)
                 run.finish(result)
+                return result
+
+            # The last row of the metrics is surely there for the process alone that writes it.
+            result = made_by_main(finish, main_process=accelerator.is_main_process)
     accelerator.wait_for_everyone()
     return result
 

@@ -28,6 +28,7 @@ from synthcl.learners.simclr import SimCLR
 from synthcl.pipeline.data import open_images
 from synthcl.pipeline.regimes.assembly import RealImages
 from synthcl.pipeline.runs import agreement, loop
+from synthcl.pipeline.runs.metrics import MetricsLog
 from synthcl.pipeline.runtime import distributed
 from synthcl.pipeline.training.step import TrainingStep
 from synthcl.pipeline.views import augmentation
@@ -138,6 +139,17 @@ def apart(rank):
     """Each process has a folder of its own, as on disks that are not shared."""
 
 
+def slow_row(rank):
+    """The main process writes the last row while the other has gone on."""
+    append = MetricsLog.append
+
+    def slow(self, row):
+        time.sleep(1)
+        return append(self, row)
+
+    MetricsLog.append = slow
+
+
 def unlike(rank):
     """The second machine has other images under the same name, and computes in another precision."""
     images = Path(sys.argv[1], f"images-{rank}")
@@ -237,6 +249,10 @@ def main_process(folder):
     run(nothing, 1, folder, "finished-1", "--steps", "4", *save)
     results["apart"] = {name: run(apart, 2, folder, name + "-{rank}", "--steps", "4", *save) for name in APART}
     results["apart"]["pretrain"] = run(apart, 2, folder, "pretrain-{rank}", "--steps", "2", command=PRETRAIN)
+    late = ["--log-every", "100"]
+    results["slow_row"] = run(slow_row, 2, folder, "slow_row", "--steps", "4", *late)
+    measured = ["--eval-encoder", "random:resnet10-w8", "--eval-samples", "20"]
+    results["slow_measure"] = run(slow_row, 2, folder, "measured", "--steps", "2", *late, *measured, command=PRETRAIN)
     results["unlike"] = run(unlike, 2, folder, "unlike", "--steps", "4", "--seed", "{rank}", command=UNLIKE)
     results["again"] = run(nothing, 2, folder, "watched", *watch)
     results["others"] = run(nothing, 2, folder, "watched", *watch, "--seed", "1")

@@ -100,6 +100,16 @@ def test_processes_that_see_other_folders_end_at_once_with_a_sentence_each(resul
     assert not (folder / f"{name}-1" / "run.json").exists() or name == "finished"
 
 
+@pytest.mark.parametrize(("name", "run"), [("slow_row", "slow_row"), ("slow_measure", "measured")])
+def test_the_result_waits_for_the_last_row(results, folder, name, run):
+    found = results[name]
+    assert found["codes"] == [0, 0], found["messages"]
+    last = json.loads((folder / run / "metrics.jsonl").read_text().splitlines()[-1])
+    result = json.loads((folder / run / "result.json").read_text())
+    kept = {"loss", "frechet_distance"} & set(last) & set(result)
+    assert kept and all(result[each] == last[each] for each in kept)
+
+
 def test_processes_that_would_not_do_one_run_end_before_it_begins(results, folder):
     found = results["unlike"]
     assert found["codes"] == [1, 1]

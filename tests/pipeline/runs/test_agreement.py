@@ -4,7 +4,7 @@ import pytest
 
 from synthcl.pipeline.errors import DataError
 from synthcl.pipeline.runs import agreement
-from synthcl.pipeline.runs.agreement import check_agreement, check_same_run
+from synthcl.pipeline.runs.agreement import check_agreement, check_same_run, made_by_main
 
 ANSWERS = {
     "agreed": ([("step 4 (ab)", None)] * 3, None),
@@ -68,3 +68,30 @@ def test_processes_that_would_not_do_one_run_all_end_with_what_differs(monkeypat
         with pytest.raises(DataError) as error:
             check_same_run(runs[0])
         assert message in str(error.value)
+
+
+def test_the_main_process_makes_for_all_and_its_problem_ends_all(monkeypatch):
+    """Two processes in turn: the main one, then the other, which is given what the main one sent."""
+    sent = []
+
+    def main_gathers(own):
+        sent.append(own)
+        return [own, None]
+
+    def fail():
+        raise OSError("the disk is full")
+
+    for make, error, expected in ((lambda: {"loss": 1.5}, None, {"loss": 1.5}), (fail, OSError, None)):
+        sent.clear()
+        monkeypatch.setattr(agreement, "_gather", main_gathers)
+        if error is None:
+            assert made_by_main(make, main_process=True) == expected
+        else:
+            with pytest.raises(error, match="the disk is full"):
+                made_by_main(make, main_process=True)
+        monkeypatch.setattr(agreement, "_gather", lambda own: [sent.pop(0), own])
+        if error is None:
+            assert made_by_main(lambda: pytest.fail("the other made it"), main_process=False) == expected
+        else:
+            with pytest.raises(DataError, match="the disk is full"):
+                made_by_main(lambda: pytest.fail("the other made it"), main_process=False)
