@@ -63,6 +63,17 @@ def join_step(variables: MutableMapping[str, str] = os.environ) -> bool:
     return True
 
 
+def task_cores(variables: Mapping[str, str] = os.environ) -> int | None:
+    """How many cores Slurm means this task of a step to have, whichever it may run on: what was asked for a task, or
+    its share of the machine's. None where it does not say, and in processes that are no such task."""
+    if not _is_task(variables):
+        return None
+    asked, of_machine = (variables.get(name, "") for name in ("SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE"))
+    if asked.isdecimal():
+        return int(asked)
+    return int(of_machine) // _local_tasks(variables) if of_machine.isdecimal() else None
+
+
 def _is_task(variables: Mapping[str, str]) -> bool:
     """Whether this is a task of a step of several that no other launcher counts otherwise."""
     names = ("SLURM_STEP_ID", "SLURM_STEP_NUM_TASKS", "SLURM_PROCID", "SLURM_LOCALID")
