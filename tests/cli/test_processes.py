@@ -110,6 +110,14 @@ def test_the_result_waits_for_the_last_row(results, folder, name, run):
     assert kept and all(result[each] == last[each] for each in kept)
 
 
+def test_a_set_is_told_of_when_the_last_process_has_written_its_part_however_long_that_takes(results, folder):
+    found = results["slow_part"]
+    assert found["codes"] == [0, 0], found["messages"]
+    told = json.loads((folder / "slow_part-0.out").read_text())
+    assert (told["complete"], told["num_published"], told["written"], told["existing"]) == (True, 6, 6, 0)
+    assert not told["reused"] and not (folder / "slow_part-1.out").read_text()
+
+
 def test_processes_that_would_not_do_one_run_end_before_it_begins(results, folder):
     found = results["unlike"]
     assert found["codes"] == [1, 1]
