@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import Accelerator
 from torch import Tensor
 
 from ...generators import GeneratorTrainer, create_trainer
@@ -31,7 +32,7 @@ from ..runs.folder import RunFolder
 from ..runs.loop import Measurement, run_loop
 from ..runs.opening import Terms, finished_result, finished_together, hold_run, say_finished
 from ..runs.trackers import check_trackers, open_trackers
-from ..runtime.distributed import average_gradients, create_accelerator, is_alone
+from ..runtime.distributed import average_gradients, create_accelerator, is_alone, loss_of_a_process
 from ..runtime.precision import generator_precision
 from ..runtime.srun import join_step
 from .build import loop_options
@@ -82,6 +83,12 @@ def _train(config: PretrainConfig) -> dict[str, Any]:
     if config.bf16:
         log.warning("--bf16 is now --generator-precision bf16, and will be gone in a later version")
     accelerator = create_accelerator("fp32")
+    with loss_of_a_process():
+        return _train_together(config, accelerator)
+
+
+def _train_together(config: PretrainConfig, accelerator: Accelerator) -> dict[str, Any]:
+    """`_train` with the processes that have found each other."""
     if (finished := finished_together(config.out, "pretrain", config)) is not None:
         return finished
     precision = generator_precision(config.generator_precision, accelerator.device, trained=True)

@@ -7,6 +7,7 @@ import logging
 from typing import Any
 
 import torch
+from accelerate import Accelerator
 
 from ..configs.train import TrainConfig
 from ..data import cached, open_images
@@ -24,7 +25,7 @@ from ..runs.folder import RunFolder
 from ..runs.loop import run_loop
 from ..runs.opening import Terms, finished_result, finished_together, hold_run, say_finished
 from ..runs.trackers import check_trackers, open_trackers
-from ..runtime.distributed import create_accelerator, is_alone
+from ..runtime.distributed import create_accelerator, is_alone, loss_of_a_process
 from ..runtime.srun import join_step
 from .build import build_learner, check_labels, loop_options, make_schedule, precisions, prepare, view_maker, view_size
 from .schedule import Schedule
@@ -47,6 +48,7 @@ def train(config: TrainConfig) -> dict[str, Any]:
     Raises:
         UsageError: options that cannot be used, or fewer steps than the run has done.
         DataError: images or a folder that cannot be used, or another training is in the folder.
+        RunStopped: what `run_loop` raises, or another process has ended.
     """
     join_step()
     check_trackers(config.tracker)
@@ -54,6 +56,12 @@ def train(config: TrainConfig) -> dict[str, Any]:
     if is_alone() and (finished := finished_result(config.out, "train", config)) is not None:
         return finished
     accelerator = create_accelerator(config.precision)
+    with loss_of_a_process():
+        return _train(config, accelerator)
+
+
+def _train(config: TrainConfig, accelerator: Accelerator) -> dict[str, Any]:
+    """`train` with the processes that have found each other."""
     if (finished := finished_together(config.out, "train", config)) is not None:
         return finished
     key = Key.from_seed(config.seed)

@@ -36,8 +36,8 @@ from synthcl.pipeline.training.step import TrainingStep
 from synthcl.pipeline.views import augmentation
 
 # What is imported and read late: the command's own parts, and the digits.
-importlib.import_module("synthcl.pipeline.training.train")
-importlib.import_module("synthcl.pipeline.training.pretrain")
+train = importlib.import_module("synthcl.pipeline.training.train")
+pretrain = importlib.import_module("synthcl.pipeline.training.pretrain")
 importlib.import_module("synthcl.pipeline.generation.local_sets")
 open_images("digits", image_size=8)
 agreement.SEEN_SECONDS = 1.0  # on one machine a file is seen at once
@@ -103,6 +103,36 @@ def signal_to_one(rank):
 
 def nothing(rank):
     pass
+
+
+def lost_before(rank):
+    """One process is lost before the first step, while the encoder is given to all."""
+    prepare = train.prepare
+
+    def prepared(*arguments):
+        if rank == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return prepare(*arguments)
+
+    train.prepare = prepared
+
+
+def lost_after(rank):
+    """One process is lost when the result is there."""
+    made = {train: train.made_by_main, pretrain: pretrain.made_by_main}
+
+    def lost(module):
+        def make(*arguments, **options):
+            result = made[module](*arguments, **options)
+            if rank == 1:
+                os.kill(os.getpid(), signal.SIGKILL)
+            time.sleep(1)
+            return result
+
+        return make
+
+    for module in made:
+        module.made_by_main = lost(module)
 
 
 def watched(rank):
@@ -275,6 +305,9 @@ def main_process(folder):
     results["slow_measure"] = run(slow_row, 2, folder, "measured", "--steps", "2", *late, *measured, command=PRETRAIN)
     generator = ["--generator", str(folder / "measured")]
     results["slow_part"] = run(slow_part, 2, folder, "set", *generator, command=GENERATE)
+    results["lost_before"] = run(lost_before, 2, folder, "lost-before", "--steps", "2")
+    results["lost_after"] = run(lost_after, 2, folder, "lost-after", "--steps", "2")
+    results["lost_generator"] = run(lost_after, 2, folder, "lost-generator", "--steps", "2", command=PRETRAIN)
     results["unlike"] = run(unlike, 2, folder, "unlike", "--steps", "4", "--seed", "{rank}", command=UNLIKE)
     results["again"] = run(nothing, 2, folder, "watched", *watch)
     results["others"] = run(nothing, 2, folder, "watched", *watch, "--seed", "1")

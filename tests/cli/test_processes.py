@@ -40,6 +40,13 @@ def test_a_read_that_fails_in_one_process_ends_all_with_its_message(results):
     assert "another process" in error(found["messages"][0])
 
 
+@pytest.mark.parametrize("when", ["lost_before", "lost_after", "lost_generator"])
+def test_a_process_that_is_lost_outside_the_steps_is_told_of_in_a_sentence(results, when):
+    found = results[when]
+    assert found["codes"] == [1, -9], found["messages"]
+    assert error(found["messages"][0]).startswith("another process of this run has ended")
+
+
 def test_a_loss_that_is_no_number_in_one_process_stops_all_before_it_is_saved(results, folder):
     found = results["nan_in_one"]
     assert found["codes"] == [1, 1]
