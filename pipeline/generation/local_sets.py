@@ -10,6 +10,7 @@ from accelerate import Accelerator
 from ..configs.generate import GenerateConfig
 from ..progress.line import Progress
 from ..runtime.distributed import create_accelerator, meeting_when_done
+from ..runtime.srun import leave_step
 from ..shards import ShardSetInfo, write_shard_set
 from .samples import open_samples
 
@@ -17,9 +18,12 @@ from .samples import open_samples
 def write_here(config: GenerateConfig) -> ShardSetInfo:
     """Write this job's part of the set; of several processes each writes a part of that, and waits for the others.
 
+    Each task of a Slurm step is a job of its own.
+
     Returns:
         What the set is when the last process is done; `written` and `existing` are those of all processes.
     """
+    leave_step()
     accelerator = create_accelerator("fp32")
     with meeting_when_done() as gather:
         return _together(gather(_write_part(config, accelerator)))
