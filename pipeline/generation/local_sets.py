@@ -2,16 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
+from accelerate import Accelerator
+
 from ..configs.generate import GenerateConfig
 from ..progress.line import Progress
-from ..runtime.distributed import create_accelerator
+from ..runtime.distributed import create_accelerator, meeting_when_done
+from ..runtime.srun import leave_step
 from ..shards import ShardSetInfo, write_shard_set
 from .samples import open_samples
 
 
 def write_here(config: GenerateConfig) -> ShardSetInfo:
-    """Write this process's part of the set."""
+    """Write this job's part of the set; of several processes each writes a part of that, and waits for the others.
+
+    Each task of a Slurm step is a job of its own.
+
+    Returns:
+        What the set is when the last process is done; `written` and `existing` are those of all processes.
+    """
+    leave_step()
     accelerator = create_accelerator("fp32")
+    with meeting_when_done() as gather:
+        return _together(gather(_write_part(config, accelerator)))
+
+
+def _together(parts: Sequence[ShardSetInfo]) -> ShardSetInfo:
+    """What the set is, by what each process has found when it was done."""
+    last = max(parts, key=lambda part: (part.complete, part.num_published))
+    return replace(
+        last,
+        written=sum(part.written for part in parts),
+        existing=sum(part.existing for part in parts),
+        reused=all(part.reused for part in parts),
+    )
+
+
+def _write_part(config: GenerateConfig, accelerator: Accelerator) -> ShardSetInfo:
+    """Write this process's part of the set."""
     samples = open_samples(config, accelerator.device)
     with Progress("generate", samples.num_samples, "samples", enabled=accelerator.is_main_process) as progress:
         return write_shard_set(

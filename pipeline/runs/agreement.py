@@ -1,12 +1,13 @@
-"""What keeps the processes of a run together: all find the same in its folder, or all end."""
+"""What keeps the processes of a run together: all find the same in its folder and would do the same, or all end."""
 
 from __future__ import annotations
 
 import os
 import time
 import uuid
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import torch.distributed as dist
 
@@ -92,6 +93,50 @@ def check_agreement(found: str, problem: Exception | None, folder: Path) -> None
             f"the processes do not see the same in {folder}: process 0 {answers[0]}, {shown}; give --out a folder "
             "on a disk that all machines share"
         )
+
+
+def check_same_run(about: Mapping[str, str]) -> None:
+    """Whether all processes would do the same run; each asks, and all get the same answer.
+
+    Args:
+        about: what this process would do, such as `--data has`: `40 images`.
+
+    Raises:
+        DataError: another process would do something else than the main one.
+    """
+    answers = _gather(dict(about))
+    lines = []
+    for what in dict.fromkeys(name for answer in answers for name in answer):
+        values = [answer.get(what, "none") for answer in answers]
+        other = next((rank for rank, value in enumerate(values) if value != values[0]), None)
+        if other is not None:
+            lines.append(f"{what} {values[0]} in process 0, and {values[other]} in process {other}")
+    if lines:
+        raise DataError(
+            f"the processes would not do one run: {'; '.join(lines)}. Give all the same options and inputs, and a "
+            "value for an option that came to another one in each"
+        )
+
+
+def made_by_main(make: Callable[[], T], *, main_process: bool) -> T:
+    """What the main process makes, given to all processes of a run; each asks, and waits until it is made.
+
+    Args:
+        make: is called in the main process alone, such as to write files and read what it has logged.
+        main_process: whether this is the main process.
+
+    Raises:
+        DataError: the main process could not make it; there, what `make` raises.
+    """
+    made: T | None = None
+    problem: Exception | None = None
+    if main_process:
+        try:
+            made = make()
+        except Exception as error:
+            problem = error
+    share_problem(problem)
+    return cast(T, _gather(made)[0])
 
 
 def _gather(own: T) -> list[T]:

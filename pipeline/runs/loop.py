@@ -136,7 +136,8 @@ def run_loop(
 
     Raises:
         Diverged: a metric or a weight is not finite. Nothing is saved from that step on.
-        Interrupted: SIGINT, SIGTERM or SIGUSR1 came; the last step is saved.
+        Interrupted: SIGINT, SIGTERM or SIGUSR1 came, or torchrun, which had started this process, has ended; the last
+            step is saved.
         RunStopped: another process has ended.
         DataError: no checkpoint is whole, or processes see different ones.
     """
@@ -346,11 +347,16 @@ class _StopSignals:
 
     A launcher of several processes passes on what it gets, and a terminal or a scheduler sends to all of them: the same
     wish then comes twice. So under a launcher what follows within `ECHO_SECONDS` is no second signal.
+
+    A launcher may also end without a word to its processes: torchrun does of SIGUSR1, unless it is told to pass that
+    on. Nobody would end them then, so the end of their launcher counts as a signal to them.
     """
 
     def __init__(self) -> None:
         self.name: str | None = None
-        self.launched = is_distributed() or "TORCHELASTIC_RUN_ID" in os.environ
+        by_torch = "TORCHELASTIC_RUN_ID" in os.environ
+        self.launched = is_distributed() or by_torch
+        self.launcher = os.getppid() if by_torch else None
 
     def __enter__(self) -> _StopSignals:
         self.previous = {}
@@ -378,5 +384,7 @@ class _StopSignals:
 
     @property
     def wished(self) -> bool:
-        """Whether this process was asked to stop."""
+        """Whether this process was asked to stop, or its launcher has ended."""
+        if self.name is None and self.launcher is not None and os.getppid() != self.launcher:
+            self.name, self.since = "the end of its launcher", time.monotonic()
         return self.name is not None

@@ -15,10 +15,13 @@ from ..options.config import Config, differences, write_yaml
 from ..options.types import flag
 from ..progress.line import say
 from ..runtime.environment import record_environment
-from .agreement import check_agreement, check_seen, share_problem
+from .agreement import check_agreement, check_same_run, check_seen, share_problem
 from .folder import AS_PRETRAINED, AUTO, RunFolder, as_said_now, read_config, read_record, what_is_there
 from .length import Rate, change_length, describe_changes, describe_schedule
 from .lock import FolderLock
+
+PLACES = {"out", "data_root", "cache"}
+"""Options that say where things lie, which machines may have in different places."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,8 +94,8 @@ def open_run(
     Raises:
         UsageError: a URL, or the folder holds a run with other options (the message lists the differences), or one that
             has done more steps than are asked for.
-        DataError: the folder holds something else, cannot be made, or is not the same to all processes, or the run was
-            begun with other contents of an input.
+        DataError: the folder holds something else, cannot be made, or is not the same to all processes, the run was
+            begun with other contents of an input, or the processes would not do the same.
     """
     path, terms = Path(out), terms or Terms()
     changes: list[dict[str, Any]] = []
@@ -106,6 +109,7 @@ def open_run(
         problem = error
     # Every process has looked before one of them writes: a folder that is half made is neither empty nor a run.
     check_agreement(found, problem, path)
+    check_same_run(_what_it_does(config, terms))
     if main_process and not done:
         record: dict[str, Any] = {"total_steps": terms.steps} if terms.steps is not None else {}
         record |= {"length_changes": changes} if changes else {}
@@ -125,6 +129,15 @@ def open_run(
     if not done:
         check_seen(path, main_process)
     return RunFolder(path)
+
+
+def _what_it_does(config: Config, terms: Terms) -> dict[str, str]:
+    """What all processes of a run must do alike, for `check_same_run`."""
+    given = config.to_dict()
+    about = {f"{flag(name)} is": str(given[name]) for name in given if name not in terms.came_to and name not in PLACES}
+    about |= {f"{flag(name)} came to": str(value) for name, value in terms.came_to.items()}
+    about |= {f"{flag(name)} has": value for name, value in terms.made_of.items()}
+    return about | ({"the steps are": str(terms.steps)} if terms.steps is not None else {})
 
 
 def finished_together(out: str | Path, command: str, config: Config) -> dict[str, Any] | None:

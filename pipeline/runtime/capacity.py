@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from ..errors import UsageError
+from .srun import task_cores
 
 _GIB = 2**30
 
@@ -33,9 +34,13 @@ def cache_bytes() -> int:
 
 
 def available_cores() -> int:
-    """How many cores this process has: those it may run on, shared between the processes that a launcher started."""
+    """How many cores this process has: those it may run on, shared between the processes that a launcher started; of
+    a task of Slurm, which may have cores of its own, no more than Slurm means it to have."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+    own = task_cores()
+    if own is None:
+        own = cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return max(1, min(cores, own))
 
 
 def available_ram() -> int:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
@@ -24,6 +25,11 @@ LOST = ("closed by peer", "reset by peer", "Broken pipe", "remote process exited
 
 COUNTS = ["WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE"]
 """Where launchers say how many processes they have started."""
+
+T = TypeVar("T")
+
+PATIENCE = timedelta(days=365)
+"""How long processes wait for each other where each has work of its own: until it is done. Ours."""
 
 TIMEOUT = timedelta(minutes=30)
 """How long a process waits for the others before it ends with an error. Ours: the main process alone evaluates and
@@ -158,7 +164,7 @@ def loss_of_a_process() -> Iterator[None]:
         if is_distributed() and any(word in str(error) for word in LOST):
             raise RunStopped(
                 "another process of this run has ended, and so this one does; the reason is in the other's message. "
-                "Run the same command again to continue from the last checkpoint"
+                "Run the same command again to continue"
             ) from error
         raise
 
@@ -167,6 +173,35 @@ def wait_for_all() -> None:
     """Go on when every process is here; nothing in one process."""
     if is_distributed():
         dist.barrier()
+
+
+@contextmanager
+def meeting_when_done() -> Iterator[Callable[[T], list[T]]]:
+    """Within it, each process has work of its own, which may take it any time longer than the others, not `TIMEOUT`.
+
+    All processes enter, and at about the same time.
+
+    Yields:
+        What each process calls when it is done, with what it came to. Gives what all came to, in the order of their
+        ranks, when the last is done.
+    """
+    if not is_distributed():
+        yield lambda own: [own]
+        return
+    # A group of its own has its own time, and gloo, other than NCCL, tells when another process is gone.
+    group = dist.new_group(backend="gloo", timeout=PATIENCE)
+    assert isinstance(group, dist.ProcessGroup), "all processes are of it"
+
+    def gather(own: T) -> list[T]:
+        answers = [own] * dist.get_world_size()
+        with loss_of_a_process():
+            dist.all_gather_object(answers, own, group=group)
+        return answers
+
+    try:
+        yield gather
+    finally:
+        dist.destroy_process_group(group)
 
 
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 VARIABLES = (
     "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "SYNTHCL_CACHE",
     "SYNTHCL_CACHE_BYTES", "SYNTHCL_EXACT", "NVIDIA_TF32_OVERRIDE", "XDG_CACHE_HOME", "WANDB_MODE", "RAY_ADDRESS",
-    "SLURM_STEP_ID", "SLURM_STEP_NUM_TASKS", "SLURM_PROCID",
+    "SLURM_STEP_ID", "SLURM_STEP_NUM_TASKS", "SLURM_PROCID", "SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE",
 )  # fmt: skip
 """Variables of the environment that change what synthcl does; shown where they are set."""
 

@@ -37,6 +37,7 @@ def join_step(variables: MutableMapping[str, str] = os.environ) -> bool:
         Whether this process is a task of such a step.
     """
     if not _is_task(variables):
+        leave_step(variables)
         return False
     rank, size = variables["SLURM_PROCID"], variables["SLURM_STEP_NUM_TASKS"]
     job, step = (int(variables.get(name, "0")) for name in ("SLURM_JOB_ID", "SLURM_STEP_ID"))
@@ -61,6 +62,34 @@ def join_step(variables: MutableMapping[str, str] = os.environ) -> bool:
             variables["MASTER_PORT"],
         )
     return True
+
+
+def leave_step(variables: MutableMapping[str, str] = os.environ) -> None:
+    """Have a task of a Slurm step that works alone be found alone: forget the numbers that `srun --mpi=pmi2` tells MPI
+    (PMI_SIZE), by which Accelerate would look for the others.
+
+    Nothing is done where a script has the tasks meet: by RANK, by another WORLD_SIZE than 1, or by a MASTER_ADDR
+    without it.
+
+    Args:
+        variables: the environment.
+    """
+    of_step = {name: value for name, value in variables.items() if name != "WORLD_SIZE"}
+    alone = variables.get("WORLD_SIZE", "1" if "MASTER_ADDR" not in variables else "") == "1"
+    if alone and "RANK" not in variables and _is_task(of_step):
+        for name in ("PMI_SIZE", "PMI_RANK"):
+            variables.pop(name, None)
+
+
+def task_cores(variables: Mapping[str, str] = os.environ) -> int | None:
+    """How many cores Slurm means this task of a step to have, whichever it may run on: what was asked for a task, or
+    its share of the machine's. None where it does not say, and in processes that are no such task."""
+    if not _is_task(variables):
+        return None
+    asked, of_machine = (variables.get(name, "") for name in ("SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE"))
+    if asked.isdecimal():
+        return int(asked)
+    return int(of_machine) // _local_tasks(variables) if of_machine.isdecimal() else None
 
 
 def _is_task(variables: Mapping[str, str]) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import Accelerator
 from torch import Tensor
 
 from ...generators import GeneratorTrainer, create_trainer
@@ -26,11 +27,12 @@ from ..progress.line import is_main_process
 from ..randomness import Key
 from ..regimes.assembly import RealImages
 from ..regimes.base import Share
+from ..runs.agreement import made_by_main
 from ..runs.folder import RunFolder
 from ..runs.loop import Measurement, run_loop
 from ..runs.opening import Terms, finished_result, finished_together, hold_run, say_finished
 from ..runs.trackers import check_trackers, open_trackers
-from ..runtime.distributed import average_gradients, create_accelerator, is_alone
+from ..runtime.distributed import average_gradients, create_accelerator, is_alone, loss_of_a_process
 from ..runtime.precision import generator_precision
 from ..runtime.srun import join_step
 from .build import loop_options
@@ -81,6 +83,12 @@ def _train(config: PretrainConfig) -> dict[str, Any]:
     if config.bf16:
         log.warning("--bf16 is now --generator-precision bf16, and will be gone in a later version")
     accelerator = create_accelerator("fp32")
+    with loss_of_a_process():
+        return _train_together(config, accelerator)
+
+
+def _train_together(config: PretrainConfig, accelerator: Accelerator) -> dict[str, Any]:
+    """`_train` with the processes that have found each other."""
     if (finished := finished_together(config.out, "pretrain", config)) is not None:
         return finished
     precision = generator_precision(config.generator_precision, accelerator.device, trained=True)
@@ -138,10 +146,15 @@ def _train(config: PretrainConfig) -> dict[str, Any]:
                 every={config.sample_every: picture},
                 measurements=measurements,
             )
-        result = _result(config, run, trainer, store, quality, seconds)
-        if accelerator.is_main_process:
+
+        def finish() -> dict[str, Any]:
+            result = _result(config, run, trainer, store, quality, seconds)
             save_generator(trainer, run.path)
             run.finish(result)
+            return result
+
+        # The last row of the metrics is surely there for the process alone that writes it.
+        result = made_by_main(finish, main_process=accelerator.is_main_process)
     accelerator.wait_for_everyone()
     return result
 

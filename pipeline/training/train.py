@@ -7,6 +7,7 @@ import logging
 from typing import Any
 
 import torch
+from accelerate import Accelerator
 
 from ..configs.train import TrainConfig
 from ..data import cached, open_images
@@ -19,11 +20,12 @@ from ..regimes.base import Regime, Share
 from ..regimes.guard import GuardNotice
 from ..regimes.joint_trainer import discriminator_augment
 from ..regimes.setup import RegimeSetup, build_regime
+from ..runs.agreement import made_by_main
 from ..runs.folder import RunFolder
 from ..runs.loop import run_loop
 from ..runs.opening import Terms, finished_result, finished_together, hold_run, say_finished
 from ..runs.trackers import check_trackers, open_trackers
-from ..runtime.distributed import create_accelerator, is_alone
+from ..runtime.distributed import create_accelerator, is_alone, loss_of_a_process
 from ..runtime.srun import join_step
 from .build import build_learner, check_labels, loop_options, make_schedule, precisions, prepare, view_maker, view_size
 from .schedule import Schedule
@@ -46,6 +48,7 @@ def train(config: TrainConfig) -> dict[str, Any]:
     Raises:
         UsageError: options that cannot be used, or fewer steps than the run has done.
         DataError: images or a folder that cannot be used, or another training is in the folder.
+        RunStopped: what `run_loop` raises, or another process has ended.
     """
     join_step()
     check_trackers(config.tracker)
@@ -53,6 +56,12 @@ def train(config: TrainConfig) -> dict[str, Any]:
     if is_alone() and (finished := finished_result(config.out, "train", config)) is not None:
         return finished
     accelerator = create_accelerator(config.precision)
+    with loss_of_a_process():
+        return _train(config, accelerator)
+
+
+def _train(config: TrainConfig, accelerator: Accelerator) -> dict[str, Any]:
+    """`train` with the processes that have found each other."""
     if (finished := finished_together(config.out, "train", config)) is not None:
         return finished
     key = Key.from_seed(config.seed)
@@ -119,13 +128,18 @@ def train(config: TrainConfig) -> dict[str, Any]:
                 row_logs=[*trackers, GuardNotice(run.metrics, log.warning), CollapseWatch(run.metrics)],
                 measurements=measured,
             )
-            trained = encoder()
-            result = _result(config, run, regime, real, steps, seconds)
-            result |= {"precision": came_to["precision"], "encoder_hash": trained.weights_hash()}
-            if accelerator.is_main_process:
+
+            def finish() -> dict[str, Any]:
+                trained = encoder()
+                result = _result(config, run, regime, real, steps, seconds)
+                result |= {"precision": came_to["precision"], "encoder_hash": trained.weights_hash()}
                 trained.save(run.path / "encoder")
                 regime.save(run.path)
                 run.finish(result)
+                return result
+
+            # The last row of the metrics is surely there for the process alone that writes it.
+            result = made_by_main(finish, main_process=accelerator.is_main_process)
     accelerator.wait_for_everyone()
     return result
 

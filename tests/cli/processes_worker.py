@@ -16,28 +16,38 @@ import socket
 import sys
 import time
 import traceback
+from datetime import timedelta
 from pathlib import Path
 
 import torch
 import torch.distributed as dist
+from PIL import Image
 
 from synthcl.cli import main
 from synthcl.learners.base import LearnerOutput
 from synthcl.learners.simclr import SimCLR
 from synthcl.pipeline.data import open_images
+from synthcl.pipeline.generation import rendering
 from synthcl.pipeline.regimes.assembly import RealImages
 from synthcl.pipeline.runs import agreement, loop
+from synthcl.pipeline.runs.metrics import MetricsLog
+from synthcl.pipeline.runtime import distributed
 from synthcl.pipeline.training.step import TrainingStep
 from synthcl.pipeline.views import augmentation
 
 # What is imported and read late: the command's own parts, and the digits.
-importlib.import_module("synthcl.pipeline.training.train")
-importlib.import_module("synthcl.pipeline.training.pretrain")
+train = importlib.import_module("synthcl.pipeline.training.train")
+pretrain = importlib.import_module("synthcl.pipeline.training.pretrain")
+importlib.import_module("synthcl.pipeline.generation.local_sets")
 open_images("digits", image_size=8)
 agreement.SEEN_SECONDS = 1.0  # on one machine a file is seen at once
 OPTIONS = "train --data digits --image-size 8 --batch-size 16 --backbone resnet10-w8 --precision fp32 --log-every 1"
+UNLIKE = OPTIONS.replace("digits", "data").replace("--precision fp32 ", "")
 PRETRAIN = "pretrain --data digits --image-size 8 --batch-size 16 --preset tiny --log-every 1"
+GENERATE = "generate --num-samples 6 --samples-per-shard 3 --workers 0 --json"
 SECONDS = 60
+PATIENCE = 2
+"""Seconds that the processes of `slow_part` wait for each other, in place of `distributed.TIMEOUT`."""
 
 
 def at_step(index, action):
@@ -95,6 +105,36 @@ def nothing(rank):
     pass
 
 
+def lost_before(rank):
+    """One process is lost before the first step, while the encoder is given to all."""
+    prepare = train.prepare
+
+    def prepared(*arguments):
+        if rank == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return prepare(*arguments)
+
+    train.prepare = prepared
+
+
+def lost_after(rank):
+    """One process is lost when the result is there."""
+    made = {train: train.made_by_main, pretrain: pretrain.made_by_main}
+
+    def lost(module):
+        def make(*arguments, **options):
+            result = made[module](*arguments, **options)
+            if rank == 1:
+                os.kill(os.getpid(), signal.SIGKILL)
+            time.sleep(1)
+            return result
+
+        return make
+
+    for module in made:
+        module.made_by_main = lost(module)
+
+
 def watched(rank):
     pass
 
@@ -135,19 +175,56 @@ def apart(rank):
     """Each process has a folder of its own, as on disks that are not shared."""
 
 
+def slow_row(rank):
+    """The main process writes the last row while the other has gone on."""
+    append = MetricsLog.append
+
+    def slow(self, row):
+        time.sleep(1)
+        return append(self, row)
+
+    MetricsLog.append = slow
+
+
+def slow_part(rank):
+    """One process's part of a set takes longer than the processes wait for each other in a training."""
+    begin = rendering.Drawing.begin
+
+    def slow(self, indices):
+        time.sleep(PATIENCE + 4)
+        return begin(self, indices)
+
+    if rank == 1:
+        rendering.Drawing.begin = slow
+
+
+def unlike(rank):
+    """The second machine has other images under the same name, and computes in another precision."""
+    images = Path(sys.argv[1], f"images-{rank}")
+    for number in range(40 - 8 * rank):
+        picture = images / "data" / "ab"[number % 2] / f"{number}.png"
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8), (number, 0, 0)).save(picture)
+    os.chdir(images)
+    distributed._has_bf16 = lambda: rank == 0
+
+
 def child(scenario, rank, world, folder, options, command):
     output = os.open(folder / f"{scenario.__name__}-{rank}.err", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(output, 2)
+    os.dup2(os.open(folder / f"{scenario.__name__}-{rank}.out", os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 1)
     if world > 1 and scenario is not slurm:
         os.environ.update(RANK=str(rank), WORLD_SIZE=str(world), LOCAL_RANK=str(rank), LOCAL_WORLD_SIZE=str(world))
         os.environ.update(MASTER_ADDR="127.0.0.1")
         store = f"file://{folder}/{scenario.__name__}.store"
-        dist.init_process_group("gloo", init_method=store, rank=rank, world_size=world)
+        timeout = timedelta(seconds=PATIENCE if scenario is slow_part else SECONDS)
+        dist.init_process_group("gloo", init_method=store, rank=rank, world_size=world, timeout=timeout)
     scenario(rank)
     write = watch_draws(folder / f"{options[0]}-{rank}.draws")
     try:
         out = folder / options[0].format(rank=rank)
-        main.main([*command.split(), "--out", str(out), *options[1:]], standalone_mode=True)
+        given = [option.format(rank=rank) for option in options[1:]]
+        main.main([*command.split(), "--out", str(out), *given], standalone_mode=True)
     finally:
         write()
 
@@ -222,6 +299,16 @@ def main_process(folder):
     run(nothing, 1, folder, "finished-1", "--steps", "4", *save)
     results["apart"] = {name: run(apart, 2, folder, name + "-{rank}", "--steps", "4", *save) for name in APART}
     results["apart"]["pretrain"] = run(apart, 2, folder, "pretrain-{rank}", "--steps", "2", command=PRETRAIN)
+    late = ["--log-every", "100"]
+    results["slow_row"] = run(slow_row, 2, folder, "slow_row", "--steps", "4", *late)
+    measured = ["--eval-encoder", "random:resnet10-w8", "--eval-samples", "20"]
+    results["slow_measure"] = run(slow_row, 2, folder, "measured", "--steps", "2", *late, *measured, command=PRETRAIN)
+    generator = ["--generator", str(folder / "measured")]
+    results["slow_part"] = run(slow_part, 2, folder, "set", *generator, command=GENERATE)
+    results["lost_before"] = run(lost_before, 2, folder, "lost-before", "--steps", "2")
+    results["lost_after"] = run(lost_after, 2, folder, "lost-after", "--steps", "2")
+    results["lost_generator"] = run(lost_after, 2, folder, "lost-generator", "--steps", "2", command=PRETRAIN)
+    results["unlike"] = run(unlike, 2, folder, "unlike", "--steps", "4", "--seed", "{rank}", command=UNLIKE)
     results["again"] = run(nothing, 2, folder, "watched", *watch)
     results["others"] = run(nothing, 2, folder, "watched", *watch, "--seed", "1")
     (folder / "results.json").write_text(json.dumps(results))

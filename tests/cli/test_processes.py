@@ -40,6 +40,13 @@ def test_a_read_that_fails_in_one_process_ends_all_with_its_message(results):
     assert "another process" in error(found["messages"][0])
 
 
+@pytest.mark.parametrize("when", ["lost_before", "lost_after", "lost_generator"])
+def test_a_process_that_is_lost_outside_the_steps_is_told_of_in_a_sentence(results, when):
+    found = results[when]
+    assert found["codes"] == [1, -9], found["messages"]
+    assert error(found["messages"][0]).startswith("another process of this run has ended")
+
+
 def test_a_loss_that_is_no_number_in_one_process_stops_all_before_it_is_saved(results, folder):
     found = results["nan_in_one"]
     assert found["codes"] == [1, 1]
@@ -98,6 +105,34 @@ def test_processes_that_see_other_folders_end_at_once_with_a_sentence_each(resul
         assert re.fullmatch(f"the processes do not see the same in {own}: {OWN[name]}; {advice}", message), message
     assert not list(folder.glob(f"{name}-?/.tmp-*"))
     assert not (folder / f"{name}-1" / "run.json").exists() or name == "finished"
+
+
+@pytest.mark.parametrize(("name", "run"), [("slow_row", "slow_row"), ("slow_measure", "measured")])
+def test_the_result_waits_for_the_last_row(results, folder, name, run):
+    found = results[name]
+    assert found["codes"] == [0, 0], found["messages"]
+    last = json.loads((folder / run / "metrics.jsonl").read_text().splitlines()[-1])
+    result = json.loads((folder / run / "result.json").read_text())
+    kept = {"loss", "frechet_distance"} & set(last) & set(result)
+    assert kept and all(result[each] == last[each] for each in kept)
+
+
+def test_a_set_is_told_of_when_the_last_process_has_written_its_part_however_long_that_takes(results, folder):
+    found = results["slow_part"]
+    assert found["codes"] == [0, 0], found["messages"]
+    told = json.loads((folder / "slow_part-0.out").read_text())
+    assert (told["complete"], told["num_published"], told["written"], told["existing"]) == (True, 6, 6, 0)
+    assert not told["reused"] and not (folder / "slow_part-1.out").read_text()
+
+
+def test_processes_that_would_not_do_one_run_end_before_it_begins(results, folder):
+    found = results["unlike"]
+    assert found["codes"] == [1, 1]
+    for message in map(error, found["messages"]):
+        assert "--seed is 0 in process 0, and 1 in process 1; " in message
+        assert "--precision came to bf16 in process 0, and fp32 in process 1; " in message
+        assert re.search(r"--data has 40 images of fingerprint \w+ in process 0, and 32 images", message)
+    assert not list((folder / "unlike").iterdir())
 
 
 def test_a_finished_run_is_told_by_one_of_several_processes(results):

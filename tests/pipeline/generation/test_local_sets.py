@@ -18,3 +18,15 @@ def test_jobs_fill_one_set_that_is_the_set_of_one_job(run, digest, tmp_path):
     assert sets[0] == sets[1] and len(sets[0]) == 8
     recipe = open_shard_set(tmp_path / "one").recipe.values
     assert recipe["generator"]["class"] == "GANGenerator" and recipe["image_size"] == 8
+
+
+def test_each_task_of_a_slurm_step_is_a_job_of_its_own(run, tmp_path, monkeypatch):
+    """Also where `srun` tells MPI of the others."""
+    for name in ("WORLD_SIZE", "RANK", "MASTER_ADDR"):
+        monkeypatch.delenv(name, raising=False)
+    task = {"SLURM_STEP_ID": "0", "SLURM_STEP_NUM_TASKS": "2", "SLURM_PROCID": "1", "SLURM_LOCALID": "1"}
+    for name, value in {**task, "PMI_SIZE": "2", "PMI_RANK": "1"}.items():
+        monkeypatch.setenv(name, value)
+    common = {"generator": str(run), "num_samples": 6, "samples_per_shard": 3, "workers": 0, "out": str(tmp_path / "s")}
+    part = generate(**common, num_jobs=2, job_index=1)
+    assert (part["written"], part["complete"]) == (3, False)

@@ -161,6 +161,31 @@ def test_a_second_signal_ends_at_once_but_not_a_launchers_echo_of_the_first(tmp_
         assert done.returncode == -signal.SIGINT and done.stdout == "" and saved == []
 
 
+def test_a_worker_that_its_launcher_has_left_behind_saves_and_stops(tmp_path, monkeypatch):
+    """torchrun passes on SIGTERM, and dies of SIGUSR1 itself."""
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
+    walk, launcher = Walk(), os.getppid()
+
+    def step(index):
+        if index == 5:
+            monkeypatch.setattr("synthcl.pipeline.runs.loop.os.getppid", lambda: launcher + 1)
+        return walk.step(index)
+
+    words = r"stopped by the end of its launcher after step 6 of 9, saved in .*same command again"
+    with pytest.raises(Interrupted, match=words) as stopped:
+        loop(tmp_path, walk, 9, step)
+    assert stopped.value.exit_code == 75
+    assert list_checkpoints(tmp_path / "checkpoints")[-1].name == "step-00000006"
+
+
+def test_without_a_launcher_the_parent_may_end(tmp_path, monkeypatch):
+    monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
+    parents = iter(range(100, 200))  # as of a command that went on with `nohup`
+    monkeypatch.setattr("synthcl.pipeline.runs.loop.os.getppid", lambda: next(parents))
+    loop(tmp_path, Walk(), 4)
+    assert list_checkpoints(tmp_path / "checkpoints")[-1].name == "step-00000004"
+
+
 def test_what_a_kill_between_a_checkpoint_and_a_periodic_action_would_take_is_done_before(tmp_path):
     seen = []
     loop(tmp_path, Walk(), 4, every={4: lambda done: seen.extend(list_checkpoints(tmp_path / "checkpoints"))})

@@ -2,7 +2,7 @@
 
 import pytest
 
-from synthcl.pipeline.runtime.srun import PORTS, join_step
+from synthcl.pipeline.runtime.srun import PORTS, join_step, leave_step
 
 TASK = {
     "SLURM_JOB_ID": "4711", "SLURM_STEP_ID": "0", "SLURM_NTASKS": "6", "SLURM_STEP_NUM_TASKS": "6",
@@ -69,3 +69,27 @@ def test_the_first_task_alone_tells(caplog):
     join_step({**TASK, "SLURM_PROCID": "0"})
     assert "the 6 tasks of this Slurm step train together, and meet at gpu03:" in caplog.text
     assert "set WORLD_SIZE=1" in caplog.text
+
+
+PMI = {"PMI_SIZE": "6", "PMI_RANK": "5"}
+LEFT = {
+    "srun with PMI": ({**TASK, **PMI}, True),
+    "each alone, on purpose": ({**TASK, **PMI, "WORLD_SIZE": "1", "MASTER_ADDR": "gpu03"}, True),
+    "a script that counts the tasks": ({**TASK, **PMI, "WORLD_SIZE": "6"}, False),
+    "a script that chose the place": ({**TASK, **PMI, "MASTER_ADDR": "gpu04"}, False),
+    "torchrun in each task": ({**TASK, **PMI, "WORLD_SIZE": "1", "RANK": "0"}, False),
+    "Hydra on this machine": (PMI, False),
+    "Hydra, which srun starts on each machine": ({**TASK, "PMI_SIZE": "12", "PMI_RANK": "7"}, False),
+}
+
+
+@pytest.mark.parametrize(("given", "alone"), LEFT.values(), ids=LEFT.keys())
+def test_a_task_that_works_alone_forgets_by_what_mpi_would_find_the_others(given, alone):
+    variables = dict(given)
+    leave_step(variables)
+    assert variables == ({name: given[name] for name in given if name not in PMI} if alone else given)
+
+
+def test_tasks_that_train_alone_on_purpose_are_not_looked_for_by_mpis_numbers():
+    variables = {**TASK, **PMI, "WORLD_SIZE": "1"}
+    assert not join_step(variables) and not PMI.keys() & variables.keys()
