@@ -5,6 +5,7 @@ RUN/
     run.json         the command, versions, hardware, and the length with its changes (length.py)
     metrics.jsonl    a row a logged step
     checkpoints/     see checkpoint.py
+    samples/, real_images.png    of runs that train a generator: pictures
     result.json      written last: a run with a result is finished
 """
 
@@ -26,6 +27,8 @@ AUTO = "auto"
 """The value of options that are decided by the device, or by what else is given."""
 AS_PRETRAINED = "pretrained"
 """The value of `--discriminator-augment` that stands for what versions before it did in joint training."""
+REAL_FILE = "real_images.png"
+"""A file in the folder of a run that trains a generator: a row of the images that it is trained on."""
 RESTORE = "restore it from a copy, or give another folder to start anew"
 """What to do about a file of a run that is damaged."""
 

@@ -138,6 +138,28 @@ def other_generator(synthcl, folder):
     return path
 
 
+def write_photos(folder):
+    """Four images of two classes."""
+    for i in range(4):
+        path = folder / "train" / f"class{i % 2}" / f"{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((8, 8, 3), i, np.uint8)).save(path)
+
+
+@pytest.mark.parametrize("command", [TRAIN, PRETRAIN])
+def test_an_image_that_cannot_be_read_does_not_keep_the_folder(synthcl, tmp_path, command):
+    """It ends the run before a step is saved: without it the same command begins again."""
+    write_photos(tmp_path / "photos")
+    empty = tmp_path / "photos" / "train" / "class0" / "empty.png"
+    empty.touch()
+    given = [tmp_path / "photos" if word == "digits" else word for word in command]
+    given += ["--batch-size", 4, "--steps", 2, "--out", tmp_path / "run"]
+    assert "empty.png" in synthcl(*given, code=1).stderr
+    empty.unlink()
+    synthcl(*given)
+    assert (tmp_path / "run" / "result.json").exists()
+
+
 SOURCES = {
     "images": [],
     "a set": ["--shards", "set"],
