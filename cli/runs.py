@@ -30,6 +30,10 @@ def list_runs(config: Config, folder: str, as_json: bool) -> None:
     """List the runs at or below DIR: what each is, how far it is, and its accuracy on the set that it was
     trained on, where one was recorded.
 
+    The accuracy is that of a linear probe, else of nearest neighbours, fitted with all labels and scored on test
+    images of the same set. Of a run that was trained on a part of a set, a probe of that part comes first, then one
+    of the whole set.
+
     A run that is not finished is interrupted, or unknown if something was written in the last ten minutes: it may be
     running.
     """

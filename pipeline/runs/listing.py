@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..configs.train import TrainConfig
-from ..data.specs import same_source
+from ..data.specs import parse_spec, same_source
 from ..errors import DataError, UsageError
 from ..files import read_json, write_file
 from ..options.config import check_ending
@@ -52,9 +52,9 @@ def summarize_run(path: str | Path) -> dict[str, Any]:
     Returns:
         `path`, `state`, `command`, `regime`, `learner` (of pretrain the kind of generator), `backbone`, `data`, `seed`,
         `steps` (done), `total_steps` (None where an earlier version was given epochs), `seconds`, `top1` (of the
-        linear probe, else of nearest neighbours, with all labels of the set that it was trained on; None without a
-        recorded one), `last_written` (seconds since 1970), `length` (how the length was changed, in words; None for a
-        run in one go). What a run does not have is None.
+        linear probe, else of nearest neighbours, with all labels of the set that it was trained on, scored on the test
+        images of that set; see `_accuracy`; None without a recorded one), `last_written` (seconds since 1970), `length`
+        (how the length was changed, in words; None for a run in one go). What a run does not have is None.
     """
     path = Path(path)
     row: dict[str, Any] = {"path": str(path), **dict.fromkeys(_FIELDS)}
@@ -173,20 +173,28 @@ def _written(place: Path) -> float:
 
 def _accuracy(evaluations: list[dict[str, Any]], data: str | None) -> float | None:
     """The accuracy of the newest linear probe of the encoder, or else of kNN: with all labels, on test images, and of
-    the set `data` that the run was trained on, since numbers of different sets in one column compare nothing."""
+    the set `data` that the run was trained on, since numbers of different sets in one column compare nothing. Of a run
+    that was trained on a part of its set a probe of that part comes before one of the whole set."""
+    counted = [result for result in reversed(evaluations) if data is not None and _counts(result, data)]
     for task in ("linear", "knn"):
-        for result in reversed(evaluations):
-            whole = result.get("task") == task and result.get("label_fraction", 1.0) == 1.0
-            other = any(result.get(name) for name in ("untrained", "scored_on_training_split", "former_weights"))
-            if whole and not other and _is_of(result.get("data"), data):
-                return result.get("top1")
+        found = [result for result in counted if result.get("task") == task]
+        if found and data is not None:
+            own = parse_spec(data).part
+            return min(found, key=lambda result: parse_spec(result["data"]).part != own).get("top1")
     return None
 
 
-def _is_of(data: str | None, trained_on: str | None) -> bool:
-    """Whether a result is of the set that the run was trained on."""
+def _counts(result: dict[str, Any], data: str) -> bool:
+    """Whether a result is one of the set that a run was trained on: fitted with all labels of the set or of the run's
+    part of it, and scored on other images of the set, on a part of them only where the run has one."""
+    other = any(result.get(name) for name in ("untrained", "scored_on_training_split", "former_weights"))
+    specs = [spec for spec in (result.get("data"), result.get("test_data")) if isinstance(spec, str)]
+    if other or result.get("label_fraction", 1.0) != 1.0 or len(specs) < 2:
+        return False
     try:
-        return data is not None and trained_on is not None and same_source(data, trained_on)
+        own, fitted, scored = (parse_spec(spec).part for spec in (data, *specs))
+        parts_agree = fitted in (None, own) and (own is not None or scored is None)
+        return parts_agree and all(same_source(spec, data) for spec in specs)
     except UsageError:  # of another version
         return False
 

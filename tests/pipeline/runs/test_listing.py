@@ -28,7 +28,7 @@ def make_run(path, *, rows=4, result=None, **options):
 
 def evaluation(path, name, **values):
     (path / "evaluations").mkdir(exist_ok=True)
-    known = {"task": "linear", "label_fraction": 1.0, "data": "digits:train"}
+    known = {"task": "linear", "label_fraction": 1.0, "data": "digits:train", "test_data": "digits:test"}
     (path / "evaluations" / f"{name}.json").write_text(json.dumps({**known, **values}))
 
 
@@ -113,14 +113,27 @@ def test_the_accuracy_is_that_on_the_set_that_the_run_was_trained_on(tmp_path):
     path = make_run(tmp_path / "run")
     evaluation(path, "a", top1=0.9, time="1", data="cifar10:train")
     assert summarize_run(path)["top1"] is None
-    evaluation(path, "knn", task="knn", top1=0.5, time="2", data="digits:train[:50%]")
+    evaluation(path, "knn", task="knn", top1=0.5, time="2", data="digits")
     evaluation(path, "b", top1=0.8, time="3", data="flowers102:train")
     evaluation(path, "c", top1=0.7, time="4", data=None)
+    evaluation(path, "d", top1=0.6, time="5", data="digits:train[:30]")
+    evaluation(path, "e", top1=0.75, time="6", test_data="cifar10:test")
+    evaluation(path, "f", top1=0.76, time="7", test_data="digits:test[:30]")
     assert summarize_run(path)["top1"] == 0.5
-    photos = make_run(tmp_path / "photos", data=f"{tmp_path}/pictures/:train[:80%,shuffled]")
-    evaluation(photos, "a", top1=0.6, time="1", data=f"{tmp_path}/pictures:train")
-    evaluation(photos, "b", top1=0.4, time="2", data=f"{tmp_path}/others:train")
-    assert summarize_run(photos)["top1"] == 0.6
+
+
+def test_the_accuracy_of_a_run_on_a_part_is_that_on_its_part_else_on_all(tmp_path):
+    place = f"{tmp_path}/pictures"
+    path = make_run(tmp_path / "run", data=f"{place}/:train[:80%,shuffled]")
+    evaluation(path, "a", top1=0.4, time="1", data=f"{tmp_path}/others:train", test_data=f"{tmp_path}/others:val")
+    evaluation(path, "b", top1=0.5, time="2", data=f"{place}:train[:10%]", test_data=f"{place}:val")
+    assert summarize_run(path)["top1"] is None
+    evaluation(path, "c", top1=0.6, time="3", data=f"{place}:train", test_data=f"{place}:val")
+    assert summarize_run(path)["top1"] == 0.6
+    held_out = f"{place}:train[80%:,shuffled]"
+    evaluation(path, "d", top1=0.7, time="4", data=f"{place}:train[:80%,shuffled]", test_data=held_out)
+    evaluation(path, "e", top1=0.65, time="5", data=f"{place}:train", test_data=f"{place}:val")
+    assert summarize_run(path)["top1"] == 0.7
 
 
 def test_evaluations_of_weights_that_were_trained_on_are_told_apart_and_count_no_more(tmp_path):
