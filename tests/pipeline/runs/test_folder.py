@@ -7,11 +7,28 @@ import pytest
 from synthcl.pipeline.comparison.runs import read_run
 from synthcl.pipeline.configs.train import TrainConfig
 from synthcl.pipeline.errors import DataError
+from synthcl.pipeline.runs.folder import RunFolder
 from synthcl.pipeline.runs.opening import finished_result, open_run
 
 
 def config(out, **options) -> TrainConfig:
     return TrainConfig(**{"data": "digits", "out": str(out), "steps": 5, **options})
+
+
+def test_a_result_names_the_folder_that_it_lies_in_now(tmp_path):
+    before, now = tmp_path / "before", tmp_path / "now"
+    run = open_run(before, "train", config(before))
+    run.finish({"run": str(before), "steps": 5, "generator": f"{before}/generator"})
+    before.rename(now)
+    found = finished_result(now, "train", config(now))
+    assert found == {"run": str(now), "steps": 5, "generator": f"{before}/generator"} == RunFolder(now).result
+    there = {"out": "o/", "report": "o/report.html", "results": ["o/results.csv", "elsewhere/x.csv"]}
+    RunFolder(now).finish(there)
+    assert RunFolder(now).result == {
+        "out": str(now),
+        "report": str(now / "report.html"),
+        "results": [str(now / "results.csv"), "elsewhere/x.csv"],
+    }
 
 
 DAMAGED = {
