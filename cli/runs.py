@@ -13,7 +13,7 @@ from ..pipeline.options.config import Config
 from .command import Command, Group, argument, config_options, json_option, new_table, print_result, print_table
 from .compare import print_comparison
 from .completion import complete_folder, complete_run
-from .following import say_next
+from .following import after_training, say_next
 from .watching import watch_run
 
 
@@ -69,7 +69,7 @@ def show(config: ShowConfig, run: str, as_json: bool) -> None:
         if found["command"] == "compare" and found["result"] is not None:
             print_comparison(found["result"], as_json)
         if found["state"] == "finished" and not found["evaluations"] and found["command"] == "train":
-            say_next(as_json, "eval", "linear", run, "--data", found["data"])
+            after_training(run, found["data"], as_json)
 
 
 def _print_runs(rows: Sequence[dict[str, Any]]) -> None:

@@ -35,6 +35,11 @@ def _lies_in(path: str, folder: str) -> bool:
     return os.path.commonpath([path, folder]) == folder
 
 
+def has_images(folder: Path) -> bool:
+    """Whether image files lie in a folder itself, as in one without classes."""
+    return any(not name.startswith(".") and name.lower().endswith(IMAGE_EXTENSIONS) for name in os.listdir(folder))
+
+
 def relative_names(paths: Sequence[Path]) -> list[str]:
     """Each file's path below the folder that all have in common: short, and unique if the paths are."""
     folders = [os.path.dirname(os.path.abspath(path)) for path in paths]
