@@ -10,6 +10,7 @@ from typing import Any
 from ..pipeline.data.sources import may_have_labels, test_spec
 from ..pipeline.data.specs import parse_spec
 from ..pipeline.errors import DataError, UsageError
+from ..pipeline.files import read_json
 from ..pipeline.hub.locations import is_hub_location
 from ..pipeline.progress.line import say
 from ..pipeline.runs.folder import command_of, read_config
@@ -55,12 +56,13 @@ def after_submitting(script: str, job_id: str | None, out: str, as_json: bool) -
 
 
 def after_evaluating(run: str, as_json: bool) -> None:
-    """Once an encoder is evaluated: to compare it with those beside it of another regime, or to hand it on."""
+    """Once an encoder is evaluated: to compare it with those beside it of another regime, or to hand it on where it is no
+    export already."""
     others = _other_regimes(Path(run))
     if others:
         runs = [word for path in (run, *others) for word in ("--run", path)]
         say_next(as_json, "compare", *runs, "--out", Path(run).parent / "compared")
-    else:
+    elif not _is_export(Path(run)):
         say_next(as_json, *_export(run))
 
 
@@ -92,6 +94,14 @@ def _probe(run: str, data: str) -> Sequence[str]:
         return (*probe, fitted) if scored and may_have_labels(scored) else (*probe, fitted, "--test-data", "SPEC")
     except (UsageError, DataError, OSError):  # the images are here no more
         return (*probe, data)
+
+
+def _is_export(folder: Path) -> bool:
+    """Whether a folder is what `export` wrote."""
+    try:
+        return "exported_to" in read_json(folder / "config.json", "")
+    except DataError:
+        return False
 
 
 def _export(run: str) -> Sequence[str]:

@@ -83,6 +83,12 @@ def test_an_evaluated_run_is_compared_with_those_of_other_regimes_that_are_alike
     assert "export" in lines[3]
 
 
+def test_an_export_is_not_exported_again(tmp_path, capsys):
+    (tmp_path / "config.json").write_text('{"exported_to": "timm"}')
+    following.after_evaluating(str(tmp_path), False)
+    assert capsys.readouterr().err == ""
+
+
 NEXT = {
     "a finished run": (["runs", "show", "run"], "eval linear run --data 'digits[:50%]'"),
     "a list of runs": (["runs", "list", "."], "runs show run"),
