@@ -29,6 +29,7 @@ from ..regimes.base import Share
 from ..runs.folder import RunFolder
 from ..runs.loop import Measurement, run_loop
 from ..runs.opening import Terms, finished_result, finished_together, hold_run, say_finished
+from ..runs.saving import writing_to
 from ..runs.trackers import check_trackers, open_trackers
 from ..runtime.distributed import average_gradients, create_accelerator, is_alone
 from ..runtime.precision import generator_precision
@@ -140,8 +141,9 @@ def _train(config: PretrainConfig) -> dict[str, Any]:
             )
         result = _result(config, run, trainer, store, quality, seconds)
         if accelerator.is_main_process:
-            save_generator(trainer, run.path)
-            run.finish(result)
+            with writing_to(run.path):
+                save_generator(trainer, run.path)
+                run.finish(result)
     accelerator.wait_for_everyone()
     return result
 

@@ -22,6 +22,7 @@ from ..regimes.setup import RegimeSetup, build_regime
 from ..runs.folder import RunFolder
 from ..runs.loop import run_loop
 from ..runs.opening import Terms, finished_result, finished_together, hold_run, say_finished
+from ..runs.saving import writing_to
 from ..runs.trackers import check_trackers, open_trackers
 from ..runtime.distributed import create_accelerator, is_alone
 from ..runtime.srun import join_step
@@ -123,9 +124,10 @@ def train(config: TrainConfig) -> dict[str, Any]:
             result = _result(config, run, regime, real, steps, seconds)
             result |= {"precision": came_to["precision"], "encoder_hash": trained.weights_hash()}
             if accelerator.is_main_process:
-                trained.save(run.path / "encoder")
-                regime.save(run.path)
-                run.finish(result)
+                with writing_to(run.path):
+                    trained.save(run.path / "encoder")
+                    regime.save(run.path)
+                    run.finish(result)
     accelerator.wait_for_everyone()
     return result
 

@@ -9,10 +9,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from safetensors import SafetensorError
 
 from synthcl.generators.gan.trainer import GANTrainer
 from synthcl.learners.simclr import SimCLR
+from synthcl.pipeline import encoder
 from synthcl.pipeline.regimes import joint_trainer
+from synthcl.pipeline.runs import checkpoint
 from synthcl.pipeline.runs.checkpoint_files import list_checkpoints
 from synthcl.pipeline.runs.folder import RunFolder
 from synthcl.pipeline.runs.lock import FolderLock
@@ -80,6 +83,28 @@ def test_a_damaged_checkpoint_is_passed_over_and_none_left_is_an_error(synthcl, 
     damage(before, part)
     result = go_on("run", 6, code=1)
     assert "none of the checkpoints in" in result.stderr and "remove the folder" in result.stderr
+
+
+def test_a_full_disk_is_told_with_what_goes_on(synthcl, tmp_path, monkeypatch):
+    """At a checkpoint, and at the end, where the encoder is saved."""
+    command = [*TRAIN, *OPTIONS, "--steps", 4, "--out", tmp_path / "run"]
+    full = "Error while serializing: I/O error: No space left on device (os error 28)"
+
+    def refused(*arguments, **options):
+        raise SafetensorError(full)
+
+    def fails():
+        said = " ".join(synthcl(*command, code=1).stderr.split())
+        assert f"cannot save the run in {tmp_path / 'run'}: {full}" in said and "run the same command again" in said
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "save_file", refused)
+        fails()
+    assert not list_checkpoints(tmp_path / "run" / "checkpoints")
+    with monkeypatch.context() as patch:
+        patch.setattr(encoder, "save_file", refused)
+        fails()
+    assert synthcl(*command, "--json").json["steps"] == 4
 
 
 def broken_loss(original, when):
@@ -239,7 +264,7 @@ def test_a_finished_run_is_never_called_another_length(synthcl, tmp_path):
     written = {path: path.read_bytes() for path in (tmp_path / "real").glob("*.*")}
     shutil.rmtree(tmp_path / "real" / "checkpoints")
     refused = " ".join(train("real", 8, code=1).stderr.split())
-    assert "real is finished, and its checkpoints are gone, so that it cannot be extended to 8 steps; give" in refused
+    assert "real is finished, and its checkpoints are gone or damaged, so that it cannot be extended to 8" in refused
     assert {path: path.read_bytes() for path in (tmp_path / "real").glob("*.*")} == written
 
 
