@@ -107,6 +107,27 @@ def test_a_full_disk_is_told_with_what_goes_on(synthcl, tmp_path, monkeypatch):
     assert synthcl(*command, "--json").json["steps"] == 4
 
 
+@pytest.mark.parametrize("fault", ["gone", "short", "config"])
+def test_an_encoder_that_is_lost_comes_back_from_the_last_checkpoint(synthcl, tmp_path, fault):
+    run = tmp_path / "run"
+    command = [*TRAIN, *OPTIONS, "--steps", 2, "--out", run]
+    synthcl(*command)
+    name = "config.json" if fault == "config" else "model.safetensors"
+    before = (run / "encoder" / name).read_bytes()
+    if fault == "gone":
+        (run / "encoder" / name).unlink()
+    else:
+        (run / "encoder" / name).write_bytes(before[:-9])
+    said = " ".join(synthcl("eval", "knn", run, "--data", "digits", code=1).stderr.split())
+    assert f"remove {run / 'result.json'} and run the run's command again" in said and "not finished" not in said
+    (run / "result.json").unlink()
+    shutil.copytree(run / "checkpoints", tmp_path / "before")
+    synthcl(*command)
+    assert (run / "encoder" / name).read_bytes() == before
+    for file in (tmp_path / "before").rglob("*.safetensors"):
+        assert (run / "checkpoints" / file.relative_to(tmp_path / "before")).read_bytes() == file.read_bytes()
+
+
 def broken_loss(original, when):
     def forward(self, views, groups, num_real):
         output = original(self, views, groups, num_real)
