@@ -56,7 +56,7 @@ def after_submitting(script: str, job_id: str | None, out: str, as_json: bool) -
 
 
 def after_evaluating(run: str, as_json: bool) -> None:
-    """Once an encoder is evaluated: to compare it with those beside it of another regime, or to hand it on where it is no
+    """Once an encoder is evaluated: to compare it with those beside it of another regime, or to hand it on if it is no
     export already."""
     others = _other_regimes(Path(run))
     if others:

@@ -82,7 +82,7 @@ def _print_runs(rows: Sequence[dict[str, Any]]) -> None:
             row["regime"] or "",
             row["learner"] or "",
             "" if row["seed"] is None else str(row["seed"]),
-            _steps(row),
+            _how_far(row),
             row["state"],
             "" if row["top1"] is None else f"{100 * row['top1']:.2f}",
             "" if row["seconds"] is None else f"{row['seconds']:,.0f}",
@@ -97,11 +97,15 @@ def _print_runs(rows: Sequence[dict[str, Any]]) -> None:
         say_next(False, "runs", "show", rows[0]["path"])
 
 
-def _steps(row: dict[str, Any]) -> str:
-    done, total = row["steps"], row["total_steps"]
+def _how_far(row: dict[str, Any]) -> str:
+    """Steps done of all; of a comparison its runs."""
+    unit, (done, total) = "", (row["steps"], row["total_steps"])
+    if row["total_runs"] is not None:
+        unit, (done, total) = " runs", (row["runs"], row["total_runs"])
     if done is None and total is None:
         return ""
-    return f"{done or 0:,}" if done == total else f"{done or 0:,} of {f'{total:,}' if total is not None else '?'}"
+    of = "" if done == total else f" of {f'{total:,}' if total is not None else '?'}"
+    return f"{done or 0:,}{of}{unit}"
 
 
 def _print_run(found: dict[str, Any]) -> None:
@@ -109,7 +113,7 @@ def _print_run(found: dict[str, Any]) -> None:
     for name in ("command", "state", "regime", "learner", "backbone", "data", "seed"):
         if found[name] is not None:
             table.add_row(name, str(found[name]))
-    table.add_row("steps", _steps(found))
+    table.add_row("runs" if found["command"] == "compare" else "steps", _how_far(found).removesuffix(" runs"))
     if found["length"] is not None:
         table.add_row("length", f"{found['length']}: not a training in one go")
     numbers = {name: value for name, value in (found["result"] or {}).items() if isinstance(value, float)}

@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ..configs.compare import CompareConfig
 from ..configs.train import TrainConfig
 from ..data.specs import parse_spec, same_source
 from ..errors import DataError, UsageError
 from ..files import read_json, write_file
 from ..options.config import check_ending
 from .folder import RunFolder, read_config, read_record
-from .length import describe_changes
+from .length import describe_changes, steps_saved
 
 QUIET_SECONDS = 600.0
 """After so long without a word in its folder an unfinished run counts as interrupted. Ours: most runs log every few
@@ -51,7 +52,8 @@ def summarize_run(path: str | Path) -> dict[str, Any]:
 
     Returns:
         `path`, `state`, `command`, `regime`, `learner` (of pretrain the kind of generator), `backbone`, `data`, `seed`,
-        `steps` (done), `total_steps` (None where an earlier version was given epochs), `seconds`, `top1` (of the
+        `steps` (done: logged or saved), `total_steps` (None where an earlier version was given epochs), of comparisons
+        that train instead of both `runs` (finished) and `total_runs`, `seconds`, `top1` (of the
         linear probe, else of nearest neighbours, with all labels of the set that it was trained on, scored on the test
         images of that set; see `_accuracy`; None without a recorded one), `last_written` (seconds since 1970), `length`
         (how the length was changed, in words; None for a run in one go). What a run does not have is None.
@@ -65,8 +67,12 @@ def summarize_run(path: str | Path) -> dict[str, Any]:
         row |= {"command": record["command"], **_facts(record["command"], config)}
         row["last_written"] = _last_written(path, record["command"])
         row["state"] = _state(result, row["last_written"])
-        row["steps"] = int(rows[-1]["step"]) if rows else None
-        row["total_steps"] = record.get("total_steps", config.get("steps"))
+        if record["command"] == "compare":
+            row["runs"], row["total_runs"] = _runs_done(path, config)
+        else:
+            # A checkpoint may be newer than the last row.
+            row["steps"] = max(int(rows[-1]["step"]) if rows else 0, steps_saved(path)) or None
+            row["total_steps"] = record.get("total_steps", config.get("steps"))
         row["length"] = describe_changes(record.get("length_changes", [])) or None
         if result is not None:
             row["total_steps"] = row["steps"] = result.get("steps")
@@ -78,8 +84,8 @@ def summarize_run(path: str | Path) -> dict[str, Any]:
 
 
 _FIELDS = (
-    "state", "command", "regime", "learner", "backbone", "data", "seed", "steps", "total_steps", "seconds", "top1",
-    "last_written", "length",
+    "state", "command", "regime", "learner", "backbone", "data", "seed", "steps", "total_steps", "runs", "total_runs",
+    "seconds", "top1", "last_written", "length",
 )  # fmt: skip
 
 
@@ -143,6 +149,18 @@ def _facts(command: str, config: dict[str, Any]) -> dict[str, Any]:
     elif command == "compare":
         facts["regime"] = config.get("regimes")
     return facts
+
+
+def _runs_done(path: Path, config: dict[str, Any]) -> tuple[int | None, int | None]:
+    """How many of the runs that a comparison trains are finished, and how many they are; None of those that exist."""
+    try:
+        compared = CompareConfig.from_values(config)
+        arms = compared.arms() if compared.trains else []
+    except UsageError:  # of another version
+        return None, None
+    seeds = range(compared.seed, compared.seed + compared.seeds)
+    planned = [path / "runs" / arm.name / f"seed-{seed}" / "result.json" for arm in arms for seed in seeds]
+    return (sum(file.exists() for file in planned), len(planned)) if planned else (None, None)
 
 
 def _state(result: dict[str, Any] | None, last_written: float) -> str:

@@ -160,6 +160,8 @@ def test_the_screen_of_a_run(tmp_path):
     assert progress == f"[{'#' * 10}{'.' * 30}] 8 of 32 steps, 25%"
     assert curves[0].split() == ["loss", "█▇▆▅▄▃▂▁", "1"] and curves[1].split() == ["margin", "▁" * 8, "1"]
     assert watching.screen({**found, "steps": None, "total_steps": None}, []) == [head, "0 steps", "no metrics yet"]
+    compared = {**found, "command": "compare", "runs": 2, "total_runs": 8}
+    assert watching.screen(compared, [])[1] == f"[{'#' * 10}{'.' * 30}] 2 of 8 runs, 25%"
 
 
 def test_a_long_curve_is_as_wide_as_there_is_room():

@@ -96,6 +96,28 @@ def test_a_comparison_goes_on_while_anything_in_its_folder_does(tmp_path, growin
     assert row["state"] == "unknown" and time.time() - row["last_written"] < 60
 
 
+def test_steps_are_those_that_are_logged_or_saved(tmp_path):
+    path = make_run(tmp_path / "run", rows=2)
+    for step, done in ((10, 20), (25, 25)):
+        (path / "checkpoints" / f"step-{step:08d}").mkdir(parents=True)
+        assert summarize_run(path)["steps"] == done
+    assert summarize_run(make_run(tmp_path / "begun", rows=0))["steps"] is None
+
+
+def test_a_comparison_is_as_far_as_its_runs_are(tmp_path):
+    path = tmp_path / "compared"
+    config = CompareConfig(data="digits", regimes="real,offline", generator="g", seeds=2, steps=40, out=str(path))
+    open_run(path, "compare", config)
+    make_run(path / "runs" / "real" / "seed-0", result={"steps": 40})
+    make_run(path / "runs" / "real" / "seed-7", result={"steps": 40})  # of a seed that is not asked for
+    make_run(path / "runs" / "offline" / "seed-0", rows=1)
+    row = summarize_run(path)
+    assert (row["runs"], row["total_runs"], row["steps"], row["total_steps"]) == (1, 4, None, None)
+    of_runs = CompareConfig(run=["a", "b"], data="digits", out=str(tmp_path / "existing"))
+    row = summarize_run(open_run(tmp_path / "existing", "compare", of_runs).path)
+    assert row["runs"] is row["total_runs"] is None
+
+
 def test_the_accuracy_is_that_of_the_encoder_with_all_labels(tmp_path):
     path = make_run(tmp_path / "run")
     evaluation(path, "knn", task="knn", top1=0.5, time="2")
