@@ -137,9 +137,11 @@ def read_config(path: str | Path) -> dict[str, Any]:
     """The options a run was started with.
 
     Raises:
-        DataError: the folder holds no run, or its `config.yaml` is damaged.
+        DataError: the folder holds no run, or its `config.yaml` is missing or damaged.
     """
     file = Path(path) / "config.yaml"
+    if not file.exists() and (file.parent / "run.json").exists():
+        raise DataError(f"{file} is missing from the run: {RESTORE}")
     if not file.exists():
         raise DataError(f"{path} is no run of synthcl: it has no config.yaml")
     try:

@@ -12,7 +12,7 @@ from ..configs.compare import CompareConfig
 from ..configs.train import TrainConfig
 from ..data.specs import parse_spec, same_source
 from ..errors import DataError, UsageError
-from ..files import read_json, write_file
+from ..files import check_folder, read_json, write_file
 from ..options.config import check_ending
 from .folder import RunFolder, read_config, read_record
 from .length import describe_changes, steps_saved
@@ -30,8 +30,7 @@ def find_runs(folder: str | Path) -> list[Path]:
         DataError: there is no such folder.
     """
     folder = Path(folder)
-    if not folder.is_dir():
-        raise DataError(f"there is no folder {folder}")
+    check_folder(folder)
     return sorted(_walk(folder))
 
 
@@ -97,8 +96,7 @@ def describe_run(path: str | Path) -> dict[str, Any]:
         DataError: no run, or a file of it is damaged.
     """
     path = Path(path)
-    if not path.is_dir():
-        raise DataError(f"there is no folder {path}")
+    check_folder(path)
     if not (path / "run.json").exists():
         raise DataError(f"{path} is no run of synthcl: it has no run.json; `synthcl runs list {path}` looks below it")
     row = summarize_run(path)

@@ -49,6 +49,15 @@ def test_a_damaged_file_is_named(tmp_path, name, content):
             read()
 
 
+def test_a_run_without_its_options_is_still_called_a_run(tmp_path):
+    open_run(tmp_path, "train", config(tmp_path)).finish({"steps": 5})
+    (tmp_path / "config.yaml").unlink()
+    with pytest.raises(DataError, match=r"config\.yaml is missing from the run: restore it from a copy"):
+        read_run(tmp_path)
+    with pytest.raises(DataError, match="is no run of synthcl"):
+        read_run(tmp_path / "nothing")
+
+
 def test_a_saved_option_that_there_is_not_is_told_with_the_file(tmp_path):
     open_run(tmp_path, "train", config(tmp_path)).finish({"steps": 5})
     (tmp_path / "config.yaml").write_text("data: digits\nout: x\nsteps: 5\nspeed: 3\n")

@@ -47,6 +47,9 @@ def test_runs_are_found_below_a_folder_and_in_comparisons(tmp_path):
     assert find_runs(tmp_path / "a") == [tmp_path / "a"]
     with pytest.raises(DataError, match="there is no folder"):
         find_runs(tmp_path / "nowhere")
+    for look in (find_runs, describe_run):
+        with pytest.raises(DataError, match=r"run\.json is a file; give a folder"):
+            look(tmp_path / "a" / "run.json")
 
 
 @pytest.mark.parametrize(
