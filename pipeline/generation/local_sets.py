@@ -5,15 +5,24 @@ from __future__ import annotations
 from ..configs.generate import GenerateConfig
 from ..progress.line import Progress
 from ..runtime.distributed import create_accelerator
+from ..runtime.signals import stop_signals
 from ..shards import ShardSetInfo, write_shard_set
 from .samples import open_samples
 
 
 def write_here(config: GenerateConfig) -> ShardSetInfo:
-    """Write this process's part of the set."""
+    """Write this process's part of the set.
+
+    Raises:
+        Stopped: a scheduler's signal came. Shards that are finished stay.
+    """
     accelerator = create_accelerator("fp32")
     samples = open_samples(config, accelerator.device)
-    with Progress("generate", samples.num_samples, "samples", enabled=accelerator.is_main_process) as progress:
+    # Not while packages are loaded, some of which take any error for a package that is missing.
+    with (
+        stop_signals(),
+        Progress("generate", samples.num_samples, "samples", enabled=accelerator.is_main_process) as progress,
+    ):
         return write_shard_set(
             config.out,
             samples.recipe,
