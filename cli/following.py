@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..pipeline.data.sources import may_have_labels, test_spec
 from ..pipeline.data.specs import parse_spec
 from ..pipeline.errors import DataError, UsageError
 from ..pipeline.files import read_json
@@ -82,6 +81,8 @@ def _options_of(run: str) -> dict[str, Any]:
 def _probe(run: str, data: str) -> Sequence[str]:
     """The probe of a run that was trained on `data`, with what it needs beside; or its export, where there are no
     labels to probe with."""
+    from ..pipeline.data.sources import may_have_labels, test_spec  # this imports NumPy
+
     probe = ("eval", "linear", run, "--data")
     try:
         location = parse_spec(data).location
