@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..pipeline.errors import DataError
+from ..pipeline.data.specs import parse_spec
+from ..pipeline.errors import DataError, UsageError
+from ..pipeline.files import read_json
+from ..pipeline.hub.locations import is_hub_location
 from ..pipeline.progress.line import say
 from ..pipeline.runs.folder import command_of, read_config
 
@@ -27,7 +30,16 @@ def after_sampling(source: str, as_json: bool, prompts: str | None = None) -> No
 
 def after_generating(generator: str, out: str, as_json: bool) -> None:
     """Once a set is whole: training on it and on what its generator was trained on, where that is known."""
-    say_next(as_json, "train", "--data", data_of(generator) or "SPEC", "--shards", out, "--epochs", 100, "--out", "RUN")
+    size = _options_of(generator).get("image_size")
+    sized = ("--image-size", size) if size is not None else ()
+    data = data_of(generator) or "SPEC"
+    say_next(as_json, "train", "--data", data, *sized, "--shards", out, "--epochs", 100, "--out", "RUN")
+
+
+def after_training(run: str, data: str, as_json: bool) -> None:
+    """Once an encoder is trained: to probe it on the images that it was trained on, or to hand it on where they have no
+    labels."""
+    say_next(as_json, *_probe(run, data))
 
 
 def after_submitting(script: str, job_id: str | None, out: str, as_json: bool) -> None:
@@ -43,21 +55,58 @@ def after_submitting(script: str, job_id: str | None, out: str, as_json: bool) -
 
 
 def after_evaluating(run: str, as_json: bool) -> None:
-    """Once an encoder is evaluated: to compare it with those beside it of another regime, or to hand it on."""
+    """Once an encoder is evaluated: to compare it with those beside it of another regime, or to hand it on if it is no
+    export already."""
     others = _other_regimes(Path(run))
     if others:
         runs = [word for path in (run, *others) for word in ("--run", path)]
         say_next(as_json, "compare", *runs, "--out", Path(run).parent / "compared")
-    else:
-        say_next(as_json, "export", run, "--out", f"{str(run).rstrip('/')}-encoder")
+    elif not _is_export(Path(run)):
+        say_next(as_json, *_export(run))
 
 
 def data_of(run: str) -> str | None:
     """The images that a run was trained on, as it was given them; None if that is no run."""
+    return _options_of(run).get("data")
+
+
+def _options_of(run: str) -> dict[str, Any]:
+    """The options of a run; none if that is no run."""
     try:
-        return read_config(run).get("data") if command_of(run) is not None else None
+        return read_config(run) if command_of(run) is not None else {}
     except DataError:
-        return None
+        return {}
+
+
+def _probe(run: str, data: str) -> Sequence[str]:
+    """The probe of a run that was trained on `data`, with what it needs beside; or its export, where there are no
+    labels to probe with."""
+    from ..pipeline.data.sources import may_have_labels, test_spec  # this imports NumPy
+
+    probe = ("eval", "linear", run, "--data")
+    try:
+        location = parse_spec(data).location
+        if is_hub_location(location):  # where looking takes time
+            return (*probe, data)
+        fitted = next((spec for spec in (data, location) if may_have_labels(spec)), None)  # stl10:unlabeled: stl10
+        if fitted is None:
+            return _export(run)
+        scored = test_spec(fitted)
+        return (*probe, fitted) if scored and may_have_labels(scored) else (*probe, fitted, "--test-data", "SPEC")
+    except (UsageError, DataError, OSError):  # the images are here no more
+        return (*probe, data)
+
+
+def _is_export(folder: Path) -> bool:
+    """Whether a folder is what `export` wrote."""
+    try:
+        return "exported_to" in read_json(folder / "config.json", "")
+    except DataError:
+        return False
+
+
+def _export(run: str) -> Sequence[str]:
+    return "export", run, "--out", f"{str(run).rstrip('/')}-encoder"
 
 
 def _other_regimes(run: Path) -> Sequence[Path]:

@@ -13,7 +13,7 @@ from ..pipeline.options.config import Config
 from .command import Command, Group, argument, config_options, json_option, new_table, print_result, print_table
 from .compare import print_comparison
 from .completion import complete_folder, complete_run
-from .following import say_next
+from .following import after_training, say_next
 from .watching import watch_run
 
 
@@ -29,6 +29,10 @@ def runs() -> None:
 def list_runs(config: Config, folder: str, as_json: bool) -> None:
     """List the runs at or below DIR: what each is, how far it is, and its accuracy on the set that it was
     trained on, where one was recorded.
+
+    The accuracy is that of a linear probe, else of nearest neighbours, fitted with all labels and scored on test
+    images of the same set. Of a run that was trained on a part of a set, a probe of that part comes first, then one
+    of the whole set.
 
     A run that is not finished is interrupted, or unknown if something was written in the last ten minutes: it may be
     running.
@@ -65,7 +69,7 @@ def show(config: ShowConfig, run: str, as_json: bool) -> None:
         if found["command"] == "compare" and found["result"] is not None:
             print_comparison(found["result"], as_json)
         if found["state"] == "finished" and not found["evaluations"] and found["command"] == "train":
-            say_next(as_json, "eval", "linear", run, "--data", found["data"])
+            after_training(run, found["data"], as_json)
 
 
 def _print_runs(rows: Sequence[dict[str, Any]]) -> None:
@@ -78,7 +82,7 @@ def _print_runs(rows: Sequence[dict[str, Any]]) -> None:
             row["regime"] or "",
             row["learner"] or "",
             "" if row["seed"] is None else str(row["seed"]),
-            _steps(row),
+            _how_far(row),
             row["state"],
             "" if row["top1"] is None else f"{100 * row['top1']:.2f}",
             "" if row["seconds"] is None else f"{row['seconds']:,.0f}",
@@ -93,11 +97,15 @@ def _print_runs(rows: Sequence[dict[str, Any]]) -> None:
         say_next(False, "runs", "show", rows[0]["path"])
 
 
-def _steps(row: dict[str, Any]) -> str:
-    done, total = row["steps"], row["total_steps"]
+def _how_far(row: dict[str, Any]) -> str:
+    """Steps done of all; of a comparison its runs."""
+    unit, (done, total) = "", (row["steps"], row["total_steps"])
+    if row["total_runs"] is not None:
+        unit, (done, total) = " runs", (row["runs"], row["total_runs"])
     if done is None and total is None:
         return ""
-    return f"{done or 0:,}" if done == total else f"{done or 0:,} of {f'{total:,}' if total is not None else '?'}"
+    of = "" if done == total else f" of {f'{total:,}' if total is not None else '?'}"
+    return f"{done or 0:,}{of}{unit}"
 
 
 def _print_run(found: dict[str, Any]) -> None:
@@ -105,7 +113,7 @@ def _print_run(found: dict[str, Any]) -> None:
     for name in ("command", "state", "regime", "learner", "backbone", "data", "seed"):
         if found[name] is not None:
             table.add_row(name, str(found[name]))
-    table.add_row("steps", _steps(found))
+    table.add_row("runs" if found["command"] == "compare" else "steps", _how_far(found).removesuffix(" runs"))
     if found["length"] is not None:
         table.add_row("length", f"{found['length']}: not a training in one go")
     numbers = {name: value for name, value in (found["result"] or {}).items() if isinstance(value, float)}

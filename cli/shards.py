@@ -164,12 +164,13 @@ def _print_sets(sets: Sequence[dict[str, Any]]) -> None:
             table.add_row(row["path"], *[""] * 5, row["state"])
             continue
         there, wanted = row["num_published"], row["num_samples"]
+        size = row["image_size"] or row["recipe"].get("image_size") or "?"  # a partial set's is in its recipe
         table.add_row(
             row["path"],
             row["recipe_hash"][:8],
             row["kind"],
             f"{there:,}" if there == wanted else f"{there:,} of {wanted:,}",
-            f"{row['views_per_sample']} x {row['image_size'] or '?'} px {row['image_format'] or ''}",
+            f"{row['views_per_sample']} x {size} px {row['image_format'] or ''}",
             f"{row['bytes'] / 1e6:,.1f} MB",
             row["state"],
         )

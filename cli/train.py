@@ -7,7 +7,7 @@ import click
 from ..pipeline.configs.train import TrainConfig
 from ..pipeline.progress.line import announce
 from .command import Command, config_options, json_option, print_result
-from .following import say_next
+from .following import after_training
 
 
 @click.command(cls=Command)
@@ -24,4 +24,4 @@ def train(config: TrainConfig, as_json: bool) -> None:
 
     result = train(config)
     print_result(result, as_json, "train")
-    say_next(as_json, "eval", "linear", result["run"], "--data", config.data)
+    after_training(result["run"], config.data, as_json)

@@ -80,11 +80,12 @@ def screen(found: dict[str, Any], rows: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def _progress(found: dict[str, Any]) -> str:
-    done, total = found["steps"] or 0, found["total_steps"]
+    unit = "runs" if found["command"] == "compare" else "steps"
+    done, total = found[unit] or 0, found[f"total_{unit}"]
     if not total:
-        return f"{done:,} steps"
+        return f"{done:,} {unit}"
     filled = round(CURVE_WIDTH * min(1.0, done / total))
-    return f"[{'#' * filled}{'.' * (CURVE_WIDTH - filled)}] {done:,} of {total:,} steps, {100 * done / total:.0f}%"
+    return f"[{'#' * filled}{'.' * (CURVE_WIDTH - filled)}] {done:,} of {total:,} {unit}, {100 * done / total:.0f}%"
 
 
 def sparkline(values: np.ndarray, width: int = CURVE_WIDTH) -> str:

@@ -25,7 +25,7 @@ from ..learners import create_backbone
 from ..learners.validation import num_features
 from .errors import DataError
 from .files import write_folder
-from .runs.folder import check_finished
+from .runs.folder import check_finished, command_of
 from .views import IMAGENET_MEAN, IMAGENET_STD, normalize, to_float
 
 FORMAT = "synthcl-encoder-1"
@@ -130,10 +130,12 @@ class Encoder(nn.Module):
                 backbone = create_backbone(config["backbone"], image_size=config["image_size"])
             backbone.load_state_dict(load_file(folder / WEIGHTS_FILE))
         except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-            raise DataError(f"the encoder in {folder} cannot be loaded: {error}") from None
+            raise DataError(f"the encoder in {folder} cannot be loaded: {error}{_rebuilt(folder)}") from None
         encoder = cls(backbone, config["backbone"], config["image_size"])
         if encoder.weights_hash() != config["weights_hash"]:
-            raise DataError(f"the encoder in {folder} is damaged: its weights are not those that were written")
+            raise DataError(
+                f"the encoder in {folder} is damaged: its weights are not those that were written{_rebuilt(folder)}"
+            )
         return encoder
 
 
@@ -165,9 +167,19 @@ def find_encoder(path: str | Path) -> Path:
             return folder
     if not path.exists():
         raise DataError(f"there is no run {path}")
+    if (path / "result.json").exists() and command_of(path) == "train":
+        raise DataError(f"the encoder of the finished run {path} is not there{_rebuilt(path / 'encoder')}")
     if (path / "run.json").exists():
         raise DataError(f"the run {path} has no encoder: it is not finished (run its command again), or trained none")
     raise DataError(f"{path} is neither a run of `synthcl train` nor an encoder's folder")
+
+
+def _rebuilt(folder: Path) -> str:
+    """For an error: how the encoder of a finished run comes back; nothing for others."""
+    result = folder.parent / "result.json"
+    if folder.name != "encoder" or not result.exists():
+        return ""
+    return f"; remove {result} and run the run's command again, which rebuilds the encoder from the last checkpoint"
 
 
 def _read_config(folder: Path) -> dict[str, Any]:
@@ -180,7 +192,9 @@ def _read_config(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, AttributeError) as error:
         if isinstance(error, DataError):
             raise
-        raise DataError(f"the {CONFIG_FILE} of the encoder in {folder} is damaged: {error!r}") from None
+        raise DataError(
+            f"the {CONFIG_FILE} of the encoder in {folder} is damaged: {error!r}{_rebuilt(folder)}"
+        ) from None
     if not (isinstance(name, str) and isinstance(size, int) and 1 <= size <= 4096 and isinstance(weights_hash, str)):
         raise DataError(f"the {CONFIG_FILE} of the encoder in {folder} is damaged: backbone {name!r}, size {size!r}")
     return config

@@ -37,6 +37,13 @@ def write_json(path: Path, value: Any) -> None:
     write_file(path, json.dumps(value, indent=2, allow_nan=False, default=str) + "\n")
 
 
+def check_folder(path: Path) -> None:
+    """Raises DataError unless there is a folder of this name."""
+    if path.is_dir():
+        return
+    raise DataError(f"{path} is a file; give a folder" if path.exists() else f"there is no folder {path}")
+
+
 def read_json(path: Path, advice: str) -> dict[str, Any]:
     """The JSON object in a file.
 

@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "configs": {"data", "options", "views"},
     "runs": {"configs", "data", "options", "progress", "runtime"},
     "shards": {"configs", "data", "hub", "images", "options", "progress", "runs", "runtime"},
-    "cluster": {"progress"},
+    "cluster": {"progress", "runtime"},
     "generation": {"cluster", "configs", "data", "hub", "images", "options", "progress", "runs", "runtime", "shards"},
     "regimes": {"configs", "data", "generation", "options", "runs", "runtime", "shards", "views"},
     "evaluation": {

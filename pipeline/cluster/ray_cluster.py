@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO
 
-from ..errors import DataError, RunStopped, UsageError
+from ..errors import DataError, UsageError
 
 CONNECT_SECONDS = 20.0
 """For a cluster to answer. Ours."""
@@ -31,12 +31,6 @@ SIGNS = {
     "is unavailable": "its node or its process cannot be reached any more",
 }
 """How Ray says why a worker is lost, and words for it."""
-
-
-class Stopped(RunStopped):
-    """A signal of a scheduler came. What was finished stays, and the same command continues."""
-
-    exit_code = os.EX_TEMPFAIL
 
 
 def check_installed() -> None:
@@ -114,23 +108,6 @@ def cause_in_words(error: Exception) -> str:
 def first_line(error: Exception) -> str:
     """The first line of an error that has something in it."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-
-
-@contextmanager
-def stop_signals() -> Iterator[None]:
-    """Within it, SIGTERM and SIGUSR1 raise `Stopped`. Ray's own handler would end the process with the exit code 15."""
-    previous: dict[int, Any] = {}
-    if threading.current_thread() is threading.main_thread():
-        previous = {number: signal.signal(number, _stop) for number in (signal.SIGTERM, signal.SIGUSR1)}
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-
-
-def _stop(number: int, frame: Any) -> None:
-    raise Stopped(f"{signal.Signals(number).name} came; what was published is safe, and the same command continues")
 
 
 class _WithoutRay:

@@ -17,7 +17,8 @@ from typing import Any
 
 from ..errors import DataError, UsageError
 from ..progress.line import say
-from .ray_cluster import cause_in_words, check_installed, connected, max_gpus, quiet, room, stop_signals
+from ..runtime.signals import stop_signals
+from .ray_cluster import cause_in_words, check_installed, connected, max_gpus, quiet, room
 from .worker import Worker
 
 ATTEMPTS = 3
@@ -123,6 +124,7 @@ class RayPool:
         with self._exit:
             self._exit.enter_context(quiet())
             ray = self._exit.enter_context(connected(self.address))
+            # Ray's own handler would end the process with the exit code 15.
             self._exit.enter_context(stop_signals())
             self._exit.callback(self._kill_all)
             nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]

@@ -92,6 +92,9 @@ class SampleOrder(ABC):
     def __init__(self, num_samples: int, batch_size: int, key: Key) -> None:
         if batch_size < 1:
             raise UsageError(f"--batch-size {batch_size} is below 1: give the number of images a step")
+        if num_samples < min(2, batch_size):
+            count = "1 image" if num_samples == 1 else f"{num_samples} images"
+            raise UsageError(f"a set of {count} is too small to train on: give more data, 2 images at the least")
         if batch_size > num_samples:
             raise UsageError(
                 f"--batch-size {batch_size} is larger than the set of {num_samples} images: "

@@ -11,7 +11,7 @@ from ..errors import DataError, UsageError
 from ..hub.locations import is_hub_location
 from .catalogue import NAMED_SETS, is_in_files
 from .folder_openers import find_folder_opener, markers
-from .paths import IMAGE_EXTENSIONS, find_images
+from .paths import IMAGE_EXTENSIONS, find_images, has_images
 from .specs import (
     DATASETS,
     choose_split,
@@ -26,6 +26,8 @@ from .specs import (
 )
 from .store import ImageStore
 
+UNLABELED = "unlabeled"
+"""The split of a set called by name that has no labels."""
 _CONTAINERS = (".parquet", ".tar")
 
 
@@ -35,6 +37,8 @@ class Source(NamedTuple):
     splits: list[str]
     open: Callable[[str | None, str, int | None], ImageStore]
     """(split, name, image_size) to a store."""
+    unlabelled: Callable[[str | None], bool] = lambda split: False
+    """Whether the images of a split surely have no labels, as far as can be told without reading them."""
 
 
 def open_images(
@@ -104,6 +108,17 @@ def test_spec(spec: str) -> str | None:
     return f"{parsed.location}:{held_out}"
 
 
+def may_have_labels(spec: str) -> bool:
+    """Whether the images that a SPEC names may have labels; False for image files that lie in no folders of classes.
+
+    Raises:
+        UsageError: as `open_images`.
+    """
+    parsed = parse_spec(spec)
+    source = find_source(parsed.location, None)
+    return not source.unlabelled(choose_split(parsed, source.splits, None))
+
+
 def find_source(location: str, data_root: str | Path | None) -> Source:
     """The source at a name, a path or a pattern."""
     if location in DATASETS:
@@ -129,7 +144,11 @@ def _named_source(dataset: str, data_root: str | Path | None) -> Source:
 
     root = Path(data_root).expanduser() if data_root else None
     splits = list(NAMED_SETS[dataset].splits)
-    return Source(splits, lambda split, name, size: open_download(dataset, split or splits[0], name, size, root))
+    return Source(
+        splits,
+        lambda split, name, size: open_download(dataset, split or splits[0], name, size, root),
+        lambda split: split == UNLABELED,
+    )
 
 
 def _source_of_folder(folder: Path) -> Source:
@@ -191,7 +210,7 @@ def _find_containers(folder: Path, kind: str) -> list[Path]:
 def _source_of_files(files: Sequence[Path], location: str) -> Source:
     kinds = {path.suffix.lower() for path in files}
     if kinds <= set(IMAGE_EXTENSIONS) and all(path.is_file() for path in files):
-        return Source([], lambda split, name, size: _open_files(files, name, size))
+        return Source([], lambda split, name, size: _open_files(files, name, size), lambda split: True)
     if len(kinds) > 1 or not kinds <= set(_CONTAINERS):
         wrong = next(path for path in files if path.suffix.lower() not in _CONTAINERS or len(kinds) > 1)
         raise DataError(
@@ -215,7 +234,7 @@ def _source_of_images(folder: Path) -> Source:
     def open_split(split: str | None, name: str, image_size: int | None) -> ImageStore:
         return _open_images(splits.get(split or "", folder), folders, name, image_size)
 
-    return Source(split_order(splits), open_split)
+    return Source(split_order(splits), open_split, lambda split: has_images(splits.get(split or "", folder)))
 
 
 # The stores are imported where they are opened: each brings libraries along that the others do without.

@@ -12,7 +12,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..configs.evaluate import AlignmentConfig
-from ..data import ImageStore, open_images, test_spec
+from ..data import ImageStore, open_images, splits_of
+from ..data.specs import held_out_split
 from ..encoder import Encoder, load_encoder
 from ..errors import DataError
 from ..progress.line import Progress
@@ -46,7 +47,7 @@ def evaluate_alignment(run: str | Path, config: AlignmentConfig) -> dict[str, An
     """
     started = time.monotonic()
     encoder = load_encoder(run, choose_device())
-    split = "test" if test_spec(config.data) is not None else "train"
+    split = held_out_split(splits_of(config.data)) or "train"
     store = open_images(config.data, image_size=encoder.image_size, split=split, data_root=config.data_root)
     if len(store) < 2:
         raise DataError(f"{config.data} has one image; give two images or more")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ from .card import model_card
 from .targets import INTERPOLATION, TARGETS, Target
 
 CARD_FILE = "README.md"
+KEPT = "evaluations"
+"""What `eval` leaves beside an exported encoder: it stays when the encoder is exported again."""
 
 
 @takes_options(ExportConfig)
@@ -96,7 +99,7 @@ def _writer(out: Path, to: str) -> Callable[[Path, dict[str, bytes]], list[Path]
         raise UsageError(f"--out {out} must be a folder, or a file that ends in .safetensors or .pth")
     if out.is_file():
         raise DataError(f"--out {out} is a file; give a folder")
-    if out.is_dir() and {path.name for path in out.iterdir()} - {WEIGHTS_FILE, CONFIG_FILE, CARD_FILE}:
+    if out.is_dir() and {path.name for path in out.iterdir()} - {WEIGHTS_FILE, CONFIG_FILE, CARD_FILE, KEPT}:
         raise DataError(f"--out {out} holds other things than an exported encoder; give a new or empty folder")
     return _write_folder
 
@@ -107,6 +110,8 @@ def _write_folder(out: Path, files: dict[str, bytes]) -> list[Path]:
     def fill(folder: Path) -> None:
         for kind, name in names.items():
             (folder / name).write_bytes(files[kind])
+        if (out / KEPT).is_dir():
+            shutil.copytree(out / KEPT, folder / KEPT)
 
     out.parent.mkdir(parents=True, exist_ok=True)
     write_folder(out, fill)

@@ -10,6 +10,7 @@ from accelerate import Accelerator
 from ..configs.generate import GenerateConfig
 from ..progress.line import Progress
 from ..runtime.distributed import create_accelerator, meeting_when_done
+from ..runtime.signals import stop_signals
 from ..runtime.srun import leave_step
 from ..shards import ShardSetInfo, write_shard_set
 from .samples import open_samples
@@ -22,6 +23,9 @@ def write_here(config: GenerateConfig) -> ShardSetInfo:
 
     Returns:
         What the set is when the last process is done; `written` and `existing` are those of all processes.
+
+    Raises:
+        Stopped: a scheduler's signal came. Shards that are finished stay.
     """
     leave_step()
     accelerator = create_accelerator("fp32")
@@ -43,7 +47,11 @@ def _together(parts: Sequence[ShardSetInfo]) -> ShardSetInfo:
 def _write_part(config: GenerateConfig, accelerator: Accelerator) -> ShardSetInfo:
     """Write this process's part of the set."""
     samples = open_samples(config, accelerator.device)
-    with Progress("generate", samples.num_samples, "samples", enabled=accelerator.is_main_process) as progress:
+    # Not while packages are loaded, some of which take any error for a package that is missing.
+    with (
+        stop_signals(),
+        Progress("generate", samples.num_samples, "samples", enabled=accelerator.is_main_process) as progress,
+    ):
         return write_shard_set(
             config.out,
             samples.recipe,

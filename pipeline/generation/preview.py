@@ -13,13 +13,12 @@ from ..data import ImageStore, open_images
 from ..data.store import spread
 from ..images.grids import Section, read_grid, save_grid, save_sections
 from ..options.config import takes_options
+from ..runs.folder import REAL_FILE
 from .opening import open_generator
 from .rendering import sampling_key
 
 NUM_REAL = 8
 """Real images in a row. Ours."""
-REAL_FILE = "real_images.png"
-"""A file in the folder of a run that trains a generator: a row of the images that it is trained on."""
 REAL_HEADING = "real images"
 
 

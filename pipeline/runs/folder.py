@@ -5,6 +5,7 @@ RUN/
     run.json         the command, versions, hardware, and the length with its changes (length.py)
     metrics.jsonl    a row a logged step
     checkpoints/     see checkpoint.py
+    samples/, real_images.png    of runs that train a generator: pictures
     result.json      written last: a run with a result is finished
 """
 
@@ -26,6 +27,10 @@ AUTO = "auto"
 """The value of options that are decided by the device, or by what else is given."""
 AS_PRETRAINED = "pretrained"
 """The value of `--discriminator-augment` that stands for what versions before it did in joint training."""
+REAL_FILE = "real_images.png"
+"""A file in the folder of a run that trains a generator: a row of the images that it is trained on."""
+OWN_PATHS = ("run", "out", "report", "results")
+"""The entries of a result that name the run's folder, or files in it."""
 RESTORE = "restore it from a copy, or give another folder to start anew"
 """What to do about a file of a run that is damaged."""
 
@@ -40,14 +45,15 @@ class RunFolder:
 
     @property
     def result(self) -> dict[str, Any] | None:
-        """What a finished run came to; None while it is not finished.
+        """What a finished run came to; None while it is not finished. The paths in it are those of now, wherever it was
+        when it was written.
 
         Raises:
             DataError: the file is damaged.
         """
         file = self.path / "result.json"
         advice = "remove it and run the run's command again, which takes up the last checkpoint"
-        return read_json(file, advice) if file.exists() else None
+        return _as_it_lies_now(read_json(file, advice), self.path) if file.exists() else None
 
     @property
     def length_facts(self) -> dict[str, Any]:
@@ -57,6 +63,21 @@ class RunFolder:
     def finish(self, result: dict[str, Any]) -> None:
         """Write the result, which marks the run as finished."""
         write_json(self.path / "result.json", result)
+
+
+def _as_it_lies_now(result: dict[str, Any], path: Path) -> dict[str, Any]:
+    """A result whose own paths lie in `path`: its run may have been moved, or be a copy."""
+    before = result.get("run", result.get("out"))
+    if not isinstance(before, str) or Path(before) == path:
+        return result
+
+    def now(value: Any) -> Any:
+        if isinstance(value, list):
+            return [now(each) for each in value]
+        inside = isinstance(value, str) and Path(value).is_relative_to(before)
+        return str(path / Path(value).relative_to(before)) if inside else value
+
+    return {name: now(value) if name in OWN_PATHS else value for name, value in result.items()}
 
 
 def what_is_there(path: Path) -> str:
@@ -116,9 +137,11 @@ def read_config(path: str | Path) -> dict[str, Any]:
     """The options a run was started with.
 
     Raises:
-        DataError: the folder holds no run, or its `config.yaml` is damaged.
+        DataError: the folder holds no run, or its `config.yaml` is missing or damaged.
     """
     file = Path(path) / "config.yaml"
+    if not file.exists() and (file.parent / "run.json").exists():
+        raise DataError(f"{file} is missing from the run: {RESTORE}")
     if not file.exists():
         raise DataError(f"{path} is no run of synthcl: it has no config.yaml")
     try:

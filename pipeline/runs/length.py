@@ -70,8 +70,8 @@ def change_length(
         before = changes.pop()["from"]
     if finished and done == 0:
         raise DataError(
-            f"--out {run} is finished, and its checkpoints are gone, so that it cannot be extended to {steps} steps; "
-            "give another folder to train anew"
+            f"--out {run} is finished, and its checkpoints are gone or damaged, so that it cannot be extended to "
+            f"{steps} steps; give another folder to train anew"
         )
     if steps == before or done == 0 or (before is None and steps > done):
         return changes

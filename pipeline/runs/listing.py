@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ..configs.compare import CompareConfig
 from ..configs.train import TrainConfig
-from ..data.specs import same_source
+from ..data.specs import parse_spec, same_source
 from ..errors import DataError, UsageError
-from ..files import read_json, write_file
+from ..files import check_folder, read_json, write_file
 from ..options.config import check_ending
 from .folder import RunFolder, read_config, read_record
-from .length import describe_changes
+from .length import describe_changes, steps_saved
 
 QUIET_SECONDS = 600.0
 """After so long without a word in its folder an unfinished run counts as interrupted. Ours: most runs log every few
@@ -29,8 +30,7 @@ def find_runs(folder: str | Path) -> list[Path]:
         DataError: there is no such folder.
     """
     folder = Path(folder)
-    if not folder.is_dir():
-        raise DataError(f"there is no folder {folder}")
+    check_folder(folder)
     return sorted(_walk(folder))
 
 
@@ -51,10 +51,11 @@ def summarize_run(path: str | Path) -> dict[str, Any]:
 
     Returns:
         `path`, `state`, `command`, `regime`, `learner` (of pretrain the kind of generator), `backbone`, `data`, `seed`,
-        `steps` (done), `total_steps` (None where an earlier version was given epochs), `seconds`, `top1` (of the
-        linear probe, else of nearest neighbours, with all labels of the set that it was trained on; None without a
-        recorded one), `last_written` (seconds since 1970), `length` (how the length was changed, in words; None for a
-        run in one go). What a run does not have is None.
+        `steps` (done: logged or saved), `total_steps` (None where an earlier version was given epochs), of comparisons
+        that train instead of both `runs` (finished) and `total_runs`, `seconds`, `top1` (of the
+        linear probe, else of nearest neighbours, with all labels of the set that it was trained on, scored on the test
+        images of that set; see `_accuracy`; None without a recorded one), `last_written` (seconds since 1970), `length`
+        (how the length was changed, in words; None for a run in one go). What a run does not have is None.
     """
     path = Path(path)
     row: dict[str, Any] = {"path": str(path), **dict.fromkeys(_FIELDS)}
@@ -65,8 +66,12 @@ def summarize_run(path: str | Path) -> dict[str, Any]:
         row |= {"command": record["command"], **_facts(record["command"], config)}
         row["last_written"] = _last_written(path, record["command"])
         row["state"] = _state(result, row["last_written"])
-        row["steps"] = int(rows[-1]["step"]) if rows else None
-        row["total_steps"] = record.get("total_steps", config.get("steps"))
+        if record["command"] == "compare":
+            row["runs"], row["total_runs"] = _runs_done(path, config)
+        else:
+            # A checkpoint may be newer than the last row.
+            row["steps"] = max(int(rows[-1]["step"]) if rows else 0, steps_saved(path)) or None
+            row["total_steps"] = record.get("total_steps", config.get("steps"))
         row["length"] = describe_changes(record.get("length_changes", [])) or None
         if result is not None:
             row["total_steps"] = row["steps"] = result.get("steps")
@@ -78,8 +83,8 @@ def summarize_run(path: str | Path) -> dict[str, Any]:
 
 
 _FIELDS = (
-    "state", "command", "regime", "learner", "backbone", "data", "seed", "steps", "total_steps", "seconds", "top1",
-    "last_written", "length",
+    "state", "command", "regime", "learner", "backbone", "data", "seed", "steps", "total_steps", "runs", "total_runs",
+    "seconds", "top1", "last_written", "length",
 )  # fmt: skip
 
 
@@ -91,8 +96,7 @@ def describe_run(path: str | Path) -> dict[str, Any]:
         DataError: no run, or a file of it is damaged.
     """
     path = Path(path)
-    if not path.is_dir():
-        raise DataError(f"there is no folder {path}")
+    check_folder(path)
     if not (path / "run.json").exists():
         raise DataError(f"{path} is no run of synthcl: it has no run.json; `synthcl runs list {path}` looks below it")
     row = summarize_run(path)
@@ -145,6 +149,18 @@ def _facts(command: str, config: dict[str, Any]) -> dict[str, Any]:
     return facts
 
 
+def _runs_done(path: Path, config: dict[str, Any]) -> tuple[int | None, int | None]:
+    """How many of the runs that a comparison trains are finished, and how many they are; None of those that exist."""
+    try:
+        compared = CompareConfig.from_values(config)
+        arms = compared.arms() if compared.trains else []
+    except UsageError:  # of another version
+        return None, None
+    seeds = range(compared.seed, compared.seed + compared.seeds)
+    planned = [path / "runs" / arm.name / f"seed-{seed}" / "result.json" for arm in arms for seed in seeds]
+    return (sum(file.exists() for file in planned), len(planned)) if planned else (None, None)
+
+
 def _state(result: dict[str, Any] | None, last_written: float) -> str:
     if result is not None:
         return "finished"
@@ -173,20 +189,28 @@ def _written(place: Path) -> float:
 
 def _accuracy(evaluations: list[dict[str, Any]], data: str | None) -> float | None:
     """The accuracy of the newest linear probe of the encoder, or else of kNN: with all labels, on test images, and of
-    the set `data` that the run was trained on, since numbers of different sets in one column compare nothing."""
+    the set `data` that the run was trained on, since numbers of different sets in one column compare nothing. Of a run
+    that was trained on a part of its set a probe of that part comes before one of the whole set."""
+    counted = [result for result in reversed(evaluations) if data is not None and _counts(result, data)]
     for task in ("linear", "knn"):
-        for result in reversed(evaluations):
-            whole = result.get("task") == task and result.get("label_fraction", 1.0) == 1.0
-            other = any(result.get(name) for name in ("untrained", "scored_on_training_split", "former_weights"))
-            if whole and not other and _is_of(result.get("data"), data):
-                return result.get("top1")
+        found = [result for result in counted if result.get("task") == task]
+        if found and data is not None:
+            own = parse_spec(data).part
+            return min(found, key=lambda result: parse_spec(result["data"]).part != own).get("top1")
     return None
 
 
-def _is_of(data: str | None, trained_on: str | None) -> bool:
-    """Whether a result is of the set that the run was trained on."""
+def _counts(result: dict[str, Any], data: str) -> bool:
+    """Whether a result is one of the set that a run was trained on: fitted with all labels of the set or of the run's
+    part of it, and scored on other images of the set, on a part of them only where the run has one."""
+    other = any(result.get(name) for name in ("untrained", "scored_on_training_split", "former_weights"))
+    specs = [spec for spec in (result.get("data"), result.get("test_data")) if isinstance(spec, str)]
+    if other or result.get("label_fraction", 1.0) != 1.0 or len(specs) < 2:
+        return False
     try:
-        return data is not None and trained_on is not None and same_source(data, trained_on)
+        own, fitted, scored = (parse_spec(spec).part for spec in (data, *specs))
+        parts_agree = fitted in (None, own) and (own is not None or scored is None)
+        return parts_agree and all(same_source(spec, data) for spec in specs)
     except UsageError:  # of another version
         return False
 

@@ -27,6 +27,7 @@ from .agreement import check_agreement
 from .checkpoint import Checkpoint, Stateful, load_newest, save_checkpoint
 from .checkpoint_files import list_checkpoints
 from .folder import RunFolder
+from .saving import writing_to
 
 ECHO_SECONDS = 3.0
 """Under a launcher, how long a second signal still counts as the first one passed on. Ours."""
@@ -139,7 +140,7 @@ def run_loop(
         Interrupted: SIGINT, SIGTERM or SIGUSR1 came, or torchrun, which had started this process, has ended; the last
             step is saved.
         RunStopped: another process has ended.
-        DataError: no checkpoint is whole, or processes see different ones.
+        DataError: no checkpoint is whole, processes see different ones, or one cannot be written.
     """
     row_logs = [run.metrics, *row_logs] if options.main_process else []
     journals = [*journals, *row_logs]
@@ -155,7 +156,8 @@ def run_loop(
         for journal in journals:
             journal.commit(done)
         if options.main_process:
-            save_checkpoint(run.checkpoints, done, parts, keep=options.keep, extra={"seconds": clock.seconds()})
+            with writing_to(run.path):
+                save_checkpoint(run.checkpoints, done, parts, keep=options.keep, extra={"seconds": clock.seconds()})
 
     per_step = options.images_per_step
     with (

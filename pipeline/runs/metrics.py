@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..files import write_file
+from .saving import writing_to
 
 
 class MetricsLog:
@@ -18,7 +19,7 @@ class MetricsLog:
 
     def append(self, row: dict[str, Any]) -> None:
         """Add a row, which has a `step`."""
-        with open(self.path, "a") as file:
+        with writing_to(self.path.parent), open(self.path, "a") as file:
             file.write(json.dumps(row, allow_nan=False) + "\n")
 
     def rewind(self, steps: int) -> None:

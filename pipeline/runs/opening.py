@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,8 @@ from ..options.types import flag
 from ..progress.line import say
 from ..runtime.environment import record_environment
 from .agreement import check_agreement, check_same_run, check_seen, share_problem
-from .folder import AS_PRETRAINED, AUTO, RunFolder, as_said_now, read_config, read_record, what_is_there
+from .checkpoint_files import list_checkpoints
+from .folder import AS_PRETRAINED, AUTO, REAL_FILE, RunFolder, as_said_now, read_config, read_record, what_is_there
 from .length import Rate, change_length, describe_changes, describe_schedule
 from .lock import FolderLock
 
@@ -82,6 +84,9 @@ def open_run(
     A finished run of this length is left as it is. One that is to be longer is unfinished from here on, and its record
     says what became of it, as it does of an unfinished run whose length is changed.
 
+    A run that has saved no step yet has none of the contents of its inputs in it: it begins again with those that are
+    given now, so that images can be mended which ended it.
+
     Every process of a run calls it. Those that train hold the folder meanwhile; see `hold_run`.
 
     Args:
@@ -94,8 +99,8 @@ def open_run(
     Raises:
         UsageError: a URL, or the folder holds a run with other options (the message lists the differences), or one that
             has done more steps than are asked for.
-        DataError: the folder holds something else, cannot be made, or is not the same to all processes, the run was
-            begun with other contents of an input, or the processes would not do the same.
+        DataError: the folder holds something else, cannot be made, or is not the same to all processes, the run has
+            done steps with other contents of an input, or the processes would not do the same.
     """
     path, terms = Path(out), terms or Terms()
     changes: list[dict[str, Any]] = []
@@ -118,6 +123,8 @@ def open_run(
         try:
             path.mkdir(parents=True, exist_ok=True)
             remove_temporary(path)
+            if not _has_steps(path):
+                _remove_pictures(path)
             if terms.steps is not None:
                 # What it came to at another length is no longer what its checkpoints are.
                 (path / "result.json").unlink(missing_ok=True)
@@ -209,7 +216,8 @@ def check_out(out: str | Path, command: str, config: Config, terms: Terms | None
         return False  # a run that was killed while it began: it has left nothing else
     if "run.json" in content:
         _check_same(path, command, config, terms.came_to if terms is not None else None)
-        _check_inputs(path, terms.made_of if terms is not None else {})
+        if _has_steps(path):
+            _check_inputs(path, terms.made_of if terms is not None else {})
         return True
     if content:
         raise DataError(f"--out {path} is not empty and holds no run of synthcl; give a new or empty folder")
@@ -261,6 +269,18 @@ def _check_same(path: Path, command: str, config: Config, came_to: Mapping[str, 
             f"--out {path} holds another run; give another folder, or the options it began with. They differ in\n  "
             + "\n  ".join(lines)
         )
+
+
+def _has_steps(path: Path) -> bool:
+    """Whether a run has steps that were made with the contents in its record: saved ones, or a result of all."""
+    return bool(list_checkpoints(path / "checkpoints")) or (path / "result.json").exists()
+
+
+def _remove_pictures(path: Path) -> None:
+    """Remove what a run has drawn that begins again: it may have been of other images. Rows of steps are cut by the
+    loop."""
+    (path / REAL_FILE).unlink(missing_ok=True)
+    shutil.rmtree(path / "samples", ignore_errors=True)
 
 
 def _check_inputs(path: Path, made_of: Mapping[str, str]) -> None:

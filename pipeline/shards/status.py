@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DataError
+from ..files import check_folder
 from .layout import HIDDEN, SIDECAR_SUFFIX, manifest_path, num_shards, shard_name, shard_samples, sidecar_name
 from .manifest import Manifest, ShardEntry, read_manifest
 from .network import is_url
@@ -171,8 +172,7 @@ def find_shard_sets(folder: str | Path) -> list[Path] | list[str]:
 
         return find_sets(str(folder))
     folder = Path(folder)
-    if not folder.is_dir():
-        raise DataError(f"there is no folder {folder}")
+    check_folder(folder)
     return sorted(_walk(folder))
 
 

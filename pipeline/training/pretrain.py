@@ -31,6 +31,7 @@ from ..runs.agreement import made_by_main
 from ..runs.folder import RunFolder
 from ..runs.loop import Measurement, run_loop
 from ..runs.opening import Terms, finished_result, finished_together, hold_run, say_finished
+from ..runs.saving import writing_to
 from ..runs.trackers import check_trackers, open_trackers
 from ..runtime.distributed import average_gradients, create_accelerator, is_alone, loss_of_a_process
 from ..runtime.precision import generator_precision
@@ -149,8 +150,9 @@ def _train_together(config: PretrainConfig, accelerator: Accelerator) -> dict[st
 
         def finish() -> dict[str, Any]:
             result = _result(config, run, trainer, store, quality, seconds)
-            save_generator(trainer, run.path)
-            run.finish(result)
+            with writing_to(run.path):
+                save_generator(trainer, run.path)
+                run.finish(result)
             return result
 
         # The last row of the metrics is surely there for the process alone that writes it.

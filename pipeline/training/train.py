@@ -24,6 +24,7 @@ from ..runs.agreement import made_by_main
 from ..runs.folder import RunFolder
 from ..runs.loop import run_loop
 from ..runs.opening import Terms, finished_result, finished_together, hold_run, say_finished
+from ..runs.saving import writing_to
 from ..runs.trackers import check_trackers, open_trackers
 from ..runtime.distributed import create_accelerator, is_alone, loss_of_a_process
 from ..runtime.srun import join_step
@@ -133,9 +134,10 @@ def _train(config: TrainConfig, accelerator: Accelerator) -> dict[str, Any]:
                 trained = encoder()
                 result = _result(config, run, regime, real, steps, seconds)
                 result |= {"precision": came_to["precision"], "encoder_hash": trained.weights_hash()}
-                trained.save(run.path / "encoder")
-                regime.save(run.path)
-                run.finish(result)
+                with writing_to(run.path):
+                    trained.save(run.path / "encoder")
+                    regime.save(run.path)
+                    run.finish(result)
                 return result
 
             # The last row of the metrics is surely there for the process alone that writes it.

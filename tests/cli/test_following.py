@@ -34,6 +34,39 @@ def test_a_set_is_trained_on_with_the_images_of_its_generator(tmp_path, capsys):
     assert "--data 'digits[:50%]' --shards shards/c10" in first and "--data SPEC" in second
 
 
+def test_a_set_is_trained_on_at_the_size_of_its_generator(tmp_path, capsys):
+    following.after_generating(str(make_run(tmp_path / "gan", image_size=16)), "set", False)
+    said = capsys.readouterr().err
+    assert "train --data 'digits[:50%]' --image-size 16 --shards set --epochs 100" in said
+
+
+IMAGES = ("flat/1.png", "classes/ant/2.png", "classes/owl/3.png", "splits/train/ant/4.png", "splits/val/ant/5.png",
+          "unlabelled/train/ant/6.png", "unlabelled/test/7.png")  # fmt: skip
+PROBES = {
+    "digits[:50%,shuffled]": "eval linear r --data 'digits[:50%,shuffled]'",
+    "stl10:unlabeled": "eval linear r --data stl10",
+    "flat": "export r --out r-encoder",
+    "flat/*.png": "export r --out r-encoder",
+    "classes": "eval linear r --data classes --test-data SPEC",
+    "classes[:50%,shuffled]": "eval linear r --data 'classes[:50%,shuffled]' --test-data SPEC",
+    "splits": "eval linear r --data splits",
+    "splits:val": "eval linear r --data splits:val --test-data SPEC",
+    "unlabelled": "eval linear r --data unlabelled --test-data SPEC",
+    "gone": "eval linear r --data gone",
+    "hf://datasets/user/name": "eval linear r --data hf://datasets/user/name",
+}
+
+
+@pytest.mark.parametrize(("data", "words"), PROBES.items(), ids=PROBES)
+def test_a_trained_run_is_probed_where_its_images_have_labels(tmp_path, monkeypatch, capsys, data, words):
+    monkeypatch.chdir(tmp_path)
+    for name in IMAGES:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    following.after_training("r", data, False)
+    assert capsys.readouterr().err == f"next: synthcl {words}\n"
+
+
 def test_an_evaluated_run_is_compared_with_those_of_other_regimes_that_are_alike(tmp_path, capsys):
     real = make_run(tmp_path / "real")
     following.after_evaluating(str(real), False)
@@ -48,6 +81,12 @@ def test_an_evaluated_run_is_compared_with_those_of_other_regimes_that_are_alike
     assert lines[0] == lines[1] == f"next: synthcl export {real} --out {real}-encoder"
     assert lines[2] == f"next: synthcl compare --run {real} --run {offline} --out {tmp_path}/compared"
     assert "export" in lines[3]
+
+
+def test_an_export_is_not_exported_again(tmp_path, capsys):
+    (tmp_path / "config.json").write_text('{"exported_to": "timm"}')
+    following.after_evaluating(str(tmp_path), False)
+    assert capsys.readouterr().err == ""
 
 
 NEXT = {
@@ -121,6 +160,8 @@ def test_the_screen_of_a_run(tmp_path):
     assert progress == f"[{'#' * 10}{'.' * 30}] 8 of 32 steps, 25%"
     assert curves[0].split() == ["loss", "█▇▆▅▄▃▂▁", "1"] and curves[1].split() == ["margin", "▁" * 8, "1"]
     assert watching.screen({**found, "steps": None, "total_steps": None}, []) == [head, "0 steps", "no metrics yet"]
+    compared = {**found, "command": "compare", "runs": 2, "total_runs": 8}
+    assert watching.screen(compared, [])[1] == f"[{'#' * 10}{'.' * 30}] 2 of 8 runs, 25%"
 
 
 def test_a_long_curve_is_as_wide_as_there_is_room():

@@ -9,10 +9,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from safetensors import SafetensorError
 
 from synthcl.generators.gan.trainer import GANTrainer
 from synthcl.learners.simclr import SimCLR
+from synthcl.pipeline import encoder
 from synthcl.pipeline.regimes import joint_trainer
+from synthcl.pipeline.runs import checkpoint
 from synthcl.pipeline.runs.checkpoint_files import list_checkpoints
 from synthcl.pipeline.runs.folder import RunFolder
 from synthcl.pipeline.runs.lock import FolderLock
@@ -82,6 +85,49 @@ def test_a_damaged_checkpoint_is_passed_over_and_none_left_is_an_error(synthcl, 
     assert "none of the checkpoints in" in result.stderr and "remove the folder" in result.stderr
 
 
+def test_a_full_disk_is_told_with_what_goes_on(synthcl, tmp_path, monkeypatch):
+    """At a checkpoint, and at the end, where the encoder is saved."""
+    command = [*TRAIN, *OPTIONS, "--steps", 4, "--out", tmp_path / "run"]
+    full = "Error while serializing: I/O error: No space left on device (os error 28)"
+
+    def refused(*arguments, **options):
+        raise SafetensorError(full)
+
+    def fails():
+        said = " ".join(synthcl(*command, code=1).stderr.split())
+        assert f"cannot save the run in {tmp_path / 'run'}: {full}" in said and "run the same command again" in said
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "save_file", refused)
+        fails()
+    assert not list_checkpoints(tmp_path / "run" / "checkpoints")
+    with monkeypatch.context() as patch:
+        patch.setattr(encoder, "save_file", refused)
+        fails()
+    assert synthcl(*command, "--json").json["steps"] == 4
+
+
+@pytest.mark.parametrize("fault", ["gone", "short", "config"])
+def test_an_encoder_that_is_lost_comes_back_from_the_last_checkpoint(synthcl, tmp_path, fault):
+    run = tmp_path / "run"
+    command = [*TRAIN, *OPTIONS, "--steps", 2, "--out", run]
+    synthcl(*command)
+    name = "config.json" if fault == "config" else "model.safetensors"
+    before = (run / "encoder" / name).read_bytes()
+    if fault == "gone":
+        (run / "encoder" / name).unlink()
+    else:
+        (run / "encoder" / name).write_bytes(before[:-9])
+    said = " ".join(synthcl("eval", "knn", run, "--data", "digits", code=1).stderr.split())
+    assert f"remove {run / 'result.json'} and run the run's command again" in said and "not finished" not in said
+    (run / "result.json").unlink()
+    shutil.copytree(run / "checkpoints", tmp_path / "before")
+    synthcl(*command)
+    assert (run / "encoder" / name).read_bytes() == before
+    for file in (tmp_path / "before").rglob("*.safetensors"):
+        assert (run / "checkpoints" / file.relative_to(tmp_path / "before")).read_bytes() == file.read_bytes()
+
+
 def broken_loss(original, when):
     def forward(self, views, groups, num_real):
         output = original(self, views, groups, num_real)
@@ -136,6 +182,28 @@ def other_generator(synthcl, folder):
     path = folder / "other"
     synthcl(*PRETRAIN, "--steps", 1, "--seed", 5, "--out", path)
     return path
+
+
+def write_photos(folder):
+    """Four images of two classes."""
+    for i in range(4):
+        path = folder / "train" / f"class{i % 2}" / f"{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((8, 8, 3), i, np.uint8)).save(path)
+
+
+@pytest.mark.parametrize("command", [TRAIN, PRETRAIN])
+def test_an_image_that_cannot_be_read_does_not_keep_the_folder(synthcl, tmp_path, command):
+    """It ends the run before a step is saved: without it the same command begins again."""
+    write_photos(tmp_path / "photos")
+    empty = tmp_path / "photos" / "train" / "class0" / "empty.png"
+    empty.touch()
+    given = [tmp_path / "photos" if word == "digits" else word for word in command]
+    given += ["--batch-size", 4, "--steps", 2, "--out", tmp_path / "run"]
+    assert "empty.png" in synthcl(*given, code=1).stderr
+    empty.unlink()
+    synthcl(*given)
+    assert (tmp_path / "run" / "result.json").exists()
 
 
 SOURCES = {
@@ -217,7 +285,7 @@ def test_a_finished_run_is_never_called_another_length(synthcl, tmp_path):
     written = {path: path.read_bytes() for path in (tmp_path / "real").glob("*.*")}
     shutil.rmtree(tmp_path / "real" / "checkpoints")
     refused = " ".join(train("real", 8, code=1).stderr.split())
-    assert "real is finished, and its checkpoints are gone, so that it cannot be extended to 8 steps; give" in refused
+    assert "real is finished, and its checkpoints are gone or damaged, so that it cannot be extended to 8" in refused
     assert {path: path.read_bytes() for path in (tmp_path / "real").glob("*.*")} == written
 
 

@@ -6,6 +6,7 @@ import sys
 import pytest
 from PIL import Image
 
+from synthcl.pipeline.configs.compare import CompareConfig
 from synthcl.pipeline.configs.train import TrainConfig
 from synthcl.pipeline.runs.opening import open_run
 
@@ -50,6 +51,14 @@ def test_show(synthcl, folder, tmp_path):
         "curves.jpg must end in .png" in synthcl("runs", "show", run, "--out", tmp_path / "curves.jpg", code=2).stderr
     )
     assert "is no run of synthcl" in synthcl("runs", "show", folder, code=1).stderr
+
+
+def test_a_comparison_is_told_by_its_runs(synthcl, tmp_path):
+    config = CompareConfig(data="digits", regimes="real,offline", generator="g", seeds=3, steps=40, out="x")
+    open_run(tmp_path / "compared", "compare", config)
+    assert "0 of 6 runs" in synthcl("runs", "list", tmp_path).stdout
+    shown = synthcl("runs", "show", tmp_path / "compared").stdout.split()
+    assert shown[shown.index("runs") :][:4] == ["runs", "0", "of", "6"]
 
 
 def test_listing_needs_no_torch(folder):

@@ -45,7 +45,7 @@ def sets(tmp_path):
     """A folder with a complete set, a partial one, a recording and a damaged one."""
     folder = tmp_path / "sets"
     write_shard_set(folder / "a", {"seed": 7}, 30, 10, render, workers=0)
-    write_shard_set(folder / "deep" / "partial", {}, 30, 10, render, workers=0, num_processes=2)
+    write_shard_set(folder / "deep" / "partial", {"image_size": 8}, 30, 10, render, workers=0, num_processes=2)
     write_shard_set(folder / "z", {}, 10, 10, render, workers=0)
     (folder / "z" / "000000.tar").unlink()
     with ShardRecorder(folder / "recorded", {}, workers=0) as recorder:
@@ -69,6 +69,7 @@ def test_list(run, sets):
     shown = run("list", sets)
     table = shown.stdout
     assert shown.stderr == f"next: synthcl shards info {sets / 'a'}\n"
+    assert table.count("1 x 8 px") == 4 and "?" not in table
     assert "complete" in table and "20 of 30" in table and "000000.tar is missing" in table
 
 

@@ -1,7 +1,6 @@
 """A cluster that is not there: what is made of nodes, errors and signals. test_ray_sets.py has one."""
 
 import os
-import signal
 import socket
 import sys
 import threading
@@ -12,13 +11,11 @@ import pytest
 from synthcl.pipeline.cluster import ray_cluster
 from synthcl.pipeline.cluster.ray_cluster import (
     NICENESS,
-    Stopped,
     cause_in_words,
     connected,
     first_line,
     max_gpus,
     room,
-    stop_signals,
 )
 from synthcl.pipeline.errors import DataError
 
@@ -62,28 +59,6 @@ def test_causes_in_words(error, words):
 
 def test_the_first_line_that_says_something():
     assert first_line(ValueError("\n\n a \nb")) == "a"
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
-def test_signals_of_a_scheduler_stop_it_with_the_code_for_trying_again(number):
-    before = signal.getsignal(number)
-    with pytest.raises(Stopped, match=f"{number.name} came; .* the same command continues") as raised, stop_signals():
-        os.kill(os.getpid(), number)
-        threading.Event().wait(5)
-    assert raised.value.exit_code == os.EX_TEMPFAIL and signal.getsignal(number) == before
-
-
-def test_in_another_thread_signals_stay_as_they_are():
-    found = []
-
-    def inside():
-        with stop_signals():
-            found.append(signal.getsignal(signal.SIGTERM))
-
-    thread = threading.Thread(target=inside)
-    thread.start()
-    thread.join()
-    assert found == [signal.getsignal(signal.SIGTERM)]
 
 
 def test_what_threads_of_ray_print_is_not_among_the_results(capsys):

@@ -32,6 +32,16 @@ def test_classes(tmp_path, save):
     assert len(open_images(str(tmp_path), split="test")) == 4  # a default, not a demand
 
 
+def test_classes_may_be_links(tmp_path, save):
+    for name in ("all/ant/1.png", "all/owl/2.png", "train/cat/3.png"):
+        save(tmp_path / name)
+    for name in ("ant", "owl"):
+        (tmp_path / "train" / name).symlink_to(tmp_path / "all" / name)
+    store = open_images(str(tmp_path / "train"))
+    assert store.class_names == ["ant", "cat", "owl"]
+    assert store.keys(range(3)) == ["ant/1.png", "cat/3.png", "owl/2.png"]
+
+
 def test_splits_share_their_classes(tmp_path, save):
     for name in ("train/ant/1.png", "train/owl/2.png", "val/owl/3.png", "test/4.png"):
         save(tmp_path / name)

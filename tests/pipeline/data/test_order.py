@@ -95,6 +95,8 @@ def test_ranks_take_contiguous_slices_of_the_global_batch(processes):
 
 
 def test_a_batch_that_cannot_be():
+    with pytest.raises(UsageError, match="a set of 1 image is too small to train on: give more data, 2 images at the"):
+        GlobalOrder(1, 64, KEY)
     with pytest.raises(UsageError, match=r"--batch-size 512 is larger than the set of 100 images"):
         GlobalOrder(100, 512, KEY)
     with pytest.raises(UsageError, match=r"--batch-size 0 is below 1"):

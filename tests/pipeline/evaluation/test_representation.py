@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from PIL import Image
 
 from synthcl.pipeline.errors import DataError
 from synthcl.pipeline.evaluation import evaluate_alignment
@@ -17,6 +18,18 @@ def test_alignment_and_uniformity_of_an_encoder(run):
     assert results["digits"]["alignment"] > 1e-3
     assert results["digits"]["uniformity"] < 0
     assert results["digits"]["data"] == "digits:test" and results["digits"]["num_images"] == 100
+
+
+def test_the_validation_split_is_measured_where_there_is_no_test_split(run, tmp_path):
+    for name in ("train/a/1", "train/a/2", "val/a/3", "val/a/4", "val/b/5"):
+        path = tmp_path / "photos" / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8), (40 * int(path.stem), 0, 0)).save(path)
+    photos = str(tmp_path / "photos")
+    found = evaluate_alignment(run, photos, views="none")
+    assert found["data"] == f"{photos}:val" and found["num_images"] == 3
+    assert evaluate_alignment(run, f"{photos}:train", views="none")["num_images"] == 2
+    assert evaluate_alignment(run, f"{photos}/train", views="none")["num_images"] == 2
 
 
 def test_one_image_is_refused(run):

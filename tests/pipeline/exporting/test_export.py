@@ -106,6 +106,18 @@ def test_pth_files_hold_tensors_alone(make_encoder, tmp_path):
     assert all(type(tensor) is torch.Tensor for tensor in state.values()) and "layer4.1.bn2.weight" in state
 
 
+def test_an_evaluated_export_is_written_again_and_keeps_its_evaluations(make_encoder, tmp_path):
+    make_encoder(tmp_path / "encoder", "resnet10-w8", 8)
+    config = ExportConfig(to="safetensors", out=str(tmp_path / "out"))
+    export(tmp_path / "encoder", config)
+    (tmp_path / "out" / "evaluations").mkdir()
+    (tmp_path / "out" / "evaluations" / "knn-1.json").write_text("{}")
+    (tmp_path / "out" / "README.md").unlink()
+    export(tmp_path / "encoder", config)
+    assert (tmp_path / "out" / "evaluations" / "knn-1.json").read_text() == "{}"
+    assert (tmp_path / "out" / "README.md").is_file()
+
+
 @pytest.mark.parametrize(
     ("out", "error", "message"),
     [

@@ -9,9 +9,10 @@ from synthcl.pipeline.data import open_images
 from synthcl.pipeline.data.memory import MemoryStore
 from synthcl.pipeline.generation import preview as module
 from synthcl.pipeline.generation.opening import open_generator, save_generator
-from synthcl.pipeline.generation.preview import REAL_FILE, preview, save_real_images, some_images
+from synthcl.pipeline.generation.preview import preview, save_real_images, some_images
 from synthcl.pipeline.generation.rendering import Renderer, sampling_key
 from synthcl.pipeline.images.grids import read_grid
+from synthcl.pipeline.runs.folder import REAL_FILE
 
 
 @pytest.fixture

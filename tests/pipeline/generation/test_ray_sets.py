@@ -14,11 +14,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from synthcl.pipeline.cluster.ray_cluster import Stopped
 from synthcl.pipeline.configs.generate import GenerateConfig
 from synthcl.pipeline.errors import DataError, UsageError
 from synthcl.pipeline.generation import ray_sets
 from synthcl.pipeline.generation.ray_sets import ShardWorker, write_on_ray
+from synthcl.pipeline.runtime.signals import Stopped
 from synthcl.pipeline.shards import write_shard_set
 from synthcl.pipeline.shards.layout import HIDDEN
 from synthcl.pipeline.shards.publish import PartLock

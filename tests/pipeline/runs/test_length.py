@@ -71,7 +71,7 @@ def test_fewer_steps_than_were_done_are_refused(tmp_path, done, before, steps, f
 
 
 def test_a_finished_run_without_checkpoints_is_not_begun_anew(tmp_path):
-    with pytest.raises(DataError, match="its checkpoints are gone, so that it cannot be extended to 60 steps; give"):
+    with pytest.raises(DataError, match="its checkpoints are gone or damaged, so that it cannot be extended to 60 "):
         change_length(saved(tmp_path), [], 40, 60, finished=True)
 
 

@@ -28,7 +28,7 @@ def make_run(path, *, rows=4, result=None, **options):
 
 def evaluation(path, name, **values):
     (path / "evaluations").mkdir(exist_ok=True)
-    known = {"task": "linear", "label_fraction": 1.0, "data": "digits:train"}
+    known = {"task": "linear", "label_fraction": 1.0, "data": "digits:train", "test_data": "digits:test"}
     (path / "evaluations" / f"{name}.json").write_text(json.dumps({**known, **values}))
 
 
@@ -47,6 +47,9 @@ def test_runs_are_found_below_a_folder_and_in_comparisons(tmp_path):
     assert find_runs(tmp_path / "a") == [tmp_path / "a"]
     with pytest.raises(DataError, match="there is no folder"):
         find_runs(tmp_path / "nowhere")
+    for look in (find_runs, describe_run):
+        with pytest.raises(DataError, match=r"run\.json is a file; give a folder"):
+            look(tmp_path / "a" / "run.json")
 
 
 @pytest.mark.parametrize(
@@ -96,6 +99,28 @@ def test_a_comparison_goes_on_while_anything_in_its_folder_does(tmp_path, growin
     assert row["state"] == "unknown" and time.time() - row["last_written"] < 60
 
 
+def test_steps_are_those_that_are_logged_or_saved(tmp_path):
+    path = make_run(tmp_path / "run", rows=2)
+    for step, done in ((10, 20), (25, 25)):
+        (path / "checkpoints" / f"step-{step:08d}").mkdir(parents=True)
+        assert summarize_run(path)["steps"] == done
+    assert summarize_run(make_run(tmp_path / "begun", rows=0))["steps"] is None
+
+
+def test_a_comparison_is_as_far_as_its_runs_are(tmp_path):
+    path = tmp_path / "compared"
+    config = CompareConfig(data="digits", regimes="real,offline", generator="g", seeds=2, steps=40, out=str(path))
+    open_run(path, "compare", config)
+    make_run(path / "runs" / "real" / "seed-0", result={"steps": 40})
+    make_run(path / "runs" / "real" / "seed-7", result={"steps": 40})  # of a seed that is not asked for
+    make_run(path / "runs" / "offline" / "seed-0", rows=1)
+    row = summarize_run(path)
+    assert (row["runs"], row["total_runs"], row["steps"], row["total_steps"]) == (1, 4, None, None)
+    of_runs = CompareConfig(run=["a", "b"], data="digits", out=str(tmp_path / "existing"))
+    row = summarize_run(open_run(tmp_path / "existing", "compare", of_runs).path)
+    assert row["runs"] is row["total_runs"] is None
+
+
 def test_the_accuracy_is_that_of_the_encoder_with_all_labels(tmp_path):
     path = make_run(tmp_path / "run")
     evaluation(path, "knn", task="knn", top1=0.5, time="2")
@@ -113,14 +138,27 @@ def test_the_accuracy_is_that_on_the_set_that_the_run_was_trained_on(tmp_path):
     path = make_run(tmp_path / "run")
     evaluation(path, "a", top1=0.9, time="1", data="cifar10:train")
     assert summarize_run(path)["top1"] is None
-    evaluation(path, "knn", task="knn", top1=0.5, time="2", data="digits:train[:50%]")
+    evaluation(path, "knn", task="knn", top1=0.5, time="2", data="digits")
     evaluation(path, "b", top1=0.8, time="3", data="flowers102:train")
     evaluation(path, "c", top1=0.7, time="4", data=None)
+    evaluation(path, "d", top1=0.6, time="5", data="digits:train[:30]")
+    evaluation(path, "e", top1=0.75, time="6", test_data="cifar10:test")
+    evaluation(path, "f", top1=0.76, time="7", test_data="digits:test[:30]")
     assert summarize_run(path)["top1"] == 0.5
-    photos = make_run(tmp_path / "photos", data=f"{tmp_path}/pictures/:train[:80%,shuffled]")
-    evaluation(photos, "a", top1=0.6, time="1", data=f"{tmp_path}/pictures:train")
-    evaluation(photos, "b", top1=0.4, time="2", data=f"{tmp_path}/others:train")
-    assert summarize_run(photos)["top1"] == 0.6
+
+
+def test_the_accuracy_of_a_run_on_a_part_is_that_on_its_part_else_on_all(tmp_path):
+    place = f"{tmp_path}/pictures"
+    path = make_run(tmp_path / "run", data=f"{place}/:train[:80%,shuffled]")
+    evaluation(path, "a", top1=0.4, time="1", data=f"{tmp_path}/others:train", test_data=f"{tmp_path}/others:val")
+    evaluation(path, "b", top1=0.5, time="2", data=f"{place}:train[:10%]", test_data=f"{place}:val")
+    assert summarize_run(path)["top1"] is None
+    evaluation(path, "c", top1=0.6, time="3", data=f"{place}:train", test_data=f"{place}:val")
+    assert summarize_run(path)["top1"] == 0.6
+    held_out = f"{place}:train[80%:,shuffled]"
+    evaluation(path, "d", top1=0.7, time="4", data=f"{place}:train[:80%,shuffled]", test_data=held_out)
+    evaluation(path, "e", top1=0.65, time="5", data=f"{place}:train", test_data=f"{place}:val")
+    assert summarize_run(path)["top1"] == 0.7
 
 
 def test_evaluations_of_weights_that_were_trained_on_are_told_apart_and_count_no_more(tmp_path):

@@ -12,12 +12,17 @@ from synthcl.pipeline.files import write_file
 from synthcl.pipeline.options.config import differences
 from synthcl.pipeline.options.types import flag
 from synthcl.pipeline.runs import opening
-from synthcl.pipeline.runs.folder import read_config
+from synthcl.pipeline.runs.folder import REAL_FILE, read_config, read_record
 from synthcl.pipeline.runs.opening import Terms, finished_result, hold_run, open_run
 
 
 def config(out, **options) -> TrainConfig:
     return TrainConfig(**{"data": "digits", "out": str(out), "steps": 5, **options})
+
+
+def save_step(run):
+    """Leave a checkpoint in a run's folder."""
+    (run / "checkpoints" / "step-00000002").mkdir(parents=True)
 
 
 def test_a_run_is_made_and_its_config_repeats_it(tmp_path):
@@ -44,7 +49,9 @@ def test_a_run_goes_on_with_the_contents_that_it_began_with_alone(tmp_path):
         return open_run(tmp_path / "r", "train", config(tmp_path / "r"), Terms(made_of=made_of))
 
     begin(data="4 images of fingerprint a")
-    begin(data="4 images of fingerprint a", shards="7 samples")  # what was not recorded is not asked for
+    begin(data="4 images of fingerprint a", shards="7 samples")
+    save_step(tmp_path / "r")
+    begin(data="4 images of fingerprint a", shards="7 samples", generator="weights c")  # which was not recorded
     with pytest.raises(DataError) as error:
         begin(data="5 images of fingerprint b", shards="7 samples")
     assert "--data had 4 images of fingerprint a, and has 5 images of fingerprint b now" in str(error.value)
@@ -52,11 +59,35 @@ def test_a_run_goes_on_with_the_contents_that_it_began_with_alone(tmp_path):
     with pytest.raises(DataError, match=r"--shards had 7 samples, and has 8 samples now"):
         begin(data="4 images of fingerprint a", shards="8 samples")
     record = json.loads((tmp_path / "r" / "run.json").read_text())
-    assert record["made_of"] == {"data": "4 images of fingerprint a", "shards": "7 samples"}
+    assert record["made_of"]["data"] == "4 images of fingerprint a" and record["made_of"]["shards"] == "7 samples"
     # A record of a version before has none.
     del record["made_of"]
     (tmp_path / "r" / "run.json").write_text(json.dumps(record))
     begin(data="5 images of fingerprint b")
+
+
+def test_a_run_that_has_saved_no_step_begins_again_with_the_contents_that_are_there_now(tmp_path):
+    def begin(data):
+        return open_run(tmp_path, "train", config(tmp_path), Terms(steps=5, made_of={"data": data})).path
+
+    run = begin("5 images, one of them empty")
+    (run / REAL_FILE).touch()
+    (run / "samples").mkdir()
+    begin("4 images")
+    assert sorted(path.name for path in run.iterdir()) == ["config.yaml", "run.json"]
+    assert read_record(run)["made_of"] == {"data": "4 images"}
+    (run / REAL_FILE).touch()
+    save_step(run)
+    with pytest.raises(DataError, match="--data had 4 images, and has 5 images now"):
+        begin("5 images")
+    begin("4 images")
+    assert (run / REAL_FILE).exists()
+
+
+def test_a_finished_run_without_checkpoints_keeps_its_contents(tmp_path):
+    open_run(tmp_path, "train", config(tmp_path), Terms(steps=5, made_of={"data": "a"})).finish({"steps": 5})
+    with pytest.raises(DataError, match="--data had a, and has b now"):
+        open_run(tmp_path, "train", config(tmp_path), Terms(steps=5, made_of={"data": "b"}))
 
 
 @pytest.mark.parametrize("killed_at", ["run.json", "config.yaml"])
