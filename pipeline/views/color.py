@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from .bounds import cut
 from .selection import per_sample
 
 _LUMA = (0.2989, 0.587, 0.114)
@@ -38,7 +39,7 @@ def blend(images: Tensor, factors: Tensor, to_pixel: Tensor, to_mean: Tensor) ->
     gray = luminance(images)
     mean = gray.mean((1, 2, 3)) * to_mean
     offset = torch.addcmul(per_sample(mean), gray, per_sample(to_pixel))
-    return torch.addcmul(offset, images, per_sample(factors)).clamp_(0, 1)
+    return cut(torch.addcmul(offset, images, per_sample(factors)))
 
 
 def shift_hue(images: Tensor, shifts: Tensor) -> Tensor:

@@ -127,6 +127,14 @@ def test_asking_for_a_gradient_changes_no_bit_of_a_hue(images):
     assert torch.equal(shift_hue(images.clone().requires_grad_(), SHIFTS), plain)
 
 
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_a_blend_that_cuts_nothing_passes_the_gradient_of_black_and_white(value):
+    images = torch.full((1, 3, 4, 3), value, requires_grad=True)
+    factors = torch.ones(1)
+    (gradient,) = torch.autograd.grad(blend(images, factors, 0 * factors, 0 * factors).sum(), images)
+    assert torch.equal(gradient, torch.ones_like(images))
+
+
 def test_gradient_of_hue_on_grey_is_that_of_the_identity_in_brightness():
     images = torch.full((2, 3, 4, 3), 0.5, requires_grad=True)
     direction = torch.ones_like(images)
