@@ -134,6 +134,9 @@ def train_classifier(task: Task, config: LinearConfig | FinetuneConfig, name: st
         config: the options; those of fine-tuning train the backbone along.
         name: of the folder in RUN/evaluations/ that keeps the state: while this is under way to go on from, and after
             it to score other test images with, or the same again, without another training.
+
+    Raises:
+        UsageError: --layer-decay for a backbone whose layers are not known, or batches that it cannot learn from.
     """
     device = choose_device()
     key = Key.from_seed(config.seed).child("evaluation", name)
@@ -142,6 +145,8 @@ def train_classifier(task: Task, config: LinearConfig | FinetuneConfig, name: st
     scales = _scales(model, config)
     model = model.to(device).to(memory_format=torch.channels_last)
     order = EvenOrder(len(task.subset), min(config.batch_size, len(task.subset)), key.child("order"))
+    if not frozen:
+        _check_batches(model.backbone, order)
     batch_size = max(order.sizes)
     settings = config.settings()
     steps = settings.epochs * order.steps_per_epoch
@@ -178,6 +183,22 @@ def _scales(model: Classifier, config: LinearConfig | FinetuneConfig) -> dict[st
         return layer_scales(model.backbone, config.layer_decay)
     except ValueError as error:
         raise UsageError(f"--layer-decay {config.layer_decay}: {error}") from None
+
+
+def _check_batches(backbone: nn.Module, order: EvenOrder) -> None:
+    """Raises UsageError for batches of one image where there is batch normalisation: alone, each is its own mean."""
+    if min(order.sizes) > 1 or not any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in backbone.modules()):
+        return
+    if order.num_samples == 1:
+        raise UsageError(
+            "there is one labeled image, from which an encoder with batch normalisation cannot learn: give more "
+            "images, or a larger --label-fraction"
+        )
+    wanted = next(size for size in range(2, 4) if order.num_samples // -(-order.num_samples // size) > 1)
+    raise UsageError(
+        f"--batch-size {order.batch_size} makes batches of one of {order.num_samples} labeled images, from which an "
+        f"encoder with batch normalisation cannot learn: pass --batch-size {wanted} or more"
+    )
 
 
 def _optimizer(

@@ -7,6 +7,7 @@ import torch
 
 from synthcl.pipeline.configs.evaluate import FinetuneConfig, LinearConfig
 from synthcl.pipeline.data import EvenOrder
+from synthcl.pipeline.errors import UsageError
 from synthcl.pipeline.evaluation import supervised
 from synthcl.pipeline.evaluation.supervised import Classifier, train_classifier
 from synthcl.pipeline.evaluation.task import Task
@@ -115,6 +116,28 @@ def test_a_state_of_passes_that_dropped_images_is_not_gone_on_with(task, tmp_pat
         for size in (48, 64, 58)
     ]
     assert names[0] == names[1] != names[2]
+
+
+@pytest.mark.parametrize(
+    ("labeled", "batch_size", "message"),
+    [
+        (58, 1, r"--batch-size 1 makes batches of one of 58 labeled images.*pass --batch-size 2 or more"),
+        (3, 2, r"--batch-size 2 makes batches of one of 3 labeled images.*pass --batch-size 3 or more"),
+        (1, 16, "there is one labeled image"),
+    ],
+)
+def test_fine_tuning_refuses_batches_of_one_image_and_leaves_nothing(task, tmp_path, labeled, batch_size, message):
+    opened = task(tmp_path)
+    opened.subset = opened.subset[:labeled]
+    config = dataclasses.replace(CONFIGS["finetune"], batch_size=batch_size)
+    with pytest.raises(UsageError, match=message):
+        train_classifier(opened, config, "finetune")
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_frozen_encoder_takes_batches_of_one_image(task, tmp_path):
+    config = dataclasses.replace(CONFIGS["linear-sgd"], batch_size=1, epochs=1)
+    assert train_classifier(task(tmp_path), config, "linear-sgd").shape == (60, 3)
 
 
 def test_the_optimizer_is_the_presets(encoder):
