@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+TRUST = 1e-3
+"""The trust coefficient of LARS: eta of You et al. 2017, arXiv 1708.03888, section 5, and of SimCLR's code."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizerRecipe:
@@ -15,6 +18,7 @@ class OptimizerRecipe:
         weight_decay: on all parameters, or on those that `decay_norms` leaves.
         momentum: of SGD and LARS; beta 1 of AdamW.
         decay_norms: whether biases and the parameters of normalisation layers decay too.
+        trust, clip: of LARS alone; see there.
         source: where the numbers come from, and what of them is ours.
     """
 
@@ -23,6 +27,8 @@ class OptimizerRecipe:
     weight_decay: float
     momentum: float = 0.9
     decay_norms: bool = True
+    trust: float = TRUST
+    clip: bool = False
     source: str
 
     def learning_rate(self, batch_size: int) -> float:

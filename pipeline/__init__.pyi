@@ -365,7 +365,8 @@ def evaluate(
         label_fraction: Part of each class whose labels may be used, drawn by --seed.
         untrained: Evaluate untrained weights instead: the baseline.
         precision: Precision of the encoder; bf16 is quicker and less exact.
-        batch_size: Images a forward pass, or a step where there is training.
+        batch_size: Images a forward pass; where there is training the most a step, since a pass over the labeled
+            images is of as few and as even batches as there can be.
         data_root: Folder of the torchvision datasets, downloaded into when missing. [default: ~/.cache/synthcl/data]
         seed: Seed that all randomness follows from.
         test_data: Images to score on; the test or validation split of --data if not given.
@@ -408,7 +409,8 @@ def evaluate(
         label_fraction: Part of each class whose labels may be used, drawn by --seed.
         untrained: Evaluate untrained weights instead: the baseline.
         precision: Precision of the encoder; bf16 is quicker and less exact.
-        batch_size: Images a forward pass, or a step where there is training.
+        batch_size: Images a forward pass; where there is training the most a step, since a pass over the labeled
+            images is of as few and as even batches as there can be.
         data_root: Folder of the torchvision datasets, downloaded into when missing. [default: ~/.cache/synthcl/data]
         seed: Seed that all randomness follows from.
         test_data: Images to score on; the test or validation split of --data if not given.
@@ -447,7 +449,8 @@ def evaluate(
         label_fraction: Part of each class whose labels may be used, drawn by --seed.
         untrained: Evaluate untrained weights instead: the baseline.
         precision: Precision of the encoder; bf16 is quicker and less exact.
-        batch_size: Images a forward pass, or a step where there is training.
+        batch_size: Images a forward pass; where there is training the most a step, since a pass over the labeled
+            images is of as few and as even batches as there can be.
         data_root: Folder of the torchvision datasets, downloaded into when missing. [default: ~/.cache/synthcl/data]
         seed: Seed that all randomness follows from.
         test_data: Images to score on; the test or validation split of --data if not given.
@@ -485,7 +488,8 @@ def evaluate(
         label_fraction: Part of each class whose labels may be used, drawn by --seed.
         untrained: Evaluate untrained weights instead: the baseline.
         precision: Precision of the encoder; bf16 is quicker and less exact.
-        batch_size: Images a forward pass, or a step where there is training.
+        batch_size: Images a forward pass; where there is training the most a step, since a pass over the labeled
+            images is of as few and as even batches as there can be.
         data_root: Folder of the torchvision datasets, downloaded into when missing. [default: ~/.cache/synthcl/data]
         seed: Seed that all randomness follows from.
         test_data: Images to score on, one for each --data in the same order; their test splits if not given.
@@ -517,7 +521,8 @@ def evaluate(
         label_fraction: Part of each class whose labels may be used, drawn by --seed.
         untrained: Evaluate untrained weights instead: the baseline.
         precision: Precision of the encoder; bf16 is quicker and less exact.
-        batch_size: Images a forward pass, or a step where there is training.
+        batch_size: Images a forward pass; where there is training the most a step, since a pass over the labeled
+            images is of as few and as even batches as there can be.
         data_root: Folder of the torchvision datasets, downloaded into when missing. [default: ~/.cache/synthcl/data]
         seed: Seed that all randomness follows from.
         test_data: Images to score on; the test or validation split of --data if not given.

@@ -67,7 +67,12 @@ class EvaluationConfig(Config):
     precision: str = option(
         "fp32", help="Precision of the encoder; bf16 is quicker and less exact.", choices=PRECISIONS
     )
-    batch_size: int = option(256, help="Images a forward pass, or a step where there is training.", minimum=1)
+    batch_size: int = option(
+        256,
+        help="Images a forward pass; where there is training the most a step, since a pass over the labeled images is "
+        "of as few and as even batches as there can be.",
+        minimum=1,
+    )
     data_root: str | None = common.data_root_option()
     seed: int = common.seed_option()
 

@@ -1,4 +1,5 @@
 from .caching import cached as cached
+from .order import EvenOrder as EvenOrder
 from .order import GlobalOrder as GlobalOrder
 from .order import Permutation as Permutation
 from .sources import open_images as open_images
@@ -9,6 +10,7 @@ from .store import ImageStore as ImageStore
 
 __all__ = [
     "DATASETS",
+    "EvenOrder",
     "GlobalOrder",
     "ImageStore",
     "Permutation",

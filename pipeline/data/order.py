@@ -141,3 +141,35 @@ class GlobalOrder(SampleOrder):
 
     def at(self, epoch: int, positions: np.ndarray) -> np.ndarray:
         return Permutation(self.num_samples, self.key.child("epoch", epoch))(positions)
+
+
+class EvenOrder:
+    """Each epoch a keyed permutation of the whole set in as few batches as there can be, of sizes as even as can be.
+
+    Nothing is dropped, as where a set is small and each label dear. Where the batch size divides the set it is
+    `GlobalOrder`. Even batches are ours: they spare the training a last one of a few samples.
+
+    Args:
+        num_samples: size of the set.
+        batch_size: the most samples a step.
+        key: names the order.
+
+    Raises:
+        UsageError: as `SampleOrder`.
+    """
+
+    def __init__(self, num_samples: int, batch_size: int, key: Key) -> None:
+        self._shuffled = GlobalOrder(num_samples, batch_size, key)
+        self.num_samples, self.batch_size = num_samples, batch_size
+        self.steps_per_epoch = -(-num_samples // batch_size)
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """The smallest batch and the largest."""
+        return self.num_samples // self.steps_per_epoch, -(-self.num_samples // self.steps_per_epoch)
+
+    def indices(self, step: int) -> np.ndarray:
+        """The samples of a step, counted from 0 over all epochs, (n,) int64."""
+        epoch, batch = divmod(step, self.steps_per_epoch)
+        start, end = ((batch + i) * self.num_samples // self.steps_per_epoch for i in (0, 1))
+        return self._shuffled.at(epoch, np.arange(start, end))

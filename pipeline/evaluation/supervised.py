@@ -22,7 +22,7 @@ from ...learners.layers import layer_scales
 from ...learners.optimizers import scaled_groups
 from ...learners.validation import num_features
 from ..configs.evaluate import FinetuneConfig, LinearConfig, SgdSettings
-from ..data import GlobalOrder, ImageStore, cached
+from ..data import EvenOrder, ImageStore, cached
 from ..data.specs import parse_spec
 from ..encoder import prepare
 from ..errors import UsageError
@@ -84,7 +84,7 @@ class SupervisedStep:
     model: Classifier
     optimizer: torch.optim.Optimizer
     task: Task
-    order: GlobalOrder
+    order: EvenOrder
     augmentation: Augmentation
     total_steps: int
     cosine: bool
@@ -126,13 +126,17 @@ class SupervisedStep:
 def train_classifier(task: Task, config: LinearConfig | FinetuneConfig, name: str) -> Tensor:
     """Train on the task's labeled images, for as long as the options say, and score its test images, (M, C).
 
-    There is no choice of the best epoch: the last one counts.
+    There is no choice of the best epoch: the last one counts. Rates are scaled to the size that batches have
+    (`EvenOrder`), which is that of the options or less.
 
     Args:
         task: encoder and images.
         config: the options; those of fine-tuning train the backbone along.
         name: of the folder in RUN/evaluations/ that keeps the state: while this is under way to go on from, and after
             it to score other test images with, or the same again, without another training.
+
+    Raises:
+        UsageError: --layer-decay for a backbone whose layers are not known, or batches that it cannot learn from.
     """
     device = choose_device()
     key = Key.from_seed(config.seed).child("evaluation", name)
@@ -140,8 +144,10 @@ def train_classifier(task: Task, config: LinearConfig | FinetuneConfig, name: st
     model = Classifier(task.encoder.backbone, task.num_classes, frozen=frozen, key=key)
     scales = _scales(model, config)
     model = model.to(device).to(memory_format=torch.channels_last)
-    batch_size = min(config.batch_size, len(task.subset))
-    order = GlobalOrder(len(task.subset), batch_size, key.child("order"))
+    order = EvenOrder(len(task.subset), min(config.batch_size, len(task.subset)), key.child("order"))
+    if not frozen:
+        _check_batches(model.backbone, order)
+    batch_size = max(order.sizes)
     settings = config.settings()
     steps = settings.epochs * order.steps_per_epoch
     task.train = cached(task.train, "auto", device)
@@ -160,7 +166,7 @@ def train_classifier(task: Task, config: LinearConfig | FinetuneConfig, name: st
         watch=("loss", "train_accuracy"),
     )
     parts = {"model": model.head if frozen else model, "optimizer": optimizer}
-    with hold_run(_state_folder(task, config, name), f"eval {name}", config) as run:
+    with hold_run(_state_folder(task, config, name, order), f"eval {name}", config) as run:
         run_loop(run, parts, step, options)
     return _score(model, task.test, config.batch_size, device, autocast)
 
@@ -177,6 +183,22 @@ def _scales(model: Classifier, config: LinearConfig | FinetuneConfig) -> dict[st
         return layer_scales(model.backbone, config.layer_decay)
     except ValueError as error:
         raise UsageError(f"--layer-decay {config.layer_decay}: {error}") from None
+
+
+def _check_batches(backbone: nn.Module, order: EvenOrder) -> None:
+    """Raises UsageError for batches of one image where there is batch normalisation: alone, each is its own mean."""
+    if min(order.sizes) > 1 or not any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in backbone.modules()):
+        return
+    if order.num_samples == 1:
+        raise UsageError(
+            "there is one labeled image, from which an encoder with batch normalisation cannot learn: give more "
+            "images, or a larger --label-fraction"
+        )
+    wanted = next(size for size in range(2, 4) if order.num_samples // -(-order.num_samples // size) > 1)
+    raise UsageError(
+        f"--batch-size {order.batch_size} makes batches of one of {order.num_samples} labeled images, from which an "
+        f"encoder with batch normalisation cannot learn: pass --batch-size {wanted} or more"
+    )
 
 
 def _optimizer(
@@ -202,10 +224,12 @@ def _augmentation(config: LinearConfig | FinetuneConfig, image_size: int) -> Aug
     return Augmentation(PROBE_VIEWS if config.views is None else find_preset(config.views), image_size)
 
 
-def _state_folder(task: Task, config: Config, name: str) -> Path:
-    """Where the state of this very training is: same options, encoder and images."""
+def _state_folder(task: Task, config: Config, name: str, order: EvenOrder) -> Path:
+    """Where the state of this very training is: same options, encoder, images and order."""
     encoder, images = task.encoder.weights_hash(), task.train.fingerprint()
     values = {n: v for n, v in config.to_dict().items() if n not in ("data_root", "test_data", "data")}
+    if order.sizes != (order.batch_size,) * 2:
+        values["order"] = "even"  # one that dropped the rest of each pass, as former versions did, is another training
     return task.home / "evaluations" / f"{name}-{hash_of({**values, 'encoder': encoder, 'images': images})}"
 
 

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ..randomness import Draws, TensorKey
 from ..runtime.readback import sent
+from .bounds import trimmed
 from .color import grayscale, solarize
 from .geometry import blur_weights, resize_weights, separable
 from .jitter import apply_jitter
@@ -139,7 +140,7 @@ def _grouped(parameters: ViewParameters, num_views: int) -> tuple[Tensor, list[i
 
 def _weighted(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     # The weights of a pixel sum to 1 up to rounding, which must not take a white one beyond 1.
-    return separable(images, rows.to(images.dtype), columns.to(images.dtype)).clamp_(0, 1)
+    return trimmed(separable(images, rows.to(images.dtype), columns.to(images.dtype)))
 
 
 def _check(images: Tensor, draws: Draws) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from .bounds import cut
 from .selection import per_sample
 
 _LUMA = (0.2989, 0.587, 0.114)
@@ -38,14 +39,15 @@ def blend(images: Tensor, factors: Tensor, to_pixel: Tensor, to_mean: Tensor) ->
     gray = luminance(images)
     mean = gray.mean((1, 2, 3)) * to_mean
     offset = torch.addcmul(per_sample(mean), gray, per_sample(to_pixel))
-    return torch.addcmul(offset, images, per_sample(factors)).clamp_(0, 1)
+    return cut(torch.addcmul(offset, images, per_sample(factors)))
 
 
 def shift_hue(images: Tensor, shifts: Tensor) -> Tensor:
     """Turn the hue of the HSV model by `shifts` (N,), in turns.
 
     Value and saturation of a pixel fix its largest and smallest channel, and the hue says where between the two each
-    channel lies. The gradient is finite everywhere: a grey pixel's is that of leaving its colour alone.
+    channel lies. The gradient is finite everywhere: a grey pixel's is that of leaving its colour alone. Where green
+    equals blue it is the mean of those to both sides.
     """
     red, green, blue = images.split(1, dim=1)
     high = torch.maximum(red, green).maximum(blue)
@@ -53,11 +55,24 @@ def shift_hue(images: Tensor, shifts: Tensor) -> Tensor:
     chroma = high - low
     # Hue in sixths of a turn, 0 to 3 from red to cyan, negative on the side of blue. With r, g, b the channels scaled
     # to the range from low to high, it is 1 + g + b - r on all the three sectors of a side, so nothing is branched on.
-    hue = (green + blue).sub_(red).sub_(low).div_(chroma.clamp(min=_SMALLEST_CHROMA)).add_(1)
-    hue = hue.copysign_(green - blue) + per_sample(6 * shifts)
+    divisor = chroma.clamp(min=_SMALLEST_CHROMA)
+    hue = (green + blue).sub_(red).sub_(low).div_(divisor).add_(1).copysign_(green - blue)
+    if images.requires_grad:
+        hue = hue + _across(red, green, blue, divisor)
+    hue = hue + per_sample(6 * shifts)
     hue = torch.sub(hue, torch.floor(hue / 6), alpha=6)
     peaks = ((hue - 3).abs_().sub_(1), (hue - 2).abs_().neg_().add_(2), (hue - 4).abs_().neg_().add_(2))
     return torch.cat([torch.addcmul(low, chroma, peak.clamp_(0, 1)) for peak in peaks], dim=1)
+
+
+def _across(red: Tensor, green: Tensor, blue: Tensor, chroma: Tensor) -> Tensor:
+    """Zero, with the gradient of the hue where green equals blue, at red or at cyan.
+
+    There the two sides meet, and each alone has a kink: the means of its slopes are 0, but the hue passes smoothly.
+    """
+    with torch.no_grad():
+        slope = (red - green).sign_().div_(chroma).mul_(green == blue)
+    return slope * (green - blue)
 
 
 def solarize(images: Tensor, threshold: float) -> Tensor:

@@ -51,11 +51,32 @@ def test_the_heads_are_those_of_the_authors(small):
     learner = small.make("mocov3", projector_layers=3)
     kinds = [type(layer).__name__ for layer in learner.projector]
     assert kinds == ["Linear", "BatchNorm1d", "ReLU"] * 2 + ["Linear", "BatchNorm1d"]
-    assert [type(layer).__name__ for layer in learner.predictor] == kinds[3:]
     assert len(small.make("mocov3").projector) == 5  # two layers, for residual nets
-    for head in (learner.projector, learner.predictor):
-        assert not head[-1].affine
+    assert not learner.projector[-1].affine
+    assert [type(layer).__name__ for layer in learner.predictor] == kinds[3:-1]  # MoCo_ResNet's
+    transformers = small.make("mocov3", predictor_batchnorm=True).predictor
+    assert [type(layer).__name__ for layer in transformers] == kinds[3:] and not transformers[-1].affine
+    for head in (learner.projector, learner.predictor, transformers):
         assert all(layer.bias is None for layer in head if isinstance(layer, torch.nn.Linear))
+
+
+def test_predictions_are_normalised_for_vision_transformers_unless_told_otherwise():
+    pytest.importorskip("timm")
+    backbone = create_backbone("timm:test_vit", image_size=32)
+    for options, length in (({}, 5), ({"predictor_batchnorm": False}, 4)):
+        assert len(create_learner("mocov3", backbone, hidden_dim=8, embedding_dim=4, **options).predictor) == length
+
+
+def test_a_state_from_before_the_choice_goes_on_with_normalised_predictions(small):
+    former, learner, views = small.make("mocov3", predictor_batchnorm=True), small.make("mocov3"), small.images(8)
+    former(views, GROUPS)
+    state = former.state_dict()
+    learner.load_state_dict(state)
+    assert torch.equal(learner(views, GROUPS).loss, former(views, GROUPS).loss)
+    assert learner.state_dict().keys() == state.keys()
+    again = small.make("mocov3")
+    again.load_state_dict(small.make("mocov3").state_dict())
+    assert len(again.predictor) == 4
 
 
 def test_the_least_loss_of_three_positives(small):

@@ -10,8 +10,8 @@ from timm.optim.lars import Lars as TimmLARS
 from torch import nn
 
 from synthcl.learners import create_backbone, create_learner, learner_names, learner_recipe
-from synthcl.learners.optimizers import LARS, SGD, TRUST, AdamW, create_optimizer, set_learning_rate
-from synthcl.learners.recipe import OPTIMIZERS
+from synthcl.learners.optimizers import LARS, SGD, AdamW, create_optimizer, set_learning_rate
+from synthcl.learners.recipe import OPTIMIZERS, TRUST
 
 
 def a_net(seed=0):
@@ -63,6 +63,37 @@ def test_a_step_of_lars_is_its_formula():
         expected, expected_zero = expected - 2.0 * buffers[0], expected_zero - 2.0 * buffers[1]
     torch.testing.assert_close(w.detach(), expected)
     torch.testing.assert_close(zero.detach(), expected_zero)
+
+
+@pytest.mark.parametrize(("rate", "clipped"), [(0.1, True), (2.0, False)])
+def test_a_clipped_step_of_lars_is_solo_learns(rate, clipped):
+    """`lars_lr = min(eta |w| / |g| / lr, 1)` multiplies the gradient, and what momentum makes of that moves by lr."""
+    w, gradient = torch.tensor([[3.0, 4.0]], requires_grad=True), torch.tensor([[0.06, -0.08]])
+    optimizer = LARS([w], lr=rate, momentum=0.5, trust=0.02, clip=True)
+    assert (rate < 0.02 * 5 / 0.1) == clipped
+    expected, buffer = w.detach().clone(), torch.zeros(1, 2)
+    for lr in (rate, rate, rate / 2, 0.0):
+        w.grad = gradient.clone()
+        optimizer.param_groups[0]["lr"] = lr
+        optimizer.step()
+        buffer = 0.5 * buffer + gradient * min(0.02 * expected.norm() / gradient.norm() / lr if lr else 1, 1)
+        expected = expected - lr * buffer
+        torch.testing.assert_close(w.detach(), expected)
+
+
+def test_a_state_from_before_lars_could_clip_goes_on_as_it_began():
+    """Such a state has no word of clipping, and the trust that it was trained with."""
+    former = dataclasses.replace(OPTIMIZERS["lars"], base_learning_rate=0.5)
+    whole, cut = a_net(), a_net()
+    first, second = create_optimizer(whole, former), create_optimizer(cut, former)
+    train(whole, first, 1)
+    train(cut, second, 1)
+    saved = copy.deepcopy(second.state_dict())
+    for group in saved["param_groups"]:
+        del group["clip"]
+    third = create_optimizer(cut, dataclasses.replace(former, trust=0.02, clip=True))
+    third.load_state_dict(saved)
+    assert torch.equal(train(cut, third, 2), train(whole, first, 2))
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)

@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from synthcl.pipeline.data.order import GlobalOrder, Permutation
+from synthcl.pipeline.data.order import EvenOrder, GlobalOrder, Permutation
 from synthcl.pipeline.errors import UsageError
 from synthcl.pipeline.randomness import Key
 
@@ -105,3 +105,21 @@ def test_a_batch_that_cannot_be():
         GlobalOrder(100, 10, KEY).indices(0, 0, 4)
     with pytest.raises(ValueError, match="rank 2"):
         GlobalOrder(100, 10, KEY).indices(0, 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("num_samples", "batch_size", "sizes"), [(103, 10, (9, 10)), (180, 128, (90, 90)), (7, 7, (7, 7))]
+)
+def test_an_even_order_shows_all_samples_once_an_epoch(num_samples, batch_size, sizes):
+    order = EvenOrder(num_samples, batch_size, KEY)
+    assert order.sizes == sizes
+    for epoch in range(3):
+        steps = range(epoch * order.steps_per_epoch, (epoch + 1) * order.steps_per_epoch)
+        batches = [order.indices(step) for step in steps]
+        assert (min(map(len, batches)), max(map(len, batches))) == sizes
+        assert sorted(np.concatenate(batches)) == list(range(num_samples))
+
+
+def test_an_even_order_of_whole_batches_is_the_global_one():
+    for step in range(25):
+        np.testing.assert_array_equal(EvenOrder(100, 10, KEY).indices(step), GlobalOrder(100, 10, KEY).indices(step))

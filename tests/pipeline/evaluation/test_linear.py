@@ -94,6 +94,21 @@ def test_the_penalty_is_the_one_that_scikit_learn_chooses(num_samples):
     assert choose_l2(features, labels, num_classes=4, key=KEY) == expected
 
 
+@pytest.mark.parametrize("num_samples", [300, 6000])  # every fifth is held out in turn, and one of them
+def test_a_class_of_one_sample_has_no_say_in_the_penalty(num_samples):
+    """The classes of many samples choose as they do alone: a sample whose class was not fitted costs what it will."""
+    features, labels = made_features(num_samples)
+    lone = torch.randn(20, 24, generator=torch.Generator().manual_seed(0)) * features.std(0) + features.mean(0)
+    both = torch.cat((features, lone)), torch.cat((labels, torch.arange(4, 24)))
+    assert choose_l2(*both, num_classes=24, key=KEY) == choose_l2(features, labels, num_classes=4, key=KEY)
+
+
+def test_where_nothing_can_be_held_out_the_penalty_is_1():
+    features, _ = made_features(4)
+    for lone in (torch.arange(4), torch.tensor([0])):
+        assert choose_l2(features[: len(lone)], lone, num_classes=4, key=KEY) == 1
+
+
 def test_the_choice_is_made_with_the_key_alone():
     features, labels = made_features(300)
     torch.manual_seed(1)

@@ -1,10 +1,13 @@
 import copy
+import dataclasses
 import math
 
 import pytest
 import torch
 
 from synthcl.pipeline.configs.evaluate import FinetuneConfig, LinearConfig
+from synthcl.pipeline.data import EvenOrder
+from synthcl.pipeline.errors import UsageError
 from synthcl.pipeline.evaluation import supervised
 from synthcl.pipeline.evaluation.supervised import Classifier, train_classifier
 from synthcl.pipeline.evaluation.task import Task
@@ -83,6 +86,58 @@ def test_the_learning_rate_falls_at_the_milestones(task, tmp_path, monkeypatch):
     config = FinetuneConfig(data="made", preset="simclr", epochs=10, batch_size=58, learning_rate=256 / 58)
     train_classifier(task(tmp_path), config, "finetune")
     assert rates == pytest.approx([0.5 * (1 + math.cos(math.pi * step / 10)) for step in range(10)])
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_each_pass_shows_all_labeled_images(task, tmp_path, name, monkeypatch):
+    """58 images in batches of at most 40: two of 29 a pass, and the rates of such batches."""
+    seen, rates = [], []
+    views = supervised.SupervisedStep._views
+
+    def watch(self, images, step):
+        seen.append(images)
+        rates.append(self.optimizer.param_groups[-1]["lr"])
+        return views(self, images, step)
+
+    monkeypatch.setattr(supervised.SupervisedStep, "_views", watch)
+    config = dataclasses.replace(CONFIGS[name], batch_size=40, epochs=3)
+    train_classifier(task(tmp_path), config, name)
+    assert [len(batch) for batch in seen] == [29] * 6
+    for first, second in zip(seen[::2], seen[1::2], strict=True):
+        assert sorted([*first, *second]) == list(range(2, 60))
+    assert rates[0] == pytest.approx(config.settings().head_learning_rate * 29 / 256)
+
+
+def test_a_state_of_passes_that_dropped_images_is_not_gone_on_with(task, tmp_path):
+    """Its folder is another one; that of whole batches, which are the same, stays."""
+    opened, config = task(tmp_path), CONFIGS["finetune"]
+    names = [
+        supervised._state_folder(opened, config, "finetune", EvenOrder(size, 16, Key.from_seed(0))).name
+        for size in (48, 64, 58)
+    ]
+    assert names[0] == names[1] != names[2]
+
+
+@pytest.mark.parametrize(
+    ("labeled", "batch_size", "message"),
+    [
+        (58, 1, r"--batch-size 1 makes batches of one of 58 labeled images.*pass --batch-size 2 or more"),
+        (3, 2, r"--batch-size 2 makes batches of one of 3 labeled images.*pass --batch-size 3 or more"),
+        (1, 16, "there is one labeled image"),
+    ],
+)
+def test_fine_tuning_refuses_batches_of_one_image_and_leaves_nothing(task, tmp_path, labeled, batch_size, message):
+    opened = task(tmp_path)
+    opened.subset = opened.subset[:labeled]
+    config = dataclasses.replace(CONFIGS["finetune"], batch_size=batch_size)
+    with pytest.raises(UsageError, match=message):
+        train_classifier(opened, config, "finetune")
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_frozen_encoder_takes_batches_of_one_image(task, tmp_path):
+    config = dataclasses.replace(CONFIGS["linear-sgd"], batch_size=1, epochs=1)
+    assert train_classifier(task(tmp_path), config, "linear-sgd").shape == (60, 3)
 
 
 def test_the_optimizer_is_the_presets(encoder):

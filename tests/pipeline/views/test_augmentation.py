@@ -124,6 +124,22 @@ def test_gradient_of_the_whole_chain_is_that_of_finite_differences():
     assert torch.autograd.gradcheck(lambda x: augmentation(x, draws), images, fast_mode=True)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_black_and_white_pixels_take_their_part_of_the_gradient_of_crop_and_blur(dtype):
+    """Both are linear, so that the gradient is the same at all images."""
+    plain = AugmentationParameters(crop_scale=(0.2, 1.0), flip=0.5, blur=(0.5,))
+    augmentation, draws = Augmentation(plain, 12), KEY.at(torch.arange(16))
+    weight = torch.rand(16, 3, 12, 12, generator=torch.Generator().manual_seed(1)).to(dtype)
+
+    def gradient(images):
+        images = images.to(dtype).requires_grad_()
+        return torch.autograd.grad((augmentation(images, draws) * weight).sum(), images)[0]
+
+    black_and_white = random_images(16).round()
+    black_and_white[:4], black_and_white[4:8] = 0, 1
+    torch.testing.assert_close(gradient(black_and_white), gradient(0.25 + random_images(16) / 2))
+
+
 @pytest.mark.parametrize("name", PRESETS)
 @pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
 def test_gradient_is_finite_for_constant_images(name, value):

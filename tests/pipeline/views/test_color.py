@@ -95,6 +95,46 @@ def test_gradient_is_finite_on_grey_and_next_to_it(name, value):
     assert gradient.abs().max() < 50
 
 
+def slopes(function, images, step=1e-6):
+    """Central differences in each value, (values of the result, values of the images)."""
+    moves = step * torch.eye(images.numel(), dtype=images.dtype).view(-1, *images.shape)
+    return torch.stack([(function(images + m) - function(images - m)).flatten() / (2 * step) for m in moves], dim=1)
+
+
+@pytest.mark.parametrize("shift", [0.03, -0.03, 0.3, -0.45])
+@pytest.mark.parametrize("pixel", [(0.8, 0.3, 0.3), (1.0, 0.0, 0.0), (0.3, 0.8, 0.8), (0.8, 0.8, 0.3), (0.3, 0.8, 0.3)])
+def test_gradient_of_hue_where_channels_are_equal(pixel, shift):
+    images = torch.tensor(pixel, dtype=torch.float64).view(1, 3, 1, 1)
+
+    def turned(x):
+        return shift_hue(x, torch.tensor([shift], dtype=x.dtype))
+
+    jacobian = torch.autograd.functional.jacobian(turned, images).view(3, 3)
+    torch.testing.assert_close(jacobian, slopes(turned, images), rtol=0, atol=1e-4)
+
+
+def test_gradient_of_hue_on_images_of_8_bits():
+    levels = torch.randint(0, 6, (2, 3, 4, 4), generator=torch.Generator().manual_seed(5)).double() / 5
+    levels = torch.where(levels.amax(1, keepdim=True) > levels.amin(1, keepdim=True), levels, levels.new_zeros(()))
+    levels = torch.where(levels.sum(1, keepdim=True) > 0, levels, torch.eye(3)[0].double().view(3, 1, 1))
+    function = OPERATIONS["hue"]
+    jacobian = torch.autograd.functional.jacobian(function, levels).view(96, 96)
+    torch.testing.assert_close(jacobian, slopes(function, levels), rtol=0, atol=1e-4)
+
+
+def test_asking_for_a_gradient_changes_no_bit_of_a_hue(images):
+    plain = shift_hue(images, SHIFTS)
+    assert torch.equal(shift_hue(images.clone().requires_grad_(), SHIFTS), plain)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_a_blend_that_cuts_nothing_passes_the_gradient_of_black_and_white(value):
+    images = torch.full((1, 3, 4, 3), value, requires_grad=True)
+    factors = torch.ones(1)
+    (gradient,) = torch.autograd.grad(blend(images, factors, 0 * factors, 0 * factors).sum(), images)
+    assert torch.equal(gradient, torch.ones_like(images))
+
+
 def test_gradient_of_hue_on_grey_is_that_of_the_identity_in_brightness():
     images = torch.full((2, 3, 4, 3), 0.5, requires_grad=True)
     direction = torch.ones_like(images)
