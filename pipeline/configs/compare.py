@@ -394,4 +394,6 @@ class CompareConfig(TrainingConfig):
             given |= {str(entry.selected_by): self.shards or [self.out], "where": self.where}
         elif entry.source == "recording":
             given |= {str(entry.selected_by): self.out}
+        elif entry.selected_by is not None:  # a source that nothing else is known of: a flag turns it on
+            given |= {entry.selected_by: True}
         return given
