@@ -138,6 +138,22 @@ def run_steps(one: OnlineRegime, learner, steps: int, learning_rate=0.0):
     return rows
 
 
+@pytest.mark.parametrize("objective", ["real-negatives", "alignment"])
+def test_an_objective_of_ones_own_asks_of_the_views_that_the_step_has(objective, monkeypatch):
+    """In the second of two processes, so that a sample's number is not its place."""
+    make, made = ViewMaker.__call__, []
+
+    def noting(self, images, numbers, step):
+        made.append(make(self, images, numbers, step))
+        return made[-1]
+
+    monkeypatch.setattr(ViewMaker, "__call__", noting)
+    run_steps(regime(objective=objective, rank=1, num_processes=2), a_learner(), 1)
+    real, of_g, of_average, asked = made
+    assert len(real) == 4 and len(of_g) == len(of_average) == 2
+    torch.testing.assert_close(asked, of_g)
+
+
 def test_the_leaf_gets_the_reversed_gradient_of_the_learner():
     one, learner = regime(pairs=False), a_learner()
     batch = one.batch(0, None)
