@@ -129,8 +129,8 @@ def test_every_option_of_a_command_is_read(synthcl, made, reads, tmp_path, monke
     (config,) = (c for c in config_classes() if c.__name__ == name)
     unused = {f.name for f in dataclasses.fields(config)} - reads[name] - PASSED_ON.get(name, set())
     assert not unused, (
-        f"no command in COMMANDS[{name!r}] reads {', '.join(sorted(unused))}: use what nothing reads, or add a command "
-        f"whose run reads it"
+        f"no command in COMMANDS[{name!r}] reads {', '.join(sorted(unused))}: have something read it, or add a command "
+        f"whose run does"
     )
 
 
