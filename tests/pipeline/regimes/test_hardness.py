@@ -1,7 +1,6 @@
 """What the generator is asked for, against plain loops; and that making all samples alike does not pay."""
 
 import copy
-import dataclasses
 import math
 import threading
 from functools import partial
@@ -14,11 +13,9 @@ from torch.nn import functional as F
 from synthcl.learners import create_learner
 from synthcl.learners.base import LearnerOutput
 from synthcl.learners.losses import ppcl
-from synthcl.pipeline.configs.train import TrainConfig
 from synthcl.pipeline.regimes import hardness as module
 from synthcl.pipeline.regimes.base import MultiViewedBatch
 from synthcl.pipeline.regimes.hardness import (
-    OBJECTIVES,
     against_real,
     alignment,
     excess_hardness,
@@ -268,8 +265,3 @@ def test_in_two_processes_the_common_part_is_that_of_all_latents(monkeypatch, co
 
     whole = without_common_part(gradient, counted)
     torch.testing.assert_close(Processes().run(centred, monkeypatch), whole)
-
-
-def test_the_option_names_every_objective():
-    (info,) = (f.metadata["option"] for f in dataclasses.fields(TrainConfig) if f.name == "hard_objective")
-    assert info.choices == OBJECTIVES

@@ -10,13 +10,14 @@ from torch import nn
 from synthcl.generators import create_trainer
 from synthcl.learners import create_backbone, create_learner
 from synthcl.learners.base import SyntheticTerms
+from synthcl.pipeline.configs.joint import OBJECTIVES
 from synthcl.pipeline.data import open_images
 from synthcl.pipeline.randomness import Key
 from synthcl.pipeline.regimes import online as online_module
 from synthcl.pipeline.regimes.assembly import RealImages, ViewMaker
 from synthcl.pipeline.regimes.base import Share, synthetic_share, unit_interval
 from synthcl.pipeline.regimes.gradients import quantize, reverse_gradient
-from synthcl.pipeline.regimes.hardness import OBJECTIVES, excess_hardness
+from synthcl.pipeline.regimes.hardness import excess_hardness
 from synthcl.pipeline.regimes.online import OnlineRegime
 from synthcl.pipeline.regimes.online_options import OnlineOptions
 from synthcl.pipeline.regimes.recording import sample_similarity
