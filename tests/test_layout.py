@@ -3,20 +3,26 @@
 import ast
 import importlib
 import re
+import runpy
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
-FOLDERS = ("cli", "pipeline", "generators", "learners")
+rooms = SimpleNamespace(**runpy.run_path(str(ROOT / "tools" / "rooms.py")))
 ALLOWED = {
     "cli": {"cli", "pipeline"},
     "pipeline": {"pipeline", "generators", "learners"},
     "generators": {"generators"},
     "learners": {"learners"},
 }
+COMMON = {"errors", "files", "randomness"}
+"""Lone modules of pipeline/ that every room may import from."""
 MAY_IMPORT = {
+    "errors": set(),
+    "files": set(),
+    "randomness": set(),
     "options": set(),
     "progress": set(),
     "runtime": set(),
@@ -26,85 +32,67 @@ MAY_IMPORT = {
     "views": {"data", "runtime"},
     "configs": {"data", "options", "views"},
     "runs": {"configs", "data", "options", "progress", "runtime"},
+    "encoder": {"runs", "views"},
     "shards": {"configs", "data", "hub", "images", "options", "progress", "runs", "runtime"},
     "cluster": {"progress", "runtime"},
     "generation": {"cluster", "configs", "data", "hub", "images", "options", "progress", "runs", "runtime", "shards"},
     "regimes": {"configs", "data", "generation", "options", "runs", "runtime", "shards", "views"},
     "evaluation": {
-        "cluster", "configs", "data", "generation", "hub", "options", "progress", "runs", "runtime", "shards", "views",
+        "cluster", "configs", "data", "encoder", "generation", "hub", "options", "progress", "runs", "runtime",
+        "shards", "views",
     },
     "training": {
-        "configs", "data", "evaluation", "generation", "hub", "images", "options", "progress", "regimes", "runs",
-        "runtime", "views",
+        "configs", "data", "encoder", "evaluation", "generation", "hub", "images", "options", "progress", "regimes",
+        "runs", "runtime", "views",
     },
-    "exporting": {"configs", "data", "evaluation", "hub", "options", "runs", "views"},
+    "exporting": {"configs", "data", "encoder", "evaluation", "hub", "options", "runs", "views"},
     "comparison": {
-        "configs", "data", "evaluation", "generation", "images", "options", "progress", "regimes", "runs", "runtime",
-        "shards", "training",
+        "configs", "data", "encoder", "evaluation", "generation", "images", "options", "progress", "regimes", "runs",
+        "runtime", "shards", "training",
     },
 }  # fmt: skip
-"""The packages of pipeline/, and which of the others each may import from: those that it builds on."""
+"""The rooms of pipeline/, its packages and lone modules, and which of the others each may import from besides `COMMON`:
+those that it builds on. A package in another is a part of it."""
+
+
+MODULES = rooms.modules_of(ROOT)
+IMPORTED = rooms.imported_modules(ROOT)
 
 
 def modules():
-    return [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))]
-
-
-def imported(path: Path) -> set[tuple[str, ...]]:
-    """What a module imports by relative imports: `("pipeline", "data", "store")`."""
-    place = path.relative_to(ROOT).with_suffix("").parts
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.level:
-            base = place[: len(place) - node.level]
-            names = [node.module] if node.module else [alias.name for alias in node.names]
-            found |= {(*base, *name.split(".")) for name in names}
-        elif isinstance(node, ast.ImportFrom):
-            assert not node.module.startswith("synthcl"), f"{path}: imports inside the package are relative"
-    return found
-
-
-def unit(module: tuple[str, ...]) -> str:
-    """The package of pipeline/ in which a module lies, or its own name if it lies in none."""
-    return module[1] if len(module) > 1 else "__init__"
+    return list(MODULES.values())
 
 
 def pipeline_imports() -> dict[str, set[str]]:
-    """Which packages and lone modules of pipeline/ import from which."""
+    """Which rooms of pipeline/ import from which; `__init__` is its own module."""
     found: dict[str, set[str]] = {}
-    for path in sorted((ROOT / "pipeline").rglob("*.py")):
-        own = unit(path.relative_to(ROOT).with_suffix("").parts)
-        others = {unit(module) for module in imported(path) if module[0] == "pipeline"}
-        found.setdefault(own, set()).update(others - {own})
+    for module, others in IMPORTED.items():
+        if module[0] == "pipeline":
+            inside = {other[1] for other in others if other[0] == "pipeline"}
+            found.setdefault(module[1], set()).update(inside - {module[1]})
     return found
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
-def test_imports_flow_one_way(path):
-    folder = path.relative_to(ROOT).parts[0]
-    assert {module[0] for module in imported(path)} <= ALLOWED[folder]
+@pytest.mark.parametrize("module", MODULES, ids="/".join)
+def test_imports_flow_one_way(module):
+    assert {other[0] for other in IMPORTED[module]} <= ALLOWED[module[0]]
+    for node in ast.walk(ast.parse(MODULES[module].read_text())):
+        absolute = [node.module] if isinstance(node, ast.ImportFrom) and not node.level else []
+        absolute += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        assert not any(f"{name}.".startswith("synthcl.") for name in absolute), "imports in the package are relative"
 
 
-def test_packages_of_the_pipeline_import_only_what_they_build_on():
+def test_rooms_of_the_pipeline_import_only_what_they_build_on():
     found = pipeline_imports()
-    assert MAY_IMPORT.keys() == {path.parent.name for path in (ROOT / "pipeline").glob("*/__init__.py")}
+    assert MAY_IMPORT.keys() == found.keys() - {"__init__"}
     for name, allowed in MAY_IMPORT.items():
-        wrong = (found[name] & MAY_IMPORT.keys()) - allowed
+        wrong = found[name] - allowed - COMMON
         assert not wrong, f"pipeline/{name} imports from {sorted(wrong)}, which it does not build on"
 
 
 def module_imports() -> dict[str, set[str]]:
-    """Which modules import from which, those that are imported late included, as paths."""
-    found: dict[str, set[str]] = {}
-    for path in modules():
-        others = found.setdefault(str(path.relative_to(ROOT)), set())
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.ImportFrom) and node.level:
-                place = path.parents[node.level - 1].joinpath(*(node.module or "").split("."))
-                names = [place / f"{alias.name}.py" for alias in node.names] if place.is_dir() else []
-                files = [name if name.exists() else place / "__init__.py" for name in names]
-                others.update(str(file.relative_to(ROOT)) for file in files or [place.with_suffix(".py")])
-    return found
+    """Which modules import from which, those that are imported late included."""
+    return {"/".join(module): {"/".join(other) for other in others} for module, others in IMPORTED.items()}
 
 
 @pytest.mark.parametrize("imports", [pipeline_imports, module_imports])

@@ -10,42 +10,54 @@ from __future__ import annotations
 
 import argparse
 import ast
+from collections.abc import Collection
 from pathlib import Path
 
 FOLDERS = ("cli", "pipeline", "generators", "learners")
 
+Module = tuple[str, ...]
+"""A module by its place: `("pipeline", "data", "store")`, and `("pipeline", "data", "__init__")` for the package."""
+
+
+def modules_of(root: Path) -> dict[Module, Path]:
+    """The modules of a checkout, and their files."""
+    files = [path for folder in FOLDERS for path in sorted((root / folder).rglob("*.py"))]
+    return {path.relative_to(root).with_suffix("").parts: path for path in files}
+
+
+def imported_modules(root: Path) -> dict[Module, set[Module]]:
+    """The modules of a checkout, and from which others each imports, in its functions too.
+
+    What lies outside the four folders stands as the import names it.
+    """
+    modules = modules_of(root)
+    return {parts: {module_of(name, modules) for name in imports(parts, path)} for parts, path in modules.items()}
+
+
+def module_of(name: Module, modules: Collection[Module]) -> Module:
+    """The module that a name is, or in which it is."""
+    for length in range(len(name), 0, -1):
+        for found in ((*name[:length], "__init__"), name[:length]):
+            if found in modules:
+                return found
+    return name
+
 
 def rooms_and_arrows(root: Path) -> tuple[set[str], set[tuple[str, str]]]:
     """The rooms of a checkout, by name, and the arrows between them."""
-    modules = {
-        path.relative_to(root).with_suffix("").parts: path
-        for folder in FOLDERS
-        for path in (root / folder).rglob("*.py")
-    }
-    packages = {parts[:-1] for parts in modules if parts[-1] == "__init__"}
-    rooms = {room_of(parts, packages) for parts in modules}
-    arrows = set()
-    for parts, path in modules.items():
-        own = room_of(parts, packages)
-        for other in imports(parts, path):
-            while other not in modules and other not in packages:  # a name in a module
-                other = other[:-1]
-            if (found := room_of(other, packages)) != own:
-                arrows.add((own, found))
-    return rooms, arrows
+    found = imported_modules(root)
+    arrows = {(room_of(parts), room_of(other)) for parts, others in found.items() for other in others}
+    return {room_of(parts) for parts in found}, {(room, other) for room, other in arrows if room != other}
 
 
-def room_of(parts: tuple[str, ...], packages: set[tuple[str, ...]]) -> str:
+def room_of(module: Module) -> str:
     """The room in which a module lies; a lone module of `pipeline/` is one."""
-    if parts[-1] == "__init__":
-        parts = parts[:-1]
-    if parts in packages:
-        return ".".join(parts)
-    return ".".join(parts[:2] if len(parts) == 2 and parts[0] == "pipeline" else parts[:-1])
+    lone = len(module) == 2 and module[0] == "pipeline" and module[1] != "__init__"
+    return ".".join(module if lone else module[:-1])
 
 
-def imports(parts: tuple[str, ...], path: Path) -> set[tuple[str, ...]]:
-    """The modules, or names in packages, that a module imports from its own distribution."""
+def imports(parts: Module, path: Path) -> set[Module]:
+    """The modules, or names in modules, that a module imports by relative imports."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.level:

@@ -384,8 +384,8 @@ def _after_training(saved: SavedTraining) -> dict[str, Any]:
     return {**saved.options, **saved.reached, "final_gamma": None, "final_beta2": None, "decay": 0.0}
 
 
-def _shape(network: GANGenerator, names: Sequence[str] = _SHAPE) -> dict[str, Any]:
-    return {name: network.config[name] for name in names}
+def _shape(network: GANGenerator) -> dict[str, Any]:
+    return {name: network.config[name] for name in _SHAPE}
 
 
 def _check_images(real: Tensor, images: Tensor, hard_gradient: Tensor | None) -> None:

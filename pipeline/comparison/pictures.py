@@ -123,9 +123,8 @@ def _start(run: ComparedRun, real: Tensor | None) -> Strip | None:
     draws = samples_key(Key.from_seed(run.seed)).child("snapshot").at(torch.arange(PER_ROW))
     with torch.no_grad():
         images = samples_to_bytes(generator(generator.sample_latents(PER_ROW, draws=draws)))
-    return _strip(
-        f"{run.name}, step 0: G and G_ema are the pretrained generator", "Samples before joint training.", images
-    )
+    title = f"{run.name}, step 0: G and G_ema are the pretrained generator"
+    return _strip(title, "Samples before joint training.", images, real)
 
 
 def _strip(title: str, alt: str, images: Tensor, real: Tensor | None = None) -> Strip:

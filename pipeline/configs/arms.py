@@ -293,9 +293,11 @@ def arm_values(shared: Mapping[str, Any], arm: Arm, sources: Mapping[str, Any]) 
     values |= {**sources, **arm.options}
     values = {name: v for name, v in values.items() if name in arm.options or not unmet(fields[name], values)}
     try:
-        return TrainConfig.from_values(values)
+        config = TrainConfig.from_values(values)
     except UsageError as error:
         raise UsageError(f"--arm {arm.name}: {error}" if arm.options else str(error)) from None
+    assert config.regime == arm.regime, f"{arm.name} would train as {config.regime}: sources must choose {arm.regime}"
+    return config
 
 
 def unmet(f: dataclasses.Field, values: Mapping[str, Any]) -> bool:

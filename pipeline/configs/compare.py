@@ -31,22 +31,9 @@ from .training import TrainingConfig
 LABEL_FRACTIONS = [0.01, 0.1, 0.5]
 """Beside 1, the whole. Ours."""
 WITH_RUNS = {
-    "run",
-    "arm",
-    "reference",
-    "judge",
-    "out",
-    "data",
-    "test_data",
-    "equal",
-    "label_fraction",
-    "primary",
-    "metric",
-    "transfer",
-    "transfer_test_data",
-    "robustness",
-    "data_root",
-}
+    "run", "arm", "reference", "judge", "out", "data", "test_data", "equal", "label_fraction", "primary", "metric",
+    "transfer", "transfer_test_data", "robustness", "data_root",
+}  # fmt: skip
 """The options that make sense with --run, where nothing is trained."""
 
 
@@ -397,4 +384,6 @@ class CompareConfig(TrainingConfig):
             given |= {str(entry.selected_by): self.shards or [self.out], "where": self.where}
         elif entry.source == "recording":
             given |= {str(entry.selected_by): self.out}
+        elif entry.selected_by is not None:  # a source that nothing else is known of: a flag turns it on
+            given |= {entry.selected_by: True}
         return given

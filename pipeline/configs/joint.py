@@ -13,6 +13,9 @@ from .sampling import ConditionConfig
 LATENT_RADIUS = 0.3
 """As far as the second latent of a pair is from the first (`synthcl generate --pairs`). Ours."""
 
+OBJECTIVES = ("loss", "real-negatives", "alignment")
+"""What the generator may be asked to raise; see `regimes.hardness`."""
+
 
 @dataclass(kw_only=True)
 class JointConfig(ConditionConfig):
@@ -77,7 +80,7 @@ class JointConfig(ConditionConfig):
         "loss",
         help="What the generator raises: the learner's whole loss, each latent's own loss against real negatives, or "
         "the distance between each latent's views. With --synthetic-weight W real views count 1 / W in the whole loss.",
-        choices=("loss", "real-negatives", "alignment"),
+        choices=OBJECTIVES,
         concerns=JOINT,
         needs="hard",
         group="Hard samples",

@@ -86,10 +86,10 @@ class Slice:
             if not 0 <= position <= num_images:
                 raise UsageError(f"{name}{self}: {bound} is outside of {name}, which has {num_images:,} images")
         if start >= stop:
-            raise UsageError(f"{name}{self} holds no image: {self._why_empty(num_images, name, start, stop)}")
+            raise UsageError(f"{name}{self} holds no image: {self._why_empty(num_images, start, stop)}")
         return start, stop
 
-    def _why_empty(self, num_images: int, name: str, start: int, stop: int) -> str:
+    def _why_empty(self, num_images: int, start: int, stop: int) -> str:
         percent = any(bound is not None and bound.percent for bound in (self.start, self.stop))
         if percent and start == stop:
             return f"its percentages come to {start:,} and {stop:,} of the {num_images:,} images; take a larger part"

@@ -24,8 +24,6 @@ from ...learners.precision import at_least_float32, full_precision
 from ..runtime.distributed import average
 from .base import MultiViewedBatch
 
-OBJECTIVES = ("loss", "real-negatives", "alignment")
-
 
 def against_real(own: Tensor, positives: Tensor, real: Tensor, temperature: float) -> Tensor:
     """How badly a latent's views are told from real images: the contrastive loss with real negatives alone.
@@ -83,7 +81,7 @@ def hard_gradient(
     The views go through it in its `num_parts` parts.
 
     Args:
-        objective: one of `OBJECTIVES` but `loss`.
+        objective: one of `configs.joint.OBJECTIVES` but `loss`.
         images: (m, 3, S, S) in [-1, 1], G(z).
         make_views: gives views (m, U, 3, H, W) of images, differentiable.
         learner: gives embeddings.

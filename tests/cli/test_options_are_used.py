@@ -128,7 +128,10 @@ def test_every_option_of_a_command_is_read(synthcl, made, reads, tmp_path, monke
         synthcl(*[made.get(word, word) for word in words])
     (config,) = (c for c in config_classes() if c.__name__ == name)
     unused = {f.name for f in dataclasses.fields(config)} - reads[name] - PASSED_ON.get(name, set())
-    assert not unused
+    assert not unused, (
+        f"no command in COMMANDS[{name!r}] reads {', '.join(sorted(unused))}: have something read it, or add a command "
+        f"whose run does"
+    )
 
 
 def config_classes():

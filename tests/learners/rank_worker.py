@@ -39,6 +39,7 @@ SMALL = {"hidden_dim": 24, "embedding_dim": 12, "predictor_dim": 24, "num_protot
 
 LOSSES = {
     "ppcl": lambda z, groups: ppcl(z, groups, 0.2).mean(),
+    "ppcl without synthetic negatives": lambda z, groups: ppcl(z, groups, 0.2, num_real=16 // world_size()).mean(),
     "barlow": lambda z, groups: barlow_twins_loss(z, pair_views(groups), 0.02)[0],
     "vicreg": lambda z, groups: vicreg_loss(z, pair_views(groups), Weights(25.0, 20.0, 2.0))[0],
 }

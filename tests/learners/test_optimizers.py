@@ -96,6 +96,24 @@ def test_a_state_from_before_lars_could_clip_goes_on_as_it_began():
     assert torch.equal(train(cut, third, 2), train(whole, first, 2))
 
 
+@pytest.mark.parametrize("cached", [1, 40, 10**6])
+def test_lars_updates_every_tensor_however_many_it_takes_at_once(monkeypatch, cached):
+    monkeypatch.setattr("synthcl.learners.optimizers.CACHED_NUMBERS", cached)
+    parameters = list(a_net().parameters())  # of 35, 7, 7, 7, 21 and 3 numbers
+    optimizer = LARS(parameters, lr=2.0, momentum=0.5, weight_decay=0.1)
+    expected, momenta = [p.detach().clone() for p in parameters], [0.0] * len(parameters)
+    for step in range(2):
+        for i, p in enumerate(parameters):
+            p.grad = torch.full_like(p, 1.0 + i + step)
+            slope = p.grad + 0.1 * expected[i]
+            size = expected[i].norm()
+            momenta[i] = 0.5 * momenta[i] + slope * (TRUST * size / slope.norm() if size > 0 else 1.0)
+            expected[i] = expected[i] - 2.0 * momenta[i]
+        optimizer.step()
+    for p, value in zip(parameters, expected, strict=True):
+        torch.testing.assert_close(p.detach(), value)
+
+
 @pytest.mark.parametrize("name", OPTIMIZERS)
 @pytest.mark.parametrize("decay_norms", [True, False])
 def test_vectors_decay_or_not(name, decay_norms):

@@ -159,7 +159,8 @@ class Processes:
         return average
 
 
-def test_two_processes_step_like_one_on_the_whole_batch():
+@pytest.mark.parametrize("bound_on", ["images", "parameters"])
+def test_two_processes_step_like_one_on_the_whole_batch(bound_on):
     group, whole = Processes(), build()
     ranks = [build(synchronise=group.synchronise(rank)) for rank in range(2)]
     hard = torch.randn(N, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(1)) * 1e-2
@@ -168,7 +169,7 @@ def test_two_processes_step_like_one_on_the_whole_batch():
         mine = draws(number)[part]
         images = trainer.generator(trainer.generator.sample_latents(len(mine), draws=mine))
         # A mean over the samples of this process weighs each of them by the number of processes more.
-        trainer.step(real_images()[part], mine, images=images, hard_gradient=hard[part] * hard_scale)
+        trainer.step(real_images()[part], mine, images=images, hard_gradient=hard[part] * hard_scale, bound_on=bound_on)
 
     halves = [slice(0, N // 2), slice(N // 2, N)]
     for number in range(2):

@@ -104,6 +104,11 @@ def test_an_arm_has_the_shared_options_that_mean_something_in_it():
         arm_values(shared, Arm("x", "online", {"recipe": "adainf", "synthetic_ratio": 1.0}), given)
 
 
+def test_an_arm_is_never_trained_as_another_regime():
+    with pytest.raises(AssertionError, match="a would train as real: sources must choose fresh"):
+        arm_values({"data": "digits", "steps": 5}, Arm("a", "fresh"), {"out": "o"})
+
+
 def test_an_arm_declares_its_options_and_what_its_recipe_sets():
     assert NOHARD.declares == {"hard"}
     assert Arm("a", "fresh", {"recipe": "adainf"}).declares >= {"recipe", "views", "synthetic_ratio", "pairs"}

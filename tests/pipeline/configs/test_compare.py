@@ -1,8 +1,13 @@
 """Options of compare: a plan to train, or runs that exist; what is refused, and what a training is given."""
 
+from dataclasses import replace
+
 import pytest
 
+from synthcl.pipeline.configs import compare
+from synthcl.pipeline.configs.arms import Arm
 from synthcl.pipeline.configs.compare import CompareConfig
+from synthcl.pipeline.configs.regimes import REGIMES
 from synthcl.pipeline.errors import UsageError
 
 ALL = "replay,online,real,offline"
@@ -95,3 +100,11 @@ def test_without_real_images_the_first_arm_is_the_reference():
     assert config.reference_of(["offline", "online"]) == "offline"
     assert CompareConfig(**GIVEN, reference="online").reference_of(["real", "online"]) == "online"
     assert config.primary_comparison(["offline", "online"]) is None
+
+
+def test_a_flag_chooses_a_regime_whose_source_nothing_else_is_known_of(monkeypatch):
+    noise = replace(REGIMES["fresh"], name="noise", selected_by="noise", source=None)
+    config = CompareConfig(**GIVEN)
+    monkeypatch.setattr(compare, "REGIMES", {**REGIMES, "noise": noise})
+    assert config.placeholders(Arm("noise", "noise"))["noise"] is True
+    assert not set(config.placeholders(Arm("real", "real"))) - {"out", "seed"}

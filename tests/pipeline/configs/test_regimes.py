@@ -21,4 +21,5 @@ def test_each_regime_is_whole(choosing, name):
 
 def test_the_groups_of_regimes():
     assert set(JOINT) < set(DRAWN) < set(SYNTHETIC) and BASELINE not in SYNTHETIC
-    assert set(SYNTHETIC) - set(RESIZABLE) == {"replay"}
+    assert set(DRAWN) < set(RESIZABLE) <= set(SYNTHETIC)
+    assert not [name for name in RESIZABLE if REGIMES[name].source == "recording"]

@@ -2,6 +2,7 @@ import copy
 import dataclasses
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -9,10 +10,11 @@ from synthcl.pipeline.configs.evaluate import FinetuneConfig, LinearConfig
 from synthcl.pipeline.data import EvenOrder
 from synthcl.pipeline.errors import UsageError
 from synthcl.pipeline.evaluation import supervised
-from synthcl.pipeline.evaluation.supervised import Classifier, train_classifier
+from synthcl.pipeline.evaluation.supervised import Classifier, SupervisedStep, train_classifier
 from synthcl.pipeline.evaluation.task import Task
 from synthcl.pipeline.randomness import Key
 from synthcl.pipeline.runs import loop
+from synthcl.pipeline.views import Augmentation
 
 CONFIGS = {
     "linear-sgd": LinearConfig(data="made", probe="sgd", epochs=8, batch_size=16, learning_rate=50.0),
@@ -56,6 +58,19 @@ def test_interrupted_and_continued_is_the_same(task, tmp_path, name, monkeypatch
     monkeypatch.setattr(supervised.SupervisedStep, "__call__", step)
     continued = train_classifier(task(tmp_path / "parts"), CONFIGS[name], name)
     torch.testing.assert_close(continued, whole, rtol=0, atol=0)
+
+
+def test_each_step_sees_an_image_otherwise_and_the_same_step_the_same(task, tmp_path):
+    opened, key = task(tmp_path), Key.from_seed(0)
+    model = Classifier(opened.encoder.backbone, 3, frozen=True, key=key)
+    step = SupervisedStep(
+        model, torch.optim.SGD(model.head.parameters(), lr=0.1), opened, None, Augmentation("simclr", 8), 10, True, key,
+        torch.device("cpu"), False,
+    )  # fmt: skip
+    images = np.arange(4)
+    first, again, second = (step._views(images, number) for number in (0, 0, 1))
+    assert torch.equal(first, again)
+    assert all(not torch.equal(*views) for views in zip(first, second, strict=True))
 
 
 @pytest.mark.parametrize("frozen", [True, False])

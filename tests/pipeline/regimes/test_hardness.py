@@ -1,7 +1,8 @@
 """What the generator is asked for, against plain loops; and that making all samples alike does not pay."""
 
-import dataclasses
+import copy
 import math
+import threading
 from functools import partial
 
 import pytest
@@ -12,10 +13,9 @@ from torch.nn import functional as F
 from synthcl.learners import create_learner
 from synthcl.learners.base import LearnerOutput
 from synthcl.learners.losses import ppcl
-from synthcl.pipeline.configs.train import TrainConfig
+from synthcl.pipeline.regimes import hardness as module
 from synthcl.pipeline.regimes.base import MultiViewedBatch
 from synthcl.pipeline.regimes.hardness import (
-    OBJECTIVES,
     against_real,
     alignment,
     excess_hardness,
@@ -192,6 +192,76 @@ def test_the_common_part_is_of_the_latents_that_are_counted_and_of_the_others_no
     )
 
 
-def test_the_option_names_every_objective():
-    (info,) = (f.metadata["option"] for f in dataclasses.fields(TrainConfig) if f.name == "hard_objective")
-    assert info.choices == OBJECTIVES
+class Processes:
+    """Two threads that tell each other their tensors, as two processes would."""
+
+    def __init__(self):
+        self.barrier, self.slots, self.own = threading.Barrier(2, timeout=30), [None, None], threading.local()
+
+    def exchange(self, value):
+        self.slots[self.own.rank] = value.detach()
+        self.barrier.wait()
+        values = list(self.slots)
+        self.barrier.wait()
+        return values
+
+    def run(self, work, monkeypatch):
+        """What `work(rank)` gives in both, one below the other."""
+        monkeypatch.setattr(module, "average", lambda value: sum(self.exchange(value)) / 2)
+        monkeypatch.setattr(module, "gather", lambda value: torch.cat(self.exchange(value)))
+        found = [None, None]
+
+        def process(rank):
+            self.own.rank = rank
+            found[rank] = work(rank)
+
+        threads = [threading.Thread(target=process, args=(rank,)) for rank in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return torch.cat(found)
+
+
+def test_in_two_processes_the_gradient_is_against_the_real_images_of_both(monkeypatch):
+    torch.manual_seed(0)
+    learners = [create_learner("simclr", Flat(), hidden_dim=8, embedding_dim=5)]
+    learners.append(copy.deepcopy(learners[0]))
+    images, real, made = torch.rand(4, 3, 4, 4) * 2 - 1, unit(12, 5, seed=5), unit(16, 5, seed=6)
+
+    def gradient(learner, real, made, images):
+        batch = MultiViewedBatch(torch.zeros(len(real) + len(made), 3, 4, 4), torch.arange(28), num_real=len(real))
+        output = LearnerOutput(torch.zeros(()), torch.zeros(28), torch.cat((real, made)))
+        return hard_gradient(
+            "real-negatives", images, lambda x: torch.stack((x, x.flip(-1)), dim=1), learner, batch, output
+        )
+
+    whole = gradient(learners[0], real, made, images)
+    parts = [[tensor.chunk(2)[rank] for tensor in (real, made, images)] for rank in range(2)]
+    both = Processes().run(lambda rank: gradient(learners[rank], *parts[rank]), monkeypatch)
+    torch.testing.assert_close(both, whole)
+
+
+def test_in_two_processes_excess_hardness_is_over_the_real_views_of_both(monkeypatch):
+    real, made = torch.tensor([1.0, 3.0, 2.0, 6.0]), torch.arange(16.0)
+
+    def excess(real, made):
+        batch = MultiViewedBatch(torch.zeros(len(real) + len(made), 1), torch.zeros(20), num_real=len(real))
+        output = LearnerOutput(torch.zeros(()), torch.cat((real, made)), torch.zeros(20, 1))
+        return excess_hardness(batch, output, len(made) // 4, 2, math.log)
+
+    whole = excess(real, made)
+    both = Processes().run(lambda rank: excess(real.chunk(2)[rank], made.chunk(2)[rank]), monkeypatch)
+    torch.testing.assert_close(both, whole)
+
+
+@pytest.mark.parametrize("counted", [None, [True, False, False, True, True, True], [False] * 3 + [True] * 3])
+def test_in_two_processes_the_common_part_is_that_of_all_latents(monkeypatch, counted):
+    gradient = torch.randn(6, 3, 2, 2, generator=torch.Generator().manual_seed(0))
+    counted = None if counted is None else torch.tensor(counted)
+
+    def centred(rank):
+        return without_common_part(gradient.chunk(2)[rank], None if counted is None else counted.chunk(2)[rank])
+
+    whole = without_common_part(gradient, counted)
+    torch.testing.assert_close(Processes().run(centred, monkeypatch), whole)

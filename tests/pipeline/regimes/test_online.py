@@ -10,13 +10,14 @@ from torch import nn
 from synthcl.generators import create_trainer
 from synthcl.learners import create_backbone, create_learner
 from synthcl.learners.base import SyntheticTerms
+from synthcl.pipeline.configs.joint import OBJECTIVES
 from synthcl.pipeline.data import open_images
 from synthcl.pipeline.randomness import Key
 from synthcl.pipeline.regimes import online as online_module
 from synthcl.pipeline.regimes.assembly import RealImages, ViewMaker
 from synthcl.pipeline.regimes.base import Share, synthetic_share, unit_interval
 from synthcl.pipeline.regimes.gradients import quantize, reverse_gradient
-from synthcl.pipeline.regimes.hardness import OBJECTIVES, excess_hardness
+from synthcl.pipeline.regimes.hardness import excess_hardness
 from synthcl.pipeline.regimes.online import OnlineRegime
 from synthcl.pipeline.regimes.online_options import OnlineOptions
 from synthcl.pipeline.regimes.recording import sample_similarity
@@ -136,6 +137,22 @@ def run_steps(one: OnlineRegime, learner, steps: int, learning_rate=0.0):
         optimizer.zero_grad()
         rows.append({name: float(value) for name, value in one.feedback(step, batch, output, learner).items()})
     return rows
+
+
+@pytest.mark.parametrize("objective", ["real-negatives", "alignment"])
+def test_an_objective_of_ones_own_asks_of_the_views_that_the_step_has(objective, monkeypatch):
+    """In the second of two processes, so that a sample's number is not its place."""
+    make, made = ViewMaker.__call__, []
+
+    def noting(self, images, numbers, step):
+        made.append(make(self, images, numbers, step))
+        return made[-1]
+
+    monkeypatch.setattr(ViewMaker, "__call__", noting)
+    run_steps(regime(objective=objective, rank=1, num_processes=2), a_learner(), 1)
+    real, of_g, of_average, asked = made
+    assert len(real) == 4 and len(of_g) == len(of_average) == 2
+    torch.testing.assert_close(asked, of_g)
 
 
 def test_the_leaf_gets_the_reversed_gradient_of_the_learner():

@@ -32,7 +32,7 @@ class Walk:
 
 def loop(path, walk, total, step=None, **options):
     path.mkdir(exist_ok=True)
-    given = {name: options.pop(name) for name in ("every", "row_logs", "measurements") if name in options}
+    given = {name: options.pop(name) for name in ("every", "journals", "row_logs", "measurements") if name in options}
     settings = LoopOptions(
         label="test",
         total_steps=total,
@@ -190,6 +190,25 @@ def test_what_a_kill_between_a_checkpoint_and_a_periodic_action_would_take_is_do
     seen = []
     loop(tmp_path, Walk(), 4, every={4: lambda done: seen.extend(list_checkpoints(tmp_path / "checkpoints"))})
     assert seen == []
+
+
+class AheadOfCheckpoints:
+    """A journal that notes its commits, and which checkpoints there were at each."""
+
+    def __init__(self, run):
+        self.run, self.commits = RunFolder(run), []
+
+    def rewind(self, steps):
+        pass
+
+    def commit(self, steps):
+        self.commits.append((steps, [path.name for path in list_checkpoints(self.run.checkpoints)]))
+
+
+def test_journals_are_on_disk_before_the_checkpoint_that_counts_on_them(tmp_path):
+    journal = AheadOfCheckpoints(tmp_path)
+    loop(tmp_path, Walk(), 8, journals=[journal])
+    assert journal.commits == [(4, []), (8, ["step-00000004"])]
 
 
 def test_periodic_actions_come_at_their_steps_and_at_the_end(tmp_path):

@@ -97,6 +97,17 @@ def test_the_cache_is_used_and_bounded(path: Path, cache: Path, render, monkeypa
         assert (again.read_views([first]).numpy() == render(np.array([first]))).all()
 
 
+def test_the_tar_that_was_used_longest_ago_makes_room(path: Path, cache: Path) -> None:
+    size = max(tar.stat().st_size for tar in path.glob("*.tar"))
+    folder = RemoteReadableSet(in_memory(path), cache_bytes=2 * size)
+    first, second, third = folder.manifest.shards[:3]
+    for seconds, shard in enumerate((first, second)):
+        os.utime(folder.tar(shard), (seconds, seconds))
+    folder.tar(first)
+    folder.tar(third)
+    assert {tar.stem for tar in cache.glob("*.tar")} == {first.sha256, third.sha256}
+
+
 def test_prefetch_brings_shards(path: Path, cache: Path) -> None:
     shards = open_shard_set(in_memory(path))
     shards.prefetch([5, 45, 46])
