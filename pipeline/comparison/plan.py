@@ -309,16 +309,14 @@ def _sources(
         given[str(entry.selected_by)] = [str(shards or Path(config.out) / "shards")]
     elif entry.source == "recording":
         source = recorded_by(config, arm)
-        path = (
-            arm.options.get(str(entry.selected_by)) if source is None else str(_recording(config, source, home, seed))
-        )
+        path = arm.options.get(str(entry.selected_by)) if source is None else str(_recording(source, home, seed))
         given[str(entry.selected_by)] = path
     if entry.learns and arm.name in [recorded_by(config, other) for other in config.arms()]:
-        given["record"] = str(_recording(config, arm.name, home, seed))
+        given["record"] = str(_recording(arm.name, home, seed))
     return given
 
 
-def _recording(config: CompareConfig, name: str, home: Path, seed: int) -> Path:
+def _recording(name: str, home: Path, seed: int) -> Path:
     """Where an arm records a seed. The regime itself does so in no folder of its own name."""
     of_arm = () if name == JOINT[0] else (name,)
     return home.joinpath("recordings", *of_arm, f"seed-{seed}")

@@ -46,7 +46,7 @@ def summarise(scores: Tensor, labels: Tensor) -> dict[str, Any]:
     }
 
 
-def bootstrap_interval(num_correct: int, num_samples: int, confidence: float = CONFIDENCE) -> list[float]:
+def bootstrap_interval(num_correct: int, num_samples: int) -> list[float]:
     """The percentile bootstrap interval of an accuracy (Efron 1979), over resamples of the test samples.
 
     How many of a resample are correct is binomial, so the interval of infinitely many resamples is computed and none
@@ -56,17 +56,17 @@ def bootstrap_interval(num_correct: int, num_samples: int, confidence: float = C
     Returns:
         Lower and upper end, in [0, 1].
     """
-    tail = (1 - confidence) / 2
+    tail = (1 - CONFIDENCE) / 2
     ends = binom.ppf([tail, 1 - tail], num_samples, num_correct / num_samples)
     return [float(end) / num_samples for end in ends]
 
 
-def mean_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> list[float]:
+def mean_interval(values: Sequence[float]) -> list[float]:
     """Student's interval of the mean of independent values, two or more; it may reach beyond [0, 1].
 
     Returns:
         Lower and upper end.
     """
     mean, num_values = float(np.mean(values)), len(values)
-    half = float(t.ppf((1 + confidence) / 2, num_values - 1)) * float(np.std(values, ddof=1)) / math.sqrt(num_values)
+    half = float(t.ppf((1 + CONFIDENCE) / 2, num_values - 1)) * float(np.std(values, ddof=1)) / math.sqrt(num_values)
     return [mean - half, mean + half]
