@@ -34,9 +34,8 @@ class SmoothBackbone(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.net = nn.Sequential(
-            nn.Conv2d(3, 8, 3, 2, 1), nn.Softplus(), nn.Flatten(), nn.Linear(8 * 16, 16), nn.Tanh()
-        )
+        layers = nn.Conv2d(3, 8, 3, 2, 1), nn.Softplus(), nn.Flatten(), nn.Linear(8 * 16, 16), nn.Tanh()
+        self.net = nn.Sequential(*layers)
 
     def forward(self, images):
         return self.net(images)
@@ -143,12 +142,7 @@ def run_steps(one: OnlineRegime, learner, steps: int, learning_rate=0.0):
 def test_an_objective_of_ones_own_asks_of_the_views_that_the_step_has(objective, monkeypatch):
     """In the second of two processes, so that a sample's number is not its place."""
     make, made = ViewMaker.__call__, []
-
-    def noting(self, images, numbers, step):
-        made.append(make(self, images, numbers, step))
-        return made[-1]
-
-    monkeypatch.setattr(ViewMaker, "__call__", noting)
+    monkeypatch.setattr(ViewMaker, "__call__", lambda self, *asked: made.append(make(self, *asked)) or made[-1])
     run_steps(regime(objective=objective, rank=1, num_processes=2), a_learner(), 1)
     real, of_g, of_average, asked = made
     assert len(real) == 4 and len(of_g) == len(of_average) == 2
@@ -160,9 +154,8 @@ def test_the_leaf_gets_the_reversed_gradient_of_the_learner():
     batch = one.batch(0, None)
     learner(batch.views, batch.groups).loss.backward()
     images = batch.images.detach().requires_grad_()
-    again = online_module.assemble(
-        one.real, one.views, one.share, 0, one.real.images(0), [quantize(unit_interval(images))]
-    )
+    samples = [quantize(unit_interval(images))]
+    again = online_module.assemble(one.real, one.views, one.share, 0, one.real.images(0), samples)
     learner(again.views, again.groups).loss.backward()
     torch.testing.assert_close(batch.leaf.grad, -images.grad)
     assert batch.leaf.grad.abs().max() > 0
