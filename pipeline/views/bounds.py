@@ -1,7 +1,7 @@
 """Keeping pixels in [0, 1], with a gradient at 0 and at 1 too.
 
-torch's own `clamp` gives none to a value that is exactly 0 or 1 (since 2.14; before it did), and black and white are
-the most frequent values that images have.
+torch's own `clamp` gives none to a value that is exactly 0 or 1, since 2.14; before it did. Of a generator's samples
+those are the black and the white pixels, which would be left as they are.
 """
 
 from __future__ import annotations
