@@ -4,6 +4,7 @@ sentences."""
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
@@ -121,8 +122,16 @@ class _Failure(click.ClickException):
         self.__dict__["exit_code"] = exit_code  # click has it as a variable of the class
 
 
+_FULL = "; free some space and run the same command again, which goes on or begins anew"
+_WHAT_HELPS = {errno.ENOSPC: _FULL, errno.EDQUOT: _FULL}
+"""The rest of a sentence about an error of the system, by its number."""
+
+
 def describe(error: Exception) -> str:
     """An error in a sentence; one that was not meant for users says what it is and how to see more."""
+    if isinstance(error, OSError) and error.strerror:
+        place = f"{error.filename}: " if error.filename else ""
+        return f"{place}{error.strerror}{_WHAT_HELPS.get(error.errno or 0, '')}"
     if isinstance(error, (ValueError, OSError, RunStopped)) and str(error):
         return str(error)
     return f"{type(error).__name__}: {error} (unexpected; run again with --debug for the traceback)"

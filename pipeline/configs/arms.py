@@ -202,6 +202,9 @@ def _take_regime(name: str, given: dict[str, Any]) -> str:
     named = list(dict.fromkeys([*([regime] if regime is not None else []), *chosen]))
     if len(named) > 1:
         raise UsageError(f"--arm {name} is of {' and of '.join(named)}; an arm has one regime")
+    denied = REGIMES[regime].selected_by if regime is not None else None
+    if denied is not None and given.get(denied) is False:
+        raise UsageError(f"--arm {name} is of {regime}, and has {flag(f'no_{denied}')}; leave out one of the two")
     for entry in REGIMES.values():
         if entry.selected_by and isinstance(given.get(entry.selected_by), bool):
             del given[entry.selected_by]

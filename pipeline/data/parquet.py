@@ -97,8 +97,8 @@ class ParquetStore(EncodedStore):
 
     def _read_labels(self, all_files: Sequence[Path]) -> None:
         schemas = [file.schema_arrow for file in self._files]
-        name = next((name for name in _LABEL_COLUMNS if name in schemas[0].names), None)
-        if name is None or any(name not in schema.names for schema in schemas):
+        name = _label_column(schemas)
+        if name is None:
             return
         # By their type first: of a column of lists or files the values are not to be read.
         self.labels_problem = _problem_of_types([schema.field(name).type for schema in schemas], name)
@@ -158,6 +158,23 @@ def _image_column(file: pq.ParquetFile, path: Path) -> str:
     raise DataError(
         f"{path} has no image column (a struct with a field 'bytes', or binary named img or image); it has: {columns}"
     )
+
+
+def lacks_labels(files: Sequence[Path]) -> bool:
+    """Whether Parquet files have no column that labels could be in, told by their schemas alone.
+
+    Raises:
+        DataError: a file that is no Parquet.
+    """
+    schemas = [_open(path).schema_arrow for path in files]
+    name = _label_column(schemas)
+    return name is None or _problem_of_types([schema.field(name).type for schema in schemas], name) is not None
+
+
+def _label_column(schemas: Sequence[pa.Schema]) -> str | None:
+    """The column of labels that files of these schemas share; None without one."""
+    name = next((name for name in _LABEL_COLUMNS if name in schemas[0].names), None)
+    return name if all(name in schema.names for schema in schemas) else None
 
 
 def _problem_of_types(types: Sequence[pa.DataType], name: str) -> str | None:

@@ -109,10 +109,12 @@ def test_spec(spec: str) -> str | None:
 
 
 def may_have_labels(spec: str) -> bool:
-    """Whether the images that a SPEC names may have labels; False for image files that lie in no folders of classes.
+    """Whether the images that a SPEC names may have labels; False for image files that lie in no folders of classes,
+    Parquet files without a column of labels, tars whose first samples have no class.
 
     Raises:
         UsageError: as `open_images`.
+        DataError: a file that is no Parquet, or no tar.
     """
     parsed = parse_spec(spec)
     source = find_source(parsed.location, None)
@@ -219,8 +221,17 @@ def _source_of_files(files: Sequence[Path], location: str) -> Source:
         )
     groups = group_by_split(files, location)
     splits = split_order(split for split in groups if split is not None)
-    opener = _open_parquet if kinds == {".parquet"} else _open_tars
-    return Source(splits, lambda split, name, size: opener(groups[split], files, name, size))
+    parquet = kinds == {".parquet"}
+    opener = _open_parquet if parquet else _open_tars
+
+    def unlabelled(split: str | None) -> bool:
+        if parquet:
+            from .parquet import lacks_labels
+        else:
+            from .tars import lacks_labels
+        return lacks_labels(groups[split])
+
+    return Source(splits, lambda split, name, size: opener(groups[split], files, name, size), unlabelled)
 
 
 def _source_of_images(folder: Path) -> Source:

@@ -41,9 +41,14 @@ def index_tar(path: Path, *, strict: bool = False) -> list[Member]:
     Raises:
         DataError: no tar, a damaged header, a tar that is cut short (also where it lacks the mark of its end).
     """
+    return list(iterate_tar(path, strict=strict))
+
+
+def iterate_tar(path: Path, *, strict: bool = False) -> Iterator[Member]:
+    """`index_tar`, one file at a time: for who wants the first few only."""
     try:
         with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            return list(_members(data, path, strict))
+            yield from _members(data, path, strict)
     except DataError:
         raise
     except ValueError as error:  # mmap of nothing

@@ -20,10 +20,11 @@ from .encoded import EncodedStore
 from .labels import encode_labels
 from .paths import relative_names
 from .store import Indices, as_indices
-from .tarindex import Member, index_tar
+from .tarindex import Member, index_tar, iterate_tar
 
 TAR_IMAGE_EXTENSIONS = ("jpg", "jpeg", "png", "webp")
 _CLASS_EXTENSION = "cls"
+_SAMPLES_LOOKED_AT = 3  # ours: a tar has classes for all samples or for none
 MAX_CLASS_BYTES = 256  # ours: a class is a number or a name
 
 
@@ -113,6 +114,23 @@ def split_member_name(name: str) -> tuple[str, str]:
     folder, slash, base = name.rpartition("/")
     stem, _, extension = base.partition(".")
     return folder + slash + stem, extension.lower()
+
+
+def lacks_labels(files: Sequence[Path]) -> bool:
+    """Whether the samples that the first of some tars begins with have no class beside them.
+
+    Raises:
+        DataError: a file that is no tar.
+    """
+    samples = 0
+    for member in iterate_tar(files[0]):
+        extension = split_member_name(member.name)[1]
+        if extension == _CLASS_EXTENSION:
+            return False
+        samples += extension in TAR_IMAGE_EXTENSIONS
+        if samples > _SAMPLES_LOOKED_AT:
+            break
+    return True
 
 
 def _index_samples(path: Path) -> _Tar:

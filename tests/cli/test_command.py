@@ -122,12 +122,18 @@ def test_wrong_usage_ends_with_2_and_a_sentence(thing, words, message):
     assert message in " ".join(result.stderr.split())
 
 
+FREE_SOME = "free some space and run the same command again, which goes on or begins anew"
+
+
 @pytest.mark.parametrize(
     ("error", "code", "sentence"),
     [
         (UsageError("give another"), 2, "Error: give another"),
         (ValueError("the file is damaged"), 1, "Error: the file is damaged"),
-        (OSError(28, "No space left on device"), 1, "Error: [Errno 28] No space left on device"),
+        (OSError("the network is down"), 1, "Error: the network is down"),
+        (OSError(28, "No space left on device"), 1, f"Error: No space left on device; {FREE_SOME}"),
+        (OSError(122, "Disk quota exceeded", "a.png"), 1, f"Error: a.png: Disk quota exceeded; {FREE_SOME}"),
+        (PermissionError(13, "Permission denied", "a.png"), 1, "Error: a.png: Permission denied"),
         (KeyError("x"), 1, "Error: KeyError: 'x' (unexpected; run again with --debug for the traceback)"),
         (ValueError(), 1, "Error: ValueError: (unexpected; run again with --debug for the traceback)"),
         (KeyboardInterrupt(), 1, "Error: interrupted; run the same command again to continue"),

@@ -54,6 +54,7 @@ WRONG = {
     "what each run has of its own": ("x: --out there", "--out is the comparison's to give, and no arm's own"),
     "no number": ("x: --views-per-image four", "argument --views-per-image: invalid int value: 'four'"),
     "no such regime": ("x: onlin --no-hard", r"no regime 'onlin' \(did you mean 'online'\?\)"),
+    "a regime that is denied": ("x: online --no-online", "is of online, and has --no-online; leave out one"),
     "two regimes": ("x: --online --fresh", "is of fresh and of online"),
     "a quote left open": ("x: --where 'a", "No closing quotation"),
 }

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from synthcl.pipeline.data import open_images, parquet
+from synthcl.pipeline.data.sources import may_have_labels
 from synthcl.pipeline.errors import DataError, UsageError
 from synthcl.pipeline.evaluation.task import labels_of
 from synthcl.pipeline.images.decoding import decode_images
@@ -171,3 +172,14 @@ def test_a_damaged_page_is_named(tmp_path, jpegs):
     path.write_bytes(data)
     with pytest.raises(DataError, match=r"row group 2 of .*a.parquet is damaged"):
         store.read([7])
+
+
+@pytest.mark.parametrize(
+    ("labels", "lack"), [(None, True), ([3] * 11, False), ([[1, 2]] * 11, True)], ids=["none", "numbers", "lists"]
+)
+def test_a_look_at_the_schema_tells_whether_there_are_labels(tmp_path, jpegs, write_parquet, labels, lack):
+    write_parquet(tmp_path / "train-0.parquet", jpegs, labels)
+    write_parquet(tmp_path / "test-0.parquet", jpegs)
+    assert may_have_labels(str(tmp_path)) != lack
+    assert lack == (open_images(str(tmp_path)).labels is None)
+    assert not may_have_labels(f"{tmp_path}:test")

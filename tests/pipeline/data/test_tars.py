@@ -6,6 +6,7 @@ import torch
 import webdataset
 
 from synthcl.pipeline.data import open_images, tars
+from synthcl.pipeline.data.sources import may_have_labels
 from synthcl.pipeline.data.tarindex import BLOCK, index_tar
 from synthcl.pipeline.data.tars import split_member_name
 from synthcl.pipeline.errors import DataError, UsageError
@@ -123,3 +124,13 @@ def test_a_tar_that_shrinks_while_open(tmp_path, members, write_tar):
     path.unlink()
     with pytest.raises(DataError, match=r"cannot read .*a.tar"):
         store.read([8])
+
+
+@pytest.mark.parametrize("classes", [False, True])
+@pytest.mark.parametrize("order", [list, reversed], ids=["class after image", "class before image"])
+def test_a_look_at_the_first_samples_tells_whether_there_are_labels(tmp_path, members, write_tar, classes, order):
+    files = members(0, 6, classes=classes)
+    write_tar(tmp_path / "train-0.tar", {name: files[name] for name in order(list(files))})
+    write_tar(tmp_path / "test-0.tar", members(6, 8, classes=False))
+    assert may_have_labels(str(tmp_path)) == classes
+    assert not may_have_labels(f"{tmp_path}:test")
