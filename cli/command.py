@@ -6,7 +6,7 @@ from __future__ import annotations
 import dataclasses
 import errno
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -196,7 +196,8 @@ def config_options(
 
         run.__doc__ = function.__doc__
         run.__name__ = function.__name__
-        params = [_click_option(f, kinds[f.name]) for f in dataclasses.fields(config)]
+        defaults = {f.name: default_of(f) for f in dataclasses.fields(config)}
+        params = [_click_option(f, kinds[f.name], defaults) for f in dataclasses.fields(config)]
         params.append(
             click.Option(
                 ["--config", "config_file"],
@@ -295,12 +296,16 @@ def _value_type(info: OptionInfo, wanted: OptionType) -> Any:
     return ChoiceOrClass(info.choices) if info.or_class else click.Choice(info.choices)
 
 
-def _click_option(f: dataclasses.Field, wanted: OptionType) -> click.Option:
+def _click_option(f: dataclasses.Field, wanted: OptionType, defaults: Mapping[str, Any]) -> click.Option:
     info: OptionInfo = f.metadata["option"]
     name = flag(f.name)
-    # Click's own `required` would not know of the `--config` file.
-    common: dict[str, Any] = {"help": info.help, "heading": REQUIRED if is_required(f) else info.group or OTHERS}
-    default = None if is_required(f) else default_of(f)
+    asks = "; ".join(part for part in (", ".join(info.concerns), _needed(info, defaults), info.range) if part)
+    common: dict[str, Any] = {
+        "help": f"{info.help}  [{asks}]" if asks else info.help,
+        # Click's own `required` would not know of the `--config` file.
+        "heading": REQUIRED if is_required(f) else info.group or OTHERS,
+    }
+    default = defaults[f.name]
     if wanted.kind is bool:
         return Option([f"{name}/--no-{name[2:]}"], default=default, show_default=True, **common)
     return Option(
@@ -313,6 +318,12 @@ def _click_option(f: dataclasses.Field, wanted: OptionType) -> click.Option:
         shell_complete=completion_for(info.metavar, info.suggestions),
         **common,
     )
+
+
+def _needed(info: OptionInfo, defaults: Mapping[str, Any]) -> str:
+    """The option that another means nothing without, where its default is not enough."""
+    unmet = info.unmet_need(defaults)
+    return "" if unmet is None else f"with {flag(unmet[0])} {'|'.join(unmet[1])}".rstrip()
 
 
 def json_option(function: Callable) -> Callable:

@@ -147,10 +147,10 @@ def compare(
 
     Args:
         out: Folder of the comparison: runs, results and report.html.
-        sampler: Diffusion: solver to sample with; the generator's own if not given. [ddim: 2010.02502, dpm:
-            2211.01095]
+        sampler: Diffusion: solver to sample with; the generator's own if not given, of what pretrain wrote dpm.
+            [ddim: 2010.02502, dpm: 2211.01095]
         sampling_steps: Diffusion: steps of the sampler, network evaluations an image; the generator's own if not
-            given.
+            given, of what pretrain wrote 20.
         generator_precision: Precision that the generator computes in; auto is bf16 on a GPU that has it, else fp32.
             fp16 is for drawing alone. Samples of another precision are other samples: a set or a run keeps to one.
         classes: Class-conditional pipelines: what to draw from: a class, a range (0-9), or a text file with one of
@@ -171,12 +171,15 @@ def compare(
         hard_objective: What the generator raises: the learner's whole loss, each latent's own loss against real
             negatives, or the distance between each latent's views. With --synthetic-weight W real views count 1 / W
             in the whole loss.
-        hard_weight: Weight of the learner's gradient in the generator's.
+        hard_weight: Factor on the learner's gradient in the generator's, before --hardness-clip bounds it. Where the
+            bound cuts every image (hard_clipped 1 in metrics.jsonl, usual with the defaults) it changes nothing:
+            change the bound.
         hardness_clip: Bound of the learner's gradient, as a multiple of the realism gradient.
         hardness_clip_on: Where that bound is taken: on each image's gradients, or on those of the generator's
             parameters.
         hard_centred: Take off what the learner's gradients of all samples have in common.
-        hard_gate: Drop the learner's gradient of latents whose loss exceeds that of real images by more than this.
+        hard_gate: Drop the learner's gradient of latents whose loss exceeds that of real images by more than this, in
+            the loss's own unit (nats); no gate if not given.
         hard_ramp: Part of training over which the bound rises from 0.
         hard_freeze: Last part of training without the learner's gradient.
         hard_on: What is moved towards harder samples: the generator's weights, or each latent by itself, for one more
@@ -195,15 +198,17 @@ def compare(
         guard_goes_back: Bring the generator back to its weights of the last good measurement when --eval-encoder
             finds its Fréchet distance far beyond the least, and leave a tenth of hardness. Without it hardness alone
             gives way.
-        generator_learning_rate: Learning rate of all that the generator trains; what it was pretrained with if not
-            given.
-        discriminator_learning_rate: GAN: learning rate of the discriminator, where it is to be another.
+        generator_learning_rate: Learning rate of all that the generator trains, of a GAN its discriminator too (as
+            --learning-rate of pretrain); what each was pretrained with if not given.
+        discriminator_learning_rate: GAN: learning rate of the discriminator, where it is to be another than
+            --generator-learning-rate.
         discriminator_augment: GAN: what the discriminator sees is augmented by: colour, translation, cutout, with
             commas between them, or none; pretrained is what it was pretrained with. auto is all three where it is to
             see each real image more than 100 times, since it learns them by heart without, and pretrained in shorter
             trainings.
         lora_rank: Diffusion: train adapters of this rank instead of all weights.
-        gradient_steps: Diffusion: last sampling steps that carry the gradient (DRaFT-K).
+        gradient_steps: Diffusion: last sampling steps that carry the gradient (DRaFT-K, arXiv 2309.17400), 1 if not
+            given; memory and time grow with it.
         data: Images with labels for the probes (as for train); with --run the runs' own.
         recipe: Published way to use generated images, as the options that it sets: adainf is --views adainf,
             --synthetic-ratio 2 and --no-pairs, with samples treated as real images are.
@@ -250,8 +255,7 @@ def compare(
         decay_norms: Weight decay on biases and normalisation layers too; the optimizer's own way if not given.
         layer_decay: Vision transformers of timm: each layer learns at this part of the rate of the layer above it;
             0.75 is usual (BEiT, MAE). One rate for all if not given.
-        clip_gradients: Longest gradient of the learner (its 2-norm over all weights): a longer one is shortened to
-            it.
+        clip_gradients: Maximum gradient norm of the learner (2-norm over all weights); no clipping if not given.
         warmup_epochs: Epochs of linear warm-up, or a tenth of the training where that is less; 10 is solo-learn's.
         precision: Precision that the learner computes in; auto is bf16 where the device has it, else fp32.
         compile: Compile the learner and the views with torch.compile: minutes before the first steps. It pays for
@@ -264,8 +268,8 @@ def compare(
         data_root: Folder of the torchvision datasets, downloaded into when missing. [default: ~/.cache/synthcl/data]
         sample_every: Steps between pictures of online pairs; a quarter of the training if not given.
         log_every: Steps between rows of metrics.jsonl.
-        eval_every: Log the accuracy of nearest neighbours (knn_top1), on parts of the train and test split of --data,
-            each so many steps; never if not given.
+        eval_every: Steps between measurements of the accuracy of nearest neighbours (knn_top1 in metrics.jsonl), on
+            parts of the train and test split of --data, which need labels; never if not given.
         watch_features: Steps between measurements of the features of some training images (RankMe, alignment,
             uniformity, spread), which tell of collapse; none if not given.
         tracker: Send metrics and options to a tracker too; may be repeated. tensorboard writes to RUN/tensorboard.
@@ -365,8 +369,7 @@ def evaluate(
         label_fraction: Part of each class whose labels may be used, drawn by --seed.
         untrained: Evaluate untrained weights instead: the baseline.
         precision: Precision of the encoder; bf16 is quicker and less exact.
-        batch_size: Images a forward pass; where there is training the most a step, since a pass over the labeled
-            images is of as few and as even batches as there can be.
+        batch_size: Images a forward pass; where the encoder or an SGD probe is trained, at most so many a step.
         data_root: Folder of the torchvision datasets, downloaded into when missing. [default: ~/.cache/synthcl/data]
         seed: Seed that all randomness follows from.
         test_data: Images to score on; the test or validation split of --data if not given.
@@ -375,8 +378,8 @@ def evaluate(
         draws: Draws for each number of --shots, whose mean and interval are told.
         probe: How the classifier is fitted: lbfgs, exactly, on fixed features; sgd, as is usual in the field, with
             augmentation, through the frozen encoder.
-        l2: lbfgs: penalty on the classifier's weights, 1/(C N) of scikit-learn's C; chosen on a part of the training
-            images if not given.
+        l2: lbfgs: penalty on the classifier's weights, 1/(C N) of scikit-learn's C, on standardised features; chosen
+            of 1, 0.1, ... 1e-6 by cross-entropy on a part of the training images if not given.
         epochs: sgd: passes over the labeled images.
         learning_rate: sgd: learning rate for a batch of 256, scaled with --batch-size; 30 is MoCo's, 0.1 is usual for
             SimCLR.
@@ -409,8 +412,7 @@ def evaluate(
         label_fraction: Part of each class whose labels may be used, drawn by --seed.
         untrained: Evaluate untrained weights instead: the baseline.
         precision: Precision of the encoder; bf16 is quicker and less exact.
-        batch_size: Images a forward pass; where there is training the most a step, since a pass over the labeled
-            images is of as few and as even batches as there can be.
+        batch_size: Images a forward pass; where the encoder or an SGD probe is trained, at most so many a step.
         data_root: Folder of the torchvision datasets, downloaded into when missing. [default: ~/.cache/synthcl/data]
         seed: Seed that all randomness follows from.
         test_data: Images to score on; the test or validation split of --data if not given.
@@ -449,8 +451,7 @@ def evaluate(
         label_fraction: Part of each class whose labels may be used, drawn by --seed.
         untrained: Evaluate untrained weights instead: the baseline.
         precision: Precision of the encoder; bf16 is quicker and less exact.
-        batch_size: Images a forward pass; where there is training the most a step, since a pass over the labeled
-            images is of as few and as even batches as there can be.
+        batch_size: Images a forward pass; where the encoder or an SGD probe is trained, at most so many a step.
         data_root: Folder of the torchvision datasets, downloaded into when missing. [default: ~/.cache/synthcl/data]
         seed: Seed that all randomness follows from.
         test_data: Images to score on; the test or validation split of --data if not given.
@@ -488,8 +489,7 @@ def evaluate(
         label_fraction: Part of each class whose labels may be used, drawn by --seed.
         untrained: Evaluate untrained weights instead: the baseline.
         precision: Precision of the encoder; bf16 is quicker and less exact.
-        batch_size: Images a forward pass; where there is training the most a step, since a pass over the labeled
-            images is of as few and as even batches as there can be.
+        batch_size: Images a forward pass; where the encoder or an SGD probe is trained, at most so many a step.
         data_root: Folder of the torchvision datasets, downloaded into when missing. [default: ~/.cache/synthcl/data]
         seed: Seed that all randomness follows from.
         test_data: Images to score on, one for each --data in the same order; their test splits if not given.
@@ -521,8 +521,7 @@ def evaluate(
         label_fraction: Part of each class whose labels may be used, drawn by --seed.
         untrained: Evaluate untrained weights instead: the baseline.
         precision: Precision of the encoder; bf16 is quicker and less exact.
-        batch_size: Images a forward pass; where there is training the most a step, since a pass over the labeled
-            images is of as few and as even batches as there can be.
+        batch_size: Images a forward pass; where the encoder or an SGD probe is trained, at most so many a step.
         data_root: Folder of the torchvision datasets, downloaded into when missing. [default: ~/.cache/synthcl/data]
         seed: Seed that all randomness follows from.
         test_data: Images to score on; the test or validation split of --data if not given.
@@ -665,10 +664,10 @@ def generate(
         generator: A generator: a run of `pretrain`, one pushed to the hub (hf://USER/NAME), a diffusers pipeline
             (folder or hub id), or package.module:Class.
         out: Folder of the shard set, or its URL in an object store: s3://BUCKET/SET.
-        sampler: Diffusion: solver to sample with; the generator's own if not given. [ddim: 2010.02502, dpm:
-            2211.01095]
+        sampler: Diffusion: solver to sample with; the generator's own if not given, of what pretrain wrote dpm.
+            [ddim: 2010.02502, dpm: 2211.01095]
         sampling_steps: Diffusion: steps of the sampler, network evaluations an image; the generator's own if not
-            given.
+            given, of what pretrain wrote 20.
         generator_precision: Precision that the generator computes in; auto is bf16 on a GPU that has it, else fp32.
             fp16 is for drawing alone. Samples of another precision are other samples: a set or a run keeps to one.
         classes: Class-conditional pipelines: what to draw from: a class, a range (0-9), or a text file with one of
@@ -774,10 +773,10 @@ def pretrain(
             '[:10%,shuffled]' at random, '[:10%,balanced]' at random with the same number of each class (',seed=N'
             draws another).
         out: Folder of the run; it is also what --generator takes.
-        sampler: Diffusion: solver to sample with; the generator's own if not given. [ddim: 2010.02502, dpm:
-            2211.01095]
+        sampler: Diffusion: solver to sample with; the generator's own if not given, of what pretrain wrote dpm.
+            [ddim: 2010.02502, dpm: 2211.01095]
         sampling_steps: Diffusion: steps of the sampler, network evaluations an image; the generator's own if not
-            given.
+            given, of what pretrain wrote 20.
         generator_precision: Precision that the generator computes in; auto is bf16 on a GPU that has it, else fp32.
             fp16 is for drawing alone. Samples of another precision are other samples: a set or a run keeps to one.
         generator: Kind of generator.
@@ -798,7 +797,7 @@ def pretrain(
             those of --preset if not given.
         gamma: GAN: weight of the gradient penalties on the discriminator; the preset's if not given.
         final_gamma: GAN: what --gamma comes to at the last step, by an equal factor each step.
-        penalty_every: GAN: steps from one with gradient penalties to the next, which weigh as many times more; the
+        penalty_every: GAN: gradient penalties on one step in N, with N times the weight (lazy regularisation); the
             preset's if not given.
         beta1: GAN: beta1 of Adam; the preset's if not given.
         beta2: GAN: beta2 of Adam; the preset's if not given.
@@ -929,10 +928,10 @@ def train(
             '[:10%,shuffled]' at random, '[:10%,balanced]' at random with the same number of each class (',seed=N'
             draws another).
         out: Folder of the run.
-        sampler: Diffusion: solver to sample with; the generator's own if not given. [ddim: 2010.02502, dpm:
-            2211.01095]
+        sampler: Diffusion: solver to sample with; the generator's own if not given, of what pretrain wrote dpm.
+            [ddim: 2010.02502, dpm: 2211.01095]
         sampling_steps: Diffusion: steps of the sampler, network evaluations an image; the generator's own if not
-            given.
+            given, of what pretrain wrote 20.
         generator_precision: Precision that the generator computes in; auto is bf16 on a GPU that has it, else fp32.
             fp16 is for drawing alone. Samples of another precision are other samples: a set or a run keeps to one.
         classes: Class-conditional pipelines: what to draw from: a class, a range (0-9), or a text file with one of
@@ -953,12 +952,15 @@ def train(
         hard_objective: What the generator raises: the learner's whole loss, each latent's own loss against real
             negatives, or the distance between each latent's views. With --synthetic-weight W real views count 1 / W
             in the whole loss.
-        hard_weight: Weight of the learner's gradient in the generator's.
+        hard_weight: Factor on the learner's gradient in the generator's, before --hardness-clip bounds it. Where the
+            bound cuts every image (hard_clipped 1 in metrics.jsonl, usual with the defaults) it changes nothing:
+            change the bound.
         hardness_clip: Bound of the learner's gradient, as a multiple of the realism gradient.
         hardness_clip_on: Where that bound is taken: on each image's gradients, or on those of the generator's
             parameters.
         hard_centred: Take off what the learner's gradients of all samples have in common.
-        hard_gate: Drop the learner's gradient of latents whose loss exceeds that of real images by more than this.
+        hard_gate: Drop the learner's gradient of latents whose loss exceeds that of real images by more than this, in
+            the loss's own unit (nats); no gate if not given.
         hard_ramp: Part of training over which the bound rises from 0.
         hard_freeze: Last part of training without the learner's gradient.
         hard_on: What is moved towards harder samples: the generator's weights, or each latent by itself, for one more
@@ -977,15 +979,17 @@ def train(
         guard_goes_back: Bring the generator back to its weights of the last good measurement when --eval-encoder
             finds its Fréchet distance far beyond the least, and leave a tenth of hardness. Without it hardness alone
             gives way.
-        generator_learning_rate: Learning rate of all that the generator trains; what it was pretrained with if not
-            given.
-        discriminator_learning_rate: GAN: learning rate of the discriminator, where it is to be another.
+        generator_learning_rate: Learning rate of all that the generator trains, of a GAN its discriminator too (as
+            --learning-rate of pretrain); what each was pretrained with if not given.
+        discriminator_learning_rate: GAN: learning rate of the discriminator, where it is to be another than
+            --generator-learning-rate.
         discriminator_augment: GAN: what the discriminator sees is augmented by: colour, translation, cutout, with
             commas between them, or none; pretrained is what it was pretrained with. auto is all three where it is to
             see each real image more than 100 times, since it learns them by heart without, and pretrained in shorter
             trainings.
         lora_rank: Diffusion: train adapters of this rank instead of all weights.
-        gradient_steps: Diffusion: last sampling steps that carry the gradient (DRaFT-K).
+        gradient_steps: Diffusion: last sampling steps that carry the gradient (DRaFT-K, arXiv 2309.17400), 1 if not
+            given; memory and time grow with it.
         recipe: Published way to use generated images, as the options that it sets: adainf is --views adainf,
             --synthetic-ratio 2 and --no-pairs, with samples treated as real images are.
         synthetic_ratio: Latents a real image: 0.5 is one for two images.
@@ -1031,8 +1035,7 @@ def train(
         decay_norms: Weight decay on biases and normalisation layers too; the optimizer's own way if not given.
         layer_decay: Vision transformers of timm: each layer learns at this part of the rate of the layer above it;
             0.75 is usual (BEiT, MAE). One rate for all if not given.
-        clip_gradients: Longest gradient of the learner (its 2-norm over all weights): a longer one is shortened to
-            it.
+        clip_gradients: Maximum gradient norm of the learner (2-norm over all weights); no clipping if not given.
         warmup_epochs: Epochs of linear warm-up, or a tenth of the training where that is less; 10 is solo-learn's.
         precision: Precision that the learner computes in; auto is bf16 where the device has it, else fp32.
         compile: Compile the learner and the views with torch.compile: minutes before the first steps. It pays for
@@ -1045,8 +1048,8 @@ def train(
         data_root: Folder of the torchvision datasets, downloaded into when missing. [default: ~/.cache/synthcl/data]
         sample_every: Steps between pictures of the generator's pairs (samples/*.png).
         log_every: Steps between rows of metrics.jsonl.
-        eval_every: Log the accuracy of nearest neighbours (knn_top1), on parts of the train and test split of --data,
-            each so many steps; never if not given.
+        eval_every: Steps between measurements of the accuracy of nearest neighbours (knn_top1 in metrics.jsonl), on
+            parts of the train and test split of --data, which need labels; never if not given.
         watch_features: Steps between measurements of the features of some training images (RankMe, alignment,
             uniformity, spread), which tell of collapse; none if not given.
         tracker: Send metrics and options to a tracker too; may be repeated. tensorboard writes to RUN/tensorboard.
@@ -1061,8 +1064,9 @@ def train(
             (spinning disks, network file systems).
         online: Train the generator jointly and draw samples from it at each step.
         fresh: Draw new samples at each step from a generator that stays as it is.
-        generator: The generator of --online and --fresh: a run of `pretrain`. --fresh takes pipelines of diffusers,
-            hub ids and package.module:Class too, --online local folders of diffusers.
+        generator: The generator of --online and --fresh: a run of `pretrain` or of `train --online`, or one pushed to
+            the hub (hf://USER/NAME). --online also takes a local folder of a diffusers pipeline that can learn,
+            --fresh any pipeline, a hub id and package.module:Class.
         replay: A recording of an --online or --fresh run (--record), fed back in its order.
         record: Write every synthetic sample that the learner sees in an --online or --fresh run to a shard set.
         anchored: Take samples that are variations of real images (`generate --anchors`) for positives of those, and

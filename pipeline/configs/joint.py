@@ -87,7 +87,8 @@ class JointConfig(ConditionConfig):
     )
     hard_weight: float = option(
         1.0,
-        help="Weight of the learner's gradient in the generator's.",
+        help="Factor on the learner's gradient in the generator's, before --hardness-clip bounds it. Where the bound cuts "
+        "every image (hard_clipped 1 in metrics.jsonl, usual with the defaults) it changes nothing: change the bound.",
         minimum=0,
         concerns=JOINT,
         needs=("hard", "hard_on=weights"),
@@ -118,7 +119,8 @@ class JointConfig(ConditionConfig):
     )
     hard_gate: float | None = option(
         None,
-        help="Drop the learner's gradient of latents whose loss exceeds that of real images by more than this.",
+        help="Drop the learner's gradient of latents whose loss exceeds that of real images by more than this, in the "
+        "loss's own unit (nats); no gate if not given.",
         concerns=JOINT,
         needs=("hard", "hard_on=weights"),
         group="Hard samples",
@@ -213,14 +215,15 @@ class JointConfig(ConditionConfig):
     )
     generator_learning_rate: float | None = option(
         None,
-        help="Learning rate of all that the generator trains; what it was pretrained with if not given.",
+        help="Learning rate of all that the generator trains, of a GAN its discriminator too (as --learning-rate of "
+        "pretrain); what each was pretrained with if not given.",
         above=0,
         concerns=JOINT,
         group="Training of the generator",
     )
     discriminator_learning_rate: float | None = option(
         None,
-        help="GAN: learning rate of the discriminator, where it is to be another.",
+        help="GAN: learning rate of the discriminator, where it is to be another than --generator-learning-rate.",
         above=0,
         concerns=JOINT,
         group="Training of the generator",
@@ -243,7 +246,8 @@ class JointConfig(ConditionConfig):
     )
     gradient_steps: int | None = option(
         None,
-        help="Diffusion: last sampling steps that carry the gradient (DRaFT-K).",
+        help="Diffusion: last sampling steps that carry the gradient (DRaFT-K, arXiv 2309.17400), 1 if not given; memory "
+        "and time grow with it.",
         minimum=1,
         concerns=JOINT,
         group="Training of the generator",

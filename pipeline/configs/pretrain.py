@@ -74,7 +74,7 @@ class PretrainConfig(SamplingConfig):
     )
     penalty_every: int | None = option(
         None,
-        help="GAN: steps from one with gradient penalties to the next, which weigh as many times more; the preset's if "
+        help="GAN: gradient penalties on one step in N, with N times the weight (lazy regularisation); the preset's if "
         "not given.",
         minimum=1,
         group="GAN",

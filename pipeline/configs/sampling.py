@@ -17,14 +17,16 @@ SAMPLERS = ("ddim", "dpm")
 class SamplingConfig(Config):
     sampler: str | None = option(
         None,
-        help="Diffusion: solver to sample with; the generator's own if not given. [ddim: 2010.02502, dpm: 2211.01095]",
+        help="Diffusion: solver to sample with; the generator's own if not given, of what pretrain wrote dpm. "
+        "[ddim: 2010.02502, dpm: 2211.01095]",
         choices=SAMPLERS,
         concerns=DRAWN,
         group="Diffusion",
     )
     sampling_steps: int | None = option(
         None,
-        help="Diffusion: steps of the sampler, network evaluations an image; the generator's own if not given.",
+        help="Diffusion: steps of the sampler, network evaluations an image; the generator's own if not given, "
+        "of what pretrain wrote 20.",
         minimum=1,
         concerns=DRAWN,
         group="Diffusion",

@@ -56,9 +56,10 @@ class TrainConfig(TrainingConfig):
     )
     generator: str | None = option(
         None,
-        help="The generator of --online and --fresh: a run of `pretrain`. --fresh takes pipelines of diffusers, hub "
-        "ids and package.module:Class too, --online local folders of diffusers.",
-        metavar="DIR",
+        help="The generator of --online and --fresh: a run of `pretrain` or of `train --online`, or one pushed to the "
+        "hub (hf://USER/NAME). --online also takes a local folder of a diffusers pipeline that can learn, --fresh any "
+        "pipeline, a hub id and package.module:Class.",
+        metavar="DIR|HUB_ID",
         concerns=DRAWN,
         group="Source of synthetic images",
     )

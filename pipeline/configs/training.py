@@ -210,7 +210,7 @@ class TrainingConfig(JointConfig):
     layer_decay: float | None = common.layer_decay_option("Training")
     clip_gradients: float | None = option(
         None,
-        help="Longest gradient of the learner (its 2-norm over all weights): a longer one is shortened to it.",
+        help="Maximum gradient norm of the learner (2-norm over all weights); no clipping if not given.",
         metavar="NORM",
         above=0,
         group="Training",
@@ -252,8 +252,8 @@ class TrainingConfig(JointConfig):
     log_every: int = common.log_every_option()
     eval_every: int | None = option(
         None,
-        help="Log the accuracy of nearest neighbours (knn_top1), on parts of the train and test split of --data, each"
-        " so many steps; never if not given.",
+        help="Steps between measurements of the accuracy of nearest neighbours (knn_top1 in metrics.jsonl), on parts of "
+        "the train and test split of --data, which need labels; never if not given.",
         minimum=1,
         may_change=True,
         group="Records",

@@ -68,6 +68,15 @@ class OptionInfo:
     or_class: bool = False
     """Whether a class of the user's, `package.module:Class`, is taken besides `choices`."""
 
+    @property
+    def range(self) -> str:
+        """The values that a number may have, as `--help` says it: `0<=x<1`; empty where it may have any."""
+        low, at_least = (self.above, "") if self.minimum is None else (self.minimum, "=")
+        high, at_most = (self.below, "") if self.maximum is None else (self.maximum, "=")
+        if low is None:
+            return "" if high is None else f"x<{at_most}{high:g}"
+        return f"x>{at_least}{low:g}" if high is None else f"{low:g}<{at_least}x<{at_most}{high:g}"
+
     def unmet_need(self, values: Mapping[str, Any]) -> tuple[str, list[str]] | None:
         """The first of `needs` that these values of options do not meet: the option, and its values that would."""
         for need in [self.needs] if isinstance(self.needs, str) else self.needs:

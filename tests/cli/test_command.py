@@ -125,6 +125,25 @@ def test_wrong_usage_ends_with_2_and_a_sentence(thing, words, message):
 FREE_SOME = "free some space and run the same command again, which goes on or begins anew"
 
 
+@dataclass(kw_only=True)
+class Asking(Config):
+    half: float = option(0.5, help="A part.", minimum=0, below=1, concerns=("online",))
+    rate: float | None = option(None, help="A rate.", above=0)
+    kind: str = option("plain", help="A kind.", choices=("plain", "moved"))
+    moved: bool = option(False, help="Moved.", needs="kind=moved")
+    plain: bool = option(False, help="Plain.", needs="kind=plain")
+
+
+def test_help_says_which_values_regimes_and_other_options_an_option_takes():
+    command = click.command(cls=Command)(config_options(Asking)(lambda config: None))
+    shown = " ".join(CliRunner().invoke(command, ["--help"], terminal_width=200).output.split())
+    for words in (
+        "A part. [online; 0<=x<1] [default: 0.5]", "A rate. [x>0]", "Moved. [with --kind moved] [default: no-moved]",
+        "Plain. [default: no-plain]",
+    ):  # fmt: skip
+        assert words in shown
+
+
 @pytest.mark.parametrize(
     ("error", "code", "sentence"),
     [
