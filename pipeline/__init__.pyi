@@ -173,7 +173,7 @@ def compare(
             in the whole loss.
         hard_weight: Factor on the learner's gradient in the generator's, before --hardness-clip bounds it. Where the
             bound cuts every image (hard_clipped 1 in metrics.jsonl, usual with the defaults) it changes nothing:
-            change the bound.
+            change that.
         hardness_clip: Bound of the learner's gradient, as a multiple of the realism gradient.
         hardness_clip_on: Where that bound is taken: on each image's gradients, or on those of the generator's
             parameters.
@@ -954,7 +954,7 @@ def train(
             in the whole loss.
         hard_weight: Factor on the learner's gradient in the generator's, before --hardness-clip bounds it. Where the
             bound cuts every image (hard_clipped 1 in metrics.jsonl, usual with the defaults) it changes nothing:
-            change the bound.
+            change that.
         hardness_clip: Bound of the learner's gradient, as a multiple of the realism gradient.
         hardness_clip_on: Where that bound is taken: on each image's gradients, or on those of the generator's
             parameters.

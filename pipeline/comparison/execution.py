@@ -19,6 +19,7 @@ from ..configs.training import TrainingConfig
 from ..data import GlobalOrder, ImageStore, open_images
 from ..data.caching import shared_cache
 from ..errors import UsageError
+from ..evaluation.monitors.quality import num_compared, open_real_encoder
 from ..evaluation.task import open_labeled
 from ..files import read_json, write_json
 from ..generation.generate import generate
@@ -68,7 +69,7 @@ def check_inputs(config: CompareConfig) -> NumImages:
 
     Raises:
         UsageError, DataError: images that cannot be probed, an unknown backbone, a generator or a set of shards that
-            does not fit, or steps that are larger than the images or the set.
+            does not fit, an encoder that cannot judge a generator, or steps that are larger than the images or the set.
     """
     assert config.data is not None, "checked with the options"
     num_images = count_images(config, config.data, config.image_size)
@@ -76,6 +77,7 @@ def check_inputs(config: CompareConfig) -> NumImages:
     check_equal_views(config, arms)
     make_budget(config, LONG_STEPS, _of_a_trial, {arm.name: 1.0 for arm in arms}, kept_budget(config))
     sampling = {config.generator: config.sampling_options()} if config.generator is not None else {}
+    judges: set[tuple[str, int]] = set()
     for arm in arms:
         options = train_config(config, arm, config.seed, 1)
         images = _training_images(options) if {"data", "image_size"} & set(arm.options) else store
@@ -83,6 +85,12 @@ def check_inputs(config: CompareConfig) -> NumImages:
             check_training(options, images, its_own_set=needs_set(arm) and not config.shards)
         except UsageError as error:
             raise UsageError(f"--arm {arm.name}: {error}" if arm.options else str(error)) from None
+        if options.eval_encoder is not None:
+            num_compared(len(images), options.eval_samples)
+            judge = (options.eval_encoder, images.image_size)
+            if judge not in judges:
+                judges.add(judge)
+                open_real_encoder(*judge)
         if options.generator is not None:
             sampling.pop(options.generator, None)
             check_generator(options.generator, options.sampling_options(), images.image_size, options.resize_samples)

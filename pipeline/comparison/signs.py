@@ -70,9 +70,9 @@ def _pairs(run: ComparedRun, rows: Rows) -> str | None:
     if pairs is None or pairs >= UNRELATED:
         return None
     return (
-        f"the two images of a pair are hardly more alike ({pairs:.2f}) than any two images are to the learner. Set "
-        "--pair-floor, aim for a --pair-similarity such as 0.9:0.7, turn --pair-ema-decay down so that G_ema follows "
-        "sooner, or turn --hardness-clip down"
+        f"the two images of a pair are hardly more alike ({pairs:.2f}) than any two images are to the learner: "
+        "G runs ahead of G_ema. Turn --hardness-clip down so that it moves less, or aim for a --pair-similarity such "
+        "as 0.9:0.7 (--pair-floor and a lower --pair-ema-decay gained nothing in benchmarks/online)"
     )
 
 

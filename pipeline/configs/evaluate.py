@@ -164,8 +164,8 @@ class LinearConfig(FewLabelsConfig):
     )
     l2: float | None = option(
         None,
-        help="lbfgs: penalty on the classifier's weights, 1/(C N) of scikit-learn's C, on standardised features; chosen "
-        "of 1, 0.1, ... 1e-6 by cross-entropy on a part of the training images if not given.",
+        help="lbfgs: penalty on the classifier's weights, 1/(C N) of scikit-learn's C, on standardised features; "
+        "chosen of 1, 0.1, ... 1e-6 by cross-entropy on a part of the training images if not given.",
         above=0,
         needs="probe=lbfgs",
     )

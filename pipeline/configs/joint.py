@@ -87,8 +87,8 @@ class JointConfig(ConditionConfig):
     )
     hard_weight: float = option(
         1.0,
-        help="Factor on the learner's gradient in the generator's, before --hardness-clip bounds it. Where the bound cuts "
-        "every image (hard_clipped 1 in metrics.jsonl, usual with the defaults) it changes nothing: change the bound.",
+        help="Factor on the learner's gradient in the generator's, before --hardness-clip bounds it. Where the bound "
+        "cuts every image (hard_clipped 1 in metrics.jsonl, usual with the defaults) it changes nothing: change that.",
         minimum=0,
         concerns=JOINT,
         needs=("hard", "hard_on=weights"),
@@ -246,8 +246,8 @@ class JointConfig(ConditionConfig):
     )
     gradient_steps: int | None = option(
         None,
-        help="Diffusion: last sampling steps that carry the gradient (DRaFT-K, arXiv 2309.17400), 1 if not given; memory "
-        "and time grow with it.",
+        help="Diffusion: last sampling steps that carry the gradient (DRaFT-K, arXiv 2309.17400), 1 if not given; "
+        "memory and time grow with it.",
         minimum=1,
         concerns=JOINT,
         group="Training of the generator",

@@ -252,8 +252,8 @@ class TrainingConfig(JointConfig):
     log_every: int = common.log_every_option()
     eval_every: int | None = option(
         None,
-        help="Steps between measurements of the accuracy of nearest neighbours (knn_top1 in metrics.jsonl), on parts of "
-        "the train and test split of --data, which need labels; never if not given.",
+        help="Steps between measurements of the accuracy of nearest neighbours (knn_top1 in metrics.jsonl), on parts "
+        "of the train and test split of --data, which need labels; never if not given.",
         minimum=1,
         may_change=True,
         group="Records",

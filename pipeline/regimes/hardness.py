@@ -157,8 +157,11 @@ def without_common_part(gradient: Tensor, counted: Tensor | None = None) -> Tens
 
 
 def part_of_a_latent(batch: MultiViewedBatch, num_latents: int, learner: Learner) -> float:
-    """What the mean loss over the views of one latent counts for in the learner's loss, so that G is asked to raise it
-    as much with and without pairs, at any ratio, and whatever weight synthetic views have for the learner.
+    """What the mean loss over the views of one latent counts for in the learner's loss, so that G is asked to raise
+    that mean at any ratio, and whatever weight synthetic views have for the learner.
+
+    With pairs half of a latent's views are G_ema's. They have no gradient of their own at G(z), and are positives that
+    G(z) keeps: the gradient was 1.6 to 3.8 times smaller than without pairs, by the objective.
 
     Real views' loss has a gradient at the samples too, which are their negatives and share their batch statistics, and
     it is divided by the same. So a small weight of synthetic views turns G towards raising the loss of real ones, which

@@ -1,6 +1,7 @@
-"""`pretrain --eval-every`: how far a generator's samples are from real images, while it is trained.
+"""`--eval-encoder`: how far a generator's samples are from real images, while it is trained.
 
-Samples of the average G and real images are compared in the features of a frozen encoder that has seen real images
+Samples of the generator (in `pretrain` the average, which is what comes out; in joint training the raw G, which is what
+hardness moves) and real images are compared in the features of a frozen encoder that has seen real images
 alone, or of one of random weights (arXiv 2002.09797). Nothing is chosen by the numbers, and the run ends with the
 weights that it would have without.
 
@@ -61,11 +62,7 @@ class QualityMonitor:
     """
 
     def __init__(self, encoder: Encoder, num_images: int, num_samples: int, seed: int, device: torch.device) -> None:
-        self.num_samples = min(num_samples, num_images // 2)
-        if self.num_samples <= NEAREST_K:
-            raise UsageError(
-                f"--eval-encoder cannot be used with {num_images} images: it takes two parts of more than {NEAREST_K}"
-            )
+        self.num_samples = num_compared(num_images, num_samples)
         if self.num_samples <= encoder.num_features:
             log.warning(
                 "%d samples are compared with as many real images, fewer than the encoder has features (%d): the "
@@ -109,6 +106,20 @@ class QualityMonitor:
         if self.checkerboard_real is not None:
             values += [measure_checkerboard(samples, self.device), self.checkerboard_real]
         return dict(zip(MEASURES, values, strict=False))
+
+
+def num_compared(num_images: int, num_samples: int) -> int:
+    """How many samples are compared with as many of `num_images` real images, and these with as many others.
+
+    Raises:
+        UsageError: too few images.
+    """
+    found = min(num_samples, num_images // 2)
+    if found <= NEAREST_K:
+        raise UsageError(
+            f"--eval-encoder cannot be used with {num_images} images: it takes two parts of more than {NEAREST_K}"
+        )
+    return found
 
 
 def open_real_encoder(path: str, image_size: int) -> Encoder:

@@ -223,6 +223,9 @@ def test_images_are_counted_as_they_are_probed(config_of):
         ({"backbone": "resnet81"}, "resnet81"),
         ({"num_samples": 3}, "--num-samples 3 is less than a step draws; give 32"),
         ({"transfer": ["nowhere/"]}, "nowhere"),
+        ({"eval_encoder": "random:nosuch"}, "--eval-encoder random:nosuch: "),
+        ({"data": "digits[:10,balanced]", "batch_size": 4, "eval_encoder": "random:resnet10-w8"}, "with 10 images"),
+        ({"regimes": "real", "arm": ["x: online --eval-encoder random:nosuch"]}, "--eval-encoder random:nosuch: "),
     ],
 )
 def test_inputs_that_do_not_fit_are_refused_before_anything_is_done(config_of, done, options, message):

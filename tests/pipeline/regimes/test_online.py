@@ -212,10 +212,10 @@ def test_hardness_of_samples_rises_against_a_frozen_generator():
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
 @pytest.mark.parametrize("pairs", [True, False])
-def test_the_hard_gradient_means_the_same_with_pairs_and_at_any_ratio(objective, pairs):
-    """Its size is that of the mean over latents of a loss of each one's own: of the same order in all settings."""
+def test_the_hard_gradient_means_the_same_at_any_ratio(objective, pairs):
+    """Its size is that of the mean loss over the views of one latent, however many there are beside it."""
     sizes = []
-    for ratio in (0.25, 1.0):
+    for ratio in (0.125, 1.0):
         one, learner = regime(batch_size=16, ratio=ratio, pairs=pairs, objective=objective, bound=1e6), a_learner()
         batch = one.batch(0, None)
         output = learner(batch.views, batch.groups, batch.num_real)
