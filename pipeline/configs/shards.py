@@ -27,7 +27,7 @@ class ShardPreviewConfig(Config):
     )
     ascending: bool = option(False, help="Show the smallest values of --sort instead.", needs="sort")
     where: str | None = option(
-        None, help="Take only samples that meet a condition, such as 'hardness > 2'.", metavar="EXPR"
+        None, help="Take only samples that meet a condition, such as 'nearest_real_distance < 0.3'.", metavar="EXPR"
     )
     data: str | None = option(None, help="Real images, for a row of them above.", metavar="SPEC")
     data_root: str | None = common.data_root_option(needs="data")
