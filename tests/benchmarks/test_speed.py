@@ -2,7 +2,6 @@
 
 import importlib
 import json
-import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -156,10 +155,3 @@ def test_reading_ahead_takes_turns_with_reading_in_turn(load, monkeypatch, capsy
     row = json.loads(capsys.readouterr().out)
     assert all(row[name]["median"] > 0 for name in ("ahead_ms", "in_turn_ms", "in_turn_over_ahead"))
     assert 0 < row["reading_ms"]["median"] < row["in_turn_ms"]["median"]
-
-
-@pytest.mark.parametrize("arguments", [("nonsense", "OUT"), ("check", "OUT", "--batch", "3"), ("check",)])
-def test_the_stages_refuse_what_they_do_not_know(tmp_path, arguments):
-    arguments = [str(tmp_path) if each == "OUT" else each for each in arguments]
-    done = subprocess.run([BENCHMARKS / "gpu.sh", *arguments], capture_output=True, text=True, cwd=tmp_path)
-    assert done.returncode in (1, 2) and done.stderr
