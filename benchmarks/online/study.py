@@ -43,6 +43,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "hundredth-wide-generator": {"part": "[:1%,balanced]", "epochs": 390, "generator": "full"},
     # With the generator that came later, trained for as long by the clock, which is twice as many steps.
     "full-plain": {"part": "", "epochs": 3, "gan_steps": 12_000, "preset": "plain"},
+    "tenth-plain": {"part": "[:10%,balanced]", "epochs": 30, "gan_steps": 12_000, "preset": "plain"},
     "tenth-wide-plain": {"part": "[:10%,balanced]", "epochs": 30, "generator": "full-plain"},
     # Ten times as long, with all images and with so few that they may be short then.
     "full-ten-times": {"part": "", "epochs": 30, "generator": "full-plain"},
