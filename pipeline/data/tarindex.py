@@ -45,7 +45,7 @@ def index_tar(path: Path, *, strict: bool = False) -> list[Member]:
 
 
 def iterate_tar(path: Path, *, strict: bool = False) -> Iterator[Member]:
-    """`index_tar`, one file at a time: for who wants the first few only."""
+    """`index_tar`, one file at a time, for those who want the first few only."""
     try:
         with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             yield from _members(data, path, strict)
