@@ -49,6 +49,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "full-ten-times": {"part": "", "epochs": 30, "generator": "full-plain"},
     "hundredth-ten-times": {"part": "[:1%,balanced]", "epochs": 3900, "generator": "full-plain"},
     "tenth-ten-times": {"part": "[:10%,balanced]", "epochs": 300, "generator": "full-plain"},
+    "tenth-plain-ten-times": {"part": "[:10%,balanced]", "epochs": 300, "generator": "tenth-plain"},
     # A third of that, to choose with: the generator has moved as far by then.
     "hundredth-three-times": {"part": "[:1%,balanced]", "epochs": 1300, "generator": "full-plain"},
     # To try the script.
