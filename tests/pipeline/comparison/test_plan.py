@@ -45,11 +45,25 @@ def test_the_offline_set_is_as_large_as_what_online_draws_up_to_a_cap():
     assert generation(config, budget).pairs
     _, budget, _ = plan(steps=10_000)
     assert budget.num_samples == 50_000 and "online draws 320,000" in budget.notes[0]
+    _, budget, _ = plan(steps=10_000, num_samples=100_000)  # the cap is of what nobody asked for
+    assert budget.num_samples == 100_000
     config, budget, runs = plan(shards=["mine"], where="hardness > 1")
     assert generation(config, budget) is None
     assert {tuple(run.config.shards) for run in runs if run.arm.name == "offline"} == {("mine",)}
     with pytest.raises(UsageError, match="--num-samples 31 is less than a step draws; give 32"):
         plan(num_samples=31)
+
+
+DRAWN_AHEAD = {
+    "seed": 5, "pairs": False, "pair_strength": 0.7, "sampler": "ddim", "sampling_steps": 7, "classes": ["3"],
+    "guidance_scale": 2.0, "generator_precision": "bf16",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "value"), DRAWN_AHEAD.items(), ids=DRAWN_AHEAD.keys())
+def test_the_offline_set_is_drawn_as_samples_of_each_step_are(name, value):
+    config, budget, _ = plan(**{name: value})
+    assert getattr(generation(config, budget), name) == value
 
 
 def test_equal_images_and_equal_seconds():

@@ -26,6 +26,12 @@ def test_results_on_disk_are_the_answers(make_comparison, tmp_path):
         lines = list(csv.DictReader(file))
     assert len(lines) == len(rows) and list(lines[0]) == SCHEMA.names
     assert [float(line["value"]) for line in lines] == pytest.approx([row["value"] for row in rows])
+    intervals = [
+        tuple(row["value"] for row in rows[i : i + 4] if row["metric"] in ("top1_low", "top1", "top1_high"))
+        for i, row in enumerate(rows)
+        if row["metric"] == "top1"
+    ]
+    assert intervals and all(low <= top1 <= high and low < high for top1, low, high in intervals)
     costs = {row["metric"] for row in rows if row["task"] == "training"}
     assert {"seconds", "images_per_second", "num_synthetic"} <= costs
 

@@ -8,9 +8,13 @@ import pytest
 from scipy import stats
 
 from synthcl.pipeline.comparison.statistics import (
+    POWER,
+    detectable_difference,
     matching_fraction,
     num_corrected,
     paired_difference,
+    power,
+    seeds_needed,
     spread,
     with_holm,
 )
@@ -66,6 +70,41 @@ def test_the_comparison_named_beforehand_needs_no_correction():
     found = with_holm([replace(base, p_value=0.04), *others], ("online", "real"))
     assert [d.p_holm for d in found] == pytest.approx([0.04, 0.04, 0.04])
     assert [d.primary for d in found] == [True, False, False] and num_corrected(found) == 2
+
+
+@pytest.mark.parametrize(
+    ("difference", "num_seeds"), [(0.0, 6), (0.02, 3), (0.015, 6), (-0.015, 6)], ids=["none", "few", "six", "below"]
+)
+def test_power_is_how_often_the_test_of_so_many_seeds_finds_the_difference(difference, num_seeds):
+    trials = 40_000
+    drawn = np.random.default_rng(0).normal(difference, 0.01, (trials, num_seeds))
+    found = (stats.ttest_1samp(drawn, 0, axis=1).pvalue < 0.05).mean()
+    error = math.sqrt(0.25 / trials)
+    assert power(difference, 0.01, num_seeds) == pytest.approx(found, abs=4 * error)
+
+
+@pytest.mark.parametrize(
+    ("deviations", "num_seeds"), [(0.2, 199), (0.5, 34), (0.8, 15)], ids=["small", "medium", "large"]
+)
+def test_the_seeds_needed_are_those_of_published_tables(deviations, num_seeds):
+    """Of paired t-tests at 5%, two-sided, and a power of .8: Cohen's small, medium and large differences (G*Power)."""
+    pattern = np.array([-1.0, 0.0, 1.0])  # of a standard deviation of 1
+    between = spread(0.01 * (deviations + pattern))
+    assert seeds_needed(between) == num_seeds
+    assert (
+        power(between.mean, between.deviation, num_seeds)
+        >= POWER
+        > power(between.mean, between.deviation, num_seeds - 1)
+    )
+
+
+def test_the_detectable_difference_is_found_with_the_power_that_is_asked():
+    between = spread([0.01, 0.02, 0.0, 0.015, 0.005])
+    assert power(detectable_difference(between), between.deviation, 5) == pytest.approx(POWER)
+    nearly_none = spread([-0.01, 0.0, 0.0100001])
+    assert seeds_needed(nearly_none) is None and detectable_difference(nearly_none) > 0.01
+    for few in ([0.01, 0.02], [0.01, 0.01, 0.01]):
+        assert seeds_needed(spread(few)) is None and detectable_difference(spread(few)) is None
 
 
 def test_the_matching_fraction_is_linear_in_the_logarithm():

@@ -1,8 +1,20 @@
 """What the numbers say: outcomes follow from the interval, and no more is said."""
 
+import numpy as np
 import pytest
+from scipy import stats
 
-from synthcl.pipeline.comparison.verdict import compare_arms, default_pairs, headline, leading, meaning, winner
+from synthcl.pipeline.comparison.statistics import seeds_needed
+from synthcl.pipeline.comparison.verdict import (
+    compare_arms,
+    data_efficiency,
+    default_pairs,
+    headline,
+    leading,
+    meaning,
+    power_sentence,
+    winner,
+)
 from synthcl.pipeline.configs.arms import Arm
 
 
@@ -114,3 +126,40 @@ def test_a_comparison_and_its_reverse_are_one():
     assert [(d.arm, d.reference) for d in named] == [*pairs[:2], ("fresh", "online")]
     assert named[2].primary and named[2].p_holm == named[2].p_value == once[2].p_value
     assert [d.p_holm for d in named[:2]] == [d.p_holm for d in compare_arms(scores, pairs[:2])]
+
+
+UNFOUND = {
+    "more are needed": ([0.010, 0.020, -0.005, 0.011], "13 seeds would do"),
+    "none would do": ([0.010, -0.010, 0.0001, 0.0], "no number of seeds that is worth training would do"),
+}
+
+
+@pytest.mark.parametrize(("values", "words"), UNFOUND.values(), ids=UNFOUND.keys())
+def test_what_the_seeds_could_have_found_is_told_of_a_difference_that_was_not(values, words):
+    real = dict.fromkeys(range(len(values)), 0.5)
+    (difference,) = compare_regimes({"real": real, "online": {i: 0.5 + value for i, value in enumerate(values)}})
+    assert difference.outcome == "none"
+    sentence = power_sentence(difference)
+    assert "these 4 seeds could have found a difference of" in sentence and words in sentence
+
+
+def test_seeds_that_are_just_enough_are_said_to_be():
+    """Unsettled by Holm's correction alone: the seeds are as many as the one test takes, and not one fewer."""
+    values = {0: 0.010, 1: 0.014, 2: 0.018}
+    real = dict.fromkeys(values, 0.5)
+    scores = {"real": real, "offline": {0: 0.50, 1: 0.52, 2: 0.49}, "online": {s: 0.5 + v for s, v in values.items()}}
+    difference = next(d for d in compare_regimes(scores) if (d.arm, d.reference) == ("online", "real"))
+    assert difference.outcome == "unsettled" and seeds_needed(difference.spread) == 3
+    assert "they are as many as it takes" in power_sentence(difference)
+
+
+def test_data_efficiency_by_hand():
+    """The part of the labels at which each seed's curve crosses the reference with all labels, on a log scale."""
+    real = {0.01: {0: 0.2, 1: 0.2, 2: 0.2}, 0.1: {0: 0.4, 1: 0.4, 2: 0.4}, 1.0: {0: 0.5, 1: 0.5, 2: 0.5}}
+    online = {0.01: {0: 0.4, 1: 0.45, 2: 0.3}, 0.1: {0: 0.5, 1: 0.55, 2: 0.6}, 1.0: {0: 0.6, 1: 0.6, 2: 0.6}}
+    (found,) = data_efficiency({"real": real, "online": online}, "real", [0, 1, 2])
+    logs = [-1.0, -1.5, -2 + 2 / 3]  # base 10
+    assert found.by_seed == pytest.approx([10**log for log in logs])
+    assert found.fraction == pytest.approx(10 ** (sum(logs) / 3))
+    between = stats.t.interval(0.95, 2, np.mean(logs), stats.sem(logs))
+    assert found.interval == pytest.approx([10**log for log in between])

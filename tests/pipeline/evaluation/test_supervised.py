@@ -60,6 +60,36 @@ def test_interrupted_and_continued_is_the_same(task, tmp_path, name, monkeypatch
     torch.testing.assert_close(continued, whole, rtol=0, atol=0)
 
 
+def with_another_seed(opened, config):
+    return opened, dataclasses.replace(config, seed=1)
+
+
+def with_another_encoder(opened, config):
+    """As a run has that was extended since."""
+    encoder = copy.deepcopy(opened.encoder)
+    with torch.no_grad():
+        next(encoder.backbone.parameters()).mul_(1.5)
+    return dataclasses.replace(opened, encoder=encoder), config
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("change", [with_another_seed, with_another_encoder])
+def test_another_seed_or_encoder_is_another_training(task, tmp_path, name, change):
+    """A finished classifier is given back for the same question alone."""
+    first = train_classifier(task(tmp_path), CONFIGS[name], name)
+    assert torch.equal(train_classifier(task(tmp_path), CONFIGS[name], name), first)
+    opened, config = change(task(tmp_path), CONFIGS[name])
+    assert not torch.equal(train_classifier(opened, config, name), first)
+    assert len(list((tmp_path / "evaluations").iterdir())) == 2
+
+
+def test_scores_do_not_depend_on_the_images_beside(task, tmp_path, encoder):
+    opened = task(tmp_path)
+    model = Classifier(encoder.backbone, 3, frozen=False, key=Key.from_seed(0)).train()
+    whole, parts = (supervised._score(model, opened.test, size, torch.device("cpu"), False) for size in (60, 7))
+    torch.testing.assert_close(whole, parts, rtol=1e-4, atol=1e-5)
+
+
 def test_each_step_sees_an_image_otherwise_and_the_same_step_the_same(task, tmp_path):
     opened, key = task(tmp_path), Key.from_seed(0)
     model = Classifier(opened.encoder.backbone, 3, frozen=True, key=key)
