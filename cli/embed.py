@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from ..pipeline.configs.embed import EmbedConfig
-from ..pipeline.progress.line import announce, say
+from ..pipeline.progress.line import announce
 from .command import Command, argument, config_options, json_option, print_result
 from .completion import complete_run
-from .following import say_next
+from .following import after_embedding
 
 
 @click.command(cls=Command)
@@ -27,8 +25,4 @@ def embed(config: EmbedConfig, run: str, as_json: bool) -> None:
 
     result = embed(run, config)
     print_result(result, as_json, "embed")
-    if config.picture is None:
-        data = [word for spec in config.data for word in ("--data", spec)]
-        say_next(as_json, "embed", run, *data, "--out", config.out, "--picture", Path(config.out).with_suffix(".png"))
-    elif not as_json:
-        say(f"next: open {config.picture} to look at it")
+    after_embedding(run, config, as_json)

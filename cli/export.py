@@ -8,7 +8,7 @@ from ..pipeline.configs.export import ExportConfig
 from ..pipeline.progress.line import announce
 from .command import Command, argument, config_options, json_option, print_result
 from .completion import complete_run
-from .following import data_of, say_next
+from .following import after_exporting
 
 
 @click.command(cls=Command)
@@ -28,6 +28,4 @@ def export(config: ExportConfig, run: str, as_json: bool) -> None:
     print_result(shown, as_json, "export")
     if not as_json:
         click.echo(f"It loads so:\n\n{result['loading']}")
-    if (data := data_of(run)) is not None:
-        out = f"{str(run).rstrip('/')}-features.parquet"
-        say_next(as_json, "embed", run, "--data", data, "--out", out)
+    after_exporting(run, as_json)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..pipeline.configs.embed import EmbedConfig
 from ..pipeline.data.specs import parse_spec
 from ..pipeline.errors import DataError, UsageError
 from ..pipeline.files import read_json
 from ..pipeline.hub.locations import is_hub_location
+from ..pipeline.options.config import command_line
 from ..pipeline.progress.line import say
 from ..pipeline.runs.folder import command_of, read_config
 
@@ -32,14 +35,29 @@ def after_generating(generator: str, out: str, as_json: bool) -> None:
     """Once a set is whole: training on it and on what its generator was trained on, where that is known."""
     size = _options_of(generator).get("image_size")
     sized = ("--image-size", size) if size is not None else ()
-    data = data_of(generator) or "SPEC"
-    say_next(as_json, "train", "--data", data, *sized, "--shards", out, "--epochs", 100, "--out", "RUN")
+    data = data_of(generator) or ("--data", "SPEC")
+    say_next(as_json, "train", *data, *sized, "--shards", out, "--epochs", 100, "--out", "RUN")
 
 
 def after_training(run: str, data: str, as_json: bool) -> None:
     """Once an encoder is trained: to probe it on the images that it was trained on, or to hand it on where they have no
     labels."""
     say_next(as_json, *_probe(run, data))
+
+
+def after_exporting(run: str, as_json: bool) -> None:
+    """Once an encoder is exported: to embed the images that it was trained on, where those are known."""
+    if (data := data_of(run)) is not None:
+        say_next(as_json, "embed", run, *data, "--out", f"{str(run).rstrip('/')}-features.parquet")
+
+
+def after_embedding(run: str, config: EmbedConfig, as_json: bool) -> None:
+    """Once there are features: the same again with their picture, or where that is."""
+    if config.picture is None:
+        drawn = dataclasses.replace(config, picture=str(Path(config.out).with_suffix(".png")))
+        say_next(as_json, "embed", run, *shlex.split(command_line("embed", drawn))[2:])
+    elif not as_json:
+        say(f"next: open {config.picture} to look at it")
 
 
 def after_submitting(script: str, job_id: str | None, out: str, as_json: bool) -> None:
@@ -65,9 +83,16 @@ def after_evaluating(run: str, as_json: bool) -> None:
         say_next(as_json, *_export(run))
 
 
-def data_of(run: str) -> str | None:
-    """The images that a run was trained on, as it was given them; None if that is no run."""
-    return _options_of(run).get("data")
+def data_of(run: str) -> Sequence[str] | None:
+    """The options that name the images that a run was trained on, as it was given them; None if that is no run."""
+    options = _options_of(run)
+    return ("--data", options["data"], *_rooted(options)) if "data" in options else None
+
+
+def _rooted(options: Mapping[str, Any]) -> Sequence[str]:
+    """Where the data sets of a run are, if it was told."""
+    root = options.get("data_root")
+    return ("--data-root", root) if root is not None else ()
 
 
 def _options_of(run: str) -> dict[str, Any]:
@@ -84,6 +109,7 @@ def _probe(run: str, data: str) -> Sequence[str]:
     from ..pipeline.data.sources import may_have_labels, test_spec  # this imports NumPy
 
     probe = ("eval", "linear", run, "--data")
+    root = _rooted(_options_of(run))
     try:
         location = parse_spec(data).location
         if is_hub_location(location):  # where looking takes time
@@ -92,9 +118,10 @@ def _probe(run: str, data: str) -> Sequence[str]:
         if fitted is None:
             return _export(run)
         scored = test_spec(fitted)
-        return (*probe, fitted) if scored and may_have_labels(scored) else (*probe, fitted, "--test-data", "SPEC")
+        known = scored and may_have_labels(scored)
+        return (*probe, fitted, *(() if known else ("--test-data", "SPEC")), *root)
     except (UsageError, DataError, OSError):  # the images are here no more
-        return (*probe, data)
+        return (*probe, data, *root)
 
 
 def _is_export(folder: Path) -> bool:

@@ -167,7 +167,7 @@ def _does_not_learn(source: str | Path, kind: str) -> str:
     if kind == "pretrained" and not Path(source).is_dir():
         state = f"there is no folder {str(source)!r}, and a pipeline on the hub does not learn"
     else:
-        state = f"{str(source)!r} is a {kind} generator, which does not learn: it serves for shards"
+        state = f"{str(source)!r} is a {kind} generator, which does not learn: it serves for shards and for --fresh"
     return (
         f"{state}. Joint training takes a folder that pretraining wrote ({' or '.join(GENERATORS)}), or a local folder "
         f"with a {' or '.join(_TRAINABLE_PIPELINES)} for RGB images"

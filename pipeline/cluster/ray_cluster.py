@@ -60,8 +60,9 @@ def connected(address: str | None) -> Iterator[Any]:
         # Workers of a cluster that is the command's own give way no more than the command itself would.
         with _variable(NICENESS, "0") if own else contextlib.nullcontext():
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **own)
-    except (OSError, RuntimeError, ValueError) as error:
-        raise DataError(f"cannot connect to the Ray cluster at --ray-address {address}: {first_line(error)}") from None
+    except Exception as error:  # Ray raises that very class where a node does not start
+        failed = "start Ray on this machine" if own else f"connect to the Ray cluster at --ray-address {address}"
+        raise DataError(f"cannot {failed}: {first_line(error)}") from None
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, handler)  # which Ray has replaced
     try:

@@ -23,6 +23,6 @@ class PreviewConfig(SourceConfig):
         help="Real images for a row above; some of those it was trained on if not given, where its run has them.",
         metavar="SPEC",
     )
-    data_root: str | None = common.data_root_option()
+    data_root: str | None = common.data_root_option(needs="data")
     columns: int = option(8, help="Samples a row.", minimum=1)
     seed: int = common.seed_option()

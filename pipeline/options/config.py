@@ -24,7 +24,7 @@ import yaml
 
 from ..errors import UsageError
 from .types import OptionInfo, default_of, did_you_mean, flag, is_required
-from .values import as_text, option_values
+from .values import PlainLoader, as_text, option_values
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -145,7 +145,7 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     try:
         text = Path(path).read_bytes()
         _refuse_repeated(yaml.compose(text, yaml.SafeLoader), path)
-        values = yaml.safe_load(text)
+        values = yaml.load(text, PlainLoader)
     except OSError as error:
         raise UsageError(f"cannot read --config {path}: {error.strerror}") from None
     except yaml.YAMLError as error:

@@ -38,6 +38,22 @@ LARGEST = 2**62 - 1
 """The largest whole number of an option that has no bound of its own: what the manifest of a shard set takes. Ours."""
 
 
+class PlainLoader(yaml.SafeLoader):
+    """YAML whose `4:00:00` is a time as it was typed, and not the number 14400, as YAML 1.1 has it and 1.2 no more."""
+
+
+def _whole_number(loader: PlainLoader, node: yaml.ScalarNode) -> int | str:
+    return node.value if ":" in node.value else loader.construct_yaml_int(node)
+
+
+def _number(loader: PlainLoader, node: yaml.ScalarNode) -> float | str:
+    return node.value if ":" in node.value else loader.construct_yaml_float(node)
+
+
+PlainLoader.add_constructor("tag:yaml.org,2002:int", _whole_number)
+PlainLoader.add_constructor("tag:yaml.org,2002:float", _number)
+
+
 def option_values(config: type[DataclassInstance], values: Mapping[str, Any]) -> dict[str, Any]:
     """The values of the options of a config class, each as its option's type.
 
@@ -97,7 +113,7 @@ def from_text(text: str) -> tuple[str, Any]:
     if not name.strip() or not value.strip():
         raise ValueError(f"{text!r} is not of the form NAME=VALUE")
     try:
-        read = yaml.safe_load(value)
+        read = yaml.load(value, PlainLoader)
     except yaml.YAMLError:
         read = value
     return name.strip().replace("-", "_"), value if isinstance(read, (dict, list)) else read

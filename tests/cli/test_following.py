@@ -1,9 +1,14 @@
 """What comes next is said after a command, on stderr, in words that can be pasted; never beside JSON."""
 
+import shlex
+
 import numpy as np
 import pytest
+import yaml
+from click.testing import CliRunner
 
-from synthcl.cli import following, watching
+from synthcl.cli import following, main, watching
+from synthcl.pipeline.configs.embed import EmbedConfig
 from synthcl.pipeline.configs.train import TrainConfig
 from synthcl.pipeline.runs.opening import Terms, open_run
 
@@ -65,6 +70,25 @@ def test_a_trained_run_is_probed_where_its_images_have_labels(tmp_path, monkeypa
         (tmp_path / name).touch()
     following.after_training("r", data, False)
     assert capsys.readouterr().err == f"next: synthcl {words}\n"
+
+
+def test_images_are_looked_for_where_the_run_found_them(tmp_path, capsys):
+    run = str(make_run(tmp_path / "run", data_root="/sets of mine"))
+    following.after_generating(run, "set", False)
+    following.after_training(run, "digits[:50%]", False)
+    following.after_training(run, "gone", False)
+    following.after_exporting(run, False)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 4 and all("--data-root '/sets of mine'" in line for line in lines)
+
+
+def test_features_are_drawn_as_they_were_made(capsys):
+    config = EmbedConfig(data=["digits", "a set"], out="e.parquet", num_images=5, seed=3)
+    following.after_embedding("r", config, False)
+    words = shlex.split(capsys.readouterr().err.partition("next: synthcl ")[2])
+    assert words[:2] == ["embed", "r"]
+    printed = CliRunner().invoke(main, [*words, "--dry-run"])
+    assert yaml.safe_load(printed.stdout) == {"run": "r", **config.to_dict(), "picture": "e.png"}
 
 
 def test_an_evaluated_run_is_compared_with_those_of_other_regimes_that_are_alike(tmp_path, capsys):

@@ -78,9 +78,16 @@ def test_a_cluster_that_is_not_there_is_named(monkeypatch):
     def refuse(**options):
         raise ConnectionError(f"Could not find {options['address']}\nmore")
 
+    def no_node(**options):
+        raise Exception("The current node timed out")  # the class that Ray has for it
+
     ray.init = refuse
     with pytest.raises(DataError, match=r"cannot connect to the Ray cluster at --ray-address auto: Could not find a"):
         connected("auto").__enter__()
+    ray.init = no_node
+    with pytest.raises(DataError, match=r"^cannot start Ray on this machine: The current node timed out$"):
+        connected("local").__enter__()
+    ray.init = refuse
     with socket.socket() as bound:  # and does not listen
         bound.bind(("127.0.0.1", 0))
         with pytest.raises(DataError, match=r"at --ray-address 127.0.0.1:\d+: .*Connection refused"):

@@ -21,3 +21,9 @@ GIVEN = {"generator": "g", "out": "x.png"}
 def test_wrong_options_are_refused(options, message):
     with pytest.raises(UsageError, match=message):
         PreviewConfig.from_values({**GIVEN, **options})
+
+
+def test_where_data_sets_are_means_nothing_without_data():
+    with pytest.raises(UsageError, match=r"--data-root.*--data"):
+        PreviewConfig(**GIVEN, data_root="there").check_given(["data_root"])
+    PreviewConfig(**GIVEN, data="cifar10", data_root="there").check_given(["data_root"])

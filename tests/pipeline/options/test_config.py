@@ -123,6 +123,13 @@ def test_a_file_that_is_no_config_is_refused(tmp_path, text):
         read_yaml(tmp_path / "c.yaml")
 
 
+@pytest.mark.parametrize("time", ["4:00:00", "30:00", "1:30.5"])
+def test_a_time_in_a_file_is_what_was_typed(tmp_path, time):
+    """YAML 1.1 has sixties in it: 4:00:00 would be 14400, which Slurm takes for minutes."""
+    (tmp_path / "c.yaml").write_text(f"name: {time}\nsize: 010\nrate: 1.5\n")
+    assert read_yaml(tmp_path / "c.yaml") == {"name": time, "size": 8, "rate": 1.5}
+
+
 def test_aliases_that_lead_back_to_themselves_end(tmp_path):
     (tmp_path / "c.yaml").write_text("parts: &a [1, *a, *a]\n")
     assert read_yaml(tmp_path / "c.yaml")["parts"][0] == 1

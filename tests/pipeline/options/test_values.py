@@ -105,7 +105,7 @@ def test_a_single_value_of_another_type_is_refused(value, hint, message):
         checked_value("x", value, hint)
 
 
-@pytest.mark.parametrize("value", [1, 1e-5, 2.5, True, None, "text", "a b", "1e-3", ""])
+@pytest.mark.parametrize("value", [1, 1e-5, 2.5, True, None, "text", "a b", "1e-3", "", "4:00:00"])
 def test_a_value_reads_back_from_text(value):
     assert from_text(f"name={as_text(value)}") == ("name", value)
 
@@ -114,6 +114,10 @@ def test_a_value_reads_back_from_text(value):
 def test_text_of_another_form_is_refused(text):
     with pytest.raises(ValueError, match="not of the form NAME=VALUE"):
         from_text(text)
+
+
+def test_a_time_stays_what_was_typed():
+    assert from_text("time=4:00:00") == ("time", "4:00:00")
 
 
 def test_values_that_yaml_has_a_structure_for_stay_text():
