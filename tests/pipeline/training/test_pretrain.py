@@ -66,6 +66,11 @@ def test_each_step_is_given_images_of_the_set_from_minus_1_to_1_and_draws_of_its
     assert len(latents.flatten(0, 1).unique(dim=0)) == 2 * 4
 
 
+def test_another_seed_draws_other_images_and_latents(given):
+    for one, other in zip(given(1), given(2), strict=True):
+        assert (one != other).flatten(2).any(dim=2).any(dim=1).all()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
