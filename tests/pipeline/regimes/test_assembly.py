@@ -100,6 +100,14 @@ def test_processes_together_have_the_local_views_of_one(parts):
     torch.testing.assert_close(torch.cat([one.views for one in found])[order], whole.views)
 
 
+def test_local_views_are_drawn_apart_from_the_others(parts):
+    """Of one size and augmentation with them, none is one of them."""
+    one = parts(augmentation=RANDOM, local_augmentation=Augmentation(RANDOM, 8), num_local=2)
+    images, numbers = one.real.images(STEP), torch.arange(8)
+    difference = one.views.local(images, numbers, STEP) - one.views(images, numbers, STEP)
+    assert (difference.abs().amax(dim=(2, 3, 4)) > 1e-2).all()
+
+
 def test_local_views_carry_the_gradient_to_the_samples(parts):
     one, made = with_local(parts), [images.requires_grad_() for images in samples(2)]
     batch = assemble(one.real, one.views, Share(4), STEP, one.real.images(STEP), made)
