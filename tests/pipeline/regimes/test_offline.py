@@ -211,6 +211,19 @@ def test_a_condition_holds_for_all_sets(paths: list[str]) -> None:
     assert seen == wanted and len(wanted) == 40
 
 
+def test_choices_of_a_set_are_told_apart_even_if_their_images_agree(tmp_path: Path) -> None:
+    def render(indices: np.ndarray) -> np.ndarray:
+        return np.zeros((len(indices), 1, 3, SIZE, SIZE), np.uint8)
+
+    write_shard_set(tmp_path / "black", {"name": "black"}, 20, 10, render, workers=0)
+
+    def fingerprint(where: str) -> str:
+        return ShardImages([open_shard_set(tmp_path / "black", where=where)], SIZE).fingerprint()
+
+    found = [fingerprint(where) for where in ("sample_index < 10", "sample_index >= 10", "sample_index % 2 = 0")]
+    assert len(set(found)) == 3 and fingerprint("sample_index <= 9") == found[0]
+
+
 def test_shards_come_before_they_are_read_and_none_is_fetched_for_nothing(
     sets: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
