@@ -86,11 +86,13 @@ def parts() -> Callable[..., SimpleNamespace]:
         seed: int = 0,
         augmentation: str = "none",
         size: int = SIZE,
+        with_labels: bool = False,
         **views: object,
     ) -> SimpleNamespace:
         key = Key.from_seed(seed)
         share = Share(BATCH_SIZE, rank, num_processes)
-        real = RealImages.create(open_images("digits", image_size=size), share, key, CPU)
+        store = open_images("digits", image_size=size)
+        real = RealImages.create(store, share, key, CPU, with_labels=with_labels)
         return SimpleNamespace(key=key, real=real, views=ViewMaker(Augmentation(augmentation, size), key, **views))
 
     return make

@@ -1,13 +1,14 @@
-"""From images to a batch: groups, which views stand where, and that each image's views are its own."""
+"""From images to a batch: groups, labels, which views stand where, and that each image's views are its own."""
 
+import numpy as np
 import pytest
 import torch
 
 from synthcl.pipeline.data.store import ImageStore
 from synthcl.pipeline.randomness import Key
-from synthcl.pipeline.regimes.assembly import RealImages, assemble
+from synthcl.pipeline.regimes.assembly import UNKNOWN, RealImages, ViewMaker, assemble
 from synthcl.pipeline.regimes.base import Share
-from synthcl.pipeline.views import Augmentation, normalize
+from synthcl.pipeline.views import Augmentation, denormalize, normalize, to_float
 from synthcl.pipeline.views.presets import find_preset, local_parameters
 
 RANDOM = "simclr-cifar"
@@ -99,6 +100,14 @@ def test_processes_together_have_the_local_views_of_one(parts):
     torch.testing.assert_close(torch.cat([one.views for one in found])[order], whole.views)
 
 
+def test_local_views_are_drawn_apart_from_the_others(parts):
+    """Of one size and augmentation with them, none is one of them."""
+    one = parts(augmentation=RANDOM, local_augmentation=Augmentation(RANDOM, 8), num_local=2)
+    images, numbers = one.real.images(STEP), torch.arange(8)
+    difference = one.views.local(images, numbers, STEP) - one.views(images, numbers, STEP)
+    assert (difference.abs().amax(dim=(2, 3, 4)) > 1e-2).all()
+
+
 def test_local_views_carry_the_gradient_to_the_samples(parts):
     one, made = with_local(parts), [images.requires_grad_() for images in samples(2)]
     batch = assemble(one.real, one.views, Share(4), STEP, one.real.images(STEP), made)
@@ -107,9 +116,10 @@ def test_local_views_carry_the_gradient_to_the_samples(parts):
 
 
 class Numbers(ImageStore):
-    """Images that show their own number, on a disk that is slow."""
+    """Images that show their own number, on a disk that is slow; each has a label of its own."""
 
     name, image_size = "numbers", 8
+    labels = 7 * np.arange(20) % 20
 
     def __init__(self):
         self.reads = 0
@@ -136,3 +146,25 @@ def test_reading_ahead_gives_the_same_images():
     assert real.steps_per_epoch == 2
     epoch = torch.cat(expected[:2])[:, 0, 0, 0].mul(255).round().tolist()
     assert len(set(epoch)) == 16 and set(epoch) <= set(range(20))
+
+
+@pytest.mark.parametrize("kind", ["unknown", "of classes", "anchored"])
+@pytest.mark.parametrize("num_images", [1, 2])
+@pytest.mark.parametrize(("rank", "num_processes"), [(0, 1), (0, 2), (1, 2)])
+def test_each_view_has_the_label_of_the_image_that_it_shows(kind, num_images, rank, num_processes):
+    """A view tells by its pixels which image it is of."""
+    store, key, cpu = Numbers(), Key.from_seed(0), torch.device("cpu")
+    real = RealImages.create(store, Share(8, rank, num_processes), key, cpu, with_labels=True)
+    share, images, labels = Share(4, rank, num_processes), real.images(STEP), torch.from_numpy(store.labels)
+    if kind == "anchored":
+        anchors = torch.tensor([3, 1, 6, 0])[: 4 // num_processes]
+        sample, given = images[anchors], {"anchors": anchors}
+    else:  # an image beyond those of the store has no label
+        numbers = torch.tensor([17, 2, 9, 5])[share.slice] + (20 if kind == "unknown" else 0)
+        sample, given = to_float(store.read(numbers)), {} if kind == "unknown" else {"classes": labels[numbers]}
+    views = ViewMaker(Augmentation("none", 8), key)
+    batch = assemble(real, views, share, STEP, images, [sample] * num_images, **given)
+    shown = denormalize(batch.views)[:, 0, 0, 0].mul(255).round().long()
+    expected = torch.cat((labels, torch.full((20,), UNKNOWN)))[shown]
+    assert batch.labels.tolist() == expected.tolist() and len(expected) == (16 + 8 * num_images) // num_processes
+    assert (expected[batch.num_real :] == UNKNOWN).all() == (kind == "unknown") and UNKNOWN < 0

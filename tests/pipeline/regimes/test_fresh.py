@@ -12,6 +12,7 @@ from synthcl.pipeline.randomness import Key
 from synthcl.pipeline.regimes.assembly import RealImages, ViewMaker
 from synthcl.pipeline.regimes.base import Share, synthetic_share
 from synthcl.pipeline.regimes.fresh import FreshRegime, build
+from synthcl.pipeline.regimes.online import build as build_online
 from synthcl.pipeline.regimes.recording import RunRecording
 from synthcl.pipeline.shards import ShardRecorder, open_shard_set
 from synthcl.pipeline.views import Augmentation, normalize, to_float
@@ -93,6 +94,18 @@ def test_options_say_where_to_record(setup_of, save_gan, tmp_path):
     learn(one, 1)
     assert open_shard_set(tmp_path / "rec").views_per_sample == 3
     assert build(setup_of(**options)).recording is None
+
+
+@pytest.mark.parametrize(("rank", "num_processes"), [(0, 1), (1, 2)])
+def test_its_latents_are_those_of_online_by_the_name_that_runs_know(setup_of, save_gan, rank, num_processes):
+    options = {"rank": rank, "num_processes": num_processes, "generator": str(save_gan())}
+    fresh, online = build(setup_of(fresh=True, **options)), build_online(setup_of(online=True, **options))
+    total, share = fresh.samples_per_step, fresh.share
+    for step in (0, 2):
+        draws = Key.from_seed(0).child("online").child(step).at(share.numbers(CPU), step * total)
+        expected = fresh.generator.sample_latents(total // num_processes, draws=draws)
+        for one in (fresh, online):
+            assert torch.equal(one.batch(step, None).latents, expected)
 
 
 @pytest.mark.parametrize("num_processes", [2, 4])

@@ -63,14 +63,16 @@ def regime(
     mode: str = "none",
     images_per_sample: int = 2,
     width: int | None = 2,
+    classes: torch.Tensor | None = None,
 ) -> OfflineRegime:
     key = Key.from_seed(seed)
-    real = RealImages.create(open_images("digits", image_size=SIZE), Share(16, rank, num_processes), key, CPU)
+    store, asked = open_images("digits", image_size=SIZE), classes is not None
+    real = RealImages.create(store, Share(16, rank, num_processes), key, CPU, with_labels=asked)
     images = ShardImages([open_shard_set(path, where=where) for path in paths], SIZE)
     share = Share(8, rank, num_processes)
     order = sample_order(images, share, key, width)
     views = ViewMaker(Augmentation("none", SIZE), key)
-    return OfflineRegime(real, views, cached(images, mode), images_per_sample, share, order, STEPS)
+    return OfflineRegime(real, views, cached(images, mode), images_per_sample, share, order, STEPS, classes=classes)
 
 
 def numbers(regime: OfflineRegime, step: int) -> list[int]:
@@ -173,6 +175,17 @@ def test_a_batch_has_two_views_of_each_of_the_four_images_of_a_sample_in_its_gro
     assert pixels[:, 0, 0, 0].tolist() == expected and len(set(drawn)) == samples
 
 
+@pytest.mark.parametrize(("rank", "num_processes"), [(0, 1), (0, 2), (1, 2)])
+def test_each_view_of_a_sample_has_its_label(sets: Path, rank: int, num_processes: int) -> None:
+    classes = 3 * torch.arange(115) % 115  # another for each
+    offline = regime(SOURCES["here"](sets), rank=rank, num_processes=num_processes, classes=classes)
+    for step in (0, 3):
+        batch = offline.batch(step, learner())
+        shown = denormalize(batch.views[batch.num_real :])[:, 0, 0, 0].mul(255).round().long()
+        assert batch.labels is not None
+        assert batch.labels[batch.num_real :].tolist() == classes[shown].tolist()
+
+
 def test_simclrs_loss_of_four_images_a_sample_is_the_formula(fours: str) -> None:
     """Supervised contrast (arXiv 2004.11362, eq. 2): 1 positive of a real view, 7 of a synthetic one."""
     simclr = learner()
@@ -196,6 +209,19 @@ def test_a_condition_holds_for_all_sets(paths: list[str]) -> None:
     seen = {n for step in range(5) for n in numbers(offline, step)}
     wanted = {i for i in range(70) if i % 30 < 8} | {70 + i for i in range(45) if i % 30 < 8}
     assert seen == wanted and len(wanted) == 40
+
+
+def test_choices_of_a_set_are_told_apart_even_if_their_images_agree(tmp_path: Path) -> None:
+    def render(indices: np.ndarray) -> np.ndarray:
+        return np.zeros((len(indices), 1, 3, SIZE, SIZE), np.uint8)
+
+    write_shard_set(tmp_path / "black", {"name": "black"}, 20, 10, render, workers=0)
+
+    def fingerprint(where: str) -> str:
+        return ShardImages([open_shard_set(tmp_path / "black", where=where)], SIZE).fingerprint()
+
+    found = [fingerprint(where) for where in ("sample_index < 10", "sample_index >= 10", "sample_index % 2 = 0")]
+    assert len(set(found)) == 3 and fingerprint("sample_index <= 9") == found[0]
 
 
 def test_shards_come_before_they_are_read_and_none_is_fetched_for_nothing(

@@ -15,6 +15,7 @@ from synthcl.pipeline.generation.opening import open_generator
 from synthcl.pipeline.regimes import recording as recording_module
 from synthcl.pipeline.regimes.base import MultiViewedBatch
 from synthcl.pipeline.regimes.gradients import quantize
+from synthcl.pipeline.regimes.online import build as build_online
 from synthcl.pipeline.regimes.recording import (
     LATER,
     open_recording,
@@ -220,3 +221,18 @@ def test_options_of_later_are_in_the_recipe_only_where_they_say_something(opened
 def test_what_the_discriminator_sees_is_in_the_recipe_where_it_is_not_as_pretrained(opened, tmp_path, options, said):
     write_one(opened(**options)[0])
     assert read_manifest(tmp_path / "rec").recipe.values["recorded"].get("discriminator_augment") == said
+
+
+def test_samples_of_a_generator_that_learns_are_named_by_how_often_it_was_updated(setup_of, save_gan, tmp_path):
+    options = {"online": True, "hard": False, "generator": str(save_gan()), "record": str(tmp_path / "rec")}
+    online = build_online(setup_of(**options))
+    with online.open():
+        online.recorder.rewind(0)
+        for step in range(3):
+            batch = online.batch(step, None)
+            embeddings = torch.ones(len(batch.views), 5)
+            online.feedback(step, batch, LearnerOutput(torch.zeros(()), torch.ones(len(embeddings)), embeddings), None)
+        online.recorder.finish()
+    shards = open_shard_set(tmp_path / "rec")
+    expected = [f"{online.recording.generator}+{step}" for step in range(3) for _ in range(online.samples_per_step)]
+    assert shards.table(range(len(shards))).to_pydict()["generator"] == expected

@@ -9,16 +9,17 @@ from synthcl.pipeline.regimes.assembly import assemble
 from synthcl.pipeline.regimes.base import Share
 from synthcl.pipeline.regimes.replay import ReplayRegime, build
 from synthcl.pipeline.shards import ShardRecorder, open_shard_set
-from synthcl.pipeline.views import to_float
+from synthcl.pipeline.views import denormalize, to_float
 
 
 @pytest.fixture
 def replay(parts, recording):
     """`replay(...)`: of one process of several; `total` samples a step, of a training of `steps`."""
 
-    def make(rank=0, num_processes=1, total=4, steps=3, path=recording):
-        one = parts(rank, num_processes, augmentation="simclr-cifar")
-        return ReplayRegime(one.real, one.views, open_shard_set(path), Share(total, rank, num_processes), steps)
+    def make(rank=0, num_processes=1, total=4, steps=3, path=recording, views="simclr-cifar", labels=None):
+        one = parts(rank, num_processes, augmentation=views, with_labels=labels is not None)
+        share = Share(total, rank, num_processes)
+        return ReplayRegime(one.real, one.views, open_shard_set(path), share, steps, labels)
 
     return make
 
@@ -69,6 +70,18 @@ def test_processes_together_see_the_batch_of_one(replay, joined, num_processes):
     groups, views = joined([replay(rank, num_processes).batch(1, None) for rank in range(num_processes)])
     assert torch.equal(groups, whole.groups)
     torch.testing.assert_close(views, whole.views)
+
+
+@pytest.mark.parametrize(("rank", "num_processes"), [(0, 1), (0, 2), (1, 2)])
+def test_each_view_of_a_sample_has_its_label(replay, images_of_step, rank, num_processes):
+    labels = 5 * torch.arange(12) % 12  # another for each
+    regime = replay(rank, num_processes, views="none", labels=labels)
+    recorded = to_float(torch.from_numpy(np.concatenate([images_of_step(step) for step in range(3)]))).flatten(0, 1)
+    for step in (0, 2):
+        batch = regime.batch(step, None)
+        seen = denormalize(batch.views[batch.num_real :])
+        shown = torch.cdist(seen.flatten(1), recorded.flatten(1)).argmin(dim=1) // 2  # of two images a sample
+        assert batch.labels[batch.num_real :].tolist() == labels[shown].tolist()
 
 
 def test_its_facts_name_the_set_and_no_generator(replay, recording):

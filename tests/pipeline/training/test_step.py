@@ -1,4 +1,5 @@
-"""One training step with adversarial views, against the same written out; in two processes as in one."""
+"""One training step with adversarial views, against the same written out; in two processes as in one; and what a step
+takes of the schedule."""
 
 import contextlib
 import copy
@@ -20,9 +21,11 @@ from synthcl.learners import create_backbone, create_learner, learner_names
 from synthcl.learners.base import SyntheticTerms
 from synthcl.learners.optimizers import create_optimizer
 from synthcl.learners.recipe import OPTIMIZERS
+from synthcl.pipeline.configs.train import TrainConfig
 from synthcl.pipeline.regimes.base import MultiViewedBatch, Regime
 from synthcl.pipeline.regimes.gradients import unscaled
 from synthcl.pipeline.runtime.distributed import create_accelerator
+from synthcl.pipeline.training.build import make_schedule, prepare
 from synthcl.pipeline.training.schedule import Schedule
 from synthcl.pipeline.training.step import TrainingStep
 from synthcl.pipeline.views import denormalize, normalize
@@ -229,6 +232,28 @@ def test_the_state_has_the_same_names_whatever_the_learner_is_wrapped_in(tmp_pat
     finally:
         if distributed:
             dist.destroy_process_group()
+
+
+def test_over_a_training_the_rates_of_all_groups_and_the_part_done_follow_the_schedule(monkeypatch):
+    """Two steps of warm-up, to the rate of a batch of 64, then half a cosine."""
+    chosen = TrainConfig(
+        data="digits", out="x", steps=20, batch_size=64, warmup_epochs=0.5, learning_rate=0.8, decay_norms=False
+    )
+    learner, rates, told = make("simclr"), [], []
+    monkeypatch.setattr(learner, "after_step", told.append)
+    one = prepare(chosen, create_accelerator("fp32"), learner, Fixed(), make_schedule(chosen, learner, 4, 20))
+
+    def watch(optimizer, *_):
+        rates.append([group["lr"] for group in optimizer.param_groups])
+
+    one.optimizer.optimizer.register_step_pre_hook(watch)
+    logged = [one(step)["learning_rate"] for step in range(20)]
+    expected = [0.1, 0.2, *(0.1 * (1 + math.cos(math.pi * i / 18)) for i in range(18))]
+    groups = list(zip(*rates, strict=True))
+    assert len(groups) > 1
+    for found in (logged, *groups):
+        assert found == pytest.approx(expected)
+    assert told == pytest.approx([done / 20 for done in range(1, 21)])
 
 
 def test_two_processes_are_one(tmp_path):

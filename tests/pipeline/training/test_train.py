@@ -1,11 +1,16 @@
-"""`train` as a function: its result, what it leaves behind, and what it refuses before anything is written."""
+"""`train` as a function: its result, what it leaves behind, what a seed decides, and what it refuses before anything is
+written."""
 
 import json
 
 import pytest
+import torch
 
+from synthcl.generators import create_trainer
 from synthcl.pipeline.encoder import Encoder
 from synthcl.pipeline.errors import UsageError
+from synthcl.pipeline.generation.opening import save_generator
+from synthcl.pipeline.training import train as training
 from synthcl.pipeline.training.step import TrainingStep
 from synthcl.pipeline.training.train import train
 
@@ -33,6 +38,19 @@ def test_a_finished_run_gives_its_result_and_takes_no_step(finished, monkeypatch
     run, result = finished
     monkeypatch.setattr(TrainingStep, "__call__", lambda *_: pytest.fail("a step was taken"))
     assert train(**COMMON, out=str(run)) == result
+
+
+def test_another_seed_draws_other_images_views_and_latents(tmp_path, monkeypatch):
+    save_generator(create_trainer("gan", 8, preset="tiny"), tmp_path / "gan")
+    build, built = training.build_regime, []
+    monkeypatch.setattr(training, "build_regime", lambda setup: built.append(build(setup)) or built[-1])
+    options = {**COMMON, "steps": 1, "fresh": True, "generator": str(tmp_path / "gan")}
+    for seed in (1, 2):
+        train(**options, seed=seed, out=str(tmp_path / str(seed)))
+    picture = torch.linspace(0, 1, 3 * 8 * 8).view(1, 3, 8, 8)
+    drawn = [(one.real.images(0), one.views(picture, torch.arange(1), 0), one.batch(0, None).latents) for one in built]
+    for one, other in zip(*drawn, strict=True):
+        assert one.shape == other.shape and not torch.equal(one, other)
 
 
 WRONG = {
