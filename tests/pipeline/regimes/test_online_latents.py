@@ -10,14 +10,21 @@ from synthcl.pipeline.configs.joint import OBJECTIVES
 from synthcl.pipeline.regimes import online as online_module
 from synthcl.pipeline.regimes.base import unit_interval
 from synthcl.pipeline.regimes.gradients import quantize
+from synthcl.pipeline.regimes.hardness import against_real, alignment
 
 
-def loss_of(one, learner, latents):
-    """The loss of step 0 with samples of these latents, one image each."""
+def hardness_of(objective, one, learner, latents):
+    """What G raises at step 0, of samples of these latents, one image each."""
     images = one.trainer.generator(latents)
     samples = [quantize(unit_interval(images))]
     batch = online_module.assemble(one.real, one.views, one.share, 0, one.real.images(0), samples)
-    return learner(batch.views, batch.groups, batch.num_real).loss
+    output = learner(batch.views, batch.groups, batch.num_real)
+    if objective == "loss":
+        return output.loss.item()
+    own = output.embeddings[batch.num_real :].unflatten(0, (len(latents), -1))
+    if objective == "alignment":
+        return alignment(own, own).mean().item()
+    return against_real(own, own, output.embeddings[: batch.num_real], learner.temperature).mean().item()
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
@@ -51,13 +58,14 @@ def test_latents_are_moved_by_a_gradient_that_autocast_does_not_reach(objective)
     assert forward and all(forward) and backward and not any(backward)
 
 
-def test_moved_latents_are_harder_and_against_the_gradient_easier():
-    one, learner = regime(on="latents", latent_radius=0.05, pairs=False), a_learner()
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_moved_latents_are_harder_and_against_the_gradient_easier(objective):
+    one, learner = regime(on="latents", latent_radius=0.05, pairs=False, objective=objective), a_learner()
     draws = one.key.child(0).at(torch.arange(4))
     latents = one.trainer.generator.sample_latents(4, draws=draws)
     moved = one.harder(0, latents, draws, one.real.images(0), learner)
-    losses = [loss_of(one, learner, z).item() for z in (2 * latents - moved, latents, moved)]
-    assert losses[0] < losses[1] < losses[2]
+    easier, same, harder = (hardness_of(objective, one, learner, z) for z in (2 * latents - moved, latents, moved))
+    assert easier < same < harder
 
 
 def test_the_batch_shows_the_moved_latents_and_the_weights_follow_realism_alone():
