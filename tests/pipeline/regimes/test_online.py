@@ -221,6 +221,17 @@ def test_a_pair_of_latents_near_each_other():
     assert torch.equal(same.batch(0, None).samples[0], same.batch(0, None).samples[1])  # G and its average begin as one
 
 
+@pytest.mark.parametrize("strength", [0.0, 0.5])
+def test_the_second_image_of_a_pair_is_the_averages_once_that_has_parted_from_the_generator(strength):
+    one = regime(pair_strength=strength)
+    run_steps(one, a_learner(), 3)
+    batch, generator, average = one.batch(3, None), one.trainer.generator, one.trainer.ema
+    images = average.neighbours(batch.latents, 1, strength, batch.draws)[0] if strength else average(batch.latents)
+    for samples, expected in zip(batch.samples, (generator(batch.latents), images), strict=True):
+        assert torch.equal(samples, quantize(unit_interval(expected)))
+    assert not torch.equal(batch.samples[0], quantize(unit_interval(average(batch.latents))))
+
+
 def test_without_the_guard_hardness_keeps_its_weight_outside_the_band(monkeypatch):
     inside = run_steps(regime(), learner := a_learner(), 3)
     monkeypatch.setattr("synthcl.pipeline.regimes.guard.COLOUR_BAND", (1e3, 1e4))  # where no generator is
