@@ -46,14 +46,16 @@ def a_learner(seed=1):
     return create_learner("simclr", SmoothBackbone(), hidden_dim=16, embedding_dim=8, temperature=0.5)
 
 
-def run_steps(one: OnlineRegime, learner, steps: int, learning_rate=0.0):
+def run_steps(one: OnlineRegime, learner, steps: int, learning_rate=0.0, first=0, loss_scale=None):
+    """Steps from `first` on; the rows that they log."""
     optimizer = torch.optim.SGD(learner.parameters(), lr=learning_rate)
     rows = []
-    for step in range(steps):
+    for step in range(first, first + steps):
         batch = one.batch(step, learner)
         output = learner(batch.views, batch.groups, batch.num_real)
-        output.loss.backward()
+        (output.loss if loss_scale is None else output.loss * loss_scale).backward()
         optimizer.step()
         optimizer.zero_grad()
-        rows.append({name: float(value) for name, value in one.feedback(step, batch, output, learner).items()})
+        told = one.feedback(step, batch, output, learner, loss_scale=loss_scale)
+        rows.append({name: float(value) for name, value in told.items()})
     return rows

@@ -15,6 +15,7 @@ from synthcl.pipeline.regimes.base import unit_interval
 from synthcl.pipeline.regimes.gradients import quantize, reverse_gradient
 from synthcl.pipeline.regimes.hardness import excess_hardness
 from synthcl.pipeline.regimes.recording import sample_similarity
+from synthcl.pipeline.regimes.similarity import SimilarityTarget
 
 
 def test_groups_are_two_views_of_a_real_image_and_four_of_a_latent():
@@ -230,6 +231,31 @@ def test_the_second_image_of_a_pair_is_the_averages_once_that_has_parted_from_th
     for samples, expected in zip(batch.samples, (generator(batch.latents), images), strict=True):
         assert torch.equal(samples, quantize(unit_interval(expected)))
     assert not torch.equal(batch.samples[0], quantize(unit_interval(average(batch.latents))))
+
+
+def towards_a_similarity():
+    return regime(similarity=SimilarityTarget(0.9, 0.9, total_steps=10, decay=0.9))
+
+
+def test_a_target_of_similarity_sets_the_decay_that_a_step_averages_with():
+    one, used = towards_a_similarity(), []
+    step = one.trainer.step
+    one.trainer.step = lambda *given, **options: used.append(one.trainer.ema_decay) or step(*given, **options)
+    rows = run_steps(one, a_learner(), 4)
+    target = towards_a_similarity().options.similarity
+    assert used == [target.decay(step, torch.tensor(row["pair_similarity"])) for step, row in enumerate(rows)]
+    assert used[0] == pytest.approx(0.9) and len(set(used)) > 2
+
+
+def test_a_cut_training_towards_a_similarity_ends_like_a_whole_one():
+    whole, first, second, learner = *(towards_a_similarity() for _ in range(3)), a_learner()
+    rows = run_steps(whole, learner, 4)
+    assert run_steps(first, learner, 2) == rows[:2]
+    second.load_state_dict(copy.deepcopy(first.state_dict()))
+    assert run_steps(second, learner, 2, first=2) == rows[2:]
+    assert second.trainer.ema_decay == whole.trainer.ema_decay != first.trainer.ema_decay
+    for mine, theirs in zip(second.trainer.ema.parameters(), whole.trainer.ema.parameters(), strict=True):
+        assert torch.equal(mine, theirs)
 
 
 def test_without_the_guard_hardness_keeps_its_weight_outside_the_band(monkeypatch):
