@@ -268,6 +268,28 @@ def test_without_the_guard_hardness_keeps_its_weight_outside_the_band(monkeypatc
     assert all(torch.equal(a, b) for a, b in zip(learner.parameters(), unguarded.parameters(), strict=True))
 
 
+def asked_of_the_generator(one, loss_scale=None):
+    """What the generator's first step is given."""
+    asked = {}
+    one.trainer.step = lambda *_, **options: asked.update(options) or {}
+    run_steps(one, a_learner(), 1, loss_scale=loss_scale)
+    return asked
+
+
+def test_the_scale_of_the_loss_is_not_in_the_hard_gradient():
+    plain, scaled = (asked_of_the_generator(regime(), scale)["hard_gradient"] for scale in (None, torch.tensor(1024.0)))
+    torch.testing.assert_close(scaled, plain)
+    assert plain.abs().max() > 0
+
+
+def test_what_the_guard_leaves_is_left_of_the_bound_and_of_the_gradient():
+    held = regime(bound=2.0)
+    held.guard.factor = torch.tensor(0.25)
+    whole, rest = asked_of_the_generator(regime(bound=2.0)), asked_of_the_generator(held)
+    assert (whole["hard_bound"], rest["hard_bound"]) == (2.0, 0.5)
+    torch.testing.assert_close(rest["hard_gradient"], whole["hard_gradient"] / 4)
+
+
 def colour_spreads(num_processes, monkeypatch):
     """`colour_spread` of a step of four samples in each of several processes, as each finds it."""
     found = []

@@ -1,11 +1,13 @@
 """The online regime with hardness on latents: they keep their length, and what is moved is harder."""
 
+import copy
 import math
 
 import pytest
 import torch
-from stand_ins.joint_training import a_learner, regime, run_steps
+from stand_ins.joint_training import SIZE, a_learner, regime, run_steps
 
+from synthcl.learners import create_backbone, create_learner
 from synthcl.pipeline.configs.joint import OBJECTIVES
 from synthcl.pipeline.regimes import online as online_module
 from synthcl.pipeline.regimes.base import unit_interval
@@ -66,6 +68,26 @@ def test_moved_latents_are_harder_and_against_the_gradient_easier(objective):
     moved = one.harder(0, latents, draws, one.real.images(0), learner)
     easier, same, harder = (hardness_of(objective, one, learner, z) for z in (2 * latents - moved, latents, moved))
     assert easier < same < harder
+
+
+def test_what_the_guard_leaves_is_left_of_the_radius():
+    learner, held, near = a_learner(), regime(on="latents", latent_radius=0.4), regime(on="latents", latent_radius=0.1)
+    held.guard.factor = torch.tensor(0.25)
+    torch.testing.assert_close(held.batch(0, learner).latents, near.batch(0, learner).latents)
+
+
+def test_moving_latents_leaves_statistics_and_queue_to_the_step():
+    """With batch normalisation, and a queue for the views of two steps and more."""
+    torch.manual_seed(1)
+    backbone = create_backbone("resnet10-w8", image_size=SIZE)
+    learner = create_learner("moco", backbone, hidden_dim=16, embedding_dim=8, queue_size=100)
+    plain = copy.deepcopy(learner)
+    batch = regime(on="latents").batch(0, learner)
+    for each in (learner, plain):
+        each(batch.views, batch.groups, batch.num_real)
+        each.after_step(0.5)
+    for name, tensor in plain.state_dict().items():
+        assert torch.equal(learner.state_dict()[name], tensor), name
 
 
 def test_the_batch_shows_the_moved_latents_and_the_weights_follow_realism_alone():
