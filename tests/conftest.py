@@ -14,6 +14,7 @@ import pytest
 pytest_plugins = (
     "stand_ins.hub_server",
     "stand_ins.object_store",
+    "stand_ins.ranks",
     "stand_ins.tiny_pipelines",
     "stand_ins.torchvision_files",
 )

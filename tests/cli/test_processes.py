@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from synthcl.pipeline.runs.checkpoint import load_checkpoint
@@ -153,3 +155,9 @@ def test_the_tasks_of_a_slurm_step_train_one_run_together(results, folder):
     rows = [json.loads(line) for line in (folder / "slurm" / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [1, 2, 3, 4, 5, 6]
     assert ["the 2 tasks of this Slurm step" in message for message in found["messages"]] == [True, False]
+
+
+def test_two_processes_train_the_encoder_of_one_with_batch_statistics_over_both(results, folder):
+    """Those of eight images each would move a running variance by 0.08, and rounding moves none by 1e-4."""
+    encoders = [load_file(folder / run / "encoder" / "model.safetensors") for run in ("slurm", "whole")]
+    torch.testing.assert_close(*encoders, rtol=1e-3, atol=1e-3)

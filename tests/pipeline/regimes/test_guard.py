@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from synthcl.generators.gan import GANTrainer
+from synthcl.pipeline.randomness import Key
 from synthcl.pipeline.regimes.guard import (
     COLOUR_BAND,
     CUT,
@@ -61,6 +62,15 @@ def test_it_comes_back_and_never_ends():
     assert low * RISE**300 < higher < 1
     _, whole = after([GOOD] * 1200, guard)
     assert whole == 1.0
+
+
+@pytest.mark.parametrize(
+    ("margins", "colours"),
+    [((0.0, 4 * MIN_MARGIN), (1.0, 1.0)), ((-0.1, 4 * MIN_MARGIN), (1.0, 1.0)), (GOOD[:1] * 2, (0.1, 1.2))],
+)
+def test_two_processes_go_by_the_signs_of_both(in_ranks, margins, colours):
+    one = after([(sum(margins) / 2, sum(colours) / 2)] * 3)[1]
+    assert in_ranks(2, lambda rank: after([(margins[rank], colours[rank])] * 3)[1]) == [one, one]
 
 
 def test_one_bad_step_is_no_drift():
@@ -235,6 +245,23 @@ def test_the_generator_goes_back_to_the_last_measurement_inside_the_band():
     now = trainer.state_dict()["generator"]
     assert all(torch.equal(now[key], kept["generator"][key]) for key in now)
     assert guard.factor.item() == pytest.approx(CUT**2)
+
+
+def test_training_on_does_not_reach_what_is_kept():
+    """With Adam, which takes the moments that it is given for its own and changes them in place."""
+    torch.manual_seed(0)
+    trainer, states = GANTrainer.create(8, preset="tiny"), []
+    guard, last_good = HardGuard(CPU), LastGood(trainer, CPU)
+    for distance in (2.0, 2.1 * DISTANCE_BAND, 2.1 * DISTANCE_BAND):
+        for _ in range(2):
+            trainer.step(torch.zeros(4, 3, 8, 8), Key.from_seed(trainer.num_steps).at(torch.arange(4)))
+        guard.measured(distance)
+        last_good.after_measurement(guard)
+        weights = {name: module.state_dict() for name, module in trainer.modules().items()}
+        moments = {name: optimizer.state_dict()["state"] for name, optimizer in trainer.optimizers.items()}
+        states.append(copy.deepcopy((weights, moments)))
+    for again in states[1:]:
+        torch.testing.assert_close(again, states[0], rtol=0, atol=0)
 
 
 def test_a_generator_that_was_never_good_stays():

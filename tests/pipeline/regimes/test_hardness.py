@@ -2,7 +2,6 @@
 
 import copy
 import math
-import threading
 from functools import partial
 
 import pytest
@@ -13,7 +12,6 @@ from torch.nn import functional as F
 from synthcl.learners import create_learner
 from synthcl.learners.base import LearnerOutput
 from synthcl.learners.losses import ppcl
-from synthcl.pipeline.regimes import hardness as module
 from synthcl.pipeline.regimes.base import MultiViewedBatch
 from synthcl.pipeline.regimes.hardness import (
     against_real,
@@ -192,38 +190,7 @@ def test_the_common_part_is_of_the_latents_that_are_counted_and_of_the_others_no
     )
 
 
-class Processes:
-    """Two threads that tell each other their tensors, as two processes would."""
-
-    def __init__(self):
-        self.barrier, self.slots, self.own = threading.Barrier(2, timeout=30), [None, None], threading.local()
-
-    def exchange(self, value):
-        self.slots[self.own.rank] = value.detach()
-        self.barrier.wait()
-        values = list(self.slots)
-        self.barrier.wait()
-        return values
-
-    def run(self, work, monkeypatch):
-        """What `work(rank)` gives in both, one below the other."""
-        monkeypatch.setattr(module, "average", lambda value: sum(self.exchange(value)) / 2)
-        monkeypatch.setattr(module, "gather", lambda value: torch.cat(self.exchange(value)))
-        found = [None, None]
-
-        def process(rank):
-            self.own.rank = rank
-            found[rank] = work(rank)
-
-        threads = [threading.Thread(target=process, args=(rank,)) for rank in range(2)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        return torch.cat(found)
-
-
-def test_in_two_processes_the_gradient_is_against_the_real_images_of_both(monkeypatch):
+def test_in_two_processes_the_gradient_is_against_the_real_images_of_both(in_ranks):
     torch.manual_seed(0)
     learners = [create_learner("simclr", Flat(), hidden_dim=8, embedding_dim=5)]
     learners.append(copy.deepcopy(learners[0]))
@@ -238,11 +205,11 @@ def test_in_two_processes_the_gradient_is_against_the_real_images_of_both(monkey
 
     whole = gradient(learners[0], real, made, images)
     parts = [[tensor.chunk(2)[rank] for tensor in (real, made, images)] for rank in range(2)]
-    both = Processes().run(lambda rank: gradient(learners[rank], *parts[rank]), monkeypatch)
+    both = torch.cat(in_ranks(2, lambda rank: gradient(learners[rank], *parts[rank])))
     torch.testing.assert_close(both, whole)
 
 
-def test_in_two_processes_excess_hardness_is_over_the_real_views_of_both(monkeypatch):
+def test_in_two_processes_excess_hardness_is_over_the_real_views_of_both(in_ranks):
     real, made = torch.tensor([1.0, 3.0, 2.0, 6.0]), torch.arange(16.0)
 
     def excess(real, made):
@@ -251,12 +218,12 @@ def test_in_two_processes_excess_hardness_is_over_the_real_views_of_both(monkeyp
         return excess_hardness(batch, output, len(made) // 4, 2, math.log)
 
     whole = excess(real, made)
-    both = Processes().run(lambda rank: excess(real.chunk(2)[rank], made.chunk(2)[rank]), monkeypatch)
+    both = torch.cat(in_ranks(2, lambda rank: excess(real.chunk(2)[rank], made.chunk(2)[rank])))
     torch.testing.assert_close(both, whole)
 
 
 @pytest.mark.parametrize("counted", [None, [True, False, False, True, True, True], [False] * 3 + [True] * 3])
-def test_in_two_processes_the_common_part_is_that_of_all_latents(monkeypatch, counted):
+def test_in_two_processes_the_common_part_is_that_of_all_latents(in_ranks, counted):
     gradient = torch.randn(6, 3, 2, 2, generator=torch.Generator().manual_seed(0))
     counted = None if counted is None else torch.tensor(counted)
 
@@ -264,4 +231,4 @@ def test_in_two_processes_the_common_part_is_that_of_all_latents(monkeypatch, co
         return without_common_part(gradient.chunk(2)[rank], None if counted is None else counted.chunk(2)[rank])
 
     whole = without_common_part(gradient, counted)
-    torch.testing.assert_close(Processes().run(centred, monkeypatch), whole)
+    torch.testing.assert_close(torch.cat(in_ranks(2, centred)), whole)

@@ -1,59 +1,21 @@
 """The online regime: the gradient that reaches G is right, weight 0 is a plain GAN step, and hardness rises."""
 
 import copy
-import math
 
 import pytest
 import torch
-from torch import nn
+from stand_ins.joint_training import SIZE, SmoothBackbone, a_learner, regime, run_steps
 
-from synthcl.generators import create_trainer
 from synthcl.learners import create_backbone, create_learner
 from synthcl.learners.base import SyntheticTerms
 from synthcl.pipeline.configs.joint import OBJECTIVES
-from synthcl.pipeline.data import open_images
-from synthcl.pipeline.randomness import Key
 from synthcl.pipeline.regimes import online as online_module
-from synthcl.pipeline.regimes.assembly import RealImages, ViewMaker
-from synthcl.pipeline.regimes.base import Share, synthetic_share, unit_interval
+from synthcl.pipeline.regimes.assembly import ViewMaker
+from synthcl.pipeline.regimes.base import unit_interval
 from synthcl.pipeline.regimes.gradients import quantize, reverse_gradient
 from synthcl.pipeline.regimes.hardness import excess_hardness
-from synthcl.pipeline.regimes.online import OnlineRegime
-from synthcl.pipeline.regimes.online_options import OnlineOptions
 from synthcl.pipeline.regimes.recording import sample_similarity
-from synthcl.pipeline.views import Augmentation
-
-CPU = torch.device("cpu")
-SIZE = 8
-
-
-class SmoothBackbone(nn.Module):
-    """A smooth encoder without batch statistics, so that finite differences are exact enough."""
-
-    num_features = 16
-
-    def __init__(self):
-        super().__init__()
-        layers = nn.Conv2d(3, 8, 3, 2, 1), nn.Softplus(), nn.Flatten(), nn.Linear(8 * 16, 16), nn.Tanh()
-        self.net = nn.Sequential(*layers)
-
-    def forward(self, images):
-        return self.net(images)
-
-
-def regime(batch_size=8, ratio=0.5, rank=0, num_processes=1, seed=0, views="simclr-cifar", **options) -> OnlineRegime:
-    key = Key.from_seed(seed)
-    torch.manual_seed(seed)
-    trainer = create_trainer("gan", SIZE, preset="tiny", ema_decay=0.9)
-    real = RealImages.create(open_images("digits", image_size=SIZE), Share(batch_size, rank, num_processes), key, CPU)
-    maker = ViewMaker(Augmentation(views, SIZE), key)
-    share = synthetic_share(batch_size, ratio, rank, num_processes)
-    return OnlineRegime(real, maker, trainer, share, key, OnlineOptions(**options))
-
-
-def a_learner(seed=1):
-    torch.manual_seed(seed)
-    return create_learner("simclr", SmoothBackbone(), hidden_dim=16, embedding_dim=8, temperature=0.5)
+from synthcl.pipeline.regimes.similarity import SimilarityTarget
 
 
 def test_groups_are_two_views_of_a_real_image_and_four_of_a_latent():
@@ -123,19 +85,6 @@ def test_the_gradient_at_the_generator_equals_finite_differences():
     analytic = sum((g * d).sum() for g, d in zip(gradients, direction, strict=True)).item()
     assert abs(numeric) > 1e-6
     assert analytic == pytest.approx(-0.7 * numeric, rel=1e-4)
-
-
-def run_steps(one: OnlineRegime, learner, steps: int, learning_rate=0.0):
-    optimizer = torch.optim.SGD(learner.parameters(), lr=learning_rate)
-    rows = []
-    for step in range(steps):
-        batch = one.batch(step, learner)
-        output = learner(batch.views, batch.groups, batch.num_real)
-        output.loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        rows.append({name: float(value) for name, value in one.feedback(step, batch, output, learner).items()})
-    return rows
 
 
 @pytest.mark.parametrize("objective", ["real-negatives", "alignment"])
@@ -273,60 +222,40 @@ def test_a_pair_of_latents_near_each_other():
     assert torch.equal(same.batch(0, None).samples[0], same.batch(0, None).samples[1])  # G and its average begin as one
 
 
-def loss_of(one, learner, latents):
-    """The loss of step 0 with samples of these latents, one image each."""
-    images = one.trainer.generator(latents)
-    samples = [quantize(unit_interval(images))]
-    batch = online_module.assemble(one.real, one.views, one.share, 0, one.real.images(0), samples)
-    return learner(batch.views, batch.groups, batch.num_real).loss
+@pytest.mark.parametrize("strength", [0.0, 0.5])
+def test_the_second_image_of_a_pair_is_the_averages_once_that_has_parted_from_the_generator(strength):
+    one = regime(pair_strength=strength)
+    run_steps(one, a_learner(), 3)
+    batch, generator, average = one.batch(3, None), one.trainer.generator, one.trainer.ema
+    images = average.neighbours(batch.latents, 1, strength, batch.draws)[0] if strength else average(batch.latents)
+    for samples, expected in zip(batch.samples, (generator(batch.latents), images), strict=True):
+        assert torch.equal(samples, quantize(unit_interval(expected)))
+    assert not torch.equal(batch.samples[0], quantize(unit_interval(average(batch.latents))))
 
 
-@pytest.mark.parametrize("objective", OBJECTIVES)
-@pytest.mark.parametrize("pairs", [True, False])
-def test_moved_latents_keep_their_length_and_move_as_far_as_asked(objective, pairs):
-    one, learner = regime(on="latents", latent_radius=0.4, pairs=pairs, objective=objective), a_learner()
-    before = {name: tensor.clone() for name, tensor in learner.state_dict().items()}
-    draws = one.key.child(0).at(torch.arange(4))
-    latents = one.trainer.generator.sample_latents(4, draws=draws)
-    moved = one.harder(0, latents, draws, one.real.images(0), learner)
-    torch.testing.assert_close(moved.norm(dim=1), latents.norm(dim=1))
-    # z + r |z| u, brought back: at most arctan(r) from z, and that where u is at a right angle to z.
-    angles = torch.nn.functional.cosine_similarity(moved, latents).arccos()
-    assert (angles > 0.1).all() and (angles <= math.asin(0.4) + 1e-3).all()
-    assert all(torch.equal(before[name], tensor) for name, tensor in learner.state_dict().items())
-    assert all(p.grad is None for p in [*learner.parameters(), *one.trainer.generator.parameters()])
+def towards_a_similarity():
+    return regime(similarity=SimilarityTarget(0.9, 0.9, total_steps=10, decay=0.9))
 
 
-@pytest.mark.parametrize("objective", OBJECTIVES)
-def test_latents_are_moved_by_a_gradient_that_autocast_does_not_reach(objective):
-    one, learner, forward, backward = regime(on="latents", pairs=False, objective=objective), a_learner(), [], []
-    one.autocast = lambda: torch.autocast("cpu", dtype=torch.bfloat16)
-
-    def watch(images):
-        if images.requires_grad:
-            images.register_hook(lambda _: backward.append(torch.is_autocast_enabled("cpu")))
-
-    one.trainer.generator.register_forward_hook(lambda module, given, images: watch(images))
-    learner.backbone.register_forward_hook(lambda *_: forward.append(torch.is_autocast_enabled("cpu")))
-    one.batch(0, learner)
-    assert forward and all(forward) and backward and not any(backward)
+def test_a_target_of_similarity_sets_the_decay_that_a_step_averages_with():
+    one, used = towards_a_similarity(), []
+    step = one.trainer.step
+    one.trainer.step = lambda *given, **options: used.append(one.trainer.ema_decay) or step(*given, **options)
+    rows = run_steps(one, a_learner(), 4)
+    target = towards_a_similarity().options.similarity
+    assert used == [target.decay(step, torch.tensor(row["pair_similarity"])) for step, row in enumerate(rows)]
+    assert used[0] == pytest.approx(0.9) and len(set(used)) > 2
 
 
-def test_moved_latents_are_harder_and_against_the_gradient_easier():
-    one, learner = regime(on="latents", latent_radius=0.05, pairs=False), a_learner()
-    draws = one.key.child(0).at(torch.arange(4))
-    latents = one.trainer.generator.sample_latents(4, draws=draws)
-    moved = one.harder(0, latents, draws, one.real.images(0), learner)
-    losses = [loss_of(one, learner, z).item() for z in (2 * latents - moved, latents, moved)]
-    assert losses[0] < losses[1] < losses[2]
-
-
-def test_the_batch_shows_the_moved_latents_and_the_weights_follow_realism_alone():
-    one, plain, learner = regime(on="latents"), regime(hard=False), a_learner()
-    batch = one.batch(0, learner)
-    assert not torch.equal(batch.samples[0], plain.batch(0, learner).samples[0])
-    (row,) = run_steps(one, learner, 1)
-    assert "hard_ratio" not in row and "hard_guard" in row
+def test_a_cut_training_towards_a_similarity_ends_like_a_whole_one():
+    whole, first, second, learner = *(towards_a_similarity() for _ in range(3)), a_learner()
+    rows = run_steps(whole, learner, 4)
+    assert run_steps(first, learner, 2) == rows[:2]
+    second.load_state_dict(copy.deepcopy(first.state_dict()))
+    assert run_steps(second, learner, 2, first=2) == rows[2:]
+    assert second.trainer.ema_decay == whole.trainer.ema_decay != first.trainer.ema_decay
+    for mine, theirs in zip(second.trainer.ema.parameters(), whole.trainer.ema.parameters(), strict=True):
+        assert torch.equal(mine, theirs)
 
 
 def test_without_the_guard_hardness_keeps_its_weight_outside_the_band(monkeypatch):
@@ -337,6 +266,28 @@ def test_without_the_guard_hardness_keeps_its_weight_outside_the_band(monkeypatc
     assert all("hard_guard" not in row for row in free) and held[-1]["hard_guard"] < 0.9
     assert held[-1]["loss_generator"] != free[-1]["loss_generator"] == inside[-1]["loss_generator"]
     assert all(torch.equal(a, b) for a, b in zip(learner.parameters(), unguarded.parameters(), strict=True))
+
+
+def asked_of_the_generator(one, loss_scale=None):
+    """What the generator's first step is given."""
+    asked = {}
+    one.trainer.step = lambda *_, **options: asked.update(options) or {}
+    run_steps(one, a_learner(), 1, loss_scale=loss_scale)
+    return asked
+
+
+def test_the_scale_of_the_loss_is_not_in_the_hard_gradient():
+    plain, scaled = (asked_of_the_generator(regime(), scale)["hard_gradient"] for scale in (None, torch.tensor(1024.0)))
+    torch.testing.assert_close(scaled, plain)
+    assert plain.abs().max() > 0
+
+
+def test_what_the_guard_leaves_is_left_of_the_bound_and_of_the_gradient():
+    held = regime(bound=2.0)
+    held.guard.factor = torch.tensor(0.25)
+    whole, rest = asked_of_the_generator(regime(bound=2.0)), asked_of_the_generator(held)
+    assert (whole["hard_bound"], rest["hard_bound"]) == (2.0, 0.5)
+    torch.testing.assert_close(rest["hard_gradient"], whole["hard_gradient"] / 4)
 
 
 def colour_spreads(num_processes, monkeypatch):
@@ -366,13 +317,6 @@ def test_mean_colours_vary_as_much_in_any_number_of_processes(monkeypatch):
 def test_of_one_sample_nothing_is_told_of_colours():
     (row,) = run_steps(regime(ratio=0.125), a_learner(), 1)
     assert "colour_spread" not in row and row["hard_guard"] > 0
-
-
-def test_latents_stay_where_they_are_at_the_start_of_the_ramp_and_after_the_freeze():
-    learner = a_learner()
-    plain = regime(hard=False).batch(0, learner).samples[0]
-    for options in ({"ramp_steps": 5}, {"last_hard_step": 0}):
-        torch.testing.assert_close(regime(on="latents", **options).batch(0, learner).samples[0], plain)
 
 
 def test_a_gate_and_a_floor_together_leave_what_both_let_through():

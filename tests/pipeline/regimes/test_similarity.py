@@ -48,3 +48,13 @@ def test_its_state_is_all_of_it_and_saving_changes_nothing():
         c.decay(step, torch.tensor(0.3))
     assert c.decay(7, torch.tensor(0.2)) == copy.deepcopy(b).decay(7, torch.tensor(0.2))
     assert a.decay(7, torch.tensor(0.2)) == b.decay(7, torch.tensor(0.2))
+
+
+def test_two_processes_use_one_decay_which_answers_the_similarity_of_both(in_ranks):
+    def decays(rank):
+        target = SimilarityTarget(0.9, 0.9, 10, 0.99)
+        return [target.decay(step, torch.tensor((0.2, 0.6)[rank])) for step in range(3)]
+
+    whole = SimilarityTarget(0.9, 0.9, 10, 0.99)
+    expected = [whole.decay(step, torch.tensor(0.4)) for step in range(3)]
+    assert in_ranks(2, decays) == [pytest.approx(expected)] * 2

@@ -6,7 +6,9 @@ import re
 import pytest
 import torch
 from accelerate import Accelerator
+from torch import nn
 
+from synthcl.learners.batchnorm import SyncBatchNorm
 from synthcl.pipeline.configs.pretrain import PretrainConfig
 from synthcl.pipeline.configs.train import TrainConfig
 from synthcl.pipeline.data import open_images
@@ -20,10 +22,12 @@ from synthcl.pipeline.training.build import (
     make_schedule,
     optimizer_recipe,
     precisions,
+    prepare,
     view_maker,
     view_size,
     views_preset,
 )
+from synthcl.pipeline.training.schedule import Schedule
 from synthcl.pipeline.views import Augmentation, multi_view, normalize, to_float
 from synthcl.pipeline.views.presets import find_preset, local_parameters
 
@@ -156,3 +160,14 @@ def test_a_loop_is_run_as_the_options_of_its_training_say(kind):
     found = loop_options(given, Accelerator(cpu=True), "label", 7, ("loss",))
     assert (found.images_per_step, found.log_every, found.checkpoint_every, found.keep) == (8, 3, 4, 5)
     assert (found.label, found.total_steps, found.watch, found.main_process) == ("label", 7, ("loss",), True)
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_several_processes_take_batch_statistics_over_all_where_asked(in_ranks, monkeypatch, wanted):
+    chosen, accelerator = config(sync_batchnorm=wanted), create_accelerator("fp32")
+    monkeypatch.setattr(Accelerator, "num_processes", 2)
+    learners = [build_learner(chosen, 8) for _ in range(2)]
+    steps = in_ranks(2, lambda rank: prepare(chosen, accelerator, learners[rank], None, Schedule(0.1, 0, 9)))
+    for step in steps:
+        norms = [module for module in step.inner.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+        assert norms and all(isinstance(norm, SyncBatchNorm) == wanted for norm in norms)
