@@ -25,8 +25,9 @@ from .card import model_card
 from .targets import INTERPOLATION, TARGETS, Target
 
 CARD_FILE = "README.md"
-KEPT = "evaluations"
-"""What `eval` leaves beside an exported encoder: it stays when the encoder is exported again."""
+KEPT = ("evaluations", "cache")
+"""What `eval` and `embed` leave beside an exported encoder: it stays when the folder is exported to again. Whatever is
+in them names the weights that it is of, so that other weights do not take it for theirs."""
 
 
 @takes_options(ExportConfig)
@@ -99,7 +100,7 @@ def _writer(out: Path, to: str) -> Callable[[Path, dict[str, bytes]], list[Path]
         raise UsageError(f"--out {out} must be a folder, or a file that ends in .safetensors or .pth")
     if out.is_file():
         raise DataError(f"--out {out} is a file; give a folder")
-    if out.is_dir() and {path.name for path in out.iterdir()} - {WEIGHTS_FILE, CONFIG_FILE, CARD_FILE, KEPT}:
+    if out.is_dir() and {path.name for path in out.iterdir()} - {WEIGHTS_FILE, CONFIG_FILE, CARD_FILE, *KEPT}:
         raise DataError(f"--out {out} holds other things than an exported encoder; give a new or empty folder")
     return _write_folder
 
@@ -110,8 +111,9 @@ def _write_folder(out: Path, files: dict[str, bytes]) -> list[Path]:
     def fill(folder: Path) -> None:
         for kind, name in names.items():
             (folder / name).write_bytes(files[kind])
-        if (out / KEPT).is_dir():
-            shutil.copytree(out / KEPT, folder / KEPT)
+        for name in KEPT:
+            if (out / name).is_dir():
+                shutil.copytree(out / name, folder / name)
 
     out.parent.mkdir(parents=True, exist_ok=True)
     write_folder(out, fill)

@@ -13,6 +13,8 @@ from synthcl.pipeline.configs.export import EXPORT_TARGETS, ExportConfig
 from synthcl.pipeline.data import open_images
 from synthcl.pipeline.encoder import load_encoder
 from synthcl.pipeline.errors import DataError, UsageError
+from synthcl.pipeline.evaluation.probes import evaluate_linear
+from synthcl.pipeline.exporting.embedding import embed
 from synthcl.pipeline.exporting.export import export
 from synthcl.pipeline.views import normalize, to_float
 
@@ -106,16 +108,18 @@ def test_pth_files_hold_tensors_alone(make_encoder, tmp_path):
     assert all(type(tensor) is torch.Tensor for tensor in state.values()) and "layer4.1.bn2.weight" in state
 
 
-def test_an_evaluated_export_is_written_again_and_keeps_its_evaluations(make_encoder, tmp_path):
+def test_an_export_that_was_evaluated_and_embedded_is_written_again_and_keeps_what_came_out(make_encoder, tmp_path):
     make_encoder(tmp_path / "encoder", "resnet10-w8", 8)
-    config = ExportConfig(to="safetensors", out=str(tmp_path / "out"))
+    out = tmp_path / "out"
+    config = ExportConfig(to="safetensors", out=str(out))
     export(tmp_path / "encoder", config)
-    (tmp_path / "out" / "evaluations").mkdir()
-    (tmp_path / "out" / "evaluations" / "knn-1.json").write_text("{}")
-    (tmp_path / "out" / "README.md").unlink()
+    evaluate_linear(out, "digits:train[:60,balanced]", test_data="digits:test[:20]", l2=0.1)
+    embed(out, data=["digits:test[:30]"], out=str(tmp_path / "x.parquet"))
+    left = {path: path.read_bytes() for name in ("evaluations", "cache") for path in (out / name).rglob("*.*")}
+    assert {path.parent.name for path in left} == {"evaluations", "features"} and len(left) == 4
+    (out / "README.md").unlink()
     export(tmp_path / "encoder", config)
-    assert (tmp_path / "out" / "evaluations" / "knn-1.json").read_text() == "{}"
-    assert (tmp_path / "out" / "README.md").is_file()
+    assert (out / "README.md").is_file() and {path: path.read_bytes() for path in left} == left
 
 
 @pytest.mark.parametrize(
