@@ -28,6 +28,13 @@ CARD_FILE = "README.md"
 KEPT = ("evaluations", "cache")
 """What `eval` and `embed` leave beside an exported encoder: it stays when the folder is exported to again. Whatever is
 in them names the weights that it is of, so that other weights do not take it for theirs."""
+FILES = (".safetensors", ".pth")
+"""How the name of a file to export to ends; other names are folders', which may have a dot: `lr0.1-encoder`."""
+NO_FILES = (
+    ".bin", ".ckpt", ".gguf", ".h5", ".joblib", ".json", ".msgpack", ".npy", ".npz", ".onnx", ".pb", ".pickle", ".pkl",
+    ".pt", ".pt2", ".pte", ".tar", ".tflite", ".zip",
+)  # fmt: skip
+"""Files that a user could mean, which `export` does not write: a folder of such a name would mislead."""
 
 
 @takes_options(ExportConfig)
@@ -52,9 +59,9 @@ def export(run: str | Path, config: ExportConfig) -> dict[str, Any]:
     encoder, out = load_encoder(run), Path(config.out)
     target = TARGETS[config.to](encoder)
     write = _writer(out, config.to)
-    if config.push is not None and out.suffix:
+    if config.push is not None and out.suffix in FILES:
         raise UsageError(f"--push takes a folder's files: give --out a folder, not {out.name}")
-    weights = out if out.suffix else out / WEIGHTS_FILE
+    weights = out if out.suffix in FILES else out / WEIGHTS_FILE
     loading = _loading(target, weights)
     settings = _settings(encoder, config.to, target)
     files = {
@@ -90,14 +97,16 @@ def _push(name: str, paths: list[Path], private: bool) -> dict[str, Any]:
 
 def _writer(out: Path, to: str) -> Callable[[Path, dict[str, bytes]], list[Path]]:
     """What writes there. Raises UsageError or DataError where nothing can or should be written."""
-    if out.suffix in (".safetensors", ".pth"):
+    if out.suffix in FILES:
         if out.is_dir():
             raise DataError(f"--out {out} is a folder; give a file's name, or a folder without that ending")
         if to == "safetensors" and out.suffix == ".pth":
             raise UsageError(f"--to safetensors writes .safetensors, not {out.name}")
         return _write_files
-    if out.suffix:
-        raise UsageError(f"--out {out} must be a folder, or a file that ends in .safetensors or .pth")
+    if out.suffix.lower() in (*FILES, *NO_FILES):
+        raise UsageError(
+            f"--out {out}: export writes no {out.suffix}: give a folder, or a file that ends in {' or '.join(FILES)}"
+        )
     if out.is_file():
         raise DataError(f"--out {out} is a file; give a folder")
     if out.is_dir() and {path.name for path in out.iterdir()} - {WEIGHTS_FILE, CONFIG_FILE, CARD_FILE, *KEPT}:

@@ -101,6 +101,14 @@ def test_timm_takes_the_folder_by_its_name(make_encoder, tmp_path, name):
         torch.testing.assert_close(model(normalize(to_float(pixels))), encoder(pixels), rtol=1e-5, atol=1e-5)
 
 
+def test_a_folder_may_have_a_dot_in_its_name(hub, make_encoder, tmp_path):
+    encoder = make_encoder(tmp_path / "encoder", "resnet10-w8", 8)
+    out = tmp_path / "lr0.1-encoder"
+    result = export(tmp_path / "encoder", out=str(out), push="me/encoder")
+    assert load_encoder(out).weights_hash() == encoder.weights_hash() and len(result["files"]) == 3
+    assert f"load_file({str(out / 'model.safetensors')!r})" in result["loading"] and result["push"]["uploaded"] == 3
+
+
 def test_pth_files_hold_tensors_alone(make_encoder, tmp_path):
     make_encoder(tmp_path / "encoder", "resnet18", 32)
     export(tmp_path / "encoder", ExportConfig(to="torchvision", out=str(tmp_path / "r18.pth")))
@@ -125,7 +133,9 @@ def test_an_export_that_was_evaluated_and_embedded_is_written_again_and_keeps_wh
 @pytest.mark.parametrize(
     ("out", "error", "message"),
     [
-        ("out.onnx", UsageError, "must be a folder, or a file that ends in"),
+        ("out.onnx", UsageError, "export writes no .onnx: give a folder, or a file that ends in .safetensors or .pth"),
+        ("lr0.1.pt", UsageError, "export writes no .pt: "),
+        ("out.PTH", UsageError, "export writes no .PTH: "),
         ("out.pth", UsageError, "--to safetensors writes .safetensors"),
         ("full", DataError, "holds other things"),
         ("file", DataError, "is a file; give a folder"),
