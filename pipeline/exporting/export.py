@@ -74,7 +74,7 @@ def export(run: str | Path, config: ExportConfig) -> dict[str, Any]:
     try:
         paths = write(out, files)
     except OSError as error:
-        raise DataError(f"cannot write to --out {out}: {error.strerror}") from None
+        raise DataError(f"cannot write to --out {out}: {error.strerror or error}") from None
     pushed = {} if config.push is None else {"push": _push(config.push, paths, config.private)}
     return {
         "run": str(run),
@@ -109,6 +109,11 @@ def _writer(out: Path, to: str) -> Callable[[Path, dict[str, bytes]], list[Path]
         )
     if out.is_file():
         raise DataError(f"--out {out} is a file; give a folder")
+    if out.is_dir() and Path.cwd().is_relative_to(out.resolve()):
+        raise DataError(
+            f"--out {out} is the working directory, or holds it, and cannot be replaced; give another folder, or run "
+            "the command from elsewhere"
+        )
     if out.is_dir() and {path.name for path in out.iterdir()} - {WEIGHTS_FILE, CONFIG_FILE, CARD_FILE, *KEPT}:
         raise DataError(f"--out {out} holds other things than an exported encoder; give a new or empty folder")
     return _write_folder

@@ -160,6 +160,26 @@ def test_an_export_is_replaced_by_the_next(make_encoder, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"encoder", "out"}
 
 
+def test_a_link_to_an_export_stays_one(make_encoder, tmp_path):
+    make_encoder(tmp_path / "encoder", "resnet10-w8", 8)
+    export(tmp_path / "encoder", out=str(tmp_path / "out"))
+    (tmp_path / "out" / "README.md").unlink()
+    (tmp_path / "link").symlink_to("out")
+    result = export(tmp_path / "encoder", out=str(tmp_path / "link"))
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "out" / "README.md").is_file()
+    assert str(tmp_path / "link" / "README.md") in result["files"]
+
+
+@pytest.mark.parametrize(("inside", "out"), [(".", "."), (".", "../out"), ("cache", "..")])
+def test_the_working_directory_is_not_replaced(make_encoder, tmp_path, monkeypatch, inside, out):
+    make_encoder(tmp_path / "encoder", "resnet10-w8", 8)
+    (tmp_path / "out" / "cache").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "out" / inside)
+    with pytest.raises(DataError, match="is the working directory, or holds it, and cannot be replaced"):
+        export(tmp_path / "encoder", out=out)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["cache"]
+
+
 def test_it_is_pushed_with_its_card(hub, make_encoder, tmp_path):
     make_encoder(tmp_path / "encoder", "resnet10-w8", 8)
     result = export(tmp_path / "encoder", out=str(tmp_path / "out"), push="me/encoder", private=True, license="mit")
