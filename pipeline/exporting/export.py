@@ -6,6 +6,7 @@ import io
 import json
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,10 @@ from safetensors.torch import save
 from torch import Tensor
 
 from ..configs.export import ExportConfig
-from ..encoder import CONFIG_FILE, WEIGHTS_FILE, Encoder, load_encoder
+from ..encoder import CONFIG_FILE, FORMAT, WEIGHTS_FILE, Encoder, load_encoder
 from ..errors import DataError, UsageError
 from ..evaluation.task import find_home
-from ..files import write_file, write_folder
+from ..files import read_json, write_file, write_folder
 from ..hub.pushing import Repository, check_push
 from ..options.config import takes_options
 from ..views import IMAGENET_MEAN, IMAGENET_STD
@@ -102,6 +103,8 @@ def _writer(out: Path, to: str) -> Callable[[Path, dict[str, bytes]], list[Path]
             raise DataError(f"--out {out} is a folder; give a file's name, or a folder without that ending")
         if to == "safetensors" and out.suffix == ".pth":
             raise UsageError(f"--to safetensors writes .safetensors, not {out.name}")
+        beside = _files_of(out)
+        _check_replaced(out, beside["config"], beside["card"])
         return _write_files
     if out.suffix.lower() in (*FILES, *NO_FILES):
         raise UsageError(
@@ -116,28 +119,49 @@ def _writer(out: Path, to: str) -> Callable[[Path, dict[str, bytes]], list[Path]
         )
     if out.is_dir() and {path.name for path in out.iterdir()} - {WEIGHTS_FILE, CONFIG_FILE, CARD_FILE, *KEPT}:
         raise DataError(f"--out {out} holds other things than an exported encoder; give a new or empty folder")
+    _check_replaced(out, *_files_in(out).values())
     return _write_folder
 
 
-def _write_folder(out: Path, files: dict[str, bytes]) -> list[Path]:
-    names = {"weights": WEIGHTS_FILE, "config": CONFIG_FILE, "card": CARD_FILE}
+def _check_replaced(out: Path, config: Path, *others: Path) -> None:
+    """Raises DataError if there are files of these names that no export wrote, by what the configuration says."""
+    there = next((path for path in (config, *others) if path.exists()), None)
+    if there is None:
+        return
+    with suppress(DataError):
+        content = read_json(config, "")
+        if content.get("format") == FORMAT and "exported_to" in content:
+            return
+    raise DataError(f"--out {out} would replace {there}, which no export wrote; give another name, or move it away")
 
+
+def _files_in(folder: Path) -> dict[str, Path]:
+    """The files of an exported folder."""
+    return {"config": folder / CONFIG_FILE, "card": folder / CARD_FILE, "weights": folder / WEIGHTS_FILE}
+
+
+def _files_of(weights: Path) -> dict[str, Path]:
+    """An exported file and those beside it."""
+    return {"config": weights.with_suffix(".json"), "card": weights.with_suffix(".md"), "weights": weights}
+
+
+def _write_folder(out: Path, files: dict[str, bytes]) -> list[Path]:
     def fill(folder: Path) -> None:
-        for kind, name in names.items():
-            (folder / name).write_bytes(files[kind])
+        for kind, path in _files_in(folder).items():
+            path.write_bytes(files[kind])
         for name in KEPT:
             if (out / name).is_dir():
                 shutil.copytree(out / name, folder / name)
 
     out.parent.mkdir(parents=True, exist_ok=True)
     write_folder(out, fill)
-    return [out / name for name in names.values()]
+    return [_files_in(out)[kind] for kind in files]
 
 
 def _write_files(out: Path, files: dict[str, bytes]) -> list[Path]:
-    paths = {"card": out.with_suffix(".md"), "config": out.with_suffix(".json"), "weights": out}
+    paths = _files_of(out)
     out.parent.mkdir(parents=True, exist_ok=True)
-    for kind, path in paths.items():
+    for kind, path in paths.items():  # the weights last: where they are new, the others are
         write_file(path, files[kind])
     return [paths[kind] for kind in files]
 

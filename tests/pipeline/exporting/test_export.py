@@ -152,6 +152,41 @@ def test_places_that_cannot_be_written_are_refused(make_encoder, tmp_path, out, 
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.parametrize(
+    ("out", "there", "content"),
+    [
+        ("run.safetensors", "run.json", '{"command": "train"}'),
+        ("result.pth", "result.json", '{"steps": 3}'),
+        ("photos.safetensors", "photos.json", "[1, 2]"),
+        ("photos.safetensors", "photos.json", "not JSON"),
+        ("notes.pth", "notes.md", "years of work"),
+        ("encoder", "encoder/config.json", None),  # of a run, which goes by what its result says of it
+        ("model", "model/config.json", '{"format": "synthcl-encoder-1"}'),
+        ("model", "model/config.json", '{"model_type": "bert"}'),
+        ("model", "model/README.md", "# BERT"),
+        ("model", "model/model.safetensors", "weights"),
+    ],
+)
+def test_what_no_export_wrote_is_not_replaced(make_encoder, tmp_path, out, there, content):
+    make_encoder(tmp_path / "encoder", "resnet18", 32)
+    if content is not None:
+        (tmp_path / there).parent.mkdir(exist_ok=True)
+        (tmp_path / there).write_text(content)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.*")}
+    with pytest.raises(DataError, match=f"would replace {tmp_path / there}, which no export wrote"):
+        export(tmp_path / "encoder", to="torchvision", out=str(tmp_path / out))
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.*")} == before
+
+
+@pytest.mark.parametrize("out", ["out.safetensors", "out.pth"])
+def test_exported_files_are_replaced_by_the_next(make_encoder, tmp_path, out):
+    make_encoder(tmp_path / "encoder", "resnet18", 32)
+    for to in ("torchvision", "timm"):
+        export(tmp_path / "encoder", to=to, out=str(tmp_path / out))
+        assert json.loads((tmp_path / "out.json").read_text())["exported_to"] == to
+        assert to in (tmp_path / "out.md").read_text()
+
+
 def test_an_export_is_replaced_by_the_next(make_encoder, tmp_path):
     make_encoder(tmp_path / "encoder", "resnet18", 32)
     for to in EXPORT_TARGETS:
