@@ -93,8 +93,9 @@ def _print_runs(rows: Sequence[dict[str, Any]]) -> None:
             click.echo(f"{row['path']}: {row['error']}")
         if row["length"] is not None:
             click.echo(f"{row['path']}: {row['length']}")
-    if rows:
-        say_next(False, "runs", "show", rows[0]["path"])
+    whole = next((row["path"] for row in rows if row["state"] != "damaged"), None)
+    if whole is not None:
+        say_next(False, "runs", "show", whole)
 
 
 def _how_far(row: dict[str, Any]) -> str:

@@ -604,7 +604,8 @@ def export(
 
     Args:
         out: A folder for weights, config.json and a model card; or one file, .safetensors or .pth, with NAME.json and
-            NAME.md beside it. What is there of those names is replaced.
+            NAME.md beside it. An earlier export there is replaced; a folder, NAME.json or NAME.md that is none is
+            refused.
         to: Whose names and configuration the weights get: torchvision and timm for the backbones they have too,
             safetensors for any.
         push: Push the result to this repository of the Hugging Face hub too, with a model card; it is made if it does

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
@@ -15,6 +16,8 @@ from .errors import DataError
 
 TEMPORARY = ".tmp-"
 """How names of unfinished files and folders begin."""
+EARLIER = ".old-"
+"""How names of folders begin whose place another is about to take."""
 _BLOCK = 1 << 20  # bytes read at once; ours
 
 
@@ -66,7 +69,22 @@ def read_json(path: Path, advice: str) -> dict[str, Any]:
 
 
 def write_folder(path: Path, fill: Callable[[Path], None]) -> None:
-    """Have `fill` write a folder's files, then give it its name; an earlier folder of that name is replaced."""
+    """Have `fill` write a folder's files, then give it its name; an earlier folder of that name is replaced, and where
+    the name is a link, the folder that it leads to.
+
+    The earlier folder is renamed, the new one takes its name, then the earlier one is removed. What a kill leaves
+
+    - before the first renaming is the earlier folder as it was;
+    - between the two is no folder of that name, and both beside it: the earlier one as `.old-NAME-...`, to which the
+      next `write_folder` of that name, or `remove_temporary`, gives its name back;
+    - after the second is the new folder, and beside it as `.old-NAME-...` what is left of the earlier one, which they
+      remove.
+
+    Raises:
+        OSError: it cannot be written, or cannot take its name; the earlier folder is there as it was.
+    """
+    path = Path(os.path.realpath(path))
+    _settle_earlier(path)
     temporary = path.parent / f"{TEMPORARY}{path.name}-{uuid.uuid4().hex[:8]}"
     temporary.mkdir(parents=True)
     try:
@@ -77,16 +95,30 @@ def write_folder(path: Path, fill: Callable[[Path], None]) -> None:
             else:
                 sync_folder(file)
         sync_folder(temporary)
-        if path.exists():
-            shutil.rmtree(path)
+        if path.is_dir():
+            os.rename(path, path.parent / f"{EARLIER}{path.name}-{uuid.uuid4().hex[:8]}")
         os.replace(temporary, path)
+        sync_folder(path.parent)
     finally:
+        _settle_earlier(path)
         shutil.rmtree(temporary, ignore_errors=True)
-    sync_folder(path.parent)
+
+
+def _settle_earlier(path: Path) -> None:
+    """Of earlier folders of this name that were renamed: give one its name back if there is no folder of that name, and
+    remove the others."""
+    for earlier in path.parent.glob(f"{EARLIER}{glob.escape(path.name)}-????????"):
+        if path.exists():
+            shutil.rmtree(earlier, ignore_errors=True)
+        else:
+            os.rename(earlier, path)
 
 
 def remove_temporary(folder: Path) -> None:
-    """Remove what an interrupted `write_file` or `write_folder` left in a folder."""
+    """Remove what an interrupted `write_file` or `write_folder` left in a folder, where an earlier folder gets its name
+    back if no new one has it."""
+    for earlier in folder.glob(f"{EARLIER}?*-????????"):
+        _settle_earlier(folder / earlier.name.removeprefix(EARLIER).rpartition("-")[0])
     for left in folder.glob(f"{TEMPORARY}*"):
         if left.is_dir():
             shutil.rmtree(left, ignore_errors=True)

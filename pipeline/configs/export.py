@@ -20,7 +20,8 @@ class ExportConfig(Config):
     )
     out: str = option(
         help="A folder for weights, config.json and a model card; or one file, .safetensors or .pth, with NAME.json "
-        "and NAME.md beside it. What is there of those names is replaced.",
+        "and NAME.md beside it. An earlier export there is replaced; a folder, NAME.json or NAME.md that is none is "
+        "refused.",
         metavar="DIR|FILE",
     )
     push: str | None = common.push_option()

@@ -6,6 +6,7 @@ import io
 import json
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,10 @@ from safetensors.torch import save
 from torch import Tensor
 
 from ..configs.export import ExportConfig
-from ..encoder import CONFIG_FILE, WEIGHTS_FILE, Encoder, load_encoder
+from ..encoder import CONFIG_FILE, FORMAT, WEIGHTS_FILE, Encoder, load_encoder
 from ..errors import DataError, UsageError
 from ..evaluation.task import find_home
-from ..files import write_file, write_folder
+from ..files import read_json, write_file, write_folder
 from ..hub.pushing import Repository, check_push
 from ..options.config import takes_options
 from ..views import IMAGENET_MEAN, IMAGENET_STD
@@ -25,8 +26,16 @@ from .card import model_card
 from .targets import INTERPOLATION, TARGETS, Target
 
 CARD_FILE = "README.md"
-KEPT = "evaluations"
-"""What `eval` leaves beside an exported encoder: it stays when the encoder is exported again."""
+KEPT = ("evaluations", "cache")
+"""What `eval` and `embed` leave beside an exported encoder: it stays when the folder is exported to again. Whatever is
+in them names the weights that it is of, so that other weights do not take it for theirs."""
+FILES = (".safetensors", ".pth")
+"""How the name of a file to export to ends; other names are folders', which may have a dot: `lr0.1-encoder`."""
+NO_FILES = (
+    ".bin", ".ckpt", ".gguf", ".h5", ".joblib", ".json", ".msgpack", ".npy", ".npz", ".onnx", ".pb", ".pickle", ".pkl",
+    ".pt", ".pt2", ".pte", ".tar", ".tflite", ".zip",
+)  # fmt: skip
+"""Files that a user could mean, which `export` does not write: a folder of such a name would mislead."""
 
 
 @takes_options(ExportConfig)
@@ -51,9 +60,9 @@ def export(run: str | Path, config: ExportConfig) -> dict[str, Any]:
     encoder, out = load_encoder(run), Path(config.out)
     target = TARGETS[config.to](encoder)
     write = _writer(out, config.to)
-    if config.push is not None and out.suffix:
+    if config.push is not None and out.suffix in FILES:
         raise UsageError(f"--push takes a folder's files: give --out a folder, not {out.name}")
-    weights = out if out.suffix else out / WEIGHTS_FILE
+    weights = out if out.suffix in FILES else out / WEIGHTS_FILE
     loading = _loading(target, weights)
     settings = _settings(encoder, config.to, target)
     files = {
@@ -66,7 +75,7 @@ def export(run: str | Path, config: ExportConfig) -> dict[str, Any]:
     try:
         paths = write(out, files)
     except OSError as error:
-        raise DataError(f"cannot write to --out {out}: {error.strerror}") from None
+        raise DataError(f"cannot write to --out {out}: {error.strerror or error}") from None
     pushed = {} if config.push is None else {"push": _push(config.push, paths, config.private)}
     return {
         "run": str(run),
@@ -89,39 +98,70 @@ def _push(name: str, paths: list[Path], private: bool) -> dict[str, Any]:
 
 def _writer(out: Path, to: str) -> Callable[[Path, dict[str, bytes]], list[Path]]:
     """What writes there. Raises UsageError or DataError where nothing can or should be written."""
-    if out.suffix in (".safetensors", ".pth"):
+    if out.suffix in FILES:
         if out.is_dir():
             raise DataError(f"--out {out} is a folder; give a file's name, or a folder without that ending")
         if to == "safetensors" and out.suffix == ".pth":
             raise UsageError(f"--to safetensors writes .safetensors, not {out.name}")
+        beside = _files_of(out)
+        _check_replaced(out, beside["config"], beside["card"])
         return _write_files
-    if out.suffix:
-        raise UsageError(f"--out {out} must be a folder, or a file that ends in .safetensors or .pth")
+    if out.suffix.lower() in (*FILES, *NO_FILES):
+        raise UsageError(
+            f"--out {out} must be a folder, or a file that ends in {' or '.join(FILES)}: export writes no {out.suffix}"
+        )
     if out.is_file():
         raise DataError(f"--out {out} is a file; give a folder")
-    if out.is_dir() and {path.name for path in out.iterdir()} - {WEIGHTS_FILE, CONFIG_FILE, CARD_FILE, KEPT}:
+    if out.is_dir() and Path.cwd().is_relative_to(out.resolve()):
+        raise DataError(
+            f"--out {out} is the working directory, or holds it, and cannot be replaced; give another folder, or run "
+            "the command from elsewhere"
+        )
+    if out.is_dir() and {path.name for path in out.iterdir()} - {WEIGHTS_FILE, CONFIG_FILE, CARD_FILE, *KEPT}:
         raise DataError(f"--out {out} holds other things than an exported encoder; give a new or empty folder")
+    _check_replaced(out, *_files_in(out).values())
     return _write_folder
 
 
-def _write_folder(out: Path, files: dict[str, bytes]) -> list[Path]:
-    names = {"weights": WEIGHTS_FILE, "config": CONFIG_FILE, "card": CARD_FILE}
+def _check_replaced(out: Path, config: Path, *others: Path) -> None:
+    """Raises DataError if there are files of these names that no export wrote, by what the configuration says."""
+    there = next((path for path in (config, *others) if path.exists()), None)
+    if there is None:
+        return
+    with suppress(DataError):
+        content = read_json(config, "")
+        if content.get("format") == FORMAT and "exported_to" in content:
+            return
+    raise DataError(f"--out {out} would replace {there}, which no export wrote; give another name, or move it away")
 
+
+def _files_in(folder: Path) -> dict[str, Path]:
+    """The files of an exported folder."""
+    return {"config": folder / CONFIG_FILE, "card": folder / CARD_FILE, "weights": folder / WEIGHTS_FILE}
+
+
+def _files_of(weights: Path) -> dict[str, Path]:
+    """An exported file and those beside it."""
+    return {"config": weights.with_suffix(".json"), "card": weights.with_suffix(".md"), "weights": weights}
+
+
+def _write_folder(out: Path, files: dict[str, bytes]) -> list[Path]:
     def fill(folder: Path) -> None:
-        for kind, name in names.items():
-            (folder / name).write_bytes(files[kind])
-        if (out / KEPT).is_dir():
-            shutil.copytree(out / KEPT, folder / KEPT)
+        for kind, path in _files_in(folder).items():
+            path.write_bytes(files[kind])
+        for name in KEPT:
+            if (out / name).is_dir():
+                shutil.copytree(out / name, folder / name)
 
     out.parent.mkdir(parents=True, exist_ok=True)
     write_folder(out, fill)
-    return [out / name for name in names.values()]
+    return [_files_in(out)[kind] for kind in files]
 
 
 def _write_files(out: Path, files: dict[str, bytes]) -> list[Path]:
-    paths = {"card": out.with_suffix(".md"), "config": out.with_suffix(".json"), "weights": out}
+    paths = _files_of(out)
     out.parent.mkdir(parents=True, exist_ok=True)
-    for kind, path in paths.items():
+    for kind, path in paths.items():  # the weights last: where they are new, the others are
         write_file(path, files[kind])
     return [paths[kind] for kind in files]
 

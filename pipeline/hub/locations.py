@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import unquote
 
 from ..errors import UsageError
 
@@ -12,6 +13,10 @@ SCHEME = "hf://"
 KINDS = {"datasets": "dataset", "models": "model"}
 """The first word after the scheme, and the kind of repository that it stands for; without one it is a model."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_LOCATION = re.compile(
+    r"(?P<repository>[^/@]*/[^/@]*)(@(?P<revision>refs/(convert/\w+|pr/\d+)(?=/|$)|[^/]+))?(/(?P<path>.*))?", re.DOTALL
+)
+"""The hub's own revisions are written with their slashes; a slash of another revision is written `%2F`."""
 
 
 class HubLocation(NamedTuple):
@@ -22,7 +27,7 @@ class HubLocation(NamedTuple):
     repository: str
     """USER/NAME."""
     revision: str | None
-    """A branch, a tag or a commit; None is `main`."""
+    """A branch, a tag, a commit or one of the hub's own, such as `refs/convert/parquet`; None is `main`."""
     path: str
     """A file, a folder or a pattern in it; empty for all of it."""
 
@@ -33,7 +38,7 @@ def is_hub_location(text: str | Path) -> bool:
 
 
 def parse_location(text: str) -> HubLocation:
-    """Take `hf://[datasets/]USER/NAME[@REVISION][/PATH]` apart.
+    """Take `hf://[datasets/]USER/NAME[@REVISION][/PATH]` apart, as the hub client's file system does.
 
     Raises:
         UsageError: it is not of that form.
@@ -41,13 +46,14 @@ def parse_location(text: str) -> HubLocation:
     kind, _, rest = text.removeprefix(SCHEME).partition("/")
     if kind not in KINDS:
         kind, rest = "models", text.removeprefix(SCHEME)
-    user, _, rest = rest.partition("/")
-    name, _, path = rest.partition("/")
-    name, at, revision = name.partition("@")
-    if "/" not in text.removeprefix(SCHEME) or (at and not revision) or ".." in path.split("/"):
+    match = _LOCATION.fullmatch(rest)
+    if match is None:
         raise UsageError(_malformed(text))
-    check_repository(f"{user}/{name}", text)
-    return HubLocation(KINDS[kind], f"{user}/{name}", revision or None, path.strip("/"))
+    check_repository(match["repository"], text)
+    revision, path = unquote(match["revision"] or ""), match["path"] or ""
+    if ".." in (*revision.split("/"), *path.split("/")):
+        raise UsageError(_malformed(text))
+    return HubLocation(KINDS[kind], match["repository"], revision or None, path.strip("/"))
 
 
 def check_repository(repository: str, given: str | None = None) -> None:

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from ..errors import DataError
 from ..files import write_file
 from .saving import writing_to
 
@@ -36,13 +37,29 @@ class MetricsLog:
                 os.fsync(file.fileno())
 
     def read(self) -> list[dict[str, Any]]:
-        """The rows, oldest first; a last row cut short by a crash is left out."""
+        """The rows, oldest first; a last row cut short by a crash is left out.
+
+        Raises:
+            DataError: the file cannot be read, or a line is no text or no row; the message names it.
+        """
         if not self.path.exists():
             return []
+        try:
+            lines = self.path.read_bytes().splitlines()
+        except OSError as error:
+            raise DataError(f"cannot read {self.path}: {error.strerror}") from None
         rows = []
-        for line in self.path.read_text().splitlines():
+        for number, line in enumerate(lines, 1):
             try:
-                rows.append(json.loads(line))
+                row = json.loads(line.decode())
             except json.JSONDecodeError:
                 break
+            except UnicodeDecodeError as error:
+                raise self._damaged(number, str(error)) from None
+            if not isinstance(row, dict) or type(row.get("step")) is not int:
+                raise self._damaged(number, "it is no row with a step")
+            rows.append(row)
         return rows
+
+    def _damaged(self, number: int, reason: str) -> DataError:
+        return DataError(f"{self.path} is damaged (line {number}: {reason}): remove that line")

@@ -38,6 +38,17 @@ def test_list(synthcl, folder):
     assert "there is no folder" in synthcl("runs", "list", folder / "nowhere", code=1).stderr
 
 
+def test_a_damaged_run_is_told_below_the_table_and_another_is_proposed(synthcl, tmp_path):
+    for name in ("a", "b"):
+        open_run(tmp_path / name, "train", TrainConfig(data="digits", out="x", steps=9))
+    (tmp_path / "a" / "metrics.jsonl").write_bytes(b"\xff\xfe")
+    listed = synthcl("runs", "list", tmp_path)
+    assert f"{tmp_path / 'a'}: {tmp_path / 'a' / 'metrics.jsonl'} is damaged (line 1: " in listed.stdout
+    assert listed.stderr.splitlines()[-1] == f"next: synthcl runs show {tmp_path / 'b'}"
+    (tmp_path / "b" / "metrics.jsonl").write_text("{}\n")
+    assert "next:" not in synthcl("runs", "list", tmp_path).stderr
+
+
 def test_show(synthcl, folder, tmp_path):
     run = folder / LONG / "done"
     found = synthcl("runs", "show", run, "--json", "--out", tmp_path / "curves.png").json

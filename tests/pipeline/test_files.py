@@ -3,6 +3,8 @@
 import hashlib
 import json
 import math
+import subprocess
+import sys
 
 import pytest
 
@@ -99,6 +101,65 @@ def test_a_folder_that_fails_leaves_the_earlier_one(tmp_path):
     with pytest.raises(OSError, match="no space left"):
         write_folder(tmp_path / "x", fill("b", None))
     assert names(tmp_path) == ["x"] and (tmp_path / "x" / "deep" / "0").read_text() == "a"
+
+
+def test_a_folder_that_cannot_take_its_name_leaves_the_earlier_one(tmp_path, monkeypatch):
+    write_folder(tmp_path / "x", fill("a"))
+
+    def fails(*args):
+        raise OSError("busy")
+
+    monkeypatch.setattr(files.os, "replace", fails)
+    with pytest.raises(OSError, match="busy"):
+        write_folder(tmp_path / "x", fill("b"))
+    assert names(tmp_path) == ["x"] and (tmp_path / "x" / "deep" / "0").read_text() == "a"
+
+
+def test_a_folder_behind_a_link_is_replaced_and_the_link_stays(tmp_path):
+    (tmp_path / "link").symlink_to("x")
+    for content in ("a", "b"):
+        write_folder(tmp_path / "link", fill(content))
+        assert (tmp_path / "x" / "deep" / "0").read_text() == content
+    assert names(tmp_path) == ["link", "x"] and (tmp_path / "link").is_symlink()
+
+
+KILLED = """
+import os
+from pathlib import Path
+from synthcl.pipeline import files
+
+def killed(*args, **options):
+    os._exit(9)
+
+{patch}
+files.write_folder(Path("x"), lambda folder: (folder / "name").write_text("new"))
+"""
+KILLS = {
+    "while it is filled": ("files._sync = killed", "earlier"),
+    "before the earlier one is renamed": ("os.rename = killed", "earlier"),
+    "between the renames": ("os.replace = killed", None),
+    "before the earlier one is removed": ("files.shutil.rmtree = killed", "new"),
+}
+
+
+@pytest.mark.parametrize("repair", ["remove_temporary", "write_folder"])
+@pytest.mark.parametrize("when", KILLS)
+def test_a_kill_at_any_point_leaves_the_earlier_folder_or_the_new_one(tmp_path, when, repair):
+    patch, left = KILLS[when]
+    for name in ("x", "x-12345678"):
+        write_folder(tmp_path / name, lambda folder: (folder / "name").write_text("earlier"))
+    assert subprocess.run([sys.executable, "-c", KILLED.format(patch=patch)], cwd=tmp_path).returncode == 9
+    there = tmp_path / "x" / "name"
+    assert (there.read_text() if there.exists() else None) == left
+    found = []
+    if repair == "remove_temporary":
+        remove_temporary(tmp_path)
+        found.append(there.read_text())
+        assert names(tmp_path) == ["x", "x-12345678"]
+    else:  # what is to stay of the earlier folder can be copied
+        write_folder(tmp_path / "x", lambda folder: found.append(there.read_text()))
+        assert names(tmp_path / "x") == [] and not list(tmp_path.glob(".old-*"))
+    assert found == [left or "earlier"]
 
 
 def test_what_a_kill_left_is_removed_and_nothing_else(tmp_path):

@@ -13,6 +13,8 @@ from synthcl.pipeline.configs.export import EXPORT_TARGETS, ExportConfig
 from synthcl.pipeline.data import open_images
 from synthcl.pipeline.encoder import load_encoder
 from synthcl.pipeline.errors import DataError, UsageError
+from synthcl.pipeline.evaluation.probes import evaluate_linear
+from synthcl.pipeline.exporting.embedding import embed
 from synthcl.pipeline.exporting.export import export
 from synthcl.pipeline.views import normalize, to_float
 
@@ -99,6 +101,14 @@ def test_timm_takes_the_folder_by_its_name(make_encoder, tmp_path, name):
         torch.testing.assert_close(model(normalize(to_float(pixels))), encoder(pixels), rtol=1e-5, atol=1e-5)
 
 
+def test_a_folder_may_have_a_dot_in_its_name(hub, make_encoder, tmp_path):
+    encoder = make_encoder(tmp_path / "encoder", "resnet10-w8", 8)
+    out = tmp_path / "lr0.1-encoder"
+    result = export(tmp_path / "encoder", out=str(out), push="me/encoder")
+    assert load_encoder(out).weights_hash() == encoder.weights_hash() and len(result["files"]) == 3
+    assert f"load_file({str(out / 'model.safetensors')!r})" in result["loading"] and result["push"]["uploaded"] == 3
+
+
 def test_pth_files_hold_tensors_alone(make_encoder, tmp_path):
     make_encoder(tmp_path / "encoder", "resnet18", 32)
     export(tmp_path / "encoder", ExportConfig(to="torchvision", out=str(tmp_path / "r18.pth")))
@@ -106,22 +116,26 @@ def test_pth_files_hold_tensors_alone(make_encoder, tmp_path):
     assert all(type(tensor) is torch.Tensor for tensor in state.values()) and "layer4.1.bn2.weight" in state
 
 
-def test_an_evaluated_export_is_written_again_and_keeps_its_evaluations(make_encoder, tmp_path):
+def test_an_export_that_was_evaluated_and_embedded_is_written_again_and_keeps_what_came_out(make_encoder, tmp_path):
     make_encoder(tmp_path / "encoder", "resnet10-w8", 8)
-    config = ExportConfig(to="safetensors", out=str(tmp_path / "out"))
+    out = tmp_path / "out"
+    config = ExportConfig(to="safetensors", out=str(out))
     export(tmp_path / "encoder", config)
-    (tmp_path / "out" / "evaluations").mkdir()
-    (tmp_path / "out" / "evaluations" / "knn-1.json").write_text("{}")
-    (tmp_path / "out" / "README.md").unlink()
+    evaluate_linear(out, "digits:train[:60,balanced]", test_data="digits:test[:20]", l2=0.1)
+    embed(out, data=["digits:test[:30]"], out=str(tmp_path / "x.parquet"))
+    left = {path: path.read_bytes() for name in ("evaluations", "cache") for path in (out / name).rglob("*.*")}
+    assert {path.parent.name for path in left} == {"evaluations", "features"} and len(left) == 4
+    (out / "README.md").unlink()
     export(tmp_path / "encoder", config)
-    assert (tmp_path / "out" / "evaluations" / "knn-1.json").read_text() == "{}"
-    assert (tmp_path / "out" / "README.md").is_file()
+    assert (out / "README.md").is_file() and {path: path.read_bytes() for path in left} == left
 
 
 @pytest.mark.parametrize(
     ("out", "error", "message"),
     [
-        ("out.onnx", UsageError, "must be a folder, or a file that ends in"),
+        ("out.onnx", UsageError, "must be a folder, or a file that ends in .safetensors or .pth: export writes no .onnx"),
+        ("lr0.1.pt", UsageError, "export writes no .pt$"),
+        ("out.PTH", UsageError, "export writes no .PTH$"),
         ("out.pth", UsageError, "--to safetensors writes .safetensors"),
         ("full", DataError, "holds other things"),
         ("file", DataError, "is a file; give a folder"),
@@ -138,12 +152,67 @@ def test_places_that_cannot_be_written_are_refused(make_encoder, tmp_path, out, 
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.parametrize(
+    ("out", "there", "content"),
+    [
+        ("run.safetensors", "run.json", '{"command": "train"}'),
+        ("result.pth", "result.json", '{"steps": 3}'),
+        ("photos.safetensors", "photos.json", "[1, 2]"),
+        ("photos.safetensors", "photos.json", "not JSON"),
+        ("notes.pth", "notes.md", "years of work"),
+        ("encoder", "encoder/config.json", None),  # of a run, which goes by what its result says of it
+        ("model", "model/config.json", '{"format": "synthcl-encoder-1"}'),
+        ("model", "model/config.json", '{"model_type": "bert"}'),
+        ("model", "model/README.md", "# BERT"),
+        ("model", "model/model.safetensors", "weights"),
+    ],
+)
+def test_what_no_export_wrote_is_not_replaced(make_encoder, tmp_path, out, there, content):
+    make_encoder(tmp_path / "encoder", "resnet18", 32)
+    if content is not None:
+        (tmp_path / there).parent.mkdir(exist_ok=True)
+        (tmp_path / there).write_text(content)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.*")}
+    with pytest.raises(DataError, match=f"would replace {tmp_path / there}, which no export wrote"):
+        export(tmp_path / "encoder", to="torchvision", out=str(tmp_path / out))
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.*")} == before
+
+
+@pytest.mark.parametrize("out", ["out.safetensors", "out.pth"])
+def test_exported_files_are_replaced_by_the_next(make_encoder, tmp_path, out):
+    make_encoder(tmp_path / "encoder", "resnet18", 32)
+    for to in ("torchvision", "timm"):
+        export(tmp_path / "encoder", to=to, out=str(tmp_path / out))
+        assert json.loads((tmp_path / "out.json").read_text())["exported_to"] == to
+        assert to in (tmp_path / "out.md").read_text()
+
+
 def test_an_export_is_replaced_by_the_next(make_encoder, tmp_path):
     make_encoder(tmp_path / "encoder", "resnet18", 32)
     for to in EXPORT_TARGETS:
         export(tmp_path / "encoder", ExportConfig(to=to, out=str(tmp_path / "out")))
         assert json.loads((tmp_path / "out" / "config.json").read_text())["exported_to"] == to
     assert {path.name for path in tmp_path.iterdir()} == {"encoder", "out"}
+
+
+def test_a_link_to_an_export_stays_one(make_encoder, tmp_path):
+    make_encoder(tmp_path / "encoder", "resnet10-w8", 8)
+    export(tmp_path / "encoder", out=str(tmp_path / "out"))
+    (tmp_path / "out" / "README.md").unlink()
+    (tmp_path / "link").symlink_to("out")
+    result = export(tmp_path / "encoder", out=str(tmp_path / "link"))
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "out" / "README.md").is_file()
+    assert str(tmp_path / "link" / "README.md") in result["files"]
+
+
+@pytest.mark.parametrize(("inside", "out"), [(".", "."), (".", "../out"), ("cache", "..")])
+def test_the_working_directory_is_not_replaced(make_encoder, tmp_path, monkeypatch, inside, out):
+    make_encoder(tmp_path / "encoder", "resnet10-w8", 8)
+    (tmp_path / "out" / "cache").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "out" / inside)
+    with pytest.raises(DataError, match="is the working directory, or holds it, and cannot be replaced"):
+        export(tmp_path / "encoder", out=out)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["cache"]
 
 
 def test_it_is_pushed_with_its_card(hub, make_encoder, tmp_path):

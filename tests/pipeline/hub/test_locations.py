@@ -14,6 +14,15 @@ from synthcl.pipeline.hub.locations import HubLocation, check_repository, is_hub
         ("hf://datasets/me/set@v1/data/train-*", HubLocation("dataset", "me/set", "v1", "data/train-*")),
         ("hf://me/gan", HubLocation("model", "me/gan", None, "")),
         ("hf://models/me/gan@abc", HubLocation("model", "me/gan", "abc", "")),
+        (
+            "hf://datasets/me/set@refs/convert/parquet/default/train",
+            HubLocation("dataset", "me/set", "refs/convert/parquet", "default/train"),
+        ),
+        ("hf://datasets/me/set@refs/convert/parquet", HubLocation("dataset", "me/set", "refs/convert/parquet", "")),
+        ("hf://datasets/me/x@refs%2Fconvert%2Fparquet/*", HubLocation("dataset", "me/x", "refs/convert/parquet", "*")),
+        ("hf://me/gan@refs/pr/12", HubLocation("model", "me/gan", "refs/pr/12", "")),
+        ("hf://me/gan@feature%2Fnew/a@b/c%2Fd", HubLocation("model", "me/gan", "feature/new", "a@b/c%2Fd")),
+        ("hf://me/gan@refs/other", HubLocation("model", "me/gan", "refs", "other")),
     ],
 )
 def test_a_location_is_taken_apart(text, wanted):
@@ -22,7 +31,10 @@ def test_a_location_is_taken_apart(text, wanted):
 
 @pytest.mark.parametrize(
     "text",
-    ["hf://", "hf://me", "hf://datasets/me", "hf://me/", "hf://me/x@", "hf://me/../x", "hf://me/x/../y", "hf://m e/x"],
+    [
+        *("hf://", "hf://me", "hf://datasets/me", "hf://me/", "hf://me/x@", "hf://me/x@/y", "hf://m e/x"),
+        *("hf://me/../x", "hf://me/x/../y", "hf://me/x@..%2F../y"),
+    ],
 )
 def test_a_malformed_location_is_refused_with_the_form(text):
     with pytest.raises(UsageError, match="write hf://datasets/USER/NAME"):

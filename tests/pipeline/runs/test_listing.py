@@ -179,11 +179,18 @@ def test_a_comparison_of_runs_that_exist_has_no_learner_of_its_own(tmp_path):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["run.json", "config.yaml", "result.json", "evaluations/a.json"])
-def test_a_damaged_run_is_listed_with_the_reason_and_not_described(tmp_path, name):
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        *((name, b'{"half') for name in ("run.json", "config.yaml", "result.json", "evaluations/a.json")),
+        ("metrics.jsonl", b"\xff\xfe"),
+        ("metrics.jsonl", b'{"loss": 1.0}'),
+    ],
+)
+def test_a_damaged_run_is_listed_with_the_reason_and_not_described(tmp_path, name, content):
     path = make_run(tmp_path / "run", result={"steps": 40})
     evaluation(path, "a", top1=0.6)
-    (path / name).write_text('{"half')
+    (path / name).write_bytes(content)
     row = summarize_run(path)
     assert row["state"] == "damaged" and name in row["error"]
     with pytest.raises(DataError, match=name):
