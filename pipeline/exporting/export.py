@@ -108,7 +108,7 @@ def _writer(out: Path, to: str) -> Callable[[Path, dict[str, bytes]], list[Path]
         return _write_files
     if out.suffix.lower() in (*FILES, *NO_FILES):
         raise UsageError(
-            f"--out {out}: export writes no {out.suffix}: give a folder, or a file that ends in {' or '.join(FILES)}"
+            f"--out {out} must be a folder, or a file that ends in {' or '.join(FILES)}: export writes no {out.suffix}"
         )
     if out.is_file():
         raise DataError(f"--out {out} is a file; give a folder")
