@@ -133,7 +133,7 @@ def test_an_export_that_was_evaluated_and_embedded_is_written_again_and_keeps_wh
 @pytest.mark.parametrize(
     ("out", "error", "message"),
     [
-        ("out.onnx", UsageError, "must be a folder, or a file that ends in .safetensors or .pth: export writes no .onnx"),
+        ("out.onnx", UsageError, "must be a folder, or a file that ends in .safetensors or .pth: "),
         ("lr0.1.pt", UsageError, "export writes no .pt$"),
         ("out.PTH", UsageError, "export writes no .PTH$"),
         ("out.pth", UsageError, "--to safetensors writes .safetensors"),
