@@ -6,16 +6,18 @@ import dataclasses
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..pipeline.configs.embed import EmbedConfig
 from ..pipeline.data.specs import parse_spec
 from ..pipeline.errors import DataError, UsageError
 from ..pipeline.files import read_json
 from ..pipeline.hub.locations import is_hub_location
-from ..pipeline.options.config import command_line
+from ..pipeline.options.config import option_words
 from ..pipeline.progress.line import say
 from ..pipeline.runs.folder import command_of, read_config
+
+if TYPE_CHECKING:
+    from ..pipeline.configs.embed import EmbedConfig
 
 
 def say_next(as_json: bool, *words: Any) -> None:
@@ -55,7 +57,7 @@ def after_embedding(run: str, config: EmbedConfig, as_json: bool) -> None:
     """Once there are features: the same again with their picture, or where that is."""
     if config.picture is None:
         drawn = dataclasses.replace(config, picture=str(Path(config.out).with_suffix(".png")))
-        say_next(as_json, "embed", run, *shlex.split(command_line("embed", drawn))[2:])
+        say_next(as_json, "embed", run, *option_words(drawn))
     elif not as_json:
         say(f"next: open {config.picture} to look at it")
 

@@ -20,7 +20,7 @@ from typing import Any
 from ..configs.generate import GenerateConfig
 from ..errors import DataError, UsageError
 from ..files import write_file
-from ..options.config import command_line
+from ..options.config import option_words
 from ..options.types import default_of
 from ..shards.layout import HIDDEN, SIDECAR_SUFFIX
 from ..shards.network import is_url
@@ -116,13 +116,12 @@ def batch_script(config: GenerateConfig, folder: str, logs: Path) -> str:
         options[name] = value if equals else None
     lines = [f"#SBATCH --{name}" + (f"={directive_value(v)}" if v is not None else "") for name, v in options.items()]
     own = replace(config, **{name: default_of(GenerateConfig.__dataclass_fields__[name]) for name in OF_SLURM})
-    words = shlex.split(command_line("generate", own))
     return SCRIPT.format(
         options="\n".join(lines),
         folder=shlex.quote(folder),
         count=_count(folder, config.out),
         tempfail=os.EX_TEMPFAIL,
-        command=_synthcl(*words[1:]),
+        command=_synthcl("generate", *option_words(own)),
         num_jobs=config.num_jobs,
     )
 

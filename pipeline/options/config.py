@@ -270,7 +270,12 @@ def _parameters(config: type[Config]) -> list[inspect.Parameter]:
 
 def command_line(command: str, config: Config) -> str:
     """What to type for these options, those at their defaults left out."""
-    words = ["synthcl", command]
+    return shlex.join(["synthcl", command, *option_words(config)])
+
+
+def option_words(config: Config) -> list[str]:
+    """The options as words of a command line, those at their defaults left out."""
+    words: list[str] = []
     for f in dataclasses.fields(config):
         value = getattr(config, f.name)
         if value == default_of(f):
@@ -282,4 +287,4 @@ def command_line(command: str, config: Config) -> str:
             value = [f"{name}={as_text(one)}" for name, one in value.items()]
         for one in value if isinstance(value, list) else [value]:
             words += [flag(f.name), str(one)]
-    return shlex.join(words)
+    return words
