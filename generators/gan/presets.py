@@ -85,7 +85,8 @@ class Preset:
     Attributes:
         size: of the generator, and of the discriminator if it has none of its own.
         training: rates, penalties and the rest. Those of `plain` and `tiny` were measured on CIFAR-10 at 16 pixels,
-            most of them with one seed, and gamma of `plain` at 32 too (benchmarks/gan/choosing.md). Those of the others
+            `plain` with one to three seeds and `tiny` with one, and gamma of `plain` at 32 too
+            (benchmarks/gan/choosing.md). Those of the others
             are 0.064 over `widest` (see `default_learning_rate`) and unmeasured. `penalty_every`: one step in four
             brought `tiny` further in equal time: on digits at 8 pixels to a Frechet distance of 40 and 44 against 54
             and 62 (two seeds, features of a small classifier, 30 s on one core). `small` has it for the same saving,

@@ -71,8 +71,8 @@ def _pairs(run: ComparedRun, rows: Rows) -> str | None:
         return None
     return (
         f"the two images of a pair are hardly more alike ({pairs:.2f}) than any two images are to the learner: "
-        "G runs ahead of G_ema. Turn --hardness-clip down so that it moves less, or aim for a --pair-similarity such "
-        "as 0.9:0.7 (--pair-floor and a lower --pair-ema-decay gained nothing in benchmarks/online)"
+        "G runs ahead of G_ema. Turn --hardness-clip down so that it moves less (--pair-floor, --pair-similarity and a "
+        "lower --pair-ema-decay gained nothing in benchmarks/online)"
     )
 
 

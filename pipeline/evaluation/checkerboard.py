@@ -18,7 +18,7 @@ CHECKED_IMAGES = 1000
 """The first images of a set, by which it is judged: a standard error of 1 to 2% on five sets of real images. Ours."""
 FACTOR, UNSEEN = 2.0, 2.0
 """Samples have a checkerboard if its amplitude is beyond `FACTOR` times that of real images and `UNSEEN` levels of 255,
-which nobody sees. Good generators have .9 to 1.1 times, one whose discriminator was blind to it had 5 (CIFAR-10 at 16
+which nobody sees. Good generators have .8 to 1.1 times, one whose discriminator was blind to it had 5 (CIFAR-10 at 16
 pixels, benchmarks/gan/README.md). Ours."""
 
 

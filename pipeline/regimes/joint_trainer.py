@@ -21,9 +21,9 @@ AUGMENT = "colour,translation,cutout"
 (arXiv 2006.10738)."""
 MANY_PASSES = 100
 """More passes of the discriminator over the real images than these are many. After 500 and 1,500 of 500 images one that
-sees them as they are has learned them by heart, and the generator leaves the images; in trainings of 11 and 15
-augmentation draws the generator further off, since its discriminator was not pretrained on augmented images
-(benchmarks/online). Between them nothing was measured. Ours."""
+sees them as they are has learned them by heart, and the generator leaves the images; in a training of 15 augmentation
+draws the generator further off, since its discriminator was not pretrained on augmented images, and in one of 11 it
+cost accuracy (benchmarks/online). Between them nothing was measured. Ours."""
 
 TYPED = {
     "ema_decay": "pair_ema_decay",
