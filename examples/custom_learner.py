@@ -4,7 +4,8 @@
     synthcl eval linear own --data digits
 
 The method brings the views of an image together and spreads all embeddings evenly over the sphere. Any other serves in
-its place that has a recipe, a backbone, `embed` and `forward`, and keyword-only options, which `--learner-option` sets.
+its place that has a recipe, a backbone, `embed` and `forward`, and keyword-only options, which `--learner-option` sets;
+by `project` and `reduce` it heeds --accumulate, --separate-batchnorm and --synthetic-weight.
 To make it part of the package, move the class to `learners/` and its line to the table in `learners/registry.py`.
 """
 

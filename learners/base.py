@@ -82,6 +82,10 @@ class Learner(nn.Module, ABC):
 
     Both are `nn.Module` state (parameters and buffers), so that a learner's `state_dict` is all of it.
 
+    `num_parts` and `synthetic` act by the methods `project`, `predict` and `reduce`, which `forward` calls in place of
+    its networks and of the mean of its losses. A class of the user's that does without is refused where one of these
+    options is asked for (see `trial.unheeded`).
+
     Args:
         num_parts: in how many parts a batch goes through the backbone, to save memory; see `encode_in_parts`.
         synthetic: how synthetic views enter the loss.
@@ -191,8 +195,9 @@ class Learner(nn.Module, ABC):
         Args:
             views: (N, 3, H, W) float, normalised.
             groups: (N,) int64: which image or latent a view shows, unique over all processes. Views of one group are
-                each other's positives; the views of a group are all in one process and stand in the order of their
-                numbering. Groups may have different numbers of views, two or more.
+                each other's positives; the views of a group are all in one process, one after the other (0, 0, 1, 1),
+                in the order of their numbering, but those of variations of a real image, which come later. Groups may
+                have different numbers of views, two or more: in `online` a real image has two and a latent four.
             num_real: how many of the views, the first ones, show real images; all of them if not given.
 
         A learner with `uses_labels` takes `labels` besides: (N,) int64, the class of what each view shows, below 0

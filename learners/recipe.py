@@ -8,12 +8,16 @@ TRUST = 1e-3
 """The trust coefficient of LARS: eta of You et al. 2017, arXiv 1708.03888, section 5, and of SimCLR's code."""
 
 
+NAMES = ("sgd", "lars", "adamw")
+"""Of the optimizers."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class OptimizerRecipe:
     """The optimizer and the settings that a method starts from, with a cosine decay.
 
     Attributes:
-        optimizer: one of `OPTIMIZERS`.
+        optimizer: one of `NAMES`.
         base_learning_rate: for a batch of 256 real images, over all processes.
         weight_decay: on all parameters, or on those that `decay_norms` leaves.
         momentum: of SGD and LARS; beta 1 of AdamW.
@@ -30,6 +34,10 @@ class OptimizerRecipe:
     trust: float = TRUST
     clip: bool = False
     source: str
+
+    def __post_init__(self) -> None:
+        if self.optimizer not in NAMES:
+            raise ValueError(f"unknown optimizer {self.optimizer!r}; choose one of {', '.join(NAMES)}")
 
     def learning_rate(self, batch_size: int) -> float:
         """The peak learning rate at `batch_size` real images a step (linear scaling, arXiv 1706.02677)."""

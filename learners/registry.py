@@ -9,6 +9,7 @@ import re
 import sys
 import typing
 from collections.abc import Collection, Iterable, Sequence
+from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,8 @@ BACKBONES = {
 """Name -> "module:function" that takes `image_size` and `width`. `NAME-wN` asks for width N instead of 64."""
 
 TIMM_PREFIX = "timm:"
+COMMON_OPTIONS = ("num_parts", "synthetic")
+"""What every learner takes besides its own options; see `Learner`."""
 
 
 def learner_names() -> list[str]:
@@ -94,12 +97,37 @@ def check_learner(name: str, **options: Any) -> None:
     """
     import torch
 
-    from .custom import TrialBackbone, check_contract
+    from .trial import TrialBackbone, check_contract
 
     with torch.random.fork_rng(devices=[]):
         learner = create_learner(name, TrialBackbone(), **options)
         if name not in LEARNERS:
             check_contract(learner)
+
+
+def unheeded_options(name: str, **options: Any) -> list[str]:
+    """Which of `COMMON_OPTIONS` a class of the user's leaves without effect, by the names that `trial.unheeded` gives;
+    none of a learner of this package.
+
+    torch's global generator stays as it is.
+
+    Raises:
+        ValueError: as `check_learner`.
+    """
+    if name in LEARNERS:
+        return []
+    import torch
+
+    from .trial import unheeded
+
+    with torch.random.fork_rng(devices=[]):
+        return unheeded(partial(create_learner, name, **options), weighs_views=learner_weights_views(name))
+
+
+def learner_source(name: str) -> str | None:
+    """What two versions of the code of learner `name` are told apart by, 16 hex digits of its module's source; None of
+    a learner of this package, whose version is recorded."""
+    return None if name in LEARNERS else _load(".custom:source_hash")(_learner_class(name))
 
 
 def learner_recipe(name: str) -> OptimizerRecipe:
@@ -145,10 +173,12 @@ def create_learner(
     check_option_names(name, options)
     try:
         return learner_class(backbone, num_parts=num_parts, synthetic=synthetic, **options)
-    except TypeError as error:
+    except ValueError:  # of an option; it says which
+        raise
+    except Exception as error:  # a class of the user's may raise anything
         if name in LEARNERS:
             raise
-        raise ValueError(f"{name} could not be made: {error}") from error
+        raise ValueError(f"{name} could not be made: {type(error).__name__}: {error}") from error
 
 
 def create_backbone(name: str, *, image_size: int, other_sizes: Sequence[int] = ()) -> nn.Module:
@@ -210,7 +240,8 @@ def _learner_class(name: str) -> type[Learner]:
 
 def _options(learner_class: type[Learner]) -> dict[str, Any]:
     parameters = inspect.signature(learner_class).parameters.values()
-    return {p.name: p.default for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
+    own = (p for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY and p.name not in COMMON_OPTIONS)
+    return {p.name: p.default for p in own}
 
 
 def _load(target: str) -> Any:

@@ -58,6 +58,8 @@ def mismatches(runs: Sequence[ComparedRun], equal: str, *, planned: bool = False
         values = [hashes[run.result["generator_hash"]][:12] for run in alike]
         if not of_each_seed(alike, values):
             lines += _differing("generator, its class and weights", alike, values)
+    for alike in _must_agree([run for run in runs if "learner_code" in run.result], {"learner"}):
+        lines += _differing("the learner's code", alike, [run.result["learner_code"] for run in alike])
     for alike in _must_agree([run for run in drawn if "generator_sampling" in run.result], SAMPLING):
         values = [run.result["generator_sampling"] for run in alike]
         lines += _differing("how the generator draws", alike, values)

@@ -8,10 +8,18 @@ from functools import partial
 from typing import Any
 
 from ...learners import check_learner, learner_option_types, learner_options
-from ...learners.registry import LEARNERS, check_option_names, learner_weights_views
+from ...learners.registry import LEARNERS, check_option_names, learner_weights_views, unheeded_options
 from ..errors import UsageError
 from ..options.types import flag
 from ..options.values import checked_value
+
+BY = {
+    "num_parts": "its forward has to put views through self.project, which takes them in parts",
+    "weight": "its forward has to take the loss by self.reduce, which weighs views; if its loss is no mean over views, "
+    "say so by loss_of_each_view = False",
+    "own_statistics": "its forward has to put views through self.project, which tells synthetic views from real ones",
+}
+"""How a learner comes to heed what every learner takes, by the names that `unheeded_options` has."""
 
 OF_FLAGS = ("temperature", "queue_size", "synthetic_negatives")
 """The options of learners that `train` has flags for."""
@@ -40,6 +48,22 @@ def checked_learner_options(learner: str, given: dict[str, Any]) -> dict[str, An
     except ValueError as error:
         raise UsageError(str(error)) from None
     return values
+
+
+def check_heeded(learner: str, values: Mapping[str, Any], given: Mapping[str, str]) -> None:
+    """Refuse what is given and a class of the user's leaves without effect. This imports torch, and the class.
+
+    Args:
+        learner: `package.module:Class`.
+        values: its options.
+        given: the flags that are given, as typed, by the names that `learners.registry.unheeded_options` has.
+
+    Raises:
+        UsageError: one of them does nothing.
+    """
+    for name in unheeded_options(learner, **values) if given else []:
+        if name in given:
+            raise UsageError(f"{given[name]} does nothing with --learner {learner}: {BY[name]}")
 
 
 def check_flags(learner: str, given: Mapping[str, Any]) -> None:

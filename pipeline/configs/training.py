@@ -17,7 +17,7 @@ from ..views.presets import LEAST_LOCAL_SIZE, LOCAL_SIZE, PRESETS
 from . import common
 from .concerns import concerns
 from .joint import JointConfig
-from .learner_options import checked_learner_options, refuse_for
+from .learner_options import check_heeded, checked_learner_options, refuse_for
 from .recipes import RECIPES, contradiction
 from .regimes import JOINT, REGIMES, RESIZABLE, SYNTHETIC
 
@@ -278,6 +278,8 @@ class TrainingConfig(JointConfig):
         self._check_backbone()
         if self.learner_option or ":" in self.learner:  # torch is imported for these alone
             self.learner_option = checked_learner_options(self.learner, self.learner_option)
+        if ":" in self.learner:
+            self._check_heeded()
         if self.local_views:
             # This imports torch too.
             why = ", whose teacher sees whole views alone"
@@ -344,6 +346,14 @@ class TrainingConfig(JointConfig):
             check_backbone_name(self.backbone)
         except ValueError as error:
             raise UsageError(str(error)) from None
+
+    def _check_heeded(self) -> None:
+        given = {
+            "num_parts": f"--accumulate {self.accumulate}" if self.accumulate > 1 else None,
+            "weight": None if self.synthetic_weight is None else f"--synthetic-weight {self.synthetic_weight}",
+            "own_statistics": "--separate-batchnorm" if self.separate_batchnorm else None,
+        }
+        check_heeded(self.learner, self.learner_option, {name: flags for name, flags in given.items() if flags})
 
     def _check_clsp(self) -> None:
         if not self.synthetic_negatives:

@@ -188,8 +188,16 @@ def _check_text(info: OptionInfo, value: str) -> str:
     if info.ending is not None and PurePath(value).suffix.lower() != info.ending:
         raise ValueError(f"{value} must end in {info.ending}")
     if info.or_class and value not in (info.choices or ()) and not _CLASS.fullmatch(value):
-        raise ValueError(_unknown_choice(value, info.choices or (), ", or package.module:Class"))
+        raise ValueError(_no_class(value) or _unknown_choice(value, info.choices or (), ", or package.module:Class"))
     return value
+
+
+def _no_class(value: str) -> str | None:
+    """What is wrong with what looks like the name of a class; None if it does not."""
+    module, colon, name = value.partition(":")
+    if not colon or ":" in name or all(part.isidentifier() for part in (*module.split("."), name)):
+        return None
+    return f"{value!r} is not of the form package.module:Class: a module has letters, digits and _ in its name alone"
 
 
 def _unknown_choice(value: str, choices: Sequence[str], more: str = "") -> str:

@@ -29,7 +29,7 @@ class MultiViewedBatch:
     """A batch as the learner takes it: real views first, then synthetic ones.
 
     Attributes:
-        views: (N, 3, H, W) normalised; views of a group adjacent.
+        views: (N, 3, H, W) normalised; views of a group adjacent, but for those of variations of real images.
         groups: (N,) int64, unique over all processes: real image i of the step is i in [0, B), latent j is B + j.
         num_real: how many of the N views are real.
         labels: (N,) int64, the class of what each view shows, below 0 where it is not known; None for a learner that

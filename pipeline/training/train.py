@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
+from ...learners.registry import learner_source
 from ..configs.train import TrainConfig
 from ..data import cached, open_images
 from ..encoder import Encoder
@@ -43,8 +44,9 @@ def train(config: TrainConfig) -> dict[str, Any]:
 
     Returns:
         The run's result: `run`, `regime`, `learner`, `backbone`, `steps`, `epochs`, `loss`, `seconds`,
-        `images_per_second`, `num_images`, for synthetic regimes `num_synthetic`, how many samples were drawn, what the
-        regime adds (see `Regime.facts`), and where the length was changed what `runs.length.length_facts` gives.
+        `images_per_second`, `num_images`, `precision`, `encoder_hash`, for synthetic regimes `num_synthetic`, how many
+        samples were drawn, what the regime adds (see `Regime.facts`), where the length was changed what
+        `runs.length.length_facts` gives, and of a learner of the user's own `learner_code`, a hash of its source.
 
     Raises:
         UsageError: options that cannot be used, or fewer steps than the run has done.
@@ -97,6 +99,7 @@ def _train(config: TrainConfig, accelerator: Accelerator) -> dict[str, Any]:
     def schedule(total_steps: int) -> Schedule:
         return make_schedule(config, learner, real.steps_per_epoch, total_steps)
 
+    code = learner_source(config.learner)
     came_to: dict[str, Any] = precisions(config, accelerator)
     if config.online:
         came_to["discriminator_augment"] = setup.config.discriminator_augment
@@ -106,7 +109,7 @@ def _train(config: TrainConfig, accelerator: Accelerator) -> dict[str, Any]:
         steps=steps,
         rate=lambda total_steps, step: schedule(total_steps).at(step),
         came_to=came_to,
-        made_of={"data": store.described()} | regime.made_of,
+        made_of={"data": store.described()} | regime.made_of | ({} if code is None else {"learner": f"code {code}"}),
     )
     with hold_run(config.out, "train", config, terms, main_process=accelerator.is_main_process) as run:
         if run.result is not None:
@@ -134,6 +137,7 @@ def _train(config: TrainConfig, accelerator: Accelerator) -> dict[str, Any]:
                 trained = encoder()
                 result = _result(config, run, regime, real, steps, seconds)
                 result |= {"precision": came_to["precision"], "encoder_hash": trained.weights_hash()}
+                result |= {} if code is None else {"learner_code": code}
                 with writing_to(run.path):
                     trained.save(run.path / "encoder")
                     regime.save(run.path)

@@ -12,12 +12,11 @@ from click.testing import CliRunner
 from torch import nn
 
 from synthcl.cli import main
-from synthcl.learners import Learner, LearnerOutput, OptimizerRecipe, check_learner
-from synthcl.learners.base import SyntheticTerms
-from synthcl.learners.custom import TrialBackbone, check_contract
-from synthcl.learners.dino import DINO
+from synthcl.learners import Learner, LearnerOutput, OptimizerRecipe, check_learner, learner_options
+from synthcl.learners.base import CommonOptions, SyntheticTerms
+from synthcl.learners.custom import load_learner_class, source_hash
 from synthcl.learners.precision import unit_length
-from synthcl.learners.supcon import SupCon
+from synthcl.learners.registry import COMMON_OPTIONS, check_option_names
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "custom_learner.py"
 
@@ -61,6 +60,7 @@ def test_the_loss_is_alignment_and_uniformity(example):
 
 
 TRAIN = ["train", "--data", "digits", "--learner", "custom_learner:AlignUniform", "--batch-size", "32"]
+FRESH = ["--fresh", "--generator", "gan"]
 TRAIN += ["--backbone", "resnet10-w8", "--learner-option", "bandwidth=3", "--learner-option", "hidden-dim=64"]
 
 
@@ -93,7 +93,11 @@ def test_the_commands_take_it_and_its_options(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--learner", "custom_learner:Align"], "the module custom_learner has no Align"),
+        (["--learner", "custom_learner:Align"], f"the module custom_learner has no Align; it is {EXAMPLE}"),
+        (["--learner", "custom_learner:Align"], ", and its learners are: AlignUniform"),
+        (["--learner", "copy:Align"], "copy.py, and its learners are: none"),
+        (["--learner", "custom_learner.py:Align"], "names a file; name its module, custom_learner:Align"),
+        (["--learner", "custom-learner:Align"], "a module has letters, digits and _ in its name"),
         (["--learner", "no_such_module:Align"], "no module 'no_such_module', for the learner no_such_module:Align"),
         (["--learner", "custom_learner:OptimizerRecipe"], "must be a subclass of synthcl.learners.Learner"),
         (["--learner", "synthcl.learners:Learner"], "lacks embed, forward, which every learner has"),
@@ -115,8 +119,57 @@ def folder(tmp_path, monkeypatch):
     """An empty working directory, whose modules are forgotten afterwards."""
     monkeypatch.chdir(tmp_path)
     yield tmp_path
-    for name in ("late_learner", "learner_neighbour"):
+    for name in ("custom_learner", "late_learner", "learner_neighbour", "unheeding_learner"):
         sys.modules.pop(name, None)
+
+
+OWN_PARTS = """
+from synthcl.learners import LearnerOutput
+from synthcl.learners.precision import unit_length
+from synthcl.learners.registry import COMMON_OPTIONS, check_option_names
+from custom_learner import AlignUniform
+
+
+class Unheeding(AlignUniform):
+    def forward(self, views, groups, num_real=None):
+        embeddings = self.embed(views)
+        losses = (embeddings - unit_length(views.flatten(1).mean(1, keepdim=True))).square().sum(dim=1)
+        return LearnerOutput(losses.mean(), losses.detach(), embeddings.detach())
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--accumulate", 2], "--accumulate 2 does nothing with --learner unheeding_learner:Unheeding"),
+        (["--separate-batchnorm", *FRESH], "--separate-batchnorm does nothing with --learner"),
+        (["--synthetic-weight", 0.5, *FRESH], "--synthetic-weight 0.5 does nothing with --learner"),
+    ],
+)
+def test_an_option_that_a_class_does_not_heed_is_refused(folder, monkeypatch, options, message):
+    monkeypatch.syspath_prepend(EXAMPLE.parent)
+    (folder / "unheeding_learner.py").write_text(OWN_PARTS)
+    command = [*TRAIN, "--steps", 1, "--out", folder / "run", "--dry-run", "--learner", "unheeding_learner:Unheeding"]
+    call(*command)
+    call(*command, *(option for option in options if option in FRESH))
+    assert message in " ".join(call(*command, *options, code=2).stderr.split())
+    call(*command, *options, "--learner", "custom_learner:AlignUniform")
+
+
+def test_a_run_goes_on_with_the_code_alone_that_it_began_with(folder):
+    source = EXAMPLE.read_text()
+    (folder / "late_learner.py").write_text(source)
+    command = [*TRAIN, "--learner", "late_learner:AlignUniform", "--out", folder / "run", "--json"]
+    first = json.loads(call(*command, "--steps", 2).stdout)
+    sys.modules.pop("late_learner")
+    (folder / "late_learner.py").write_text(source.replace("losses = alignment +", "losses = 2 * alignment +"))
+    said = call(*command, "--steps", 4, code=1).stderr
+    assert "--learner had code" in said and "going on would make a run of both" in said
+    other = [*TRAIN, "--learner", "late_learner:AlignUniform", "--out", folder / "other", "--json", "--steps", 2]
+    assert json.loads(call(*other).stdout)["learner_code"] != first["learner_code"]
+    sys.modules.pop("late_learner")
+    (folder / "late_learner.py").write_text(source)
+    assert json.loads(call(*command, "--steps", 4).stdout)["learner_code"] == first["learner_code"]
 
 
 def test_a_class_finds_the_modules_beside_it_after_its_import_too(folder):
@@ -164,58 +217,14 @@ class Sound(Learner):
         return LearnerOutput(losses.mean(), losses.detach(), embeddings.detach())
 
 
-def output_of(**changed):
-    """A learner whose output is not what it should be in one respect."""
-    return {"forward": lambda self, *inputs: Sound.forward(self, *inputs)._replace(**changed)}
-
-
-UNSOUND = {
-    "loss of each view": (output_of(loss=torch.ones(6, requires_grad=True)), "the loss of Broken must be one finite"),
-    "loss without number": (output_of(loss=torch.tensor(float("nan"))), "must be one finite number"),
-    "loss without gradient": (output_of(loss=torch.tensor(1.0)), "no gradient goes from the loss of Broken"),
-    "gradient elsewhere": (output_of(loss=torch.ones((), requires_grad=True)), "no gradient goes from the loss"),
-    "one hardness": (output_of(hardness=torch.tensor(1.0)), "hardness of Broken must be one number for each view"),
-    "long embeddings": (output_of(embeddings=torch.full((6, 4), 2.0)), "Broken.forward must give embeddings"),
-    "embed": ({"embed": lambda self, views: self.backbone(views) * 9}, "Broken.forward must give embeddings"),
-    "a tuple": ({"forward": lambda self, *inputs: (1, 2, 3)}, "must give a LearnerOutput, not a tuple"),
-    "no backbone": ({"__init__": lambda self, backbone, **c: Learner.__init__(self, **c)}, "self.backbone"),
-}
-
-
-@pytest.mark.parametrize(("members", "message"), UNSOUND.values(), ids=UNSOUND.keys())
-def test_a_class_that_breaks_the_contract_is_told_where(members, message):
-    check_contract(Sound(TrialBackbone()))
-    with pytest.raises(ValueError, match=message):
-        check_contract(type("Broken", (Sound,), members)(TrialBackbone()))
-
-
-class Labelled(Sound):
-    """It takes labels, as one with `uses_labels` is to, and needs them."""
-
-    uses_labels = True
-
-    def forward(self, views, groups, num_real=None, *, labels):
-        assert labels.shape == groups.shape and labels.dtype == torch.int64
-        return super().forward(views, groups, num_real)
-
-
-UNTAKEN = {
-    "no labels": ({"uses_labels": True}, "must take views, groups, num_real, labels, and .*unexpected.*'labels'"),
-    "no local views": ({"takes_local_views": True}, "must take views, groups, num_real, local, and .*'local'"),
-    "no groups": ({"forward": lambda self, views: None}, "must take views, groups, num_real, and .*too many"),
-    "labels unsaid": ({"forward": Labelled.forward}, "must take views, groups, num_real, and .*missing.*'labels'"),
-}
-
-
-@pytest.mark.parametrize(("members", "message"), UNTAKEN.values(), ids=UNTAKEN.keys())
-def test_a_class_is_told_what_its_forward_must_take(members, message):
-    with pytest.raises(ValueError, match=f"Broken.forward {message}"):
-        check_contract(type("Broken", (Sound,), members)(TrialBackbone()))
-
-
-@pytest.mark.parametrize("kind", [Labelled, SupCon, DINO])
-def test_what_a_class_says_it_takes_is_what_it_gets(kind):
-    check_contract(kind(TrialBackbone()))
+def test_the_source_of_its_module_tells_a_class_from_another(folder):
+    found = []
+    for line in ("x = 1", "x = 1", "x = 2"):
+        (folder / "late_learner.py").write_text(f"from {__name__} import Sound\nclass Late(Sound): pass\n{line}")
+        found.append(source_hash(load_learner_class("late_learner:Late")))
+        sys.modules.pop("late_learner")
+    assert found[0] == found[1] != found[2]
+    assert source_hash(type("Typed", (Sound,), {"__module__": "__main__"})) != found[0]
 
 
 def test_a_class_that_takes_no_common_options_is_told(monkeypatch):
@@ -235,3 +244,27 @@ def test_checking_leaves_the_random_numbers_as_they_are():
     torch.manual_seed(3)
     check_learner("moco", queue_size=8, momentum=0.9)
     assert torch.equal(torch.rand(4), expected)
+
+
+def test_what_every_learner_takes_is_no_option_of_its_own(monkeypatch):
+    class Spelt(Sound):
+        def __init__(self, backbone, *, width: int = 3, num_parts=1, synthetic=None):
+            super().__init__(backbone, num_parts=num_parts, synthetic=synthetic)
+
+    monkeypatch.setattr(sys.modules[__name__], "Spelt", Spelt, raising=False)
+    monkeypatch.setitem(sys.modules, "spelt_learner", sys.modules[__name__])
+    assert learner_options("spelt_learner:Spelt") == {"width": 3}
+    with pytest.raises(ValueError, match=r"has no option 'num_parts'. It has, with defaults: width"):
+        check_option_names("spelt_learner:Spelt", ["num_parts"])
+    assert set(COMMON_OPTIONS) == set(CommonOptions.__annotations__)
+
+
+def test_what_a_constructor_raises_is_told(monkeypatch):
+    class Forgetful(Sound):
+        def __init__(self, backbone, **common):
+            self.backbone = backbone
+
+    monkeypatch.setattr(sys.modules[__name__], "Forgetful", Forgetful, raising=False)
+    monkeypatch.setitem(sys.modules, "forgetful_learner", sys.modules[__name__])
+    with pytest.raises(ValueError, match=r"forgetful_learner:Forgetful could not be made: AttributeError: .*__init__"):
+        check_learner("forgetful_learner:Forgetful")

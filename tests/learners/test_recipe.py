@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from synthcl.learners.recipe import OPTIMIZERS, OptimizerRecipe
+from synthcl.learners.recipe import NAMES, OPTIMIZERS, OptimizerRecipe
 
 OWN = OptimizerRecipe(optimizer="sgd", base_learning_rate=0.12, weight_decay=5e-4, source="of this test")
 
@@ -12,6 +12,12 @@ OWN = OptimizerRecipe(optimizer="sgd", base_learning_rate=0.12, weight_decay=5e-
 @pytest.mark.parametrize(("batch_size", "rate"), [(256, 0.12), (64, 0.03), (1024, 0.48)])
 def test_the_rate_grows_with_the_batch(batch_size, rate):
     assert OWN.learning_rate(batch_size) == pytest.approx(rate)
+
+
+def test_an_optimizer_that_is_none_is_refused():
+    assert tuple(OPTIMIZERS) == NAMES
+    with pytest.raises(ValueError, match="unknown optimizer 'rmsprop'; choose one of sgd, lars, adamw"):
+        dataclasses.replace(OWN, optimizer="rmsprop")
 
 
 @pytest.mark.parametrize("name", [None, "sgd"])

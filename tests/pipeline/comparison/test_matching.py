@@ -198,6 +198,14 @@ def test_a_generator_is_the_same_with_adapters_in_it_which_are_all_that_recordin
     assert mismatches(before, "steps") == []
 
 
+def test_two_versions_of_a_learner_are_a_difference(fair, make_run):
+    runs = [make_run("real", seed, result={"learner_code": code}) for seed, code in ((0, "a"), (1, "b"))]
+    (line,) = mismatches(runs, "steps")
+    assert line == "the learner's code: 'a' in real seed 0; 'b' in real seed 1"
+    alike = [make_run(regime, 3, result={"learner_code": "a"}) for regime in ("real", "fresh")]
+    assert mismatches([*fair, *alike], "steps") == []
+
+
 def test_one_set_of_weights_that_draws_in_two_ways_is_a_difference(fair, make_run):
     ways = {"fresh": "DDPMScheduler in 1000 steps", "online": "dpm in 20 steps"}
     runs = [make_run(regime, 3, result={"generator_sampling": ways[regime], "generator_hash": "a"}) for regime in ways]

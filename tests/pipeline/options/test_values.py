@@ -64,7 +64,7 @@ def test_values_from_files_and_notebooks_become_plain(name, given, taken):
         ("sizes", [1, 0], "--sizes must be at least 1, not 0"),
         ("sizes", [1, "x"], "--sizes takes a whole number, not 'x'"),
         ("method", "c", "--method 'c' is not known; choose one of a, b, or package.module:Class"),
-        ("method", "c:d e", "--method 'c:d e' is not known; choose one of a, b, or package.module:Class"),
+        ("method", "c:d e", "--method 'c:d e' is not of the form package.module:Class: a module has letters"),
         ("numbers", [1], "--numbers takes names with values, not [1]"),
     ],
 )
