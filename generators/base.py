@@ -247,8 +247,8 @@ class GeneratorTrainer(ABC):
         preset: the name of the preset that `create` took, which "auto" came to; None otherwise.
 
     The keyword arguments of a kind's class are its options. Every kind has `device`, `synchronise`, `learning_rate` (of
-    all that learns), `decay` and `total_steps` (the last part of that many steps, over which learning rates fall) and
-    `ema_decay`.
+    all that learns), `decay` and `total_steps` (the last part of that many steps, over which learning rates fall),
+    `ema_decay`, and `precision` (fp32 or bf16, what `generator` and `ema` compute in; see `check_trained_precision`).
     """
 
     generator: Generator
