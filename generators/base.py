@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Protocol
 import torch
 from torch import Tensor, nn
 
-from .errors import OptionError
+from .errors import ContractError, OptionError
 from .precision import compute_in
 
 
@@ -61,9 +61,16 @@ class Generator(nn.Module, ABC):
         return None
 
     def __call__(self, latents: Tensor) -> Tensor:
-        """`forward`, in the generator's precision."""
+        """`forward`, in the generator's precision.
+
+        Raises:
+            ContractError: `forward` gives no tensor.
+        """
         with compute_in(self.computes_in, latents.device.type):
             images = super().__call__(latents)
+        if not isinstance(images, Tensor):
+            what = "None" if images is None else f"a {type(images).__name__}"
+            raise ContractError(f"{type(self).__name__}.forward must give images, a tensor (N, 3, S, S), not {what}")
         return images.to(torch.promote_types(images.dtype, torch.float32))
 
     @property

@@ -7,9 +7,13 @@ that a misunderstanding shows before the first shard is written. `examples/custo
 
 from __future__ import annotations
 
+import inspect
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +21,7 @@ import torch
 from torch import Tensor
 
 from .base import Generator
+from .errors import ContractError
 
 _SPECIFICATION = re.compile(r"(?P<module>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):(?P<name>[A-Za-z_]\w*)(?::(?P<folder>.+))?")
 
@@ -46,8 +51,8 @@ def load_custom(specification: str, **options: Any) -> Generator:
     arguments = () if match["folder"] is None else (match["folder"],)
     try:
         generator = make(*arguments, **options)
-    except TypeError as error:
-        raise ValueError(f"{specification} could not be made: {error}") from error
+    except Exception as error:  # a class of the user's may raise anything
+        raise ValueError(f"{specification} could not be made: {_told(error)}") from error
     check_contract(generator.eval())
     return generator
 
@@ -62,7 +67,7 @@ def _find(module: str, name: str) -> type[Generator]:
             f"no module {error.name!r}, for the generator {module}:{name}: install it, or run from the folder it is in"
         ) from error
     except Exception as error:  # a module of the user's may raise anything
-        raise ValueError(f"{module}:{name} could not be imported: {type(error).__name__}: {error}") from error
+        raise ValueError(f"{module}:{name} could not be imported: {_told(error)}") from error
     finally:
         sys.path.remove(here)
     if here not in sys.path:
@@ -80,28 +85,26 @@ def check_contract(generator: Generator) -> None:
     """Try a generator on two samples.
 
     Raises:
-        ValueError: which part of the contract it fails, and how.
+        ContractError: which part of the contract it fails, and how.
     """
     name = type(generator).__name__
     if not isinstance(getattr(generator, "differentiable", None), bool):
-        raise ValueError(f"{name}.differentiable must be True or False")
+        raise ContractError(f"{name}.differentiable must be True or False")
     if hasattr(generator, "forward_pair"):
-        raise ValueError(f"{name}.forward_pair is no longer called: give it the form of `Generator.neighbours`")
-    draws = _ProbeDraws(torch.arange(2))
-    latents = generator.sample_latents(2, draws=draws)
-    if not isinstance(latents, Tensor) or latents.shape[:1] != (2,):
-        raise ValueError(f"{name}.sample_latents(2) must give a tensor of 2 latents, not {_describe(latents)}")
-    if not torch.equal(latents, generator.sample_latents(2, draws=draws)):
-        raise ValueError(f"{name}.sample_latents must depend on its draws alone, and gave two results for the same")
-    if not torch.equal(latents[1:], generator.sample_latents(1, draws=draws[1:])):
-        raise ValueError(f"{name}.sample_latents must make each latent from its own draws")
-    with torch.no_grad():
-        images = generator(latents)
-        _check_images(name, images, generator.image_size)
-        alone = generator(latents[1:])
+        raise ContractError(f"{name}.forward_pair is no longer called: give it the form of `Generator.neighbours`")
+    with _naming(f"{name}.image_size"):
+        size = generator.image_size
+    if not isinstance(size, Integral) or size < 1:
+        missing = "; write @property above it" if inspect.ismethod(size) else ""
+        raise ContractError(f"{name}.image_size must be pixels a side, 1 or more, not {_describe(size)}{missing}")
+    with _naming(f"{name}.sample_latents"):
+        latents = _check_latents(name, generator)
+    with torch.no_grad(), _naming(f"{name}.forward"):
+        images, alone = generator(latents), generator(latents[1:])
+    _check_images(name, images, size)
     difference = (alone - images[1:]).abs().max().item()
     if not difference <= BATCH_TOLERANCE:
-        raise ValueError(
+        raise ContractError(
             f"an image of {name} must depend on its own latent alone, but differs by {difference:.3g} in another batch "
             "or call: draw all randomness from the latents, and use no statistics of the batch"
         )
@@ -109,15 +112,45 @@ def check_contract(generator: Generator) -> None:
         _check_gradient(name, generator, latents)
 
 
+@contextmanager
+def _naming(part: str) -> Iterator[None]:
+    """Has an error of the user's own code say which part of the class it came from."""
+    try:
+        yield
+    except ContractError:
+        raise
+    except Exception as error:
+        raise ContractError(f"{part} failed: {_told(error)}; --debug shows where") from error
+
+
+def _told(error: Exception) -> str:
+    """The kind of an error and the first line of what it says: torch goes on with all that could have been called."""
+    first, *more = str(error).splitlines() or [""]
+    return f"{type(error).__name__}: {first}{' ...' if more else ''}"
+
+
+def _check_latents(name: str, generator: Generator) -> Tensor:
+    """Latents of two samples, tried."""
+    draws = _ProbeDraws(torch.arange(2))
+    latents = generator.sample_latents(2, draws=draws)
+    if not isinstance(latents, Tensor) or latents.shape[:1] != (2,):
+        raise ContractError(f"{name}.sample_latents(2) must give a tensor of 2 latents, not {_describe(latents)}")
+    if not torch.equal(latents, generator.sample_latents(2, draws=draws)):
+        raise ContractError(f"{name}.sample_latents must depend on its draws alone, and gave two results for the same")
+    if not torch.equal(latents[1:], generator.sample_latents(1, draws=draws[1:])):
+        raise ContractError(f"{name}.sample_latents must make each latent from its own draws")
+    return latents
+
+
 def _check_images(name: str, images: Any, size: int) -> None:
     if not isinstance(images, Tensor) or images.shape != (2, 3, size, size) or images.dtype != torch.float32:
-        raise ValueError(
+        raise ContractError(
             f"{name} must give float32 images of shape (2, 3, {size}, {size}) for 2 latents at image_size {size}, "
             f"not {_describe(images)}"
         )
     low, high = images.min().item(), images.max().item()
     if not (low >= -1 and high <= 1):
-        raise ValueError(f"images of {name} must be in [-1, 1], not from {low:.3g} to {high:.3g}")
+        raise ContractError(f"images of {name} must be in [-1, 1], not from {low:.3g} to {high:.3g}")
 
 
 def _check_gradient(name: str, generator: Generator, latents: Tensor) -> None:
@@ -128,12 +161,14 @@ def _check_gradient(name: str, generator: Generator, latents: Tensor) -> None:
         gradients = torch.autograd.grad(total, parameters, allow_unused=True)
         if any(g is not None and g.any() for g in gradients):
             return
-    raise ValueError(f"{name} says it is differentiable, but no gradient goes from its images to its parameters")
+    raise ContractError(f"{name} says it is differentiable, but no gradient goes from its images to its parameters")
 
 
 def _describe(value: Any) -> str:
     if isinstance(value, Tensor):
         return f"{str(value.dtype).removeprefix('torch.')} of shape {tuple(value.shape)}"
+    if value is None or isinstance(value, (int, float)):
+        return repr(value)
     return f"a {type(value).__name__}"
 
 

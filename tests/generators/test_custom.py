@@ -62,6 +62,20 @@ def test_what_cannot_be_a_generator_is_refused(specification, message):
         load_custom(specification)
 
 
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("self.scale = self.size", "AttributeError: 'Late' object has no attribute 'size'"),
+        ("raise OSError(2, 'No such file', 'weights')", "FileNotFoundError: .*weights"),
+    ],
+)
+def test_a_class_that_fails_when_it_is_made_is_named_with_what_it_raised(folder, body, message):
+    lines = [f"from {__name__} import Plain", "class Late(Plain):", "    def __init__(self):"]
+    (folder / "late_generator.py").write_text("\n".join([*lines, "        super().__init__()", f"        {body}"]))
+    with pytest.raises(ValueError, match=f"late_generator:Late could not be made: {message}"):
+        load_custom("late_generator:Late")
+
+
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """An empty working directory, whose modules are forgotten afterwards."""
@@ -135,6 +149,29 @@ CASES = {
         r"2 latents, not float32 of shape \(1, 3\)",
     ),
     "no tensor": ({"sample_latents": lambda self, n, **_: [1, 2]}, "2 latents, not a list"),
+    "a method for a size": (
+        {"image_size": lambda self: 4},
+        "Broken.image_size must be pixels a side, 1 or more, not a method; write @property above it",
+    ),
+    "no size": ({"image_size": None}, "Broken.image_size must be pixels a side, 1 or more, not None$"),
+    "a size of nothing": ({"image_size": 0}, "Broken.image_size must be pixels a side, 1 or more, not 0$"),
+    "a size that fails": (
+        {"image_size": property(lambda self: {}["size"])},
+        "Broken.image_size failed: KeyError: 'size'; --debug",
+    ),
+    "latents that fail": (
+        {"sample_latents": lambda self, n, **_: torch.arange(0, len)},
+        r"Broken.sample_latents failed: TypeError: arange\(\) .* \.\.\.; --debug shows where$",
+    ),
+    "no images": (
+        {"forward": lambda self, z: None},
+        r"Broken.forward must give images, a tensor \(N, 3, S, S\), not None$",
+    ),
+    "a list of images": ({"forward": lambda self, z: list(z)}, "Broken.forward must give images, .*, not a list$"),
+    "images that fail": (
+        {"forward": lambda self, z: z @ torch.zeros(2, 9)},
+        r"Broken.forward failed: RuntimeError: .*; --debug shows where$",
+    ),
     "a former name": ({"forward_pair": lambda self, z, strength, draws: (z, z)}, "forward_pair is no longer called"),
     "global randomness": ({"sample_latents": lambda self, n, **_: torch.randn(n, 3, 4, 4)}, "on its draws alone"),
     "neighbours' draws": (
