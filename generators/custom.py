@@ -12,9 +12,11 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 from importlib import import_module
 from numbers import Integral
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -45,7 +47,11 @@ def load_custom(specification: str, **options: Any) -> Generator:
     """
     match = _SPECIFICATION.fullmatch(specification)
     if match is None:
-        raise ValueError(f"{specification!r} is not of the form package.module:Class or package.module:Class:folder")
+        given, _, rest = specification.partition(":")
+        instead = f": {hint}" if rest and (hint := _instead(given, rest)) else ""
+        raise ValueError(
+            f"{specification!r} is not of the form package.module:Class or package.module:Class:folder{instead}"
+        )
     cls = _find(match["module"], match["name"])
     make = cls if match["folder"] is None else cls.from_pretrained
     arguments = () if match["folder"] is None else (match["folder"],)
@@ -61,10 +67,13 @@ def _find(module: str, name: str) -> type[Generator]:
     here = str(Path.cwd())
     sys.path.insert(0, here)
     try:
-        found = getattr(import_module(module), name, None)
+        imported = import_module(module)
+        found = getattr(imported, name, None)  # which may import more
     except ModuleNotFoundError as error:
+        hint = _instead(module, name) if f"{module}.".startswith(f"{error.name}.") else ""
         raise ValueError(
-            f"no module {error.name!r}, for the generator {module}:{name}: install it, or run from the folder it is in"
+            f"no module {error.name!r}, for the generator {module}:{name}: "
+            + (hint or "install it, or run from the folder it is in")
         ) from error
     except Exception as error:  # a module of the user's may raise anything
         raise ValueError(f"{module}:{name} could not be imported: {_told(error)}") from error
@@ -73,12 +82,36 @@ def _find(module: str, name: str) -> type[Generator]:
     if here not in sys.path:
         sys.path.append(here)
     if found is None:
-        raise ValueError(f"the module {module} has no {name}")
+        raise ValueError(_has_no(imported, module, name))
     if not (isinstance(found, type) and issubclass(found, Generator)):
         raise ValueError(f"{module}:{name} must be a subclass of synthcl.generators.Generator")
     if missing := sorted(found.__abstractmethods__):
         raise ValueError(f"{module}:{name} lacks {', '.join(missing)}, which every generator has")
     return found
+
+
+def _instead(module: str, name: str) -> str:
+    """What to do where a file is given in place of a module, or a name that no module can have; "" if neither is."""
+    is_file = module.endswith(".py") or "/" in module
+    path = Path(module.removesuffix(".py"))
+    stem = path.name if is_file else module
+    reasons = ["a module is named, not its file"] if is_file else []
+    reasons += [f"no module can have a - in its name, so rename {stem}"] if "-" in stem else []
+    if not reasons:
+        return ""
+    folder = f" from the folder {path.parent}" if is_file and path.parent != Path() else ""
+    return f"{'; '.join(reasons)}; give {stem.replace('-', '_')}:{name}{folder}"
+
+
+def _has_no(imported: ModuleType, module: str, name: str) -> str:
+    """That a module lacks a class: where it is, which class has a name near that, and a file that it may hide."""
+    place = getattr(imported, "__file__", None)
+    near = get_close_matches(name, [own for own, value in vars(imported).items() if isinstance(value, type)], n=1)
+    meant = f"; did you mean {near[0]}?" if near else ""
+    own = Path(*module.split(".")).with_suffix(".py")
+    if own.is_file() and not (place is not None and own.samefile(place)):
+        meant += f"; the name of {own} here is taken by it: rename that file"
+    return f"the module {module} ({place or 'a part of Python'}) has no {name}{meant}"
 
 
 def check_contract(generator: Generator) -> None:

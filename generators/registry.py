@@ -59,7 +59,8 @@ _TRAINABLE_PIPELINES = {
 } | dict.fromkeys(LATENT_PIPELINES, LATENT_TRAINER)
 """What takes up each of them."""
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-_CUSTOM = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*(:.+)?")
+_CUSTOM = re.compile(r"[\w.][\w./-]*:[A-Za-z_]\w*(:.+)?")
+"""What is meant for a class, `custom` says of it what is wrong: a module's name has neither - nor / in it."""
 
 
 def generator_kinds() -> list[str]:

@@ -50,7 +50,12 @@ def test_an_option_that_the_class_lacks_is_an_error_for_users(example):
     ("specification", "message"),
     [
         ("no_such_module:Thing", "no module 'no_such_module'"),
-        ("collections:NoSuch", "module collections has no NoSuch"),
+        ("collections:NoSuch", r"module collections \(.*collections/__init__.py\) has no NoSuch$"),
+        ("collections:OrderedDicts", "has no OrderedDicts; did you mean OrderedDict\\?$"),
+        ("sys:NoSuch", r"module sys \(a part of Python\) has no NoSuch$"),
+        ("my_own.py:G", "no module .*: a module is named, not its file; give my_own:G$"),
+        ("my-own:G", "no module can have a - in its name, so rename my-own; give my_own:G$"),
+        ("nets/my-own.py:G:w/", "not its file; no module .* rename my-own; give my_own:G:w/ from the folder nets$"),
         ("collections:OrderedDict", "subclass of synthcl.generators.Generator"),
         ("json:loads", "subclass of synthcl.generators.Generator"),
         ("synthcl.generators.base:Generator", "lacks forward, from_pretrained, image_size, sample_latents"),
@@ -74,6 +79,12 @@ def test_a_class_that_fails_when_it_is_made_is_named_with_what_it_raised(folder,
     (folder / "late_generator.py").write_text("\n".join([*lines, "        super().__init__()", f"        {body}"]))
     with pytest.raises(ValueError, match=f"late_generator:Late could not be made: {message}"):
         load_custom("late_generator:Late")
+
+
+def test_a_module_of_python_that_hides_one_here_is_told_from_it(folder):
+    (folder / "copy.py").write_text("")
+    with pytest.raises(ValueError, match=r"module copy \(.*/copy.py\) has no G; the name of copy.py here is taken"):
+        load_custom("copy:G")
 
 
 @pytest.fixture
