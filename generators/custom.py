@@ -59,6 +59,8 @@ def load_custom(specification: str, **options: Any) -> Generator:
         generator = make(*arguments, **options)
     except Exception as error:  # a class of the user's may raise anything
         raise ValueError(f"{specification} could not be made: {_told(error)}") from error
+    if not isinstance(generator, Generator):
+        raise ContractError(f"{match['name']}.from_pretrained must give the generator, not {_describe(generator)}")
     check_contract(generator.eval())
     return generator
 

@@ -81,6 +81,14 @@ def test_a_class_that_fails_when_it_is_made_is_named_with_what_it_raised(folder,
         load_custom("late_generator:Late")
 
 
+def test_weights_that_are_read_and_not_given_back_are_told(folder):
+    lines = [f"from {__name__} import Plain", "class Late(Plain):", "    @classmethod"]
+    lines += ["    def from_pretrained(cls, directory): cls()"]
+    (folder / "late_generator.py").write_text("\n".join(lines))
+    with pytest.raises(ValueError, match=r"Late\.from_pretrained must give the generator, not None"):
+        load_custom("late_generator:Late:weights/")
+
+
 def test_a_module_of_python_that_hides_one_here_is_told_from_it(folder):
     (folder / "copy.py").write_text("")
     with pytest.raises(ValueError, match=r"module copy \(.*/copy.py\) has no G; the name of copy.py here is taken"):
