@@ -49,8 +49,9 @@ class Generator(nn.Module, ABC):
     batch size and number of processes do not choose its pixels (beyond float rounding).
     """
 
-    differentiable: ClassVar[bool]
-    """Whether `forward` carries a gradient from the images to the parameters, as joint training needs."""
+    differentiable: ClassVar[bool] = False
+    """Whether `forward` carries a gradient from the images to the parameters, as joint training needs: for kinds that
+    have a trainer. A class of the user's has none, and need not say."""
 
     computes_in: str = "fp32"
     """The precision of a call, `fp32`, `bf16` or `fp16`, whatever autocast the caller is under."""

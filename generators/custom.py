@@ -2,7 +2,8 @@
 
 A specification may end in the folder of its weights, `package.module:Class:weights/`; the generator is then made by
 `Class.from_pretrained(folder)`, and by `Class()` otherwise. The class is checked when loaded, with two samples, so
-that a misunderstanding shows before the first shard is written. `examples/custom_generator.py` is one to start from.
+that a misunderstanding shows before the first shard is written. It stays as it is: nothing trains it.
+`examples/custom_generator.py` is one to start from.
 """
 
 from __future__ import annotations
@@ -123,8 +124,6 @@ def check_contract(generator: Generator) -> None:
         ContractError: which part of the contract it fails, and how.
     """
     name = type(generator).__name__
-    if not isinstance(getattr(generator, "differentiable", None), bool):
-        raise ContractError(f"{name}.differentiable must be True or False")
     if hasattr(generator, "forward_pair"):
         raise ContractError(f"{name}.forward_pair is no longer called: give it the form of `Generator.neighbours`")
     with _naming(f"{name}.image_size"):
@@ -143,8 +142,6 @@ def check_contract(generator: Generator) -> None:
             f"an image of {name} must depend on its own latent alone, but differs by {difference:.3g} in another batch "
             "or call: draw all randomness from the latents, and use no statistics of the batch"
         )
-    if generator.differentiable:
-        _check_gradient(name, generator, latents)
 
 
 @contextmanager
@@ -186,17 +183,6 @@ def _check_images(name: str, images: Any, size: int) -> None:
     low, high = images.min().item(), images.max().item()
     if not (low >= -1 and high <= 1):
         raise ContractError(f"images of {name} must be in [-1, 1], not from {low:.3g} to {high:.3g}")
-
-
-def _check_gradient(name: str, generator: Generator, latents: Tensor) -> None:
-    parameters = [p for p in generator.parameters() if p.requires_grad]
-    with torch.enable_grad():
-        total = generator(latents).square().sum()
-    if parameters and total.requires_grad:
-        gradients = torch.autograd.grad(total, parameters, allow_unused=True)
-        if any(g is not None and g.any() for g in gradients):
-            return
-    raise ContractError(f"{name} says it is differentiable, but no gradient goes from its images to its parameters")
 
 
 def _describe(value: Any) -> str:

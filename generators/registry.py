@@ -145,7 +145,7 @@ def kind_of(source: str | Path) -> str:
     if not directory.is_dir():
         if directory.exists():
             raise ValueError(f"no generator at {str(source)!r}: it is a file; give a folder, as pretraining writes")
-        if _CUSTOM.fullmatch(str(source)):
+        if is_class(source):
             return "custom"
         if _HUB_ID.fullmatch(str(source)):
             return "pretrained"
@@ -161,6 +161,11 @@ def kind_of(source: str | Path) -> str:
         return "pretrained"
     states = " and ".join(repr(name) for name in found if name) or "nothing of the kind"
     raise ValueError(f"no generator in {str(directory)!r}: {expected}, found {states}")
+
+
+def is_class(source: str | Path) -> bool:
+    """Whether a source of `load_generator` is, or is meant for, a class of the user's."""
+    return not Path(source).exists() and _CUSTOM.fullmatch(str(source)) is not None
 
 
 def _does_not_learn(source: str | Path, kind: str) -> str:
