@@ -28,6 +28,7 @@ lint: $(LINTED)
 	mkdir -p build/types/synthcl
 	for folder in cli pipeline generators learners; do ln -sfn ../../../$$folder build/types/synthcl/$$folder; done
 	$(BIN)/mypy
+	$(BIN)/mypy examples/*.py
 
 # What editors know of the Python API: after a change of options.
 stubs: $(INSTALLED)

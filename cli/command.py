@@ -189,6 +189,7 @@ def config_options(
             if dry_run and plan is not None:
                 return plan(resolved, **{**values, **arguments})
             if dry_run:
+                resolved.try_out()
                 options = {**arguments, **resolved.to_dict()}
                 click.echo(json.dumps(options) if values.get("as_json") else write_yaml(options).rstrip("\n"))
                 return None

@@ -1,7 +1,9 @@
-"""A generator of one's own, for `synthcl generate --generator custom_generator:Gratings`.
+"""A generator of one's own, for `synthcl generate --generator custom_generator:Gratings` and `train --fresh`.
 
-It draws coloured sine gratings, whose direction, frequency, phase and colours are the latent. Two parameters, contrast
-and brightness, can learn. Any model serves in their place that keeps to the same five things: `image_size`,
+It serves for shards and for `--fresh`, and does not learn: `--online` takes what `synthcl pretrain` wrote.
+
+It draws coloured sine gratings, whose direction, frequency, phase and colours are the latent. Its weights are two,
+contrast and brightness. Any model serves in their place that keeps to the same five things: `image_size`,
 `sample_latents`, `forward`, `save_pretrained` and `from_pretrained`.
 
 Run as a script it writes a grid of samples: `python custom_generator.py samples.png`.
@@ -27,8 +29,6 @@ class Gratings(Generator):
     latents has `neighbours` of its own.
     """
 
-    differentiable = True
-
     def __init__(self, image_size: int = 32) -> None:
         super().__init__()
         self._image_size = image_size
@@ -53,7 +53,7 @@ class Gratings(Generator):
         wave = torch.sin((1 + frequency)[:, None, None] * along + phase[:, None, None])[:, None]
         first, second = u[:, 3:6, None, None], u[:, 6:9, None, None]  # two colours in (0, 1)
         colours = (first + second) - 1 + (first - second) * wave
-        # tanh and not clamp: the gradient never stops at a limit.
+        # tanh keeps any contrast within [-1, 1].
         return torch.tanh(self.contrast * 2 * colours + self.brightness)
 
     def save_pretrained(self, directory):

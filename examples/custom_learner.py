@@ -17,7 +17,7 @@ from synthcl.learners import Learner, LearnerOutput, OptimizerRecipe
 from synthcl.learners.collectives import gather, gather_with_gradient
 from synthcl.learners.heads import mlp
 from synthcl.learners.precision import full_precision, unit_length
-from synthcl.learners.validation import require_positive
+from synthcl.learners.validation import num_features, require_positive
 
 
 class AlignUniform(Learner):
@@ -52,7 +52,7 @@ class AlignUniform(Learner):
         require_positive(hidden_dim=hidden_dim, embedding_dim=embedding_dim)
         require_positive(uniformity_weight=uniformity_weight, bandwidth=bandwidth)
         self.backbone = backbone
-        self.head = mlp(backbone.num_features, hidden_dim, embedding_dim)
+        self.head = mlp(num_features(backbone), hidden_dim, embedding_dim)
         self.uniformity_weight, self.bandwidth = uniformity_weight, bandwidth
 
     def embed(self, views):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from synthcl.pipeline import (
     TrainConfig,
@@ -29,7 +30,8 @@ def main(out: Path) -> dict[str, float]:
     """Everything once; the accuracy of the linear probe by run."""
     # %% Images: any source, as one store with random access
     images = open_images("digits", image_size=8)
-    print(len(images), "images of", images.image_size, "pixels; the first:", images.read([0]).shape, images.labels[0])
+    print(len(images), "images of", images.image_size, "pixels; the first:", images.read([0]).shape)
+    print("labels:", "none" if images.labels is None else images.labels[:10])
 
     # %% A generator, and samples of it in a shard set
     generator = pretrain(
@@ -40,7 +42,8 @@ def main(out: Path) -> dict[str, float]:
     shards = generate(generator=generator, num_samples=64, pairs=True, workers=0, out=str(out / "shards"))["out"]
 
     # %% An encoder in each regime. Options go by name; a config checks them, and can be kept and changed.
-    common = {"data": "digits", "image_size": 8, "backbone": "resnet10-w8", "steps": 20, "batch_size": 16}
+    common: dict[str, Any] = {"data": "digits", "image_size": 8, "backbone": "resnet10-w8"}
+    common |= {"steps": 20, "batch_size": 16}
     runs = {
         "real": train(TrainConfig(**common, out=str(out / "real"), eval_every=10))["run"],
         "offline": train(**common, shards=[shards], out=str(out / "offline"))["run"],

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Protocol
 import torch
 from torch import Tensor, nn
 
-from .errors import OptionError
+from .errors import ContractError, OptionError
 from .precision import compute_in
 
 
@@ -49,8 +49,9 @@ class Generator(nn.Module, ABC):
     batch size and number of processes do not choose its pixels (beyond float rounding).
     """
 
-    differentiable: ClassVar[bool]
-    """Whether `forward` carries a gradient from the images to the parameters, as joint training needs."""
+    differentiable: ClassVar[bool] = False
+    """Whether `forward` carries a gradient from the images to the parameters, as joint training needs: for kinds that
+    have a trainer. A class of the user's has none, and need not say."""
 
     computes_in: str = "fp32"
     """The precision of a call, `fp32`, `bf16` or `fp16`, whatever autocast the caller is under."""
@@ -61,9 +62,16 @@ class Generator(nn.Module, ABC):
         return None
 
     def __call__(self, latents: Tensor) -> Tensor:
-        """`forward`, in the generator's precision."""
+        """`forward`, in the generator's precision.
+
+        Raises:
+            ContractError: `forward` gives no tensor.
+        """
         with compute_in(self.computes_in, latents.device.type):
             images = super().__call__(latents)
+        if not isinstance(images, Tensor):
+            what = "None" if images is None else f"a {type(images).__name__}"
+            raise ContractError(f"{type(self).__name__}.forward must give images, a tensor (N, 3, S, S), not {what}")
         return images.to(torch.promote_types(images.dtype, torch.float32))
 
     @property
@@ -247,8 +255,8 @@ class GeneratorTrainer(ABC):
         preset: the name of the preset that `create` took, which "auto" came to; None otherwise.
 
     The keyword arguments of a kind's class are its options. Every kind has `device`, `synchronise`, `learning_rate` (of
-    all that learns), `decay` and `total_steps` (the last part of that many steps, over which learning rates fall) and
-    `ema_decay`.
+    all that learns), `decay` and `total_steps` (the last part of that many steps, over which learning rates fall),
+    `ema_decay`, and `precision` (fp32 or bf16, what `generator` and `ema` compute in; see `check_trained_precision`).
     """
 
     generator: Generator

@@ -1,4 +1,4 @@
-"""Errors of generators that are the caller's to mend. Importable without torch."""
+"""Errors of generators that are the user's to mend. Importable without torch."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ from collections.abc import Sequence
 
 class OptionError(ValueError):
     """An option that a generator or its trainer does not take, or not with that value."""
+
+
+class ContractError(ValueError):
+    """A class that does not keep to what every generator promises (`base.Generator`)."""
 
 
 class UnknownOptionError(OptionError):

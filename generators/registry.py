@@ -59,7 +59,8 @@ _TRAINABLE_PIPELINES = {
 } | dict.fromkeys(LATENT_PIPELINES, LATENT_TRAINER)
 """What takes up each of them."""
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-_CUSTOM = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*(:.+)?")
+_CUSTOM = re.compile(r"[\w.][\w./-]*:[A-Za-z_]\w*(:.+)?")
+"""What is meant for a class, `custom` says of it what is wrong: a module's name has neither - nor / in it."""
 
 
 def generator_kinds() -> list[str]:
@@ -144,7 +145,7 @@ def kind_of(source: str | Path) -> str:
     if not directory.is_dir():
         if directory.exists():
             raise ValueError(f"no generator at {str(source)!r}: it is a file; give a folder, as pretraining writes")
-        if _CUSTOM.fullmatch(str(source)):
+        if is_class(source):
             return "custom"
         if _HUB_ID.fullmatch(str(source)):
             return "pretrained"
@@ -160,6 +161,11 @@ def kind_of(source: str | Path) -> str:
         return "pretrained"
     states = " and ".join(repr(name) for name in found if name) or "nothing of the kind"
     raise ValueError(f"no generator in {str(directory)!r}: {expected}, found {states}")
+
+
+def is_class(source: str | Path) -> bool:
+    """Whether a source of `load_generator` is, or is meant for, a class of the user's."""
+    return not Path(source).exists() and _CUSTOM.fullmatch(str(source)) is not None
 
 
 def _does_not_learn(source: str | Path, kind: str) -> str:

@@ -13,7 +13,7 @@ from accelerate.utils import broadcast_object_list
 
 from ..configs.arms import Arm, equal_views, needs_set
 from ..configs.compare import CompareConfig
-from ..configs.regimes import BASELINE
+from ..configs.regimes import BASELINE, REGIMES
 from ..configs.train import TrainConfig
 from ..configs.training import TrainingConfig
 from ..data import GlobalOrder, ImageStore, open_images
@@ -91,6 +91,8 @@ def check_inputs(config: CompareConfig) -> NumImages:
             if judge not in judges:
                 judges.add(judge)
                 open_real_encoder(*judge)
+        if REGIMES[arm.regime].learns:
+            options.try_out()  # before another arm is trained: a class of the user's does not learn
         if options.generator is not None:
             sampling.pop(options.generator, None)
             check_generator(options.generator, options.sampling_options(), images.image_size, options.resize_samples)

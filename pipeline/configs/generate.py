@@ -9,7 +9,7 @@ from ..errors import UsageError
 from ..options.config import option
 from . import common
 from .ray import RayConfig
-from .sampling import SourceConfig
+from .sampling import SourceConfig, try_class
 
 SLURM_OWN = {
     "array": "--num-jobs says how many jobs there are",
@@ -181,6 +181,9 @@ class GenerateConfig(RayConfig, SourceConfig):
             )
 
         self._check_executor()
+
+    def try_out(self) -> None:
+        try_class(self.generator, self.sampling_options())
 
     def _check_executor(self) -> None:
         """Raises UsageError for what sbatch could not read, or has an option of its own here."""

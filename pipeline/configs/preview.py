@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ..options.config import option
 from . import common
-from .sampling import SourceConfig
+from .sampling import SourceConfig, try_class
 
 
 @dataclass(kw_only=True)
@@ -26,3 +26,6 @@ class PreviewConfig(SourceConfig):
     data_root: str | None = common.data_root_option(needs="data")
     columns: int = option(8, help="Samples a row.", minimum=1)
     seed: int = common.seed_option()
+
+    def try_out(self) -> None:
+        try_class(self.generator, self.sampling_options())

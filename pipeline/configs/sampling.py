@@ -5,12 +5,32 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ...generators import load_generator, load_trainer
+from ...generators.registry import is_class
 from ..options.config import Config, option
 from .common import PRECISIONS
 from .conditions import parse_classes, read_prompts
 from .regimes import DRAWN
 
 SAMPLERS = ("ddim", "dpm")
+
+
+def try_class(source: str | None, options: dict[str, Any], *, learns: bool = False) -> None:
+    """Make and check the generator where it is a class of the user's. This imports torch, and the class.
+
+    Args:
+        source: what `--generator` says.
+        options: how it is to draw; see `sampling_options`.
+        learns: whether it is to be trained.
+
+    Raises:
+        ValueError: as `load_generator`, or for a class that is to be trained, which none can be.
+    """
+    if source is None or not is_class(source):
+        return
+    if learns:
+        load_trainer(source)
+    load_generator(source, **options)
 
 
 @dataclass(kw_only=True)

@@ -13,6 +13,7 @@ from ..options.config import option
 from ..options.types import default_of, flag
 from .concerns import concerns, meaningless
 from .regimes import BASELINE, DRAWN, REGIMES, SYNTHETIC
+from .sampling import try_class
 from .training import TrainingConfig
 
 SHARDS_PER_WINDOW = 8
@@ -123,6 +124,9 @@ class TrainConfig(TrainingConfig):
         for f in dataclasses.fields(self):
             if getattr(self, f.name) != default_of(f) and not concerns(f, [self.regime]):
                 raise UsageError(meaningless(f, getattr(self, f.name), [self.regime]))
+
+    def try_out(self) -> None:
+        try_class(self.generator, self.sampling_options(), learns=REGIMES[self.regime].learns)
 
     def _settle_windows(self) -> None:
         if any("://" in path for path in self.shards):

@@ -41,12 +41,18 @@ def open_generator(
     return generator.to(device).eval().requires_grad_(False)
 
 
+TYPED = {"precision": "generator_precision"}
+"""The options of every command that draws from a generator or trains one, by what generators and their trainers call
+them, where that is another name."""
+
+
 @contextmanager
 def generator_options(typed: Mapping[str, str] | None = None) -> Iterator[None]:
     """Has an option that a generator does not take be wrong usage, named as it was typed.
 
     Args:
-        typed: by what a generator or its trainer calls an option, the name of the command's where that is another.
+        typed: beside `TYPED`, by what a generator or its trainer calls an option, the name of the command's where that
+            is another.
     """
     try:
         yield
@@ -59,7 +65,7 @@ def in_flags(error: ValueError, typed: Mapping[str, str] | None = None) -> str:
     `generator_options`."""
     if not isinstance(error, UnknownOptionError):
         return str(error)
-    names = [flag((typed or {}).get(name, name)) for name in error.unknown]
+    names = [flag({**TYPED, **(typed or {})}.get(name, name)) for name in error.unknown]
     return f"{', '.join(names)} cannot be given here: a {error.what} takes no such option"
 
 

@@ -109,6 +109,13 @@ class Config:
                     wanted += f" or {flag(one.name)}"
             raise UsageError(f"{flag(f.name)} means nothing without {wanted}; give both, or leave it out")
 
+    def try_out(self) -> None:
+        """What `--dry-run` tries besides, where the options name code of the user's.
+
+        Raises:
+            ValueError: it cannot be used.
+        """
+
     def to_dict(self) -> dict[str, Any]:
         """Names and values, as `config.yaml` has them."""
         return dataclasses.asdict(self)

@@ -192,11 +192,12 @@ def _create_trainer(config: PretrainConfig, image_size: int, device: torch.devic
         "final_beta2": config.final_beta2,
         "augment": config.augment,
         "flip": config.flip or None,
-        "precision": precision,
     }
     # Given only where asked for: what is not is the preset's, and kinds that do not take one say so.
     options = {name: value for name, value in given.items() if value is not None} | config.sampling_options()
-    options |= {"total_steps": config.steps, "device": device, "synchronise": average_gradients}
+    # Always given, since every kind takes them.
+    options |= {"precision": precision, "total_steps": config.steps}
+    options |= {"device": device, "synchronise": average_gradients}
     try:
         return create_trainer(config.generator, image_size, preset=config.preset, **options)
     except ValueError as error:  # all that it is made from are options

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import click
@@ -102,6 +103,27 @@ def test_a_dry_run_prints_what_a_file_can_give_back(thing, tmp_path):
     (tmp_path / "c.yaml").write_text(result.stdout)
     _, again = thing("--config", tmp_path / "c.yaml")
     assert again == [("here", ThingConfig(size=9, kinds=["b"]))]
+
+
+MINE = {
+    "generate": ["--num-samples", 4, "--out", "x"],
+    "preview": ["--out", "x.png"],
+    "train --fresh": ["--data", "digits", "--steps", 1, "--out", "x"],
+    "train --online": ["--data", "digits", "--steps", 1, "--out", "x"],
+}
+
+
+@pytest.mark.parametrize("command", MINE)
+def test_a_dry_run_tries_a_generator_of_the_users_own(synthcl, monkeypatch, command):
+    monkeypatch.chdir(Path(__file__).parents[2] / "examples")
+    call = [*command.split(), *MINE[command], "--dry-run", "--generator"]
+    wrong = synthcl(*call, "custom_generator:Grating", code=1).stderr
+    if command == "train --online":
+        assert "'custom_generator:Grating' is a custom generator, which does not learn" in " ".join(wrong.split())
+        return
+    assert "has no Grating; did you mean Gratings?" in " ".join(wrong.split())
+    assert "generator: custom_generator:Gratings" in synthcl(*call, "custom_generator:Gratings").stdout
+    assert "generator: nowhere" in synthcl(*call, "nowhere").stdout
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+from pathlib import Path
 
 import pytest
 import yaml
@@ -151,6 +152,14 @@ def test_a_dry_run_refuses_what_the_command_would(synthcl, generator, finished, 
     options = ["--regimes", "real,online", "--seed", 7, "--dry-run"]
     for where, code, message in ((out, 2, "holds another run"), (tmp_path, 1, "is not empty and holds no run")):
         assert message in " ".join(compare(synthcl, generator, where, *options, code=code).stderr.split())
+
+
+def test_a_generator_that_does_not_learn_is_refused_before_another_arm_is_trained(synthcl, tmp_path, monkeypatch):
+    monkeypatch.chdir(Path(__file__).parents[2] / "examples")
+    words = ["compare", "--data", "digits", "--image-size", 8, "--generator", "custom_generator:Gratings", "--steps", 1]
+    refused = synthcl(*words, "--regimes", "real,online", "--out", tmp_path / "c", code=1).stderr
+    assert "is a custom generator, which does not learn" in " ".join(refused.split())
+    assert "step" not in refused and not list(tmp_path.rglob("metrics.jsonl"))
 
 
 def test_other_options_for_the_same_folder_are_refused(synthcl, generator, finished):

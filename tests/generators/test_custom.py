@@ -50,7 +50,12 @@ def test_an_option_that_the_class_lacks_is_an_error_for_users(example):
     ("specification", "message"),
     [
         ("no_such_module:Thing", "no module 'no_such_module'"),
-        ("collections:NoSuch", "module collections has no NoSuch"),
+        ("collections:NoSuch", r"module collections \(.*collections/__init__.py\) has no NoSuch$"),
+        ("collections:OrderedDicts", "has no OrderedDicts; did you mean OrderedDict\\?$"),
+        ("sys:NoSuch", r"module sys \(a part of Python\) has no NoSuch$"),
+        ("my_own.py:G", "no module .*: a module is named, not its file; give my_own:G$"),
+        ("my-own:G", "no module can have a - in its name, so rename my-own; give my_own:G$"),
+        ("nets/my-own.py:G:w/", "not its file; no module .* rename my-own; give my_own:G:w/ from the folder nets$"),
         ("collections:OrderedDict", "subclass of synthcl.generators.Generator"),
         ("json:loads", "subclass of synthcl.generators.Generator"),
         ("synthcl.generators.base:Generator", "lacks forward, from_pretrained, image_size, sample_latents"),
@@ -60,6 +65,34 @@ def test_an_option_that_the_class_lacks_is_an_error_for_users(example):
 def test_what_cannot_be_a_generator_is_refused(specification, message):
     with pytest.raises(ValueError, match=message):
         load_custom(specification)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("self.scale = self.size", "AttributeError: 'Late' object has no attribute 'size'"),
+        ("raise OSError(2, 'No such file', 'weights')", "FileNotFoundError: .*weights"),
+    ],
+)
+def test_a_class_that_fails_when_it_is_made_is_named_with_what_it_raised(folder, body, message):
+    lines = [f"from {__name__} import Plain", "class Late(Plain):", "    def __init__(self):"]
+    (folder / "late_generator.py").write_text("\n".join([*lines, "        super().__init__()", f"        {body}"]))
+    with pytest.raises(ValueError, match=f"late_generator:Late could not be made: {message}"):
+        load_custom("late_generator:Late")
+
+
+def test_weights_that_are_read_and_not_given_back_are_told(folder):
+    lines = [f"from {__name__} import Plain", "class Late(Plain):", "    @classmethod"]
+    lines += ["    def from_pretrained(cls, directory): cls()"]
+    (folder / "late_generator.py").write_text("\n".join(lines))
+    with pytest.raises(ValueError, match=r"Late\.from_pretrained must give the generator, not None"):
+        load_custom("late_generator:Late:weights/")
+
+
+def test_a_module_of_python_that_hides_one_here_is_told_from_it(folder):
+    (folder / "copy.py").write_text("")
+    with pytest.raises(ValueError, match=r"module copy \(.*/copy.py\) has no G; the name of copy.py here is taken"):
+        load_custom("copy:G")
 
 
 @pytest.fixture
@@ -103,7 +136,6 @@ def test_a_module_that_fails_is_named_with_what_it_raised(folder, content, messa
 class Plain(Generator):
     """A generator that is right; the cases below each break one thing."""
 
-    differentiable = True
     image_size = 4
 
     def __init__(self) -> None:
@@ -129,12 +161,34 @@ def broken(**members) -> Generator:
 
 
 CASES = {
-    "no claim": ({"differentiable": None}, "differentiable must be True or False"),
     "too few": (
         {"sample_latents": lambda self, n, **_: torch.zeros(1, 3)},
         r"2 latents, not float32 of shape \(1, 3\)",
     ),
     "no tensor": ({"sample_latents": lambda self, n, **_: [1, 2]}, "2 latents, not a list"),
+    "a method for a size": (
+        {"image_size": lambda self: 4},
+        "Broken.image_size must be pixels a side, 1 or more, not a method; write @property above it",
+    ),
+    "no size": ({"image_size": None}, "Broken.image_size must be pixels a side, 1 or more, not None$"),
+    "a size of nothing": ({"image_size": 0}, "Broken.image_size must be pixels a side, 1 or more, not 0$"),
+    "a size that fails": (
+        {"image_size": property(lambda self: {}["size"])},
+        "Broken.image_size failed: KeyError: 'size'; --debug",
+    ),
+    "latents that fail": (
+        {"sample_latents": lambda self, n, **_: torch.arange(0, len)},
+        r"Broken.sample_latents failed: TypeError: arange\(\) .* \.\.\.; --debug shows where$",
+    ),
+    "no images": (
+        {"forward": lambda self, z: None},
+        r"Broken.forward must give images, a tensor \(N, 3, S, S\), not None$",
+    ),
+    "a list of images": ({"forward": lambda self, z: list(z)}, "Broken.forward must give images, .*, not a list$"),
+    "images that fail": (
+        {"forward": lambda self, z: z @ torch.zeros(2, 9)},
+        r"Broken.forward failed: RuntimeError: .*; --debug shows where$",
+    ),
     "a former name": ({"forward_pair": lambda self, z, strength, draws: (z, z)}, "forward_pair is no longer called"),
     "global randomness": ({"sample_latents": lambda self, n, **_: torch.randn(n, 3, 4, 4)}, "on its draws alone"),
     "neighbours' draws": (
@@ -150,7 +204,6 @@ CASES = {
     "nan": ({"forward": lambda self, z: z * float("nan")}, r"in \[-1, 1\], not from nan"),
     "batch": ({"forward": lambda self, z: torch.tanh(z - z.mean(0))}, "its own latent alone, but differs by"),
     "noise": ({"forward": lambda self, z: torch.tanh(torch.randn_like(z))}, "its own latent alone, but differs by"),
-    "no gradient": ({"forward": lambda self, z: torch.tanh(z)}, "no gradient goes from its images"),
 }
 
 
@@ -163,6 +216,9 @@ def test_a_generator_that_breaks_the_contract_is_refused_with_the_reason(case):
 
 def test_a_generator_that_keeps_the_contract_passes():
     check_contract(Plain())
-    check_contract(broken(differentiable=False, forward=lambda self, z: torch.tanh(z)))
+    assert not Plain.differentiable
+    # What classes said, which nothing asks them any more.
+    for claim in (True, False, None):
+        check_contract(broken(differentiable=claim, forward=lambda self, z: torch.tanh(z)))
     with torch.no_grad():
         check_contract(Plain())

@@ -56,6 +56,14 @@ class TestWhatCannotBeOpened:
         with pytest.raises(ValueError, match=r"file.*is a file"):
             load(tmp_path / "file")
 
+    def test_what_is_meant_for_a_class(self, load):
+        for source in ("my-own:Thing", "nets/own.py:Thing:weights"):
+            if load is kind_of:
+                assert kind_of(source) == "custom"
+                continue
+            with pytest.raises(ValueError, match=r"package\.module:Class|does not learn"):
+                load(source)
+
     def test_an_empty_folder(self, load, tmp_path):
         with pytest.raises(ValueError, match=r"config\.json.*GANGenerator"):
             load(tmp_path)

@@ -4,6 +4,7 @@ import pytest
 
 from synthcl.pipeline.configs.generate import GenerateConfig
 from synthcl.pipeline.configs.preview import PreviewConfig
+from synthcl.pipeline.configs.sampling import try_class
 from synthcl.pipeline.configs.train import TrainConfig
 from synthcl.pipeline.errors import UsageError
 
@@ -44,3 +45,17 @@ def test_a_training_draws_from_what_was_opened_before():
 def test_wrong_values_are_refused(options, message):
     with pytest.raises(UsageError, match=message):
         GenerateConfig(**SOURCES[GenerateConfig], **options)
+
+
+def test_of_generators_a_class_alone_is_tried(monkeypatch):
+    """The others are opened where they are drawn from: a dry run may be of a run that is still to be made."""
+    tried = []
+    monkeypatch.setattr("synthcl.pipeline.configs.sampling.load_generator", lambda s, **o: tried.append((s, o)))
+    for source in ("runs/gan", "owner/name", "hf://me/gan", None):
+        try_class(source, {})
+    assert tried == []
+    try_class("module:Class:w/", {"image_size": 16})
+    assert tried == [("module:Class:w/", {"image_size": 16})]
+    with pytest.raises(ValueError, match="'module:Class' is a custom generator, which does not learn"):
+        try_class("module:Class", {}, learns=True)
+    assert len(tried) == 1

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from synthcl.generators.errors import UnknownOptionError
 from synthcl.pipeline.errors import DataError, UsageError
 from synthcl.pipeline.generation.opening import generator_options, open_generator
 
@@ -16,6 +17,15 @@ def test_a_generator_is_opened_to_stay_as_it_is(run):
     assert not any(parameter.requires_grad for parameter in generator.parameters())
     with pytest.raises(UsageError, match="--sampling-steps cannot be given here: a gan generator takes no such option"):
         open_generator(str(run), sampling_steps=3)
+
+
+def test_an_option_of_another_name_is_refused_by_the_flag_that_sets_it():
+    for typed, flags in (({}, "--generator-precision, --decay"), ({"decay": "fall"}, "--generator-precision, --fall")):
+        with (
+            pytest.raises(UsageError, match=f"^{flags} cannot be given here: a gratings trainer"),
+            generator_options(typed),
+        ):
+            raise UnknownOptionError("gratings trainer", ["precision", "decay"], [])
 
 
 def test_other_errors_pass():
