@@ -235,9 +235,8 @@ def create_optimizer(
         optimizer = LARS(
             groups, lr=rate, momentum=recipe.momentum, weight_decay=decay, trust=recipe.trust, clip=recipe.clip
         )
-    elif recipe.optimizer == "adamw":
-        optimizer = AdamW(groups, lr=rate, betas=(recipe.momentum, 0.999), weight_decay=decay, fused=fused)
     else:
-        raise ValueError(f"unknown optimizer {recipe.optimizer!r}; choose sgd, lars or adamw")
+        assert recipe.optimizer == "adamw", "a recipe has no other"
+        optimizer = AdamW(groups, lr=rate, betas=(recipe.momentum, 0.999), weight_decay=decay, fused=fused)
     set_learning_rate(optimizer, rate)
     return optimizer

@@ -183,7 +183,7 @@ class GenerateConfig(RayConfig, SourceConfig):
         self._check_executor()
 
     def try_out(self) -> None:
-        try_class(self.generator, self.sampling_options())
+        try_class(self.generator, self)
 
     def _check_executor(self) -> None:
         """Raises UsageError for what sbatch could not read, or has an option of its own here."""

@@ -28,4 +28,4 @@ class PreviewConfig(SourceConfig):
     seed: int = common.seed_option()
 
     def try_out(self) -> None:
-        try_class(self.generator, self.sampling_options())
+        try_class(self.generator, self)

@@ -15,12 +15,12 @@ from .regimes import DRAWN
 SAMPLERS = ("ddim", "dpm")
 
 
-def try_class(source: str | None, options: dict[str, Any], *, learns: bool = False) -> None:
+def try_class(source: str | None, config: SamplingConfig, *, learns: bool = False) -> None:
     """Make and check the generator where it is a class of the user's. This imports torch, and the class.
 
     Args:
         source: what `--generator` says.
-        options: how it is to draw; see `sampling_options`.
+        config: how it is to draw; its files, such as those of prompts, are read for a class alone.
         learns: whether it is to be trained.
 
     Raises:
@@ -30,7 +30,7 @@ def try_class(source: str | None, options: dict[str, Any], *, learns: bool = Fal
         return
     if learns:
         load_trainer(source)
-    load_generator(source, **options)
+    load_generator(source, **config.sampling_options())
 
 
 @dataclass(kw_only=True)

@@ -126,7 +126,7 @@ class TrainConfig(TrainingConfig):
                 raise UsageError(meaningless(f, getattr(self, f.name), [self.regime]))
 
     def try_out(self) -> None:
-        try_class(self.generator, self.sampling_options(), learns=REGIMES[self.regime].learns)
+        try_class(self.generator, self, learns=REGIMES[self.regime].learns)
 
     def _settle_windows(self) -> None:
         if any("://" in path for path in self.shards):

@@ -153,11 +153,6 @@ def test_a_saved_state_goes_on():
     assert torch.equal(train(cut, third, 2), train(whole, first, 2))
 
 
-def test_an_unknown_optimizer_is_told_from_those_there_are():
-    with pytest.raises(ValueError, match="unknown optimizer 'adam'; choose sgd, lars or adamw"):
-        create_optimizer(a_net(), dataclasses.replace(OPTIMIZERS["sgd"], optimizer="adam"))
-
-
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_scales_multiply_the_rate_of_the_parameters_that_they_name(name):
     """Each group has one scale and one kind of decay, and every parameter is in one."""

@@ -52,10 +52,10 @@ def test_of_generators_a_class_alone_is_tried(monkeypatch):
     tried = []
     monkeypatch.setattr("synthcl.pipeline.configs.sampling.load_generator", lambda s, **o: tried.append((s, o)))
     for source in ("runs/gan", "owner/name", "hf://me/gan", None):
-        try_class(source, {})
+        try_class(source, GenerateConfig(generator="g", num_samples=1, out="x", prompts="not-there.txt"))
     assert tried == []
-    try_class("module:Class:w/", {"image_size": 16})
+    try_class("module:Class:w/", PreviewConfig(generator="g", out="x.png", image_size=16))
     assert tried == [("module:Class:w/", {"image_size": 16})]
     with pytest.raises(ValueError, match="'module:Class' is a custom generator, which does not learn"):
-        try_class("module:Class", {}, learns=True)
+        try_class("module:Class", PreviewConfig(generator="g", out="x.png"), learns=True)
     assert len(tried) == 1
