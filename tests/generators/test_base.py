@@ -118,9 +118,10 @@ class TestEveryGenerator:
             case.generator.sample_latents(3, draws=draws())
 
     def test_the_gradient_reaches_the_weights_where_it_claims_one_and_nowhere_else(self, case):
-        if case.name in SOURCES["custom"]:
-            pytest.skip("has no trainer, and need not say")
         generator = case.generator
+        if case.name in SOURCES["custom"]:  # nothing trains it, so that it claims none
+            assert not generator.differentiable
+            return
         images = generator(generator.sample_latents(N, draws=draws()))
         assert images.requires_grad == generator.differentiable
         if not generator.differentiable:

@@ -9,13 +9,13 @@ import pytest
 import torch
 import yaml
 from click.testing import CliRunner
+from stand_ins.own_learner import Sound
 from torch import nn
 
 from synthcl.cli import main
-from synthcl.learners import Learner, LearnerOutput, OptimizerRecipe, check_learner, learner_options
+from synthcl.learners import check_learner, learner_options
 from synthcl.learners.base import CommonOptions, SyntheticTerms
 from synthcl.learners.custom import load_learner_class, source_hash
-from synthcl.learners.precision import unit_length
 from synthcl.learners.registry import COMMON_OPTIONS, check_option_names
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "custom_learner.py"
@@ -174,7 +174,7 @@ def test_a_run_goes_on_with_the_code_alone_that_it_began_with(folder):
 
 def test_a_class_finds_the_modules_beside_it_after_its_import_too(folder):
     lines = [
-        f"from {__name__} import Sound",
+        "from stand_ins.own_learner import Sound",
         "class Late(Sound):",
         "    def embed(self, views):",
         "        import learner_neighbour",
@@ -201,26 +201,12 @@ def test_a_module_that_fails_is_named_with_what_it_raised(folder, content, messa
         check_learner("failing_learner:Mine")
 
 
-class Sound(Learner):
-    recipe = OptimizerRecipe(base_learning_rate=0.1, weight_decay=0.0, source="a test")
-
-    def __init__(self, backbone, **common):
-        super().__init__(**common)
-        self.backbone = backbone
-
-    def embed(self, views):
-        return unit_length(self.backbone(views))
-
-    def forward(self, views, groups, num_real=None):
-        embeddings = self.embed(views)
-        losses = embeddings.sum(dim=1)
-        return LearnerOutput(losses.mean(), losses.detach(), embeddings.detach())
-
-
 def test_the_source_of_its_module_tells_a_class_from_another(folder):
     found = []
     for line in ("x = 1", "x = 1", "x = 2"):
-        (folder / "late_learner.py").write_text(f"from {__name__} import Sound\nclass Late(Sound): pass\n{line}")
+        (folder / "late_learner.py").write_text(
+            f"from stand_ins.own_learner import Sound\nclass Late(Sound): pass\n{line}"
+        )
         found.append(source_hash(load_learner_class("late_learner:Late")))
         sys.modules.pop("late_learner")
     assert found[0] == found[1] != found[2]
