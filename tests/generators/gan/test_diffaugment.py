@@ -76,6 +76,17 @@ def test_cutout_removes_one_square_of_half_the_side():
     assert torch.equal(cutout(images, uniform[:, 5:7])[kept], images[kept])
 
 
+@pytest.mark.parametrize("size, width", [(16, 8), (18, 9)])
+def test_cutout_is_centred_on_every_place_and_cut_at_the_border(size, width):
+    """An even square may lie about any of the `size` + 1 borders of pixels, an odd one about any of the pixels."""
+    places = size + 1 - width % 2
+    every = (torch.arange(places) + MIDDLE) / places
+    rows = cutout(torch.ones(places, 3, size, size), torch.stack([every, torch.full_like(every, MIDDLE)], 1)) == 0
+    for centre, found in enumerate(rows[:, 0].any(2)):
+        expected = [centre - width // 2 <= y < centre - width // 2 + width for y in range(size)]
+        assert found.tolist() == expected
+
+
 @pytest.mark.parametrize("size", [8, 12, 15, 28])
 def test_the_extreme_parameters_stay_inside(size):
     images = torch.ones(2, 3, size, size)

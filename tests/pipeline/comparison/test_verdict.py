@@ -163,3 +163,13 @@ def test_data_efficiency_by_hand():
     assert found.fraction == pytest.approx(10 ** (sum(logs) / 3))
     between = stats.t.interval(0.95, 2, np.mean(logs), stats.sem(logs))
     assert found.interval == pytest.approx([10**log for log in between])
+
+
+@pytest.mark.parametrize("level, part", [(0.3, None), (0.6, 0.01)])
+def test_an_arm_that_a_seed_leaves_out_of_the_curve_has_parts_and_no_mean(level, part):
+    """The last seed never reaches the reference, or does so with the fewest labels: nobody knows where between."""
+    real = {0.01: {0: 0.2, 1: 0.2}, 0.1: {0: 0.4, 1: 0.4}, 1.0: {0: 0.5, 1: 0.5}}
+    online = {fraction: {0: own, 1: level} for fraction, own in [(0.01, 0.4), (0.1, 0.5), (1.0, 0.6)]}
+    (found,) = data_efficiency({"real": real, "online": online}, "real", [0, 1])
+    assert found.by_seed == (pytest.approx(0.1), part)
+    assert found.fraction is None and found.interval is None
