@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +34,7 @@ from ..runs.folder import RunFolder
 from ..runs.loop import Measurement, run_loop
 from ..runs.opening import Terms, finished_result, finished_together, hold_run, say_finished
 from ..runs.saving import writing_to
-from ..runs.trackers import check_trackers, open_trackers
+from ..runs.trackers import Tracker, check_trackers, open_trackers
 from ..runtime.distributed import average_gradients, create_accelerator, is_alone, loss_of_a_process
 from ..runtime.precision import generator_precision
 from ..runtime.srun import join_step
@@ -92,73 +94,114 @@ def _train_together(config: PretrainConfig, accelerator: Accelerator) -> dict[st
     """`_train` with the processes that have found each other."""
     if (finished := finished_together(config.out, "pretrain", config)) is not None:
         return finished
+    training = _build(config, accelerator)
+    main_process = accelerator.is_main_process
+    with hold_run(config.out, "pretrain", config, training.terms, main_process=main_process) as run:
+        if run.result is not None:
+            say_finished(run.path)
+            return run.result
+        result = training.complete(run)
+    accelerator.wait_for_everyone()
+    return result
+
+
+@dataclass(frozen=True)
+class _Pretraining:
+    """What a pretraining is made of: all that can be refused has been, and no folder has been touched.
+
+    Attributes:
+        config: its options.
+        accelerator: of this process.
+        real: its images.
+        trainer: of the generator.
+        quality: measures samples between steps; None without --eval-encoder.
+        key: what latents are drawn from.
+    """
+
+    config: PretrainConfig
+    accelerator: Accelerator
+    real: RealImages
+    trainer: GeneratorTrainer
+    quality: QualityMonitor | None
+    key: Key
+
+    @property
+    def terms(self) -> Terms:
+        trainer = self.trainer
+        came_to = {"generator_precision": trainer.generator.computes_in}
+        return Terms(
+            steps=self.config.steps,
+            rate=lambda total_steps, index: _learning_rate(trainer.options, total_steps, index),
+            came_to=came_to | ({"preset": trainer.preset} if trainer.preset else {}),
+            made_of={"data": self.real.store.described()},
+        )
+
+    def complete(self, run: RunFolder) -> dict[str, Any]:
+        """Train to the end, and the result."""
+        config, main_process = self.config, self.accelerator.is_main_process
+        if main_process:
+            (run.path / "samples").mkdir(exist_ok=True)
+            save_real_images(self.real.store, run.path)
+        with (
+            self.real.reading_ahead(config.steps),
+            open_trackers(config.tracker, run, config, main_process=main_process) as trackers,
+        ):
+            seconds = run_loop(
+                run,
+                {"trainer": self.trainer},
+                self._step,
+                loop_options(config, self.accelerator, "pretrain", config.steps, WATCH),
+                row_logs=[*trackers, DiscriminatorWatch(run.metrics, ADVICE)],
+                every={config.sample_every: lambda done: self._picture(run, done, trackers)},
+                measurements=self._measurements(),
+            )
+        # The last row of the metrics is surely there for the process alone that writes it.
+        return made_by_main(lambda: self._finish(run, seconds), main_process=main_process)
+
+    def _step(self, index: int) -> dict[str, Tensor]:
+        real = self.real.images(index) * 2 - 1
+        return self.trainer.step(real, self.key.child(index).at(self.real.share.numbers(self.accelerator.device)))
+
+    def _measurements(self) -> list[Measurement]:
+        quality, config = self.quality, self.config
+        if quality is None:
+            return []
+        return [Measurement(config.eval_every or config.steps, lambda: quality(self.trainer.ema, self.real.store))]
+
+    def _picture(self, run: RunFolder, done: int, trackers: Sequence[Tracker]) -> None:
+        path = run.path / "samples" / f"{done:08d}.png"
+        real = real_section(save_real_images(self.real.store, run.path))
+        generated = Section(_samples(self.trainer, self.key), "generated images")
+        save_sections([*real, generated], path, title=f"step {done:,}: samples of the moving average")
+        for tracker in trackers:
+            tracker.append_picture(done, path)
+
+    def _finish(self, run: RunFolder, seconds: float) -> dict[str, Any]:
+        """Save the generator, and the result."""
+        result = _result(self.config, run, self.trainer, self.real.store, self.quality, seconds)
+        with writing_to(run.path):
+            save_generator(self.trainer, run.path)
+            run.finish(result)
+        return result
+
+
+def _build(config: PretrainConfig, accelerator: Accelerator) -> _Pretraining:
+    """The pretraining that the options name.
+
+    Raises:
+        UsageError, DataError: as `pretrain`.
+    """
     precision = generator_precision(config.generator_precision, accelerator.device, trained=True)
     # Images are decoded when the first is read: after everything has been checked.
     opened = open_images(config.data, image_size=config.image_size, split="train", data_root=config.data_root)
     store = cached(opened, config.cache, accelerator.device)
     share = Share(config.batch_size, accelerator.process_index, accelerator.num_processes)
-    real = RealImages.create(store, share, Key.from_seed(config.seed), accelerator.device)
-    numbers = share.numbers(accelerator.device)
+    key = Key.from_seed(config.seed)
+    real = RealImages.create(store, share, key, accelerator.device)
     torch.manual_seed(config.seed)
     trainer = _create_trainer(config, store.image_size, accelerator.device, precision)
     quality = _open_quality(config, store, accelerator.device)
-    terms = Terms(
-        steps=config.steps,
-        rate=lambda total_steps, index: _learning_rate(trainer.options, total_steps, index),
-        came_to={"generator_precision": precision} | ({"preset": trainer.preset} if trainer.preset else {}),
-        made_of={"data": store.described()},
-    )
-    with hold_run(config.out, "pretrain", config, terms, main_process=accelerator.is_main_process) as run:
-        if run.result is not None:
-            say_finished(run.path)
-            return run.result
-        key = Key.from_seed(config.seed).child("pretrain")
-
-        def step(index: int) -> dict[str, Tensor]:
-            return trainer.step(real.images(index) * 2 - 1, key.child(index).at(numbers))
-
-        measurements = []
-        if quality is not None:
-            measurements = [Measurement(config.eval_every or config.steps, lambda: quality(trainer.ema, store))]
-        samples = run.path / "samples"
-        if accelerator.is_main_process:
-            samples.mkdir(exist_ok=True)
-            real_images = save_real_images(store, run.path)
-
-        def picture(done: int) -> None:
-            path = samples / f"{done:08d}.png"
-            title = f"step {done:,}: samples of the moving average"
-            save_sections(
-                [*real_section(real_images), Section(_samples(trainer, key), "generated images")], path, title=title
-            )
-            for tracker in trackers:
-                tracker.append_picture(done, path)
-
-        with (
-            real.reading_ahead(config.steps),
-            open_trackers(config.tracker, run, config, main_process=accelerator.is_main_process) as trackers,
-        ):
-            seconds = run_loop(
-                run,
-                {"trainer": trainer},
-                step,
-                loop_options(config, accelerator, "pretrain", config.steps, WATCH),
-                row_logs=[*trackers, DiscriminatorWatch(run.metrics, ADVICE)],
-                every={config.sample_every: picture},
-                measurements=measurements,
-            )
-
-        def finish() -> dict[str, Any]:
-            result = _result(config, run, trainer, store, quality, seconds)
-            with writing_to(run.path):
-                save_generator(trainer, run.path)
-                run.finish(result)
-            return result
-
-        # The last row of the metrics is surely there for the process alone that writes it.
-        result = made_by_main(finish, main_process=accelerator.is_main_process)
-    accelerator.wait_for_everyone()
-    return result
+    return _Pretraining(config, accelerator, real, trainer, quality, key.child("pretrain"))
 
 
 def _open_quality(config: PretrainConfig, store: ImageStore, device: torch.device) -> QualityMonitor | None:

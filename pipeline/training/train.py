@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from accelerate import Accelerator
 
+from ...learners import Learner
 from ...learners.registry import learner_source
 from ..configs.train import TrainConfig
 from ..data import cached, open_images
@@ -23,7 +26,7 @@ from ..regimes.joint_trainer import discriminator_augment
 from ..regimes.setup import RegimeSetup, build_regime
 from ..runs.agreement import made_by_main
 from ..runs.folder import RunFolder
-from ..runs.loop import run_loop
+from ..runs.loop import Measurement, run_loop
 from ..runs.opening import Terms, finished_result, finished_together, hold_run, say_finished
 from ..runs.saving import writing_to
 from ..runs.trackers import check_trackers, open_trackers
@@ -67,6 +70,118 @@ def _train(config: TrainConfig, accelerator: Accelerator) -> dict[str, Any]:
     """`train` with the processes that have found each other."""
     if (finished := finished_together(config.out, "train", config)) is not None:
         return finished
+    training = _build(config, accelerator)
+    main_process = accelerator.is_main_process
+    with hold_run(config.out, "train", config, training.terms, main_process=main_process) as run:
+        if run.result is not None:
+            say_finished(run.path)
+            return run.result
+        result = training.complete(run)
+    accelerator.wait_for_everyone()
+    return result
+
+
+@dataclass(frozen=True)
+class _Training:
+    """What a training is made of: all that can be refused has been, and no folder has been touched.
+
+    Attributes:
+        config: its options.
+        accelerator: of this process.
+        real: its images.
+        learner: trained in place.
+        regime: where its batches come from.
+        encoder: gives that of the training as it is now.
+        measurements: made between steps.
+        steps: how long it is.
+        came_to: what options that may be `auto` came to.
+        learner_code: a hash of the source of a learner of the user's own.
+    """
+
+    config: TrainConfig
+    accelerator: Accelerator
+    real: RealImages
+    learner: Learner
+    regime: Regime
+    encoder: Callable[[], Encoder]
+    measurements: Sequence[Measurement]
+    steps: int
+    came_to: dict[str, Any]
+    learner_code: str | None
+
+    def schedule(self, total_steps: int) -> Schedule:
+        return make_schedule(self.config, self.learner, self.real.steps_per_epoch, total_steps)
+
+    @property
+    def terms(self) -> Terms:
+        code = {} if self.learner_code is None else {"learner": f"code {self.learner_code}"}
+        return Terms(
+            steps=self.steps,
+            rate=lambda total_steps, step: self.schedule(total_steps).at(step),
+            came_to=self.came_to,
+            made_of={"data": self.real.store.described()} | self.regime.made_of | code,
+        )
+
+    def complete(self, run: RunFolder) -> dict[str, Any]:
+        """Train to the end, and the result."""
+        config, regime, main_process = self.config, self.regime, self.accelerator.is_main_process
+        step = prepare(config, self.accelerator, self.learner, regime, self.schedule(self.steps))
+        with (
+            self.real.reading_ahead(self.steps),
+            regime.open(),
+            open_trackers(config.tracker, run, config, main_process=main_process) as trackers,
+        ):
+            seconds = run_loop(
+                run,
+                step.parts,
+                step,
+                loop_options(config, self.accelerator, f"train {config.regime}", self.steps, WATCH),
+                journals=regime.journals,
+                every={config.sample_every: lambda done: save_snapshot(regime, run, done, self.real.store, trackers)},
+                row_logs=[*trackers, GuardNotice(run.metrics, log.warning), CollapseWatch(run.metrics)],
+                measurements=self.measurements,
+            )
+            # The last row of the metrics is surely there for the process alone that writes it.
+            return made_by_main(lambda: self._finish(run, seconds), main_process=main_process)
+
+    def _finish(self, run: RunFolder, seconds: float) -> dict[str, Any]:
+        """Save what was trained, and the result."""
+        trained = self.encoder()
+        result = self._result(run, seconds)
+        result |= {"precision": self.came_to["precision"], "encoder_hash": trained.weights_hash()}
+        result |= {} if self.learner_code is None else {"learner_code": self.learner_code}
+        with writing_to(run.path):
+            trained.save(run.path / "encoder")
+            self.regime.save(run.path)
+            run.finish(result)
+        return result
+
+    def _result(self, run: RunFolder, seconds: float) -> dict[str, Any]:
+        config, real, steps = self.config, self.real, self.steps
+        return {
+            "run": str(run.path),
+            "regime": config.regime,
+            "learner": config.learner,
+            "backbone": config.backbone,
+            "steps": steps,
+            "epochs": round(steps / real.steps_per_epoch, 3),
+            "loss": run.metrics.read()[-1]["loss"],
+            "seconds": round(seconds, 2),
+            "images_per_second": round(steps * config.batch_size / seconds, 1),
+            "num_images": len(real.store),
+            "num_synthetic": steps * self.regime.samples_per_step,
+            **({"uses_labels": True} if real.with_labels else {}),
+            **self.regime.facts,
+            **run.length_facts,
+        }
+
+
+def _build(config: TrainConfig, accelerator: Accelerator) -> _Training:
+    """The training that the options name.
+
+    Raises:
+        UsageError, DataError: as `train`.
+    """
     key = Key.from_seed(config.seed)
     # Images are decoded when the first is read: after everything has been checked.
     opened = open_images(config.data, image_size=config.image_size, split="train", data_root=config.data_root)
@@ -78,95 +193,29 @@ def _train(config: TrainConfig, accelerator: Accelerator) -> dict[str, Any]:
     torch.manual_seed(config.seed)
     size = view_size(config, store.image_size)
     learner = build_learner(config, size)
-    setup = RegimeSetup(
-        config=config,
-        real=real,
-        views=view_maker(config, store, key),
-        key=key,
-        accelerator=accelerator,
-        total_steps=steps,
-    )
+    views = view_maker(config, store, key)
+    setup = RegimeSetup(config=config, real=real, views=views, key=key, accelerator=accelerator, total_steps=steps)
+    came_to: dict[str, Any] = precisions(config, accelerator)
     if config.online:  # once, and before anything is built by it or records it
-        settled = dataclasses.replace(config, discriminator_augment=discriminator_augment(setup))
+        came_to["discriminator_augment"] = discriminator_augment(setup)
+        settled = dataclasses.replace(config, discriminator_augment=came_to["discriminator_augment"])
         setup = dataclasses.replace(setup, config=settled)
+    if config.shards:
+        came_to["shards_per_window"] = config.shards_per_window
     regime = build_regime(setup)
 
     def encoder() -> Encoder:
-        return Encoder(step.inner.backbone, config.backbone, size)
+        return Encoder(learner.backbone, config.backbone, size)
 
-    measured = measurements(config, store, accelerator, regime, steps, encoder)
-
-    def schedule(total_steps: int) -> Schedule:
-        return make_schedule(config, learner, real.steps_per_epoch, total_steps)
-
-    code = learner_source(config.learner)
-    came_to: dict[str, Any] = precisions(config, accelerator)
-    if config.online:
-        came_to["discriminator_augment"] = setup.config.discriminator_augment
-    if config.shards:
-        came_to["shards_per_window"] = config.shards_per_window
-    terms = Terms(
-        steps=steps,
-        rate=lambda total_steps, step: schedule(total_steps).at(step),
-        came_to=came_to,
-        made_of={"data": store.described()} | regime.made_of | ({} if code is None else {"learner": f"code {code}"}),
+    return _Training(
+        config,
+        accelerator,
+        real,
+        learner,
+        regime,
+        encoder,
+        measurements(config, store, accelerator, regime, steps, encoder),
+        steps,
+        came_to,
+        learner_source(config.learner),
     )
-    with hold_run(config.out, "train", config, terms, main_process=accelerator.is_main_process) as run:
-        if run.result is not None:
-            say_finished(run.path)
-            return run.result
-        step = prepare(config, accelerator, learner, regime, schedule(steps))
-
-        with (
-            real.reading_ahead(steps),
-            regime.open(),
-            open_trackers(config.tracker, run, config, main_process=accelerator.is_main_process) as trackers,
-        ):
-            seconds = run_loop(
-                run,
-                step.parts,
-                step,
-                loop_options(config, accelerator, f"train {config.regime}", steps, WATCH),
-                journals=regime.journals,
-                every={config.sample_every: lambda done: save_snapshot(regime, run, done, store, trackers)},
-                row_logs=[*trackers, GuardNotice(run.metrics, log.warning), CollapseWatch(run.metrics)],
-                measurements=measured,
-            )
-
-            def finish() -> dict[str, Any]:
-                trained = encoder()
-                result = _result(config, run, regime, real, steps, seconds)
-                result |= {"precision": came_to["precision"], "encoder_hash": trained.weights_hash()}
-                result |= {} if code is None else {"learner_code": code}
-                with writing_to(run.path):
-                    trained.save(run.path / "encoder")
-                    regime.save(run.path)
-                    run.finish(result)
-                return result
-
-            # The last row of the metrics is surely there for the process alone that writes it.
-            result = made_by_main(finish, main_process=accelerator.is_main_process)
-    accelerator.wait_for_everyone()
-    return result
-
-
-def _result(
-    config: TrainConfig, run: RunFolder, regime: Regime, real: RealImages, steps: int, seconds: float
-) -> dict[str, Any]:
-    result = {
-        "run": str(run.path),
-        "regime": config.regime,
-        "learner": config.learner,
-        "backbone": config.backbone,
-        "steps": steps,
-        "epochs": round(steps / real.steps_per_epoch, 3),
-        "loss": run.metrics.read()[-1]["loss"],
-        "seconds": round(seconds, 2),
-        "images_per_second": round(steps * config.batch_size / seconds, 1),
-        "num_images": len(real.store),
-        "num_synthetic": steps * regime.samples_per_step,
-        **({"uses_labels": True} if real.with_labels else {}),
-        **regime.facts,
-        **run.length_facts,
-    }
-    return result
