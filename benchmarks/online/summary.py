@@ -24,7 +24,7 @@ HERE = Path(__file__).parent
 SEEDS = range(6)
 """Those that claim, by the protocol."""
 LEAST = 3
-"""A setting is shown from so many on."""
+"""From so many on a setting, a mean and a difference are shown."""
 REGIMES = ("real", "real-equal-views", "fresh", "online")
 COMPARED = (("online", "real"), ("online", "real-equal-views"), ("online", "fresh"), ("fresh", "real-equal-views"))
 SHORT, LONG = "1,170 steps", "11,700 steps"
@@ -151,7 +151,7 @@ def scores() -> list[tuple[Setting, Scores]]:
             regime: {seed: rows[arm][seed] for seed in SEEDS if seed in rows[arm]}
             for regime, arm in setting.arms.items()
         }
-        if min(map(len, own.values())) >= LEAST:
+        if len(own["online"]) >= LEAST:
             found.append((setting, own))
     return found
 
@@ -169,7 +169,7 @@ def first_page(found: Sequence[tuple[Setting, Scores]]) -> list[str]:
     ]
     for setting, own in found:
         if setting.images:
-            means = [f"{spread(list(own[regime].values())).mean:.1f}" for regime in REGIMES]
+            means = [_mean(list(own[regime].values())) for regime in REGIMES]
             cells = [_cell(setting, own, pair, "**{:+.1f}** ({:+.1f} to {:+.1f})") for pair in COMPARED[:3]]
             lines.append(f"| {setting.images}, {setting.length} | {setting.seen} | {' | '.join([*means, *cells])} |")
     return lines
@@ -188,23 +188,25 @@ def own_page(found: Sequence[tuple[Setting, Scores]]) -> list[str]:
     return lines
 
 
+def _mean(values: Sequence[float]) -> str:
+    return f"{spread(values).mean:.1f}" if len(values) >= LEAST else ""
+
+
 def _cell(setting: Setting, own: Scores, pair: tuple[str, str], form: str) -> str:
     """A difference; fewer seeds than `online` has are said, and what was not named is not bold."""
-    if not all(regime in own for regime in pair):
-        return ""
     between = difference(own, pair)
-    assert between.interval is not None, "three seeds or more have an interval"
+    if between is None or between.interval is None:
+        return ""
     text = form.format(between.mean, *between.interval)
     if pair not in setting.named:
         text = text.replace("**", "")
     return text + (f" (n = {between.n})" if between.n < len(own["online"]) else "")
 
 
-def difference(own: Scores, pair: tuple[str, str]) -> Spread:
-    """Of two regimes, paired by seed, in points."""
-    found = paired_difference(*pair, *(own[regime] for regime in pair))
-    assert found is not None, f"{pair} share no seed"
-    return found.spread
+def difference(own: Scores, pair: tuple[str, str]) -> Spread | None:
+    """Of two regimes, paired by seed, in points; None where they share too few."""
+    found = paired_difference(*pair, *(own.get(regime, {}) for regime in pair))
+    return found.spread if found is not None and found.spread.n >= LEAST else None
 
 
 def draw(found: Sequence[tuple[Setting, Scores]]) -> Figure:
@@ -216,12 +218,14 @@ def draw(found: Sequence[tuple[Setting, Scores]]) -> Figure:
     for axes, pair in zip(panels, COMPARED[:3], strict=True):
         axes.axvline(0, color="#333333", linewidth=1)
         for row, (setting, own) in enumerate(found):
+            between = difference(own, pair)
+            if between is None or between.interval is None:
+                continue
             one, other = (own[regime] for regime in pair)
             points = [one[seed] - other[seed] for seed in one if seed in other]
             axes.plot(
                 points, [row - 0.22] * len(points), "o", color=colour, alpha=0.45, markersize=4, markeredgewidth=0
             )
-            between = difference(own, pair)
             axes.plot(between.interval, [row, row], color=colour, linewidth=2)
             face = colour if pair in setting.named else "white"
             axes.plot(between.mean, row, "D", markersize=7, color=colour, markerfacecolor=face)

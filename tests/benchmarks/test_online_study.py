@@ -63,7 +63,9 @@ def test_a_difference_is_paired_by_seed_and_says_where_seeds_are_fewer(summary):
     assert summary._cell(setting, own, ("online", "fresh"), "**{:+.1f}** ({:+.1f} to {:+.1f})") == (
         "-2.0 (-4.5 to +0.5) (n = 3)"
     )
-    assert summary._cell(setting, own, ("fresh", "real-equal-views"), "{}, {}, {}") == ""
+    own["real-equal-views"] = {1: 50.0, 2: 51.0}  # of two seeds nothing is said
+    for pair in [("fresh", "real-equal-views"), ("online", "none")]:
+        assert summary._cell(setting, own, pair, "{}, {}, {}") == ""
 
 
 def test_the_picture_has_a_row_for_each_setting_of_the_first_page(summary):
