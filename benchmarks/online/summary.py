@@ -109,13 +109,25 @@ SETTINGS = (
         all_labels=True,
     ),
     Setting(
-        *("`hundredth-ten-times`, D not augmented", "at-11700-steps.md", "", LONG, ALL),
+        *(
+            "`hundredth-ten-times`, D not augmented",
+            "at-11700-steps.md#hundredth-ten-times-where-images-are-short",
+            "",
+            LONG,
+            ALL,
+        ),
         arms("hundredth-ten-times", "online-clip-.5"),
         [("online", "real-equal-views")],
         all_labels=True,
     ),
     Setting(
-        *("the same, D augmented, the default there now", "at-11700-steps.md", "500", LONG, ALL),
+        *(
+            "the same, D augmented, the default there now",
+            "at-11700-steps.md#hundredth-ten-times-where-images-are-short",
+            "500",
+            LONG,
+            ALL,
+        ),
         arms("hundredth-ten-times", "online-augmented"),
         [("online", "real-equal-views"), ("online", "fresh")],
         all_labels=True,
