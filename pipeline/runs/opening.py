@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
+
+from accelerate import Accelerator
 
 from ..errors import DataError, UsageError
 from ..files import remove_temporary, write_file, write_json
@@ -145,6 +147,40 @@ def _what_it_does(config: Config, terms: Terms) -> dict[str, str]:
     about |= {f"{flag(name)} came to": str(value) for name, value in terms.came_to.items()}
     about |= {f"{flag(name)} has": value for name, value in terms.made_of.items()}
     return about | ({"the steps are": str(terms.steps)} if terms.steps is not None else {})
+
+
+class Planned(Protocol):
+    """A training that has been built and not begun: `terms` for its folder, and `complete`, which trains to the end."""
+
+    @property
+    def terms(self) -> Terms: ...
+
+    def complete(self, run: RunFolder) -> dict[str, Any]: ...
+
+
+def carry_out(
+    out: str | Path, command: str, config: Config, accelerator: Accelerator, build: Callable[[], Planned]
+) -> dict[str, Any]:
+    """The result of a run, which is built and trained, or taken up, unless it is there; each process calls it.
+
+    Args:
+        out, command, config: as `open_run` takes them.
+        accelerator: of this process.
+        build: what is trained; it refuses what cannot be, before the folder is touched.
+
+    Raises:
+        UsageError, DataError: what `finished_together`, `build` and `hold_run` raise.
+    """
+    if (finished := finished_together(out, command, config)) is not None:
+        return finished
+    planned = build()
+    with hold_run(out, command, config, planned.terms, main_process=accelerator.is_main_process) as run:
+        if run.result is not None:
+            say_finished(run.path)
+            return run.result
+        result = planned.complete(run)
+    accelerator.wait_for_everyone()
+    return result
 
 
 def finished_together(out: str | Path, command: str, config: Config) -> dict[str, Any] | None:

@@ -32,7 +32,7 @@ from ..regimes.base import Share
 from ..runs.agreement import made_by_main
 from ..runs.folder import RunFolder
 from ..runs.loop import Measurement, run_loop
-from ..runs.opening import Terms, finished_result, finished_together, hold_run, say_finished
+from ..runs.opening import Terms, carry_out, finished_result
 from ..runs.saving import writing_to
 from ..runs.trackers import Tracker, check_trackers, open_trackers
 from ..runtime.distributed import average_gradients, create_accelerator, is_alone, loss_of_a_process
@@ -87,22 +87,7 @@ def _train(config: PretrainConfig) -> dict[str, Any]:
         log.warning("--bf16 is now --generator-precision bf16, and will be gone in a later version")
     accelerator = create_accelerator("fp32")
     with loss_of_a_process():
-        return _train_together(config, accelerator)
-
-
-def _train_together(config: PretrainConfig, accelerator: Accelerator) -> dict[str, Any]:
-    """`_train` with the processes that have found each other."""
-    if (finished := finished_together(config.out, "pretrain", config)) is not None:
-        return finished
-    training = _build(config, accelerator)
-    main_process = accelerator.is_main_process
-    with hold_run(config.out, "pretrain", config, training.terms, main_process=main_process) as run:
-        if run.result is not None:
-            say_finished(run.path)
-            return run.result
-        result = training.complete(run)
-    accelerator.wait_for_everyone()
-    return result
+        return carry_out(config.out, "pretrain", config, accelerator, lambda: _build(config, accelerator))
 
 
 @dataclass(frozen=True)

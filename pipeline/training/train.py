@@ -27,7 +27,7 @@ from ..regimes.setup import RegimeSetup, build_regime
 from ..runs.agreement import made_by_main
 from ..runs.folder import RunFolder
 from ..runs.loop import Measurement, run_loop
-from ..runs.opening import Terms, finished_result, finished_together, hold_run, say_finished
+from ..runs.opening import Terms, carry_out, finished_result
 from ..runs.saving import writing_to
 from ..runs.trackers import check_trackers, open_trackers
 from ..runtime.distributed import create_accelerator, is_alone, loss_of_a_process
@@ -63,22 +63,7 @@ def train(config: TrainConfig) -> dict[str, Any]:
         return finished
     accelerator = create_accelerator(config.precision)
     with loss_of_a_process():
-        return _train(config, accelerator)
-
-
-def _train(config: TrainConfig, accelerator: Accelerator) -> dict[str, Any]:
-    """`train` with the processes that have found each other."""
-    if (finished := finished_together(config.out, "train", config)) is not None:
-        return finished
-    training = _build(config, accelerator)
-    main_process = accelerator.is_main_process
-    with hold_run(config.out, "train", config, training.terms, main_process=main_process) as run:
-        if run.result is not None:
-            say_finished(run.path)
-            return run.result
-        result = training.complete(run)
-    accelerator.wait_for_everyone()
-    return result
+        return carry_out(config.out, "train", config, accelerator, lambda: _build(config, accelerator))
 
 
 @dataclass(frozen=True)
